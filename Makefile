@@ -1,0 +1,54 @@
+# Everything here works on a machine with only Python 3.11+ and make: the environment is made on first use.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CONFIG ?= roomkeeper.yaml
+PORT   ?= 8080
+PYTEST ?=
+
+.PHONY: demo serve test check format lock bench schema clean
+
+demo: $(VENV)/.runtime            ## the whole story on a simulated portal; ONCE=1 plays it and exits
+	$(BIN)/roomkeeper demo --port $(PORT) $(if $(ONCE),--once)
+
+serve: $(VENV)/.runtime           ## run with $(CONFIG)
+	$(BIN)/roomkeeper serve -c $(CONFIG)
+
+test: check                       ## everything that CI runs
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST)
+
+check: $(VENV)/.dev               ## format, lint, imports, types: seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev               ## the measurements, each beside its yardstick
+	$(BIN)/python bench/ack.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(VENV)/.dev              ## regenerate roomkeeper.schema.json from the models
+	$(BIN)/roomkeeper check --schema > roomkeeper.schema.json
+
+lock: pyproject.toml              ## refresh the hashed requirements files (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra build pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra build --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	sed -i '1i # Made by `make lock` from pyproject.toml: exact versions with hashes, no host.' requirements.txt requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .coverage htmlcov test-output
+
+# The demo needs no test tools, so it does not wait for them.
+$(VENV)/.runtime: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Roomkeeper needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,69 @@
+"""Folders: list, look up, create. A room is a folder too (facts/docspace.md 3, 4)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from roomkeeper.docspace.models import Contents, EntryId, Folder, PathPart
+from roomkeeper.docspace.wire import FOLDER_TITLE_LIMIT, PAGE, Answer, Call, next_start, sanitise_title, segment
+
+Send = Callable[[Call], Awaitable[Answer]]
+_FILES_ONLY = 1
+
+
+class Folders:
+    """The portal's folders."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def get(self, folder: EntryId) -> Folder:
+        """Read one folder's or room's own data. Raises NotFound, Forbidden."""
+        answer = await self._send(Call("GET", f"/files/folder/{segment(folder)}"))
+        return Folder.of(answer.response)
+
+    async def path(self, folder: EntryId) -> tuple[PathPart, ...]:
+        """Read the way from the section's root down to this folder, itself included."""
+        answer = await self._send(Call("GET", f"/files/folder/{segment(folder)}/path"))
+        return PathPart.many(answer.response)
+
+    async def subfolders(self, folder: EntryId) -> tuple[Folder, ...]:
+        """List the direct subfolders; this call is not paged."""
+        answer = await self._send(Call("GET", f"/files/{segment(folder)}/subfolders"))
+        return Folder.many(answer.response)
+
+    async def pages(
+        self, folder: EntryId, *, sort_by: str = "DateAndTimeCreation", newest_first: bool = False
+    ) -> AsyncIterator[Contents]:
+        """List the direct contents, page by page.
+
+        The sort order is always sent, for the server remembers the last one; it has no tie-breaker, so pages may
+        overlap (3).
+        """
+        start: int | None = 0
+        while start is not None:
+            page = await self._page(folder, start, {"sortBy": sort_by, "sortOrder": int(newest_first)})
+            yield page
+            start = next_start(start, page.entries, page.total)
+
+    async def all_file_pages(self, folder: EntryId) -> AsyncIterator[Contents]:
+        """List every file below the folder, all levels, page by page: a filter makes the listing deep (3)."""
+        start: int | None = 0
+        order = {"sortBy": "DateAndTimeCreation", "sortOrder": 0, "filterType": _FILES_ONLY}
+        while start is not None:
+            page = await self._page(folder, start, order)
+            yield page
+            start = next_start(start, page.entries, page.total)
+
+    async def create(self, parent: EntryId, title: str) -> Folder:
+        """Create a folder; not idempotent, for titles need not be unique. The answer's title is the truth (4)."""
+        call = Call("POST", f"/files/folder/{segment(parent)}", body={"title": title[:FOLDER_TITLE_LIMIT]})
+        return Folder.of((await self._send(call)).response)
+
+    async def _page(self, folder: EntryId, start: int, order: dict[str, object]) -> Contents:
+        query = {"count": PAGE, "startIndex": start, **order}
+        answer = await self._send(Call("GET", f"/files/{segment(folder)}", query=query))
+        return Contents.of(answer.response or {})
+
+
+def stored_folder_title(title: str) -> str:
+    """Give the title that `create` will leave in the portal."""
+    return sanitise_title(title[:FOLDER_TITLE_LIMIT])

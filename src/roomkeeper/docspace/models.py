@@ -1,0 +1,202 @@
+"""What the portal answers, as frozen models that keep what they need and tolerate what they do not know."""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from roomkeeper.errors import Garbled
+
+EntryId = int | str
+"""A file's or folder's id; a string in third-party storage. The two are counted apart (14): never mix them."""
+
+
+class RoomType(IntEnum):
+    """The kinds of room (5.1); 3, 4 and 7 do not exist."""
+
+    FORM_FILLING = 1
+    COLLABORATION = 2
+    CUSTOM = 5
+    PUBLIC = 6
+    VIRTUAL_DATA = 8
+    AI = 9
+
+
+class RootType(IntEnum):
+    """The section a file or folder lives in (1.2)."""
+
+    TRASH = 3
+    MY_DOCUMENTS = 5
+    ROOMS = 14
+    ARCHIVE = 20
+
+
+class OperationKind(IntEnum):
+    """What a file operation does (2.3)."""
+
+    MOVE = 0
+    COPY = 1
+    DELETE = 2
+    DOWNLOAD = 3
+    MARK_AS_READ = 4
+    IMPORT = 5
+    CONVERT = 6
+    DUPLICATE = 7
+
+
+def _tolerant(kind: type[IntEnum]) -> BeforeValidator:
+    """Keep a number that a newer server may send and this enum does not have."""
+
+    def known(value: Any) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return kind(value)
+        except ValueError:
+            return value
+
+    return BeforeValidator(known)
+
+
+def _moment(value: Any) -> datetime | None:  # noqa: ANN401 - JSON
+    """Read a date with the tenant's offset (0.1); one that cannot be read is no reason to lose the rest."""
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+EDITING = 1  # a flag of fileStatus: somebody has the file open in the editor
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, coerce_numbers_to_str=False
+    )
+
+    @classmethod
+    def of(cls, response: object) -> Self:
+        """Read one from an answer. Raises Garbled if it has another shape."""
+        try:
+            return cls.model_validate(response)
+        except ValidationError as error:
+            fields = ", ".join(".".join(map(str, problem["loc"])) or "all of it" for problem in error.errors())
+            raise Garbled(f"The portal's answer is not a {cls.__name__.lower()}: {fields} cannot be read") from error
+
+    @classmethod
+    def many(cls, response: object) -> tuple[Self, ...]:
+        """Read a list of them from an answer; an absent one is empty. Raises Garbled."""
+        if response is not None and not isinstance(response, list):
+            raise Garbled(f"The portal's answer is not a list of {cls.__name__.lower()}s")
+        return tuple(cls.of(entry) for entry in response or ())
+
+
+class Person(_Model):
+    """Who made or changed something."""
+
+    id: str = ""
+    display_name: str = ""
+
+
+class Account(_Model):
+    """The user whose key is used: the key acts as the user who made it (8)."""
+
+    id: str
+    name: str = ""
+
+
+class PathPart(_Model):
+    """One element of a breadcrumb path, the section's root first (1.2)."""
+
+    id: EntryId
+    title: str = ""
+    room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
+
+
+class Entry(_Model):
+    """What files and folders have in common."""
+
+    id: EntryId
+    title: str
+    root_folder_type: Annotated[RootType | int | None, _tolerant(RootType)] = None
+    created_by: Person = Person()
+    updated_by: Person = Person()
+    created: Moment = None
+    updated: Moment = None
+    security: dict[str, bool] = Field(default_factory=dict)
+
+
+class File(Entry):
+    """A file; `size` is in bytes, None where the answer leaves it out (as it does when it is 0)."""
+
+    folder_id: EntryId | None = None
+    version: int = 1
+    size: int | None = Field(default=None, validation_alias=AliasChoices("pureContentLength", "size"))
+    file_status: int = 0
+    locked: bool = False
+    locked_by: str = ""
+    web_url: str = ""
+
+    @property
+    def is_being_edited(self) -> bool:
+        """Whether somebody has it open in the editor."""
+        return bool(self.file_status & EDITING)
+
+    @property
+    def is_in_trash(self) -> bool:
+        """Whether it was deleted, but can be restored."""
+        return self.root_folder_type == RootType.TRASH
+
+
+class Folder(Entry):
+    """A folder; a room if it has a room type (3)."""
+
+    parent_id: EntryId | None = None
+    room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
+
+
+class Contents(_Model):
+    """One page of a folder's contents: folders first, then files, one combined offset (3)."""
+
+    files: tuple[File, ...] = ()
+    folders: tuple[Folder, ...] = ()
+    total: int = 0
+    path_parts: tuple[PathPart, ...] = ()
+
+    @property
+    def entries(self) -> int:
+        """How far this page moves the offset."""
+        return len(self.files) + len(self.folders)
+
+
+class OperationFile(_Model):
+    """A file in an operation's report; the id may be missing for entries of other kinds."""
+
+    id: EntryId | None = None
+    title: str = ""
+    version: int = 1
+    size: int | None = Field(default=None, validation_alias=AliasChoices("pureContentLength", "size"))
+    folder_id: EntryId | None = None
+
+
+class Operation(_Model):
+    """A file operation (2.3). `files` are the results once `finished`, the sources while it runs."""
+
+    id: str
+    kind: Annotated[OperationKind | int, _tolerant(OperationKind)] = Field(
+        default=OperationKind.COPY, validation_alias=AliasChoices("Operation", "operation", "kind")
+    )
+    progress: int = 0
+    error: str | None = None
+    processed: str | int | None = None
+    finished: bool = False
+    files: tuple[OperationFile, ...] = ()
+
+    @property
+    def processed_count(self) -> int:
+        """How many items it says it has done; the server sends it as a string."""
+        try:
+            return int(self.processed or 0)
+        except ValueError:
+            return 0

@@ -1,0 +1,182 @@
+"""What goes over the wire, as pure functions: build a call, read the envelope, tell an error.
+
+The rules are the server's (facts/docspace.md: 0 envelope and errors, 3 paging, 4 titles, 7 limits, 9 statuses),
+not the published documentation's, where the two differ.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from roomkeeper.errors import (
+    Forbidden,
+    Garbled,
+    NotFound,
+    QuotaExceeded,
+    Rejected,
+    RemoteError,
+    RemoteFault,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+
+PREFIX = "/api/2.0"
+PAGE = 100  # the server's default and its maximum; more is answered 400
+FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder
+_UNSAFE = '\t*+:"<>?|\\/'
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to the portal; `path` is below /api/2.0."""
+
+    method: str
+    path: str
+    query: Mapping[str, object] = field(default_factory=dict)
+    body: Mapping[str, object] | None = None
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it counts against the limit of writes in flight (7)."""
+        return self.method != "GET"
+
+    @property
+    def counts_for_the_day(self) -> bool:
+        """Whether it counts against the daily limit: POST and PUT do, DELETE does not (7)."""
+        return self.method in {"POST", "PUT"}
+
+    def __str__(self) -> str:
+        """The method and the path, without the query: it may hold titles."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The envelope's content: `response`, and `total` where the server counts."""
+
+    response: Any
+    total: int | None = None
+
+
+def segment(value: int | str) -> str:
+    """Quote an id for use in a path; ids of third-party storage are strings such as `sbox-12-|a`."""
+    return quote(str(value), safe="")
+
+
+def read(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Read an answer's envelope (0.2).
+
+    Raises the RemoteError that fits its status (0.3, 9), Garbled if a success cannot be read.
+    """
+    if not 200 <= status < 300:  # noqa: PLR2004 - 2xx is clearer than a name for it
+        raise _error(call, status, headers, body)
+    document = _parse(body)
+    if not isinstance(document, dict):
+        raise Garbled(f"The portal answered {call} with {status} and a body that cannot be read")
+    total = document.get("total")
+    return Answer(document.get("response"), int(total) if isinstance(total, int | str) else None)
+
+
+def sanitise_title(title: str, *, limit: int = 170) -> str:
+    """Give the title as the portal will store it (4): some characters become `_`, the rest is cut.
+
+    The server replaces each UTF-16 surrogate, so an emoji becomes two underscores.
+    """
+    stored: list[str] = []
+    for character in title.strip():
+        if ord(character) > 0xFFFF:  # noqa: PLR2004 - the end of the basic multilingual plane
+            stored.append("__")
+        elif character in _UNSAFE or 0xD800 <= ord(character) <= 0xDFFF:  # noqa: PLR2004 - surrogates
+            stored.append("_")
+        else:
+            stored.append(character)
+    return "".join(stored)[:limit].strip()
+
+
+def same_title(one: str, other: str) -> bool:
+    """Compare titles as the portal's database does: without regard to case (2.5)."""
+    return one.casefold() == other.casefold()
+
+
+def next_start(start: int, entries: int, total: int) -> int | None:
+    """Say where the next page starts, None after the last one.
+
+    `total` shrinks by the entries that are hidden on a page (3), so a full page never proves the end: an empty
+    one does, or a short one that reaches the total.
+    """
+    reached = start + entries
+    if entries == 0 or (reached >= total and entries < PAGE):
+        return None
+    return reached
+
+
+def _parse(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> RemoteError:
+    document = _parse(body)
+    said = _said(document)
+    told = f"The portal answered {call} with {status}" + (f": {said}" if said else "")
+    if status == 401:
+        return Unauthorized(told, status=status)
+    if status == 402:
+        return QuotaExceeded(told, status=status)
+    if status == 403:
+        return _forbidden(told, document, body)
+    if status == 404:
+        # A suspended or unknown portal answers a bare 404; a missing file or folder an error in JSON (0.3).
+        return NotFound(told, status=status) if document is not None else Unavailable(told, status=status)
+    if status == 429:
+        return Throttled(told, status=status, retry_after=_seconds(headers.get("retry-after")))
+    if status >= 500:
+        return RemoteFault(told, status=status, retry_after=_seconds(headers.get("retry-after")))
+    return Rejected(told, status=status)
+
+
+def _forbidden(told: str, document: object, body: bytes) -> Forbidden:
+    if document is not None:
+        return Forbidden(told, status=403)
+    if body.strip():
+        return Forbidden(
+            told,
+            status=403,
+            remedy="Something in front of the portal, or its IP restriction, refuses this address: allow it.",
+        )
+    # An empty body means that the key lacks the scope; a missing right comes with an error in JSON (8).
+    return Forbidden(
+        f"{told}, without a word: the key lacks the permission for this",
+        status=403,
+        remedy="Give the API key the scopes `files:write` and `rooms:write` (or full access), "
+        "then `roomkeeper runs retry`.",
+    )
+
+
+def _said(document: object) -> str:
+    """Find what the server says: an error's message, or the fields of a failed validation (0.3)."""
+    if not isinstance(document, dict):
+        return ""
+    error = document.get("error")
+    if isinstance(error, dict):
+        return str(error.get("message") or "")
+    response = document.get("response")
+    if isinstance(response, dict) and isinstance(response.get("errors"), dict):
+        return "; ".join(f"{name}: {_flat(said)}" for name, said in response["errors"].items())
+    return ""
+
+
+def _flat(said: object) -> str:
+    return " ".join(str(part) for part in said) if isinstance(said, list) else str(said)
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value is not None else None
+    except ValueError:
+        return None

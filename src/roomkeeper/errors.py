@@ -1,0 +1,226 @@
+"""Everything that Roomkeeper raises on purpose.
+
+RoomkeeperError
+├── ConfigError            the configuration cannot be used as it is written
+├── TemplateError          a {{ … }} or an `if:` cannot be worked out
+├── DeliveryRefused        a delivery is not from who it says: 401
+├── DeliveryUnreadable     a delivery is authentic but cannot be read: 400
+├── StoreUnavailable       nothing can be kept just now: 503
+├── NotThere               a run, an event or an automation that was named does not exist
+├── StepFailed             a step did what it could; the rest needs a person
+├── RunCancelled           somebody cancelled the run this step belongs to
+├── LeaseLost              another process may have taken over; this one must stop acting
+└── RemoteError            a service did not do what it was asked
+    ├── Unreachable          no connection, or no answer in time
+    ├── Garbled              an answer that cannot be read
+    ├── RemoteFault          5xx
+    ├── Throttled            429
+    ├── BudgetSpent          our own limit for this portal is used up
+    ├── Unavailable          the portal is suspended, restoring or unknown under this name
+    ├── Unauthorized         401
+    ├── Forbidden            403
+    ├── NotFound             404
+    ├── QuotaExceeded        402
+    ├── Rejected             any other 4xx
+    └── WriteRefused         a dry run may not write
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RoomkeeperError(Exception):
+    """Something went wrong in Roomkeeper."""
+
+    #: What the reader can do about it; empty if there is nothing to do.
+    remedy: str = ""
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+        if remedy:
+            self.remedy = remedy
+
+    @property
+    def message(self) -> str:
+        """What happened, to what."""
+        return str(self)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a configuration file."""
+
+    file: str
+    line: int
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """`file:line: what → remedy`, as editors can follow it."""
+        return f"{self.file}:{self.line}: {self.what}\n    → {self.remedy}"
+
+
+class ConfigError(RoomkeeperError):
+    """The configuration cannot be used as it is written."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class TemplateError(RoomkeeperError):
+    """A template cannot be worked out."""
+
+
+class DeliveryRefused(RoomkeeperError):
+    """A delivery is not from who it says."""
+
+
+class DeliveryUnreadable(RoomkeeperError):
+    """A delivery cannot be read."""
+
+
+class StoreUnavailable(RoomkeeperError):
+    """Nothing can be kept just now."""
+
+
+class NotThere(RoomkeeperError):
+    """What was named does not exist."""
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """One thing that a step could not do."""
+
+    item: str
+    reason: str
+    remedy: str
+
+
+class StepFailed(RoomkeeperError):
+    """A step could not finish; what it did do is in `result`."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        items: Sequence[FailedItem] = (),
+        result: dict[str, object] | None = None,
+    ) -> None:
+        self.items = tuple(items)
+        self.result = result
+        super().__init__(message, remedy=remedy)
+
+
+class RunCancelled(RoomkeeperError):
+    """The run was cancelled."""
+
+
+class LeaseLost(RoomkeeperError):
+    """This process has lost its lease and must not act any more."""
+
+
+class RemoteError(RoomkeeperError):
+    """A service did not do what it was asked.
+
+    `retryable` says whether the same call may succeed later, `retry_after` after how many seconds (None: no
+    idea), `may_have_happened` whether the service may have done it all the same, its answer being lost.
+    """
+
+    retryable = False
+    may_have_happened = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        remedy: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        may_have_happened: bool | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+        self.retry_after = retry_after
+        if may_have_happened is not None:
+            self.may_have_happened = may_have_happened
+
+
+class Unreachable(RemoteError):
+    """No connection, or no answer in time."""
+
+    retryable = True
+    may_have_happened = True
+    remedy = "Check that the address is right and that the service is up; Roomkeeper goes on trying."
+
+
+class Garbled(RemoteError):
+    """The answer cannot be read."""
+
+    retryable = True
+    may_have_happened = True
+    remedy = "Check what stands between Roomkeeper and the service; Roomkeeper goes on trying."
+
+
+class RemoteFault(RemoteError):
+    """The service has an internal fault."""
+
+    retryable = True
+    may_have_happened = True
+    remedy = "Look into the service's own log if this goes on; Roomkeeper goes on trying."
+
+
+class Throttled(RemoteError):
+    """The service wants fewer calls."""
+
+    retryable = True
+    remedy = "Nothing to do: Roomkeeper slows down. If this goes on, lower `budget` for this connection."
+
+
+class BudgetSpent(RemoteError):
+    """The calls that this connection may make today are used up."""
+
+    retryable = True
+    remedy = "Raise `budget` for this connection if the portal allows more; otherwise work goes on tomorrow."
+
+
+class Unavailable(RemoteError):
+    """The portal is suspended, restoring, or not known under this address."""
+
+    retryable = True
+    remedy = "Check the portal's address and that it is active and paid for; Roomkeeper goes on trying."
+
+
+class Unauthorized(RemoteError):
+    """The key is not accepted: unknown, expired, or its owner is disabled."""
+
+    remedy = "Make a new API key in the portal (Developer tools), put it in place, then `roomkeeper runs retry`."
+
+
+class Forbidden(RemoteError):
+    """The account may not do this."""
+
+    remedy = "Give the key's owner the right it lacks, then `roomkeeper runs retry`."
+
+
+class NotFound(RemoteError):
+    """It does not exist, or not any more."""
+
+    remedy = "Check the id; if it was deleted on purpose, cancel the run."
+
+
+class QuotaExceeded(RemoteError):
+    """The portal's tariff, storage or room quota is used up."""
+
+    remedy = "Free space or raise the quota in the portal, then `roomkeeper runs retry`."
+
+
+class Rejected(RemoteError):
+    """The service does not accept the request."""
+
+    remedy = "See what it says; correct the automation, then `roomkeeper runs retry`."
+
+
+class WriteRefused(RemoteError):
+    """A dry run may not write."""

@@ -1,0 +1,137 @@
+"""What a real portal has no routes for: make people, cause faults, read the journal. All below /_sim/."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from roomkeeper.simulator import dto
+from roomkeeper.simulator.api import Portal
+from roomkeeper.simulator.faults import KINDS, Fault
+from roomkeeper.simulator.world import File
+
+
+def routes(faults: list[Fault]) -> list[Route]:
+    """Build the control routes over the list of faults that the injector reads."""
+
+    async def users(request: Request) -> JSONResponse:
+        """Make a user and a key: {name, email, kind, permissions?}."""
+        wanted, world = await request.json(), _portal(request).world
+        user = world.add_user(wanted["name"], wanted["email"], wanted.get("kind", "user"))
+        key = world.add_key(user, wanted.get("key_name", "key"), wanted.get("permissions"))
+        return JSONResponse({"id": user.id, "key": key.secret, "key_id": key.id})
+
+    async def groups(request: Request) -> JSONResponse:
+        wanted = await request.json()
+        _portal(request).world.groups[wanted["id"]] = (wanted["name"], set(wanted["members"]))
+        return JSONResponse({})
+
+    async def cause(request: Request) -> JSONResponse:
+        """Replace the faults by this list; an empty one ends them."""
+        wanted = await request.json()
+        unknown = [one["kind"] for one in wanted if one.get("kind") not in KINDS]
+        if unknown:
+            return JSONResponse({"error": f"unknown kinds {unknown}; there are {KINDS}"}, 400)
+        faults[:] = [Fault(**one) for one in wanted]
+        return JSONResponse({"faults": len(faults)})
+
+    async def struck(request: Request) -> JSONResponse:
+        return JSONResponse([{"kind": one.kind, "path": one.path, "done": one.done} for one in faults])
+
+    async def operations(request: Request) -> JSONResponse:
+        """Set {vanish_every, vanish_after, seconds_per_item, queue_seconds}."""
+        for name, value in (await request.json()).items():
+            setattr(_portal(request).fileops.faults, name, value)
+        return JSONResponse({})
+
+    async def settings(request: Request) -> JSONResponse:
+        """Set {suspended, webhooks_suppressed, enforce_limits, per_minute, reads, writes, writes_per_day}."""
+        portal, wanted = _portal(request), await request.json()
+        portal.suspended = wanted.pop("suspended", portal.suspended)
+        portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)
+        portal.limits.enforce = wanted.pop("enforce_limits", portal.limits.enforce)
+        for name, value in wanted.items():
+            setattr(portal.limits, name, value)
+        return JSONResponse({})
+
+    async def keys(request: Request) -> JSONResponse:
+        """Switch a key on or off: {key, is_active}."""
+        wanted = await request.json()
+        _portal(request).world.keys[wanted["key"]].is_active = wanted["is_active"]
+        return JSONResponse({})
+
+    async def file(request: Request) -> JSONResponse:
+        """Look at a file as nobody can, or set {editing_by: [...], restricted: [user ids], locked_by: user id | null}."""
+        world = _portal(request).world
+        one = world.file(request.path_params["id"])
+        if one is None:
+            return JSONResponse({}, 404)
+        wanted = await request.json() if request.method == "PUT" else {}
+        if "locked_by" in wanted:
+            one.locked_by = world.users.get(wanted["locked_by"])
+        for name in {"editing_by", "restricted"} & set(wanted):
+            setattr(one, name, set(wanted[name]))
+        return JSONResponse(_described(one))
+
+    async def tree(request: Request) -> JSONResponse:
+        """Every file below a folder, with its path and the digest of each version."""
+        world = _portal(request).world
+        folder = world.folder(request.path_params["id"])
+        if folder is None:
+            return JSONResponse([], 404)
+        return JSONResponse([_described(one, below=len(folder.way())) for one in world.files_in(folder, deep=True)])
+
+    async def journal(request: Request) -> JSONResponse:
+        since = int(request.query_params.get("since", 0))
+        return JSONResponse(_portal(request).journal[since:])
+
+    async def usage(request: Request) -> JSONResponse:
+        portal = _portal(request)
+        shown = {}
+        for user, one in portal.limits.usage.items():
+            shown[portal.world.users[user].name] = {
+                "peak_per_minute": one.peak_per_minute,
+                "peak_reads": one.peak_in_flight[False],
+                "peak_writes": one.peak_in_flight[True],
+                "writes_today": one.writes_today,
+                "refused": one.refused,
+            }
+        return JSONResponse(shown)
+
+    async def deliveries(request: Request) -> JSONResponse:
+        """How the webhooks did: how many rows, how many of them delivered, waiting or given up."""
+        log = _portal(request).webhooks.log
+        return JSONResponse({"rows": len(log), "delivered": sum(1 for row in log if row.delivery is not None)})
+
+    return [
+        Route("/_sim/users", users, methods=["POST"]),
+        Route("/_sim/groups", groups, methods=["POST"]),
+        Route("/_sim/faults", cause, methods=["PUT"]),
+        Route("/_sim/faults", struck, methods=["GET"]),
+        Route("/_sim/operations", operations, methods=["PUT"]),
+        Route("/_sim/settings", settings, methods=["PUT"]),
+        Route("/_sim/keys", keys, methods=["PUT"]),
+        Route("/_sim/files/{id}", file, methods=["GET", "PUT"]),
+        Route("/_sim/folders/{id}/tree", tree),
+        Route("/_sim/journal", journal),
+        Route("/_sim/usage", usage),
+        Route("/_sim/deliveries", deliveries),
+    ]
+
+
+def _portal(request: Request) -> Portal:
+    portal: Portal = request.app.state.portal
+    return portal
+
+
+def _described(one: File, below: int = 0) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "title": one.title,
+        "path": [part.title for part in one.folder.way()[below:]],
+        "version": one.version,
+        "digests": [version.digest for version in one.versions],
+        "created_by": one.created_by.name,
+        "seen_by_portal": dto.utc(one.created),
+    }

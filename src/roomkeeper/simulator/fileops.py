@@ -1,0 +1,382 @@
+"""Copy, move and delete: a synchronous all-or-nothing check, then an asynchronous operation."""
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from roomkeeper.simulator import dto
+from roomkeeper.simulator.history import History
+from roomkeeper.simulator.webhooks import Webhooks
+from roomkeeper.simulator.world import (
+    ARCHIVE_ROOT,
+    TRASH_ROOT,
+    Access,
+    ApiError,
+    File,
+    Folder,
+    User,
+    Version,
+    World,
+    forbidden,
+    missing,
+    now,
+    rule_broken,
+)
+
+MOVE, COPY, DELETE = 0, 1, 2
+SKIP, OVERWRITE, DUPLICATE = 0, 1, 2
+CREATED, RUNNING, COMPLETED, CANCELED, FAILED = 0, 1, 2, 3, 4
+UNPOLLED_LIFE = 60.0  # seconds after its last progress; a task nobody asks for is dropped, running or not
+
+
+@dataclass
+class Operation:
+    owner: User
+    kind: int
+    hold: bool
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    progress: int = 0
+    error: str = ""
+    processed: int = 0
+    finished_at: float | None = None
+    touched: float = field(default_factory=time.monotonic)
+    sources: list[File] = field(default_factory=list)
+    results: list[File] = field(default_factory=list)
+    destination: Folder | None = None
+    status: int = CREATED
+    is_gone: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self.finished_at is not None
+
+
+@dataclass
+class Faults:
+    """What goes wrong inside operations, on request."""
+
+    vanish_every: int = 0  # every n-th operation is not to be found again…
+    vanish_after: int | None = None  # …having done so many items first (None: all)
+    seconds_per_item: float = 0.001
+    queue_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a copy or move request asks for."""
+
+    files: list[Any]
+    folders: list[Any]
+    destination: Any
+    conflict: int
+    hold: bool
+    content: bool
+    single: bool
+
+
+class FileOps:
+    """The operations of all users."""
+
+    def __init__(self, world: World, webhooks: Webhooks, history: History) -> None:
+        self.world, self.webhooks, self.history = world, webhooks, history
+        self.faults = Faults()
+        self.started = 0
+        self._operations: dict[str, Operation] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    # --- requests -----------------------------------------------------------------------------------------
+
+    def transfer(self, user: User, kind: int, batch: Batch) -> list[dict[str, Any]]:
+        """Check everything, then queue; an empty request starts nothing."""
+        if not batch.files and not batch.folders:
+            return self.listing(user)
+        destination, files, folders = self._check(user, kind, batch)
+        operation = Operation(user, kind, batch.hold, destination=destination)
+        self._begin(operation, self._work_transfer(operation, files, folders, batch.conflict))
+        if batch.single:
+            return [self._dto(operation, user)]
+        self._consume(user)  # lists every operation of the user, and so eats the finished ones of any kind
+        return [self._dto(one, user) for one in self._of(user) if one.kind == kind]
+
+    def delete(self, user: User, files: list[File], folders: list[Folder], *, immediately: bool) -> list[dict[str, Any]]:
+        for file in files:
+            if not self.world.may_move(user, file):
+                raise forbidden()
+        for folder in folders:
+            if self.world.role(user, folder) is not Access.ROOM_MANAGER:
+                raise forbidden()
+        operation = Operation(user, DELETE, hold=True)
+        self._begin(operation, self._work_delete(operation, files, folders, immediately))
+        return [self._dto(operation, user)]
+
+    def archive(self, user: User, room: Folder, *, back: bool) -> dict[str, Any]:
+        if room.created_by is not user and not user.is_admin:
+            raise forbidden()
+        operation = Operation(user, MOVE, hold=True)
+        self._begin(operation, self._work_archive(operation, room, back))
+        return self._dto(operation, user)
+
+    def listing(self, user: User, wanted: str | None = None) -> list[dict[str, Any]]:
+        """The user's operations, or one; whatever is reported with a final status is gone afterwards."""
+        for operation in self._of(user):
+            if time.monotonic() - operation.touched > UNPOLLED_LIFE:
+                self._drop(operation)
+        shown = [self._dto(one, user) for one in self._of(user) if wanted in {None, one.id}]
+        self._consume(user, wanted)
+        return shown
+
+    def terminate(self, user: User, wanted: str | None) -> list[dict[str, Any]]:
+        for operation in list(self._of(user)):
+            if wanted in {None, operation.id}:
+                operation.status = CANCELED
+                self._drop(operation)
+        return self.listing(user)
+
+    def conflicts(self, user: User, destination: Any, file_ids: list[Any]) -> list[dict[str, Any]]:
+        folder = self.world.folder(destination)
+        if folder is None or not self.world.may_create(user, folder):
+            raise forbidden()
+        titles = [file.title for one in file_ids if (file := self.world.file(one)) is not None]
+        found = {file.id: file for title in titles if (file := self.world.namesake(folder, title)) is not None}
+        return [dto.file(file, self.world, user) for file in found.values()]
+
+    # --- the synchronous check ----------------------------------------------------------------------------
+
+    def _check(self, user: User, kind: int, batch: Batch) -> tuple[Folder, list[File], list[Folder]]:
+        destination = self.world.folder(batch.destination)
+        if destination is None:
+            raise missing("folder")
+        if not self.world.may_create(user, destination):
+            raise forbidden()
+        folders = self._check_folders(user, batch.folders, destination)
+        files: list[File] = []
+        if batch.content:
+            for folder in folders:
+                files += list(folder.contents.values())
+            folders = [child for folder in folders for child in folder.children.values()]
+        for position, wanted in enumerate(batch.files):
+            file = self.world.file(wanted)
+            if file is None or file.folder.root.kind == TRASH_ROOT:
+                raise forbidden() if position == 0 else missing("file")
+            files.append(file)
+        for file in files:
+            self._check_file(user, kind, file, destination, batch.conflict)
+        return destination, files, folders
+
+    def _check_folders(self, user: User, wanted: list[Any], destination: Folder) -> list[Folder]:
+        folders: list[Folder] = []
+        for position, one in enumerate(wanted):
+            folder = self.world.folder(one)
+            if folder is None:
+                raise ApiError(500, "Object reference not set", "System.NullReferenceException") if position == 0 else missing("folder")
+            if folder in destination.way():
+                raise rule_broken("The destination folder is a subfolder of the source folder")
+            if self.world.role(user, folder) in {Access.NONE, Access.RESTRICT, Access.READ}:
+                raise forbidden()
+            folders.append(folder)
+        return folders
+
+    def _check_file(self, user: User, kind: int, file: File, destination: Folder, conflict: int) -> None:
+        allowed = self.world.may_move(user, file) if kind == MOVE else self.world.may_copy(user, file)
+        if not allowed:
+            raise forbidden()
+        if kind == MOVE and (file.editing_by or file.locked_by not in {None, user}):
+            raise rule_broken("The file is locked or being edited")
+        target = self.world.namesake(destination, file.title)
+        if conflict == OVERWRITE and target is not None and target is not file:
+            if target.locked_by not in {None, user} or target.editing_by or not self.world.may_edit(user, target):
+                raise rule_broken("The file in the destination folder is locked or being edited")
+
+    # --- the asynchronous work ----------------------------------------------------------------------------
+
+    def _begin(self, operation: Operation, work: Any) -> None:
+        self.started += 1
+        vanishes = bool(self.faults.vanish_every) and self.started % self.faults.vanish_every == 0
+        self._operations[operation.id] = operation
+        if vanishes:
+            operation.is_gone = True
+        job = asyncio.get_running_loop().create_task(self._drive(operation, work))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    async def _drive(self, operation: Operation, work: Any) -> None:
+        await asyncio.sleep(self.faults.queue_seconds)
+        operation.status = RUNNING
+        await work
+        operation.progress = 100
+        operation.finished_at = time.monotonic()
+        if not operation.hold:
+            self._drop(operation)
+
+    async def _each(self, operation: Operation, count: int) -> bool:
+        """Take the time of one item; False if the operation is to stop before it."""
+        await asyncio.sleep(self.faults.seconds_per_item)
+        operation.touched = time.monotonic()
+        operation.progress = min(99, operation.progress + max(1, 100 // max(1, count)))
+        cut_short = operation.is_gone and self.faults.vanish_after is not None
+        return operation.status != CANCELED and not (
+            cut_short and operation.processed >= (self.faults.vanish_after or 0)
+        )
+
+    async def _work_transfer(
+        self, operation: Operation, files: list[File], folders: list[Folder], conflict: int
+    ) -> None:
+        destination = operation.destination
+        if destination is None:
+            return
+        for file in files:
+            if not await self._each(operation, len(files)):
+                return
+            if self.world.folders.get(destination.id) is None:
+                return  # only logged by the server: no error, nothing processed
+            if self._transfer_file(operation, file, destination, conflict):
+                operation.processed += 1
+                operation.sources.append(file)
+        for folder in folders:
+            if not await self._each(operation, len(folders)):
+                return
+            await self._transfer_folder(operation, folder, destination, conflict)
+
+    def _transfer_file(self, operation: Operation, file: File, destination: Folder, conflict: int) -> bool:
+        if self.world.files.get(file.id) is None:
+            operation.error = "The required file was not found"
+            return False
+        if operation.kind == MOVE:
+            return self._move_file(operation, file, destination, conflict)
+        return self._copy_file(operation, file, destination, conflict)
+
+    def _copy_file(self, operation: Operation, file: File, destination: Folder, conflict: int) -> bool:
+        user, target = operation.owner, self.world.namesake(destination, file.title)
+        if target is not None and conflict == SKIP:
+            return False
+        if target is not None and conflict == OVERWRITE:
+            if target.locked_by not in {None, user} or target.editing_by:
+                operation.error = "The file is locked"
+                return False
+            target.versions.append(Version(file.current.content, user, now()))
+            copy = target
+        else:
+            title = self.world.free_title(destination, file.title)
+            copy = self.world.add_file(destination, title, file.current.content, user)
+        operation.results.append(copy)
+        self.history.note("FileCopied", copy, user, source=file.folder)
+        self.webhooks.publish("file.copied", copy, user)
+        return True
+
+    def _move_file(self, operation: Operation, file: File, destination: Folder, conflict: int) -> bool:
+        user, target, source = operation.owner, self.world.namesake(destination, file.title), file.folder
+        if target is file or (target is not None and conflict == SKIP):
+            return False
+        if file.editing_by or file.locked_by not in {None, user}:
+            operation.error = "The file is locked"
+            return False
+        moved = file
+        if target is not None and conflict == OVERWRITE:
+            target.versions.append(Version(file.current.content, user, now()))
+            self.world.purge_file(file)
+            moved = target
+        else:
+            self.world.move_file(file, destination)
+        operation.results.append(moved)
+        self.history.note("FileMoved", moved, user, source=source)
+        self.webhooks.publish("file.restored" if source.root.kind == TRASH_ROOT else "file.moved", moved, user)
+        return True
+
+    async def _transfer_folder(self, operation: Operation, folder: Folder, destination: Folder, conflict: int) -> None:
+        user = operation.owner
+        same = next((one for one in destination.children.values() if one.title.casefold() == folder.title.casefold()), None)
+        if operation.kind == MOVE and (same is None or conflict == DUPLICATE):
+            source = folder.parent or folder
+            self.world.move_folder(folder, destination)
+            self.history.note("FolderMoved", folder, user, source=source)
+            self.webhooks.publish("folder.moved", folder, user)
+            operation.processed += 1
+            return
+        target = same if same is not None and conflict != DUPLICATE else None
+        if target is None:
+            target = self.world.add_folder(destination, folder.title, user)
+            self.webhooks.publish("folder.copied", target, user)
+        for file in list(folder.contents.values()):
+            if await self._each(operation, len(folder.contents)) and self._transfer_file(operation, file, target, conflict):
+                operation.processed += 1
+        for child in list(folder.children.values()):
+            await self._transfer_folder(operation, child, target, conflict)
+        operation.processed += 1
+        if operation.kind == MOVE and not folder.contents and not folder.children:
+            self.world.purge_folder(folder)
+
+    async def _work_delete(
+        self, operation: Operation, files: list[File], folders: list[Folder], immediately: bool
+    ) -> None:
+        trash = self.world.personal(operation.owner, TRASH_ROOT)
+        for file in files:
+            if not await self._each(operation, len(files)):
+                return
+            if file.locked_by not in {None, operation.owner} or file.editing_by:
+                operation.error = "The file is locked"
+                continue
+            self.webhooks.publish("file.deleted" if immediately else "file.trashed", file, operation.owner)
+            self.history.note("FileDeleted" if immediately else "FileMovedToTrash", file, operation.owner)
+            if immediately or file.folder.root.kind == TRASH_ROOT:
+                self.world.purge_file(file)
+            else:
+                self.world.move_file(file, trash)
+            operation.processed += 1
+        for folder in folders:
+            self.webhooks.publish("folder.deleted" if immediately else "folder.trashed", folder, operation.owner)
+            if immediately:
+                self.world.purge_folder(folder)
+            else:
+                self.world.move_folder(folder, trash)
+            operation.processed += 1
+
+    async def _work_archive(self, operation: Operation, room: Folder, back: bool) -> None:
+        await self._each(operation, 1)
+        target = self.world.rooms_root if back else self.world.archive_root
+        if room.root.kind == (ARCHIVE_ROOT if not back else self.world.rooms_root.kind):
+            return
+        self.world.move_folder(room, target)
+        operation.processed += 1
+        self.history.note("RoomUnarchived" if back else "RoomArchived", room, operation.owner)
+        self.webhooks.publish("room.restored" if back else "room.archived", room, operation.owner)
+
+    # --- reporting ----------------------------------------------------------------------------------------
+
+    def _of(self, user: User) -> list[Operation]:
+        return [one for one in self._operations.values() if one.owner is user and not one.is_gone]
+
+    def _status(self, operation: Operation) -> int:
+        """The finish flag is published before the queue's status: seen finished while still running, once."""
+        if operation.finished_at is None:
+            return operation.status
+        return COMPLETED if time.monotonic() - operation.finished_at > 0.02 else RUNNING
+
+    def _consume(self, user: User, wanted: str | None = None) -> None:
+        for operation in self._of(user):
+            if wanted in {None, operation.id} and self._status(operation) > RUNNING:
+                self._drop(operation)
+
+    def _drop(self, operation: Operation) -> None:
+        if not operation.is_finished:
+            operation.status = CANCELED
+        self._operations.pop(operation.id, None)
+
+    def _dto(self, operation: Operation, viewer: User) -> dict[str, Any]:
+        files = operation.results if operation.is_finished else operation.sources
+        alive = [file for file in files if self.world.files.get(file.id) is not None]
+        out: dict[str, Any] = {
+            "id": operation.id,
+            "Operation": operation.kind,
+            "progress": operation.progress,
+            "error": operation.error,
+            "processed": str(operation.processed),
+            "finished": operation.is_finished,
+            "status": self._status(operation),
+        }
+        if alive:
+            out["files"] = [dto.file(file, self.world, viewer) for file in alive]
+        if operation.destination is not None and not (operation.is_finished and operation.results):
+            out["folders"] = [dto.folder(operation.destination, self.world, viewer)]
+        return out

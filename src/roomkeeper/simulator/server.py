@@ -1,0 +1,57 @@
+"""Put the pretend portal together and serve it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from roomkeeper.simulator import api, control
+from roomkeeper.simulator.faults import Fault, FaultInjector
+from roomkeeper.simulator.fileops import FileOps
+from roomkeeper.simulator.history import History
+from roomkeeper.simulator.limits import Limits
+from roomkeeper.simulator.webhooks import Webhooks
+from roomkeeper.simulator.world import World
+
+OWNER_KEY = "sk-" + "0" * 63 + "1"  # a pretend portal's key is no secret: it opens nothing else
+
+
+class Protocol(HttpToolsProtocol):
+    """Leaves the connection where faults can break it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["roomkeeper.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+def build(*, pace: float = 0.02) -> Any:
+    """Make a portal with an owner and nothing else; `pace` 1 keeps the real portal's waits between deliveries."""
+    world = World()
+    world.keys[OWNER_KEY] = api.Key(user=world.owner, name="owner", secret=OWNER_KEY)
+    webhooks, history = Webhooks(world, pace=pace), History()
+    portal = api.Portal(world, webhooks, history, FileOps(world, webhooks, history), Limits())
+    faults: list[Fault] = []
+    app = api.build(portal, control.routes(faults))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        sending = asyncio.create_task(webhooks.run())
+        try:
+            yield
+        finally:
+            sending.cancel()
+
+    app.router.lifespan_context = lifespan
+    return FaultInjector(app, faults)
+
+
+def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02) -> None:
+    """Serve until stopped."""
+    config = uvicorn.Config(
+        build(pace=pace), host=host, port=port, log_level="warning", access_log=False, http=Protocol, lifespan="on"
+    )
+    uvicorn.Server(config).run()

@@ -1,0 +1,350 @@
+"""The portal's state: people, rooms, folders, files, and the rules that need nothing else."""
+
+import hashlib
+import itertools
+import secrets
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+
+ROOMS_ROOT, ARCHIVE_ROOT, TRASH_ROOT, MY_ROOT = 14, 20, 3, 5
+EDITOR_SECTIONS = {14: "VirtualRooms", 20: "Archive", 3: "Trash", 5: "My documents"}
+UNSAFE = set('\t*+:"<>?|\\/')
+
+
+class Access(IntEnum):
+    """The server's FileShare numbers."""
+
+    NONE = 0
+    READ_WRITE = 1
+    READ = 2
+    RESTRICT = 3
+    VARIES = 4
+    REVIEW = 5
+    COMMENT = 6
+    FILL_FORMS = 7
+    CUSTOM_FILTER = 8
+    ROOM_MANAGER = 9
+    EDITING = 10
+    CONTENT_CREATOR = 11
+
+
+class ApiError(Exception):
+    """An answer that is not a success; `type` None makes it a bare one without a body."""
+
+    def __init__(self, status: int, message: str = "", kind: str | None = "System.Exception") -> None:
+        super().__init__(message)
+        self.status, self.message, self.kind = status, message, kind
+
+
+class ValidationError(Exception):
+    """A refused request body: 400 in the success envelope."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(str(errors))
+        self.errors = errors
+
+
+def forbidden(message: str = "Access denied", kind: str = "System.Security.SecurityException") -> ApiError:
+    return ApiError(403, message, kind)
+
+
+def rule_broken(message: str) -> ApiError:
+    """An InvalidOperationException: 403 with the real message."""
+    return ApiError(403, message, "System.InvalidOperationException")
+
+
+def missing(what: str) -> ApiError:
+    return ApiError(404, f"The required {what} was not found", "ASC.Core.ItemNotFoundException")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def sanitise(title: str, limit: int = 170) -> str:
+    units = title.encode("utf-16-le", "surrogatepass")
+    out = []
+    for at in range(0, len(units), 2):
+        unit = int.from_bytes(units[at : at + 2], "little")
+        out.append("_" if 0xD800 <= unit <= 0xDFFF or chr(unit) in UNSAFE else chr(unit))
+    return "".join(out)[:limit].strip()
+
+
+@dataclass
+class User:
+    name: str
+    email: str
+    kind: str = "user"  # owner | admin | room_admin | user | guest
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    status: int = 1
+
+    @property
+    def is_admin(self) -> bool:
+        return self.kind in {"owner", "admin"}
+
+    @property
+    def may_manage_rooms(self) -> bool:
+        return self.kind in {"owner", "admin", "room_admin"}
+
+
+@dataclass
+class Key:
+    user: User
+    name: str
+    permissions: list[str] | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    secret: str = field(default_factory=lambda: "sk-" + secrets.token_hex(32))
+    is_active: bool = True
+    created: datetime = field(default_factory=now)
+    last_used: datetime | None = None
+
+
+@dataclass
+class Share:
+    access: Access
+    granted_by: str
+
+
+@dataclass
+class Folder:
+    id: int
+    title: str
+    parent: "Folder | None"
+    created_by: User
+    kind: int = 0  # the section number of a root folder
+    room_type: int | None = None
+    tags: list[str] = field(default_factory=list)
+    shares: dict[str, Share] = field(default_factory=dict)
+    created: datetime = field(default_factory=now)
+    modified: datetime = field(default_factory=now)
+    modified_by: User | None = None
+    children: "dict[int, Folder]" = field(default_factory=dict)
+    contents: "dict[int, File]" = field(default_factory=dict)
+    titles: "dict[str, list[File]]" = field(default_factory=dict)
+
+    def way(self) -> list["Folder"]:
+        """From the section's root down to this folder."""
+        here: Folder | None = self
+        up: list[Folder] = []
+        while here is not None:
+            up.append(here)
+            here = here.parent
+        return up[::-1]
+
+    @property
+    def root(self) -> "Folder":
+        return self.way()[0]
+
+    @property
+    def room(self) -> "Folder | None":
+        return next((part for part in self.way() if part.room_type is not None), None)
+
+
+@dataclass
+class Version:
+    content: bytes
+    by: User
+    at: datetime
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass
+class File:
+    id: int
+    title: str
+    folder: Folder
+    created_by: User
+    versions: list[Version]
+    created: datetime = field(default_factory=now)
+    locked_by: User | None = None
+    editing_by: set[str] = field(default_factory=set)
+    restricted: set[str] = field(default_factory=set)  # users who may not copy it
+
+    @property
+    def current(self) -> Version:
+        return self.versions[-1]
+
+    @property
+    def version(self) -> int:
+        return len(self.versions)
+
+    @property
+    def extension(self) -> str:
+        return "." + self.title.rsplit(".", 1)[1] if "." in self.title else ""
+
+
+class World:
+    """Everything one portal knows."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.groups: dict[str, tuple[str, set[str]]] = {}
+        self.keys: dict[str, Key] = {}
+        self.folders: dict[int, Folder] = {}
+        self.files: dict[int, File] = {}
+        # Files and folders are counted apart, and the same number can be both: so it is here.
+        self._folder_ids, self._file_ids = itertools.count(1000), itertools.count(1000)
+        self.owner = self.add_user("Olga Owner", "owner@portal.example", "owner")
+        self.rooms_root = self._add_root(ROOMS_ROOT, self.owner)
+        self.archive_root = self._add_root(ARCHIVE_ROOT, self.owner)
+        self._personal: dict[tuple[str, int], Folder] = {}
+
+    def add_user(self, name: str, email: str, kind: str) -> User:
+        user = User(name=name, email=email, kind=kind)
+        self.users[user.id] = user
+        return user
+
+    def add_key(self, user: User, name: str, permissions: list[str] | None = None) -> Key:
+        key = Key(user=user, name=name, permissions=permissions)
+        self.keys[key.secret] = key
+        return key
+
+    def personal(self, user: User, kind: int) -> Folder:
+        """The user's own documents or trash."""
+        if (user.id, kind) not in self._personal:
+            self._personal[user.id, kind] = self._add_root(kind, user)
+        return self._personal[user.id, kind]
+
+    def add_folder(self, parent: Folder, title: str, by: User, room_type: int | None = None) -> Folder:
+        """No existence check: two folders may bear one title."""
+        folder = Folder(next(self._folder_ids), sanitise(title), parent, by, room_type=room_type)
+        self.folders[folder.id] = folder
+        parent.children[folder.id] = folder
+        return folder
+
+    def add_file(self, folder: Folder, title: str, content: bytes, by: User) -> File:
+        file = File(next(self._file_ids), sanitise(title), folder, by, [Version(content, by, now())])
+        self.files[file.id] = file
+        self._place(file)
+        return file
+
+    def move_file(self, file: File, folder: Folder) -> None:
+        """Keep id, versions and dates; two files of one title may come to lie side by side."""
+        self._unplace(file)
+        file.folder = folder
+        self._place(file)
+
+    def rename_file(self, file: File, title: str) -> None:
+        self._unplace(file)
+        file.title = sanitise(title)
+        self._place(file)
+
+    def purge_file(self, file: File) -> None:
+        self._unplace(file)
+        del self.files[file.id]
+
+    def move_folder(self, folder: Folder, parent: Folder) -> None:
+        if folder.parent is not None:
+            del folder.parent.children[folder.id]
+        folder.parent = parent
+        parent.children[folder.id] = folder
+
+    def purge_folder(self, folder: Folder) -> None:
+        for child in list(folder.children.values()):
+            self.purge_folder(child)
+        for file in list(folder.contents.values()):
+            self.purge_file(file)
+        if folder.parent is not None:
+            del folder.parent.children[folder.id]
+        del self.folders[folder.id]
+
+    def folder(self, folder_id: object) -> Folder | None:
+        number = _number(folder_id)
+        return self.folders.get(number) if number is not None else None
+
+    def file(self, file_id: object) -> File | None:
+        number = _number(file_id)
+        return self.files.get(number) if number is not None else None
+
+    def subfolders(self, folder: Folder) -> list[Folder]:
+        return list(folder.children.values())
+
+    def files_in(self, folder: Folder, *, deep: bool = False) -> Iterator[File]:
+        yield from folder.contents.values()
+        if deep:
+            for child in folder.children.values():
+                yield from self.files_in(child, deep=True)
+
+    def namesake(self, folder: Folder, title: str) -> File | None:
+        """The file of that title in the folder; the database compares without regard to case."""
+        return next(iter(folder.titles.get(title.casefold(), ())), None)
+
+    def free_title(self, folder: Folder, title: str) -> str:
+        """`Name (1).ext`, `Name (2).ext` …"""
+        stem, dot, extension = title.rpartition(".") if "." in title else (title, "", "")
+        candidate, number = title, 0
+        while folder.titles.get(candidate.casefold()):
+            number += 1
+            candidate = f"{stem} ({number}){dot}{extension}"
+        return candidate
+
+    # --- rights -------------------------------------------------------------------------------------------
+
+    def role(self, user: User, folder: Folder) -> Access:
+        """The user's access to everything in this folder's room; an admin who is no member has Restrict."""
+        root = folder.root
+        if root.kind in {MY_ROOT, TRASH_ROOT}:
+            return Access.ROOM_MANAGER if root.created_by is user else Access.NONE
+        room = folder.room
+        if room is None:
+            return Access.RESTRICT if user.is_admin else Access.READ
+        if room.created_by is user:
+            return Access.ROOM_MANAGER
+        share = room.shares.get(user.id)
+        if share is not None:
+            return share.access
+        for group, (_, members) in self.groups.items():
+            if user.id in members and group in room.shares:
+                return room.shares[group].access
+        return Access.RESTRICT if user.is_admin else Access.NONE
+
+    def may_read(self, user: User, folder: Folder) -> bool:
+        return self.role(user, folder) is not Access.NONE
+
+    def may_create(self, user: User, folder: Folder) -> bool:
+        if folder.root.kind == ARCHIVE_ROOT or folder is self.rooms_root:
+            return False
+        return self.role(user, folder) in {Access.ROOM_MANAGER, Access.CONTENT_CREATOR}
+
+    def may_copy(self, user: User, file: File) -> bool:
+        if user.id in file.restricted:
+            return False
+        return self.role(user, file.folder) not in {Access.NONE, Access.RESTRICT}
+
+    def may_edit(self, user: User, file: File) -> bool:
+        role = self.role(user, file.folder)
+        if role in {Access.ROOM_MANAGER, Access.EDITING}:
+            return True
+        return role is Access.CONTENT_CREATOR and file.created_by is user
+
+    def may_move(self, user: User, file: File) -> bool:
+        role = self.role(user, file.folder)
+        if file.folder.root.kind == ARCHIVE_ROOT:
+            return False
+        return role is Access.ROOM_MANAGER or (role is Access.CONTENT_CREATOR and file.created_by is user)
+
+    def _place(self, file: File) -> None:
+        file.folder.contents[file.id] = file
+        file.folder.titles.setdefault(file.title.casefold(), []).append(file)
+
+    def _unplace(self, file: File) -> None:
+        del file.folder.contents[file.id]
+        file.folder.titles[file.title.casefold()].remove(file)
+
+    def _add_root(self, kind: int, owner: User) -> Folder:
+        folder = Folder(next(self._folder_ids), EDITOR_SECTIONS[kind], None, owner, kind=kind)
+        self.folders[folder.id] = folder
+        return folder
+
+
+def _number(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None
