@@ -52,6 +52,6 @@ def build(*, pace: float = 0.02) -> Any:
 def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02) -> None:
     """Serve until stopped."""
     config = uvicorn.Config(
-        build(pace=pace), host=host, port=port, log_level="warning", access_log=False, http=Protocol, lifespan="on"
+        build(pace=pace), host=host, port=port, log_level="critical", access_log=False, http=Protocol, lifespan="on"
     )
     uvicorn.Server(config).run()

@@ -1,0 +1,102 @@
+"""An automation: when this, do that; and whether an event is for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from roomkeeper.automations.event import Event
+
+Scalar = str | int | float | bool
+
+
+class Step(BaseModel):
+    """One step of an automation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    do: str = Field(description="The step's name in the catalogue.", examples=["copy_files"])
+    with_: dict[str, Any] = Field(
+        default_factory=dict, alias="with", description="The step's own settings.", examples=[{"to": 222222}]
+    )
+    as_: str | None = Field(
+        default=None, alias="as", description="A name for the result, for later steps.", examples=["copy"]
+    )
+    if_: str | None = Field(
+        default=None, alias="if", description="An expression; the step is left out if it is false.", examples=["file.title"]
+    )
+    via: str | None = Field(
+        default=None, description="The connection it acts on, if there are several of its kind.", examples=["acme"]
+    )
+
+    @property
+    def name(self) -> str:
+        """What a run calls this step."""
+        return self.as_ or self.do
+
+
+class Automation(BaseModel):
+    """One automation of the configuration file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    name: str = Field(
+        description="Letters, digits and hyphens; runs are listed under it.",
+        examples=["copy-client-uploads"],
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        max_length=80,
+    )
+    on: str = Field(description="The event that starts it.", examples=["file.uploaded"])
+    from_: str | None = Field(
+        default=None, alias="from", description="The connection the event must come from.", examples=["acme"]
+    )
+    where: dict[str, Scalar | list[Scalar]] = Field(
+        default_factory=dict,
+        description="What the event's fields must be; a list means any of them. `room` takes an id or an exact title.",
+        examples=[{"room": 111111}],
+    )
+    gather: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="How many waiting events of one room a run takes at most. Left out: 100 if every step can take many, else 1.",
+        examples=[100],
+    )
+    paused: bool = Field(default=False, description="Collect events, run nothing.", examples=[True])
+    steps: list[Step] = Field(description="What to do, in order.", min_length=1, examples=[[{"do": "copy_files"}]])
+
+
+def is_for(automation: Automation, event: Event) -> bool:
+    """Whether the automation listens to this kind of event from this connection."""
+    return automation.on == event.type and automation.from_ in {None, event.connection}
+
+
+def matches(where: Mapping[str, Any], event: Event) -> bool:
+    """Whether the event's fields are what `where` asks for."""
+    return all(_is_one_of(_field(event, name), _listed(wanted)) for name, wanted in where.items())
+
+
+def _field(event: Event, name: str) -> tuple[object, ...]:
+    """Give the values that may stand for a field: a room goes by its id or its title."""
+    if name == "room" and event.place is not None:
+        return event.place.room, event.place.room_title
+    if name == "actor":
+        return (event.actor,)
+    value: object = event.facts.get(event.noun, {})
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return (value,)
+
+
+def _listed(wanted: object) -> Sequence[object]:
+    return wanted if isinstance(wanted, list | tuple) else (wanted,)
+
+
+def _is_one_of(values: tuple[object, ...], wanted: Sequence[object]) -> bool:
+    """Compare as text, for payloads write numbers as strings; titles without regard to case, as the portal does."""
+    have = {_comparable(value) for value in values if value is not None}
+    return any(_comparable(one) in have for one in wanted)
+
+
+def _comparable(value: object) -> str:
+    return str(value).casefold()

@@ -1,0 +1,483 @@
+"""Read `roomkeeper.yaml`: every fault with its file, its line and the remedy.
+
+The file is YAML 1.2, so `on:` is a word. What a connection and a step may say comes from the catalogue.
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from roomkeeper.automations import template
+from roomkeeper.automations.automation import Automation, Step
+from roomkeeper.automations.catalog import Catalog
+from roomkeeper.automations.secret import Reference, is_secret
+from roomkeeper.automations.step import EventKind, StepKind
+from roomkeeper.errors import ConfigError, Problem, TemplateError
+
+M = TypeVar("M", bound=BaseModel)
+Path_ = tuple[str | int, ...]
+GATHER = 100  # what a run takes at most where every step can take many and the file does not say
+
+
+class Retention(BaseModel):
+    """How long what is over is kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    events_days: int = Field(default=90, ge=1, description="Days that events and their raw bodies are kept.", examples=[90])
+    runs_days: int = Field(default=90, ge=1, description="Days that runs and their steps are kept.", examples=[90])
+
+
+class Top(BaseModel):
+    """The top level of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = Field(description="The version of this format.", examples=[1])
+    listen: str = Field(default="127.0.0.1:8080", description="Address and port to listen on.", examples=["127.0.0.1:8080"])
+    public_url: str | None = Field(
+        default=None, description="How the portal and the vendors reach us.", examples=["https://hooks.acme.example"]
+    )
+    store: str = Field(
+        default="./var",
+        description="A folder for embedded SQLite files, or postgresql://user@host/db.",
+        examples=["./var", "postgresql://roomkeeper@db/roomkeeper"],
+    )
+    connections: dict[str, Any] = Field(description="The portals, helpdesks and CRMs, by name.", min_length=1)
+    automations: list[Any] = Field(default_factory=list, description="What to do when something happens.")
+    retention: Retention = Field(default=Retention(), description="How long what is over is kept.")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A configured connection: its settings are an instance of its connector's model."""
+
+    name: str
+    type: str
+    settings: Any
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that has been checked."""
+
+    file: Path
+    host: str
+    port: int
+    public_url: str | None
+    store: str
+    connections: Mapping[str, Connection]
+    automations: tuple[Automation, ...]
+    retention: Retention
+    #: Secrets that could not be looked up, where that was allowed.
+    notes: tuple[Problem, ...] = field(default=())
+
+    def automation(self, name: str) -> Automation | None:
+        """Find an automation by name."""
+        return next((one for one in self.automations if one.name == name), None)
+
+    def connection_of(self, step: Step, kind: StepKind, event_connection: str) -> str:
+        """Say which connection a step acts on: the named one, the event's own, or the only one of its kind."""
+        if step.via is not None:
+            return step.via
+        mine = [name for name, one in self.connections.items() if one.type == kind.connection_type]
+        return event_connection if event_connection in mine else mine[0]
+
+
+def gathered(automation: Automation, catalog: Catalog) -> int:
+    """How many events one run of this automation takes at most."""
+    if automation.gather is not None:
+        return automation.gather
+    kinds = [catalog.steps.get(step.do) for step in automation.steps]
+    return GATHER if all(kind is not None and kind.takes_many for kind in kinds) else 1
+
+
+def load(file: Path, catalog: Catalog, *, secrets_required: bool = True) -> Config:
+    """Read and check a configuration file. Raises ConfigError with every problem found."""
+    reader = _Reader(file, catalog, secrets_required=secrets_required)
+    config = reader.read()
+    if reader.problems or config is None:
+        raise ConfigError(sorted(reader.problems, key=lambda problem: problem.line))
+    return config
+
+
+class _Constructor(RoundTripConstructor):
+    """Keeps lines, and reads `!env` and `!file`."""
+
+
+def _reference(kind: str) -> Callable[[Any, Any], Reference]:
+    return lambda _, node: Reference(kind, str(node.value).strip())
+
+
+_Constructor.add_constructor("!env", _reference("env"))
+_Constructor.add_constructor("!file", _reference("file"))
+
+
+class _Reader:
+    """One reading of one file; collects problems as it goes."""
+
+    def __init__(self, file: Path, catalog: Catalog, *, secrets_required: bool) -> None:
+        self.file, self.catalog, self.secrets_required = file, catalog, secrets_required
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self.root: Any = None
+        self.local = dotenv_values(file.parent / ".env")
+
+    def read(self) -> Config | None:
+        self.root = self._parse()
+        if self.problems:
+            return None
+        top = self._model(Top, self._resolved(self.root, (), Top), ())
+        if top is None:
+            return None
+        host, port = self._listen(top.listen)
+        self._check_store(top.store)
+        connections = {name: one for name in top.connections if (one := self._connection(name)) is not None}
+        automations = [one for at in range(len(top.automations)) if (one := self._automation(at, connections)) is not None]
+        self._check_names(automations)
+        self._check_circles(automations)
+        return Config(
+            file=self.file,
+            host=host,
+            port=port,
+            public_url=top.public_url.rstrip("/") if top.public_url else None,
+            store=self._store(top.store),
+            connections=connections,
+            automations=tuple(automations),
+            retention=top.retention,
+            notes=tuple(self.notes),
+        )
+
+    # --- the file -----------------------------------------------------------------------------------------
+
+    def _parse(self) -> Any:  # noqa: ANN401 - YAML
+        yaml = YAML(typ="rt")
+        yaml.Constructor = _Constructor
+        try:
+            root = yaml.load(self.file.read_text("utf-8"))
+        except OSError as error:
+            self._say((), f"the file cannot be read: {error.strerror}", "check the path, or give another with -c")
+            return None
+        except UnicodeDecodeError:
+            self._say((), "the file is not UTF-8 text", "save it as UTF-8")
+            return None
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            what = " ".join(str(error.problem or error.context or "it is not valid YAML").split())
+            line = mark.line + 1 if mark else 1
+            self.problems.append(Problem(str(self.file), line, what, "correct the YAML; look at indentation and quotes"))
+            return None
+        except (YAMLError, RecursionError, ValueError) as error:
+            self._say((), f"it is not valid YAML: {error}", "correct the YAML")
+            return None
+        if not isinstance(root, CommentedMap):
+            self._say((), "the file is empty or not a mapping", "start with `version: 1`; the README has an example")
+        return root
+
+    def _listen(self, text: str) -> tuple[str, int]:
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+            self._say(("listen",), f"`listen: {text}` is not an address and a port", "write it as 127.0.0.1:8080")
+            return "127.0.0.1", 8080
+        return host.strip("[]"), int(port)
+
+    def _check_store(self, store: str) -> None:
+        if "://" not in store:
+            return
+        parts = urlsplit(store)
+        if parts.scheme != "postgresql":
+            remedy = "give a folder, or postgresql://user@host/db"
+            self._say(("store",), f"a store of the kind {parts.scheme}:// is not known", remedy)
+        elif parts.password and not isinstance(self.root.get("store"), Reference):
+            remedy = "write `store: !env DATABASE_URL`, or leave the password to PGPASSWORD or ~/.pgpass"
+            self._say(("store",), "the store's address has a password in it, and secrets do not belong here", remedy)
+
+    def _store(self, store: str) -> str:
+        return store if "://" in store else str((self.file.parent / store).resolve())
+
+    # --- connections --------------------------------------------------------------------------------------
+
+    def _connection(self, name: str) -> Connection | None:
+        where: Path_ = ("connections", name)
+        node = self.root["connections"][name]
+        if not isinstance(node, CommentedMap):
+            self._say(where, f"the connection {name} is not a mapping", "give it at least `type` and `url`")
+            return None
+        type_ = node.get("type")
+        connector = self.catalog.connectors.get(str(type_))
+        if connector is None:
+            known = sorted(self.catalog.connectors)
+            self._say((*where, "type"), f"the connection {name} has the type {type_!r}, which is not known", _hint(str(type_), known))
+            return None
+        settings = self._resolved(node, where, connector.settings)
+        settings.pop("type", None)
+        model = self._model(connector.settings, settings, where)
+        return Connection(name, connector.type, model) if model is not None else None
+
+    def _resolved(self, node: Mapping[str, Any], where: Path_, model: type[BaseModel]) -> dict[str, Any]:
+        """Look up the references of one mapping; a secret that stands in the file is a problem."""
+        out: dict[str, Any] = {}
+        for name, value in node.items():
+            known = model.model_fields.get(str(name))
+            out[str(name)] = self._value(value, (*where, name), secret=known is not None and is_secret(known))
+        return out
+
+    def _value(self, value: Any, where: Path_, *, secret: bool) -> Any:  # noqa: ANN401 - YAML
+        if isinstance(value, Reference):
+            return self._looked_up(value, where)
+        if secret and isinstance(value, list):
+            return [self._value(one, (*where, at), secret=True) for at, one in enumerate(value)]
+        if secret:
+            name = str(where[-1])
+            remedy = f"write `{name}: !env {name.upper()}` or `{name}: !file path`, and change the secret: it has been in a file"
+            self._say(where, f"the secret `{name}` stands in the file", remedy)
+            return "x"
+        return value
+
+    def _looked_up(self, reference: Reference, where: Path_) -> str:
+        try:
+            return reference.resolve(lambda name: os.environ.get(name) or self.local.get(name), self.file.parent)
+        except LookupError as error:
+            what, remedy = error.args
+            problem = Problem(str(self.file), self._line(where), what, remedy)
+            (self.problems if self.secrets_required else self.notes).append(problem)
+            return "not-set"
+
+    # --- automations --------------------------------------------------------------------------------------
+
+    def _automation(self, at: int, connections: Mapping[str, Connection]) -> Automation | None:
+        where: Path_ = ("automations", at)
+        automation = self._model(Automation, self.root["automations"][at], where)
+        if automation is None:
+            return None
+        kind = self.catalog.event(automation.on)
+        if kind is None:
+            hint = _hint(automation.on, self.catalog.event_types)
+            self._say((*where, "on"), f"{automation.name} listens to {automation.on!r}, which no connection raises", hint)
+            return automation
+        self._check_source(automation, connections, where)
+        self._check_where(automation, kind, where)
+        self._check_steps(automation, kind, connections, where)
+        return automation
+
+    def _check_source(self, automation: Automation, connections: Mapping[str, Connection], where: Path_) -> None:
+        sources = [n for n, one in connections.items() if automation.on in self.catalog.connectors[one.type].events]
+        if automation.from_ is not None and automation.from_ not in sources:
+            self._say((*where, "from"), f"no connection {automation.from_!r} raises {automation.on}", _hint(automation.from_, sources))
+        elif not sources:
+            self._say((*where, "on"), f"no connection of this file raises {automation.on}", "add the connection it comes from")
+        elif len(sources) > 1 and automation.from_ is None and "room" in automation.where:
+            remedy = f"add `from:` with one of {', '.join(sources)}"
+            self._say((*where, "where"), "several portals raise this event, and a room is a room of one of them", remedy)
+
+    def _check_where(self, automation: Automation, kind: EventKind, where: Path_) -> None:
+        noun = kind.type.partition(".")[0]
+        for name in automation.where:
+            first, *rest = name.split(".")
+            fields = kind.fields.get(noun) or {}
+            open_ended = first in fields and fields[first] is None and bool(rest)
+            if name != "actor" and not open_ended and (first not in fields or rest):
+                known = ["actor", *fields]
+                self._say((*where, "where", name), f"{kind.type} has no field {name!r} to ask for", _hint(name, known))
+
+    def _check_steps(
+        self, automation: Automation, kind: EventKind, connections: Mapping[str, Connection], where: Path_
+    ) -> None:
+        many = gathered(automation, self.catalog) > 1
+        known: dict[str, Any] = {name: dict(fields or {}) for name, fields in kind.fields.items()}
+        names: set[str] = set()
+        for at, step in enumerate(automation.steps):
+            here: Path_ = (*where, "steps", at)
+            self._check_step(step, connections, here, many=many)
+            self._check_variables(step, kind, known, here, many=many)
+            if step.name in names:
+                self._say(here, f"two steps of {automation.name} are called {step.name!r}", "tell them apart with `as:`")
+            names.add(step.name)
+            if step.as_ is not None and (not step.as_.isidentifier() or step.as_ in kind.fields):
+                remedy = "take another word of letters, digits and _"
+                self._say((*here, "as"), f"`as: {step.as_}` cannot be a variable's name here", remedy)
+            result = self.catalog.steps.get(step.do)
+            if step.as_ is not None and result is not None:
+                known[step.as_] = dict.fromkeys(result.result.model_fields)
+
+    def _check_step(self, step: Step, connections: Mapping[str, Connection], where: Path_, *, many: bool) -> None:
+        kind = self.catalog.steps.get(step.do)
+        if kind is None:
+            self._say((*where, "do"), f"there is no step {step.do!r}", _hint(step.do, sorted(self.catalog.steps)))
+            return
+        self._model(kind.params, step.with_, (*where, "with"))
+        if many and not kind.takes_many:
+            self._say(where, f"{step.do} acts on one event, but this automation gathers several", "set `gather: 1`")
+        fitting = [name for name, one in connections.items() if one.type == kind.connection_type]
+        if step.via is not None and step.via not in fitting:
+            self._say((*where, "via"), f"{step.do} cannot act on {step.via!r}", _hint(step.via, fitting))
+        elif not fitting:
+            self._say(where, f"{step.do} needs a connection of the type {kind.connection_type}", "add one under `connections`")
+
+    def _check_variables(
+        self, step: Step, kind: EventKind, known: Mapping[str, Any], where: Path_, *, many: bool
+    ) -> None:
+        for path, text, condition in _templates(step):
+            try:
+                used = template.references(text, condition=condition)
+            except TemplateError as error:
+                self._say((*where, *path), error.message, "see the Jinja2 template syntax")
+                continue
+            for reference in sorted(used):
+                self._check_reference(reference, kind, known, (*where, *path), many=many)
+
+    def _check_reference(
+        self, reference: template.Reference, kind: EventKind, known: Mapping[str, Any], where: Path_, *, many: bool
+    ) -> None:
+        root, *rest = reference
+        written = ".".join(reference)
+        if root not in known:
+            self._say(where, f"nothing provides `{written}` here", _hint(root, sorted(known)))
+            return
+        if rest and rest[0] not in known[root]:
+            self._say(where, f"`{root}` has no field {rest[0]!r}", _hint(rest[0], sorted(known[root])))
+            return
+        if rest[1:] and known[root][rest[0]] is not None:
+            self._say(where, f"`{root}.{rest[0]}` has no fields of its own", f"write `{root}.{rest[0]}`")
+            return
+        if many and root in kind.fields and (root, rest[0] if rest else "") not in kind.shared:
+            remedy = "set `gather: 1` for this automation, or leave it out"
+            self._say(where, f"`{written}` differs between the events that one run gathers", remedy)
+
+    def _check_names(self, automations: Sequence[Automation]) -> None:
+        seen: set[str] = set()
+        for at, automation in enumerate(automations):
+            if automation.name in seen:
+                self._say(("automations", at, "name"), f"two automations are called {automation.name!r}", "rename one")
+            seen.add(automation.name)
+
+    def _check_circles(self, automations: Sequence[Automation]) -> None:
+        """Refuse automations that feed each other's rooms: what one copies, the other would copy back."""
+        edges = [
+            (source, target, at)
+            for at, one in enumerate(automations)
+            for source in _rooms(one)
+            for target in _targets(one, self.catalog)
+        ]
+        for source, target, at in edges:
+            if _reaches(target, source, edges):
+                what = f"{automations[at].name} copies from {source} to {target}, and from there a way leads back"
+                remedy = "let files go one way only: take out one of these automations, or choose another room"
+                self._say(("automations", at), what, remedy)
+
+    # --- saying what is wrong -----------------------------------------------------------------------------
+
+    def _model(self, model: type[M], data: Any, where: Path_) -> M | None:  # noqa: ANN401
+        """Validate; a problem at a value that is a template is none before the template is worked out."""
+        try:
+            return model.model_validate(_plain(data))
+        except ValidationError as error:
+            real = [one for one in error.errors() if not template.is_template(one["input"]) or one["type"] == "extra_forbidden"]
+            for one in real:
+                path = tuple(part for part in one["loc"] if not (isinstance(part, str) and "[" in part))
+                what, remedy = _explain(one, model, path)
+                self._say((*where, *path), what, remedy)
+            return None
+
+    def _say(self, where: Path_, what: str, remedy: str) -> None:
+        problem = Problem(str(self.file), self._line(where), what, remedy)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _line(self, where: Path_) -> int:
+        """Find the line of a place in the file, or of the nearest thing around it."""
+        node, line = self.root, 1
+        for part in where:
+            try:
+                position = node.lc.item(part) if isinstance(node, CommentedSeq) else node.lc.key(part)
+                line, node = position[0] + 1, node[part]
+            except (KeyError, IndexError, AttributeError, TypeError):
+                break
+        return line
+
+
+def _plain(data: Any) -> Any:  # noqa: ANN401 - YAML to plain Python
+    if isinstance(data, Mapping):
+        return {str(name): _plain(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    return data
+
+
+def _explain(error: Any, model: type[BaseModel], path: Path_) -> tuple[str, str]:  # noqa: ANN401
+    """Say a validation error in our words, and what to do."""
+    name = str(path[-1]) if path else "it"
+    kind, said = str(error["type"]), str(error["msg"])
+    if kind == "extra_forbidden":
+        return f"{name!r} is not known here", _hint(name, _names(model))
+    if kind == "missing":
+        return f"{name!r} is missing", f"add `{name}:`{_example(model, name)}"
+    return f"{name}: {said[:1].lower() + said[1:]}", f"correct the value{_example(model, name)}"
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _example(model: type[BaseModel], name: str) -> str:
+    known = next((one for key, one in model.model_fields.items() if name in {key, one.alias}), None)
+    return f", for example `{name}: {known.examples[0]}`" if known is not None and known.examples else ""
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there is: {', '.join(known)}" if known else "there is none"
+
+
+def _templates(step: Step) -> Iterator[tuple[Path_, str, bool]]:
+    """Find every template of a step: where it stands, its text, and whether it is a condition."""
+    if step.if_ is not None:
+        yield ("if",), step.if_, True
+    yield from _strings(step.with_, ("with",))
+
+
+def _strings(value: Any, where: Path_) -> Iterator[tuple[Path_, str, bool]]:  # noqa: ANN401 - JSON
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _strings(one, (*where, name))
+    elif isinstance(value, list):
+        for at, one in enumerate(value):
+            yield from _strings(one, (*where, at))
+    elif template.is_template(value):
+        yield where, value, False
+
+
+def _rooms(automation: Automation) -> list[str]:
+    wanted = automation.where.get("room", [])
+    return [str(one) for one in (wanted if isinstance(wanted, list) else [wanted])]
+
+
+def _targets(automation: Automation, catalog: Catalog) -> list[str]:
+    kinds = [(step, catalog.steps.get(step.do)) for step in automation.steps]
+    found = [step.with_.get(kind.destination) for step, kind in kinds if kind is not None and kind.destination]
+    return [str(one) for one in found if one is not None and not template.is_template(one)]
+
+
+def _reaches(start: str, goal: str, edges: Sequence[tuple[str, str, int]]) -> bool:
+    seen, waiting = set(), [start]
+    while waiting:
+        here = waiting.pop()
+        if here == goal:
+            return True
+        if here not in seen:
+            seen.add(here)
+            waiting += [target for source, target, _ in edges if source == here]
+    return False

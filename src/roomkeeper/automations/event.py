@@ -1,0 +1,74 @@
+"""An event: what happened, in one shape whoever said it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where on the portal an event happened: its room, and the way from there down to the folder."""
+
+    room: int | str
+    room_title: str
+    folder: int | str
+    path: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON data."""
+        return {"room": self.room, "room_title": self.room_title, "folder": self.folder, "path": list(self.path)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Place":
+        """Read what `to_json` gave."""
+        return cls(data["room"], data["room_title"], data["folder"], tuple(data["path"]))
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a connection told us.
+
+    `delivery` is the sender's id of this delivery, `meaning` a key that is equal for every delivery of the same
+    occurrence. `facts` are the template's variables, such as `file`; `subject` is a line for people to read.
+    """
+
+    type: str
+    connection: str
+    at: datetime
+    delivery: str
+    meaning: str
+    subject: str
+    actor: str = ""
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    raw: Any = None
+    #: Why this event starts nothing whatever the automations say; empty if it may.
+    ignored: str = ""
+    #: Set where the sender may use one meaning for two occurrences, as DocSpace does within one second.
+    ambiguous_with: str = ""
+    id: int = 0
+    place: Place | None = None
+
+    def at_place(self, place: Place) -> "Event":
+        """Add where it happened to what is known of it."""
+        noun = self.noun
+        known = dict(self.facts.get(noun, {}))
+        known |= {"room": place.room, "room_title": place.room_title, "path": "/".join(place.path)}
+        return replace(self, place=place, facts={**self.facts, noun: known})
+
+    @property
+    def noun(self) -> str:
+        """What it is about: `file` for `file.uploaded`."""
+        return self.type.partition(".")[0]
+
+    def variables(self) -> dict[str, Any]:
+        """Give the variables that templates and conditions see."""
+        about = {
+            "id": self.id,
+            "type": self.type,
+            "connection": self.connection,
+            "at": self.at.isoformat(),
+            "actor": self.actor,
+            "raw": self.raw,
+        }
+        return {"event": about, **{name: dict(values) for name, values in self.facts.items()}}

@@ -1,0 +1,52 @@
+"""Secrets in the configuration: by reference only, `!env NAME` or `!file path`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic.fields import FieldInfo
+
+IS_SECRET = "secret"  # the mark in a field's metadata
+
+
+def _as_tuple(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+Secret = Annotated[SecretStr, IS_SECRET]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_as_tuple), Field(max_length=2), IS_SECRET]
+"""One secret, or two while it is being changed."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`!env NAME` or `!file path`, as it stands in the file."""
+
+    kind: str
+    name: str
+
+    def resolve(self, environment: Callable[[str], str | None], folder: Path) -> str:
+        """Look it up. Raises LookupError with what is wrong and what to do about it."""
+        if self.kind == "env":
+            value = environment(self.name)
+            if not value:
+                raise LookupError(
+                    f"the environment variable {self.name} is not set",
+                    f"set it, or put a line {self.name}=… into the file .env beside this one",
+                )
+            return value
+        path = folder / self.name
+        try:
+            value = path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise LookupError(f"the file {path} cannot be read: {error}", "create it, readable for this user") from error
+        if not value:
+            raise LookupError(f"the file {path} is empty", "put the secret into it")
+        return value
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting must not be written into the file."""
+    return IS_SECRET in field.metadata

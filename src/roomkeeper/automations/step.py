@@ -1,0 +1,120 @@
+"""What a step is, and what it sees while it runs."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from roomkeeper.automations.event import Event
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the ledger: `done` is false while it is only being tried; `target` is what it became."""
+
+    item: str
+    done: bool
+    target: str
+    detail: Mapping[str, Any]
+    run: int
+
+
+class Ledger(Protocol):
+    """What has been done once and must not be done again; scopes keep kinds of things apart."""
+
+    async def look(self, scope: str, items: Sequence[str]) -> dict[str, Entry]:
+        """Find the entries of these items."""
+        ...
+
+    async def of_target(self, scope: str, target: str) -> list[Entry]:
+        """Find which items became this target."""
+        ...
+
+    async def targets(self, scope: str) -> set[str]:
+        """List everything that items of this scope became."""
+        ...
+
+    async def trying(self, scope: str, details: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down, before the act, that these items are about to be done."""
+        ...
+
+    async def done(self, scope: str, results: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+        """Write down that these items are done: item to (target, detail)."""
+        ...
+
+    async def undone(self, scope: str, items: Sequence[str]) -> None:
+        """Take back what was only tried and did not happen."""
+        ...
+
+
+class StepContext(Protocol):
+    """What a step may use: its events, its connection, the ledger, and the engine's patience."""
+
+    run: int
+    events: Sequence[Event]
+    ledger: Ledger
+    client: Any
+    connection: str
+
+    async def call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on.
+
+        Raises the last RemoteError, RunCancelled, LeaseLost.
+        """
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises RunCancelled, LeaseLost."""
+        ...
+
+    async def check(self) -> None:
+        """Make sure that this run may still act. Raises RunCancelled, LeaseLost."""
+        ...
+
+    def hold(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Keep every other run, in any process, from working on what bears this name."""
+        ...
+
+    async def progress(self, text: str) -> None:
+        """Say how far it has come, for `runs show` and the page."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a step would do, in lines for people to read."""
+
+    effects: tuple[str, ...] = ()
+    nothing_because: str = ""
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """A step of the catalogue. `apply` returns the fields of `result`, or raises StepFailed."""
+
+    name: str
+    summary: str
+    params: type[BaseModel]
+    result: type[BaseModel]
+    plan: Callable[[Any, StepContext], Awaitable[Plan]]
+    apply: Callable[[Any, StepContext], Awaitable[BaseModel]]
+    #: The type of connection it acts on.
+    connection_type: str
+    #: Whether one call can serve many events.
+    takes_many: bool = False
+    #: The parameter that names the room or folder it writes to; `check` looks for circles through it.
+    destination: str = ""
+
+
+@dataclass(frozen=True)
+class EventKind:
+    """A kind of event: its fields by variable; None stands for fields that only the sender knows."""
+
+    type: str
+    fields: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    #: Fields that are the same for all events that one run gathers.
+    shared: frozenset[tuple[str, str]] = frozenset()

@@ -1,0 +1,99 @@
+"""`{{ … }}` in values and expressions in `if:`: sandboxed Jinja2 with strict undefined.
+
+A value that is one expression keeps its type: `{{ deal.fields.room }}` stays a number.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from roomkeeper.errors import TemplateError
+
+_environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+
+Reference = tuple[str, ...]
+"""A variable as it is used: `deal.fields.x` is ("deal", "fields", "x")."""
+
+
+def is_template(value: object) -> bool:
+    """Whether the value is a string that has to be worked out."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def render(value: Any, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    """Work out every template inside a JSON value. Raises TemplateError."""
+    if isinstance(value, Mapping):
+        return {name: render(one, variables) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [render(one, variables) for one in value]
+    if not is_template(value):
+        return value
+    expression = _only_expression(value)
+    try:
+        if expression is not None:
+            return _evaluate(expression, variables)
+        return _environment.from_string(value).render(variables)
+    except (JinjaError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+        raise TemplateError(f"{value!r} cannot be worked out: {error}") from error
+
+
+def holds(condition: str, variables: Mapping[str, Any]) -> bool:
+    """Work out the expression of an `if:`. A variable that is not there counts as false. Raises TemplateError."""
+    try:
+        expression = _environment.compile_expression(condition, undefined_to_none=True)
+        return bool(expression(**variables))
+    except (JinjaError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+        raise TemplateError(f"the condition {condition!r} cannot be worked out: {error}") from error
+
+
+def references(source: str, *, condition: bool = False) -> set[Reference]:
+    """List the variables that a template or a condition uses. Raises TemplateError on a syntax error."""
+    text = "{{ " + source + " }}" if condition else source
+    try:
+        tree = _environment.parse(text)
+    except TemplateSyntaxError as error:
+        raise TemplateError(f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}") from error
+    own = {name.name for name in tree.find_all(nodes.Name) if name.ctx in {"store", "param"}} | {"loop"}
+    return {path for path in _paths(tree) if path[0] not in own and path[0] not in _environment.globals}
+
+
+def _only_expression(value: str) -> str | None:
+    """Give the expression if the value is nothing but one, else None."""
+    text = value.strip()
+    body = _environment.parse(text).body
+    if len(body) != 1 or not isinstance(body[0], nodes.Output) or len(body[0].nodes) != 1:
+        return None
+    if isinstance(body[0].nodes[0], nodes.TemplateData):
+        return None
+    return text.removeprefix("{{").removesuffix("}}").strip().strip("-").strip()
+
+
+def _evaluate(expression: str, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    value = _environment.compile_expression(expression, undefined_to_none=False)(**variables)
+    if isinstance(value, StrictUndefined):
+        str(value)  # raises what Jinja2 has to say about it
+    return value
+
+
+def _paths(node: nodes.Node) -> Iterator[Reference]:
+    path = _path(node)
+    if path is not None:
+        yield path
+        return
+    for child in node.iter_child_nodes():
+        yield from _paths(child)
+
+
+def _path(node: nodes.Node) -> Reference | None:
+    if isinstance(node, nodes.Name) and node.ctx == "load":
+        return (node.name,)
+    if isinstance(node, nodes.Getattr):
+        inner = _path(node.node)
+        return (*inner, node.attr) if inner is not None else None
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        inner = _path(node.node)
+        return (*inner, str(node.arg.value)) if inner is not None else None
+    return None
