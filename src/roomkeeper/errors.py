@@ -9,7 +9,6 @@ RoomkeeperError
 ├── NotThere               a run, an event or an automation that was named does not exist
 ├── StepFailed             a step did what it could; the rest needs a person
 ├── RunCancelled           somebody cancelled the run this step belongs to
-├── LeaseLost              another process may have taken over; this one must stop acting
 └── RemoteError            a service did not do what it was asked
     ├── Unreachable          no connection, or no answer in time
     ├── Garbled              an answer that cannot be read
@@ -19,6 +18,7 @@ RoomkeeperError
     ├── Unavailable          the portal is suspended, restoring or unknown under this name
     ├── Unauthorized         401
     ├── Forbidden            403
+    │   └── ScopeMissing       …because the key lacks a permission, whatever the account may do
     ├── NotFound             404
     ├── QuotaExceeded        402
     ├── Rejected             any other 4xx
@@ -117,10 +117,6 @@ class RunCancelled(RoomkeeperError):
     """The run was cancelled."""
 
 
-class LeaseLost(RoomkeeperError):
-    """This process has lost its lease and must not act any more."""
-
-
 class RemoteError(RoomkeeperError):
     """A service did not do what it was asked.
 
@@ -202,6 +198,14 @@ class Forbidden(RemoteError):
     """The account may not do this."""
 
     remedy = "Give the key's owner the right it lacks, then `roomkeeper runs retry`."
+
+
+class ScopeMissing(Forbidden):
+    """The key lacks the permission for this."""
+
+    remedy = (
+        "Give the API key the scopes `files:write` and `rooms:write` (or full access), then `roomkeeper runs retry`."
+    )
 
 
 class NotFound(RemoteError):

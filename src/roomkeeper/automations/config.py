@@ -316,7 +316,7 @@ class _Reader:
         if kind is None:
             self._say((*where, "do"), f"there is no step {step.do!r}", _hint(step.do, sorted(self.catalog.steps)))
             return
-        self._model(kind.params, step.with_, (*where, "with"))
+        self._model(kind.params, step.with_, (*where, "with"), templates=True)
         if many and not kind.takes_many:
             self._say(where, f"{step.do} acts on one event, but this automation gathers several", "set `gather: 1`")
         fitting = [name for name, one in connections.items() if one.type == kind.connection_type]
@@ -378,13 +378,14 @@ class _Reader:
 
     # --- saying what is wrong -----------------------------------------------------------------------------
 
-    def _model(self, model: type[M], data: Any, where: Path_) -> M | None:  # noqa: ANN401
-        """Validate; a problem at a value that is a template is none before the template is worked out."""
+    def _model(self, model: type[M], data: Any, where: Path_, *, templates: bool = False) -> M | None:  # noqa: ANN401
+        """Validate; where templates may stand, their values are not judged before they are worked out."""
         try:
             return model.model_validate(_plain(data))
         except ValidationError as error:
-            real = [one for one in error.errors() if not template.is_template(one["input"]) or one["type"] == "extra_forbidden"]
-            for one in real:
+            for one in error.errors():
+                if templates and template.is_template(one["input"]) and one["type"] != "extra_forbidden":
+                    continue
                 path = tuple(part for part in one["loc"] if not (isinstance(part, str) and "[" in part))
                 what, remedy = _explain(one, model, path)
                 self._say((*where, *path), what, remedy)

@@ -44,8 +44,11 @@ class Event:
     raw: Any = None
     #: Why this event starts nothing whatever the automations say; empty if it may.
     ignored: str = ""
-    #: Set where the sender may use one meaning for two occurrences, as DocSpace does within one second.
-    ambiguous_with: str = ""
+    #: The sender's channel, where one meaning may stand for two occurrences, as DocSpace's may within a second:
+    #: two deliveries of one meaning by one channel are then looked at twice.
+    channel: str = ""
+    #: What it shares with others that can be handled by one call, such as the folder; finds the place, too.
+    lane: str = ""
     id: int = 0
     place: Place | None = None
 

@@ -63,16 +63,16 @@ class StepContext(Protocol):
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on.
 
-        Raises the last RemoteError, RunCancelled, LeaseLost.
+        Raises the last RemoteError, RunCancelled.
         """
         ...
 
     async def pause(self, seconds: float) -> None:
-        """Wait. Raises RunCancelled, LeaseLost."""
+        """Wait. Raises RunCancelled."""
         ...
 
     async def check(self) -> None:
-        """Make sure that this run may still act. Raises RunCancelled, LeaseLost."""
+        """Make sure that this run may still act. Raises RunCancelled."""
         ...
 
     def hold(self, name: str) -> AbstractAsyncContextManager[None]:

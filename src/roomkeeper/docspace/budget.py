@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from roomkeeper.errors import BudgetSpent, LeaseLost, RemoteError, Throttled, Unreachable
+from roomkeeper.errors import BudgetSpent, RemoteError, Throttled, Unreachable
 
 _PREPAID = 25  # reads bought from the tally at once, so that not each of them costs a transaction
 _PREPAID_LIFE = 1.0  # seconds; the tally's window is that much longer than the portal's minute
+WINDOW = 60.0 + _PREPAID_LIFE  # seconds over which a tally counts
 _BULK_RESERVE = 5  # bulk work leaves one part in so many to live work
 _LINGER = 5.0  # seconds that a call without an answer may go on at the portal
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; a 429 of the sliding window or of concurrency says nothing
@@ -33,23 +34,15 @@ class Limits:
     writes_per_day: int = 10_000
 
 
-@dataclass(frozen=True)
-class Grant:
-    """The tally's word: that many calls now, or none and in how many seconds to ask again."""
-
-    calls: int
-    retry_in: float = 0.0
-
-
 class Tally(Protocol):
     """Counts the calls of one portal user over all processes."""
 
-    async def take(self, *, calls: int, writes: int, per_minute: int, per_day: int) -> Grant:
-        """Take up to `calls` calls, or exactly one if it is a write."""
+    async def take(self, *, calls: int, writes: int, per_minute: int, per_day: int) -> tuple[int, float]:
+        """Take up to `calls` calls; gives how many, and if none, in how many seconds to ask again."""
         ...
 
     def processes(self) -> int:
-        """Tell how many processes share the calls in flight; raises LeaseLost if this one may not act."""
+        """Tell how many processes share the calls in flight."""
         ...
 
 
@@ -71,7 +64,7 @@ class Budget:
     async def permit(self, *, write: bool, daily: bool, bulk: bool) -> AsyncIterator[None]:
         """Wait for leave to make one call, and hold its place in flight while it lasts.
 
-        Raises BudgetSpent if the wait would be long, LeaseLost if this process may not act any more.
+        Raises BudgetSpent if the wait would be long.
         """
         await self._enter(write=write, bulk=bulk)
         linger = False
@@ -160,49 +153,45 @@ class Budget:
 
     async def _buy(self, *, calls: int, writes: int, per_minute: int) -> int:
         while True:
-            grant = await self._tally.take(
+            granted, retry_in = await self._tally.take(
                 calls=calls, writes=writes, per_minute=per_minute, per_day=self.limits.writes_per_day
             )
-            if grant.calls:
-                return grant.calls
-            if grant.retry_in > _PATIENCE:
+            if granted:
+                return granted
+            if retry_in > _PATIENCE:
                 raise BudgetSpent(
                     f"Today's {self.limits.writes_per_day} writes for this portal user are used up",
-                    retry_after=grant.retry_in,
+                    retry_after=retry_in,
                 )
-            await asyncio.sleep(max(0.01, grant.retry_in))
+            await asyncio.sleep(max(0.01, retry_in))
 
 
 class LocalTally:
     """A tally for one process that keeps nothing: for commands that make a handful of calls."""
 
-    WINDOW = 60.0 + _PREPAID_LIFE
-
     def __init__(self) -> None:
         self._calls: deque[float] = deque()
         self._day, self._writes = -1, 0
 
-    async def take(self, *, calls: int, writes: int, per_minute: int, per_day: int) -> Grant:
+    async def take(self, *, calls: int, writes: int, per_minute: int, per_day: int) -> tuple[int, float]:
         """Count in memory."""
         now = time.monotonic()
-        while self._calls and self._calls[0] <= now - self.WINDOW:
+        while self._calls and self._calls[0] <= now - WINDOW:
             self._calls.popleft()
         free = per_minute - len(self._calls)
         if free <= 0:
-            return Grant(0, retry_in=self._calls[0] + self.WINDOW - now)
+            return 0, self._calls[0] + WINDOW - now
         day, second = divmod(time.time(), 86_400)
         if day != self._day:
             self._day, self._writes = int(day), 0
         if writes and self._writes >= per_day:
-            return Grant(0, retry_in=86_400 - second)
+            return 0, 86_400 - second
         self._writes += writes
         granted = min(calls, free)
         self._calls.extend([now] * granted)
-        return Grant(granted)
+        return granted, 0.0
 
     def processes(self) -> int:
         """Only this one."""
         return 1
 
-
-__all__ = ["Budget", "Grant", "LeaseLost", "Limits", "LocalTally", "Tally"]

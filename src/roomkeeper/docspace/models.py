@@ -171,7 +171,7 @@ class Contents(_Model):
 
 
 class OperationFile(_Model):
-    """A file in an operation's report; the id may be missing for entries of other kinds."""
+    """A file or folder in an operation's report; the published schema has no ids in it, the server does."""
 
     id: EntryId | None = None
     title: str = ""
@@ -192,6 +192,7 @@ class Operation(_Model):
     processed: str | int | None = None
     finished: bool = False
     files: tuple[OperationFile, ...] = ()
+    folders: tuple[OperationFile, ...] = ()
 
     @property
     def processed_count(self) -> int:

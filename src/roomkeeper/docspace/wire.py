@@ -18,6 +18,7 @@ from roomkeeper.errors import (
     Rejected,
     RemoteError,
     RemoteFault,
+    ScopeMissing,
     Throttled,
     Unauthorized,
     Unavailable,
@@ -150,12 +151,7 @@ def _forbidden(told: str, document: object, body: bytes) -> Forbidden:
             remedy="Something in front of the portal, or its IP restriction, refuses this address: allow it.",
         )
     # An empty body means that the key lacks the scope; a missing right comes with an error in JSON (8).
-    return Forbidden(
-        f"{told}, without a word: the key lacks the permission for this",
-        status=403,
-        remedy="Give the API key the scopes `files:write` and `rooms:write` (or full access), "
-        "then `roomkeeper runs retry`.",
-    )
+    return ScopeMissing(f"{told}, without a word: the key lacks the permission for this", status=403)
 
 
 def _said(document: object) -> str:

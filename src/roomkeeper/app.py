@@ -1,0 +1,202 @@
+"""Put the product together. `build` is the only place that constructs things; its arguments are the test seams."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import structlog
+from starlette.applications import Starlette
+
+from roomkeeper.automations.catalog import Catalog
+from roomkeeper.automations.config import Config, gathered
+from roomkeeper.connectors import CATALOG
+from roomkeeper.docspace.budget import LocalTally
+from roomkeeper.errors import RoomkeeperError
+from roomkeeper.runs import retention
+from roomkeeper.runs.dispatch import Dispatch, Source
+from roomkeeper.runs.engine import Engine
+from roomkeeper.runs.history import History
+from roomkeeper.runs.inbox import Inbox
+from roomkeeper.runs.leases import JOINING, Lease
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tally import SharedTally
+from roomkeeper.runs.walk import Walker
+from roomkeeper.web import Gate, site
+
+log = structlog.get_logger("app")
+
+Role = Literal["all", "web", "worker"]
+
+
+class AlreadyRunning(RoomkeeperError):
+    """Another process serves this store."""
+
+
+@dataclass
+class App:
+    """A service that is put together: `site` answers HTTP, and what works runs while its lifespan lasts."""
+
+    site: Starlette
+    store: Store
+    history: History
+
+
+def build(
+    config: Config, *, role: Role = "all", catalog: Catalog = CATALOG, on_lost: Callable[[], None] = lambda: os._exit(75)
+) -> App:
+    """Build the service for a configuration.
+
+    `on_lost` is called when another process has taken over this one's runs: by then it must not act any more.
+    """
+    store = Store(config.store)
+    history = History(store)
+    worker = _Worker(config, store, catalog, on_lost) if role != "web" else None
+    inbox = Inbox(store, on_new=worker.wake if worker is not None else _nothing)
+    gates = {} if role == "worker" else _gates(config, catalog)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        with _only_one(store) if worker is not None else contextlib.nullcontext():
+            store.migrate()
+            inbox.start()
+            try:
+                async with worker.working() if worker is not None else contextlib.nullcontext():
+                    yield
+            finally:
+                inbox.stop()
+                store.close()
+
+    pages = site(gates, inbox, history, warnings=_warnings(config), lifespan=lifespan)
+    return App(pages, store, history)
+
+
+def open_store(config: Config) -> Store:
+    """Open the store for a command that runs beside the service, or without it."""
+    store = Store(config.store)
+    store.migrate()
+    return store
+
+
+def dry_source(config: Config, name: str, catalog: Catalog = CATALOG) -> Source:
+    """Open a connection that cannot write, for `roomkeeper try`."""
+    connection = config.connections[name]
+    connector = catalog.connectors[connection.type]
+    return Source(name, connector, connector.connect(connection.settings, tally=LocalTally(), dry=True))
+
+
+class _Worker:
+    """What turns events into effects: lease, dispatch, engine, brooms."""
+
+    def __init__(self, config: Config, store: Store, catalog: Catalog, on_lost: Callable[[], None]) -> None:
+        self._config, self._store = config, store
+        self._lease = Lease(store, works=True, on_lost=on_lost)
+        self._sources = self._connected(catalog)
+        self._engine = Engine(store, self._lease, Walker(store, self._lease, catalog, self._sources), list(self._sources))
+        self._dispatch = Dispatch(
+            store,
+            list(self._sources.values()),
+            config.automations,
+            lambda automation: gathered(automation, catalog),
+            self._engine.enqueue,
+        )
+
+    def wake(self) -> None:
+        """Tell the dispatcher that there is something new."""
+        self._dispatch.wake()
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Work as long as this lasts."""
+        await asyncio.to_thread(self._lease.begin)
+        beating = [asyncio.create_task(self._lease.keep(self._engine.recover))]
+        began = time.monotonic()
+        await self._engine.start()
+        if not self._store.is_embedded:
+            await asyncio.sleep(max(0.0, JOINING - (time.monotonic() - began)))
+        days = self._config.retention
+        beating += [
+            asyncio.create_task(self._dispatch.run()),
+            asyncio.create_task(self._engine.sweep()),
+            asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),
+        ]
+        for task in beating:
+            task.add_done_callback(_must_not_end)
+        try:
+            yield
+        finally:
+            for task in beating:
+                task.remove_done_callback(_must_not_end)
+                task.cancel()
+            await asyncio.gather(*beating, return_exceptions=True)
+            await self._engine.stop()
+            await asyncio.to_thread(self._lease.end)
+            for source in self._sources.values():
+                await source.client.close()
+
+    def _connected(self, catalog: Catalog) -> Mapping[str, Source]:
+        sources = {}
+        for name, connection in self._config.connections.items():
+            connector = catalog.connectors[connection.type]
+            tally = SharedTally(self._store, name, self._lease.workers)
+            sources[name] = Source(name, connector, connector.connect(connection.settings, tally=tally))
+        return sources
+
+
+def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
+    """Make a gate for each connection: how its deliveries are trusted and read, and which kinds are listened to."""
+    gates = {}
+    for name, connection in config.connections.items():
+        connector = catalog.connectors[connection.type]
+        listened = frozenset(one.on for one in config.automations if one.from_ in {None, name})
+        settings = connection.settings
+        gates[name] = Gate(
+            name,
+            lambda headers, body, connector=connector, settings=settings: connector.verify(settings, headers, body),
+            lambda headers, body, connector=connector, name=name: connector.read(name, headers, body),
+            listened,
+        )
+    return gates
+
+
+def _warnings(config: Config) -> list[str]:
+    """What every page and the log say aloud."""
+    return [
+        f"The connection {name} accepts deliveries without a signature (`unsigned: true`): anybody can send them."
+        for name, connection in config.connections.items()
+        if getattr(connection.settings, "unsigned", False)
+    ]
+
+
+@contextlib.contextmanager
+def _only_one(store: Store) -> Any:  # noqa: ANN401 - a context
+    """Keep a second service from working on the same embedded store; PostgreSQL is for several."""
+    if not store.is_embedded:
+        yield
+        return
+    file: IO[str]
+    with (Path(store.where) / "roomkeeper.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyRunning(
+                f"Another Roomkeeper serves the store in {store.where}",
+                remedy="Stop that one first, or give this one a store of its own; several at once need PostgreSQL.",
+            ) from error
+        yield
+
+
+def _must_not_end(task: "asyncio.Task[None]") -> None:
+    """A part that ends would leave a service that looks alive and does nothing: end the process, to be restarted."""
+    error = None if task.cancelled() else task.exception()
+    log.critical("a part of the service ended; stopping", part=task.get_coro().__qualname__, error=repr(error))  # type: ignore[union-attr]
+    os._exit(70)
+
+
+def _nothing() -> None:
+    """Wake nobody: the workers of other processes look for themselves."""

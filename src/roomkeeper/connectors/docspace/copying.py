@@ -1,0 +1,193 @@
+"""Decide about copies: how to treat a namesake, what an operation or a listing proves, what to tell people. Pure.
+
+A copy carries no reference to its source (facts/docspace.md 14, rule 4), so the ledger says which copy is whose.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from roomkeeper.docspace import EntryId, File
+from roomkeeper.docspace.files import OnConflict
+from roomkeeper.docspace.wire import same_title
+from roomkeeper.errors import FailedItem, NotFound, QuotaExceeded, RemoteError
+
+Policy = Literal["version", "skip", "keep_both"]
+BATCH = 100  # files in one operation: the server checks each of them before it answers (2.1)
+
+
+class Copy(Protocol):
+    """A file as a listing or an operation shows it."""
+
+    @property
+    def id(self) -> EntryId | None: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def version(self) -> int: ...  # noqa: D102
+    @property
+    def size(self) -> int | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What was written down before a copy was asked for: enough to tell afterwards whether it happened."""
+
+    file: EntryId
+    version: int
+    title: str
+    size: int | None
+    folder: EntryId
+    mode: OnConflict
+    namesake: EntryId | None = None
+    namesake_version: int = 0
+    operation: str = ""
+
+    @property
+    def item(self) -> str:
+        """Its line in the ledger."""
+        return item(self.file, self.version)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON data."""
+        return {**self.__dict__, "mode": int(self.mode)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Intent":
+        """Read what `to_json` gave."""
+        return cls(**{**data, "mode": OnConflict(data["mode"])})
+
+
+def item(file: EntryId, version: int) -> str:
+    """Name a version of a file, for the ledger."""
+    return f"{file}/{version}"
+
+
+def file_of(ledger_item: str) -> str:
+    """Tell which file a line of the ledger is about; ids of third-party storage may have slashes in them."""
+    return ledger_item.rpartition("/")[0]
+
+
+def mode_for(policy: Policy, namesake: File | None, *, is_anothers: bool) -> OnConflict | None:
+    """Choose how to copy a file; None to leave it.
+
+    `is_anothers` says that the namesake is our copy of another file that still exists: a new version of it would
+    hide that copy, so the file gets a name of its own.
+    """
+    if namesake is None:
+        return OnConflict.SKIP  # nothing to conflict with; and if that is no longer so, nothing is harmed
+    if is_anothers or policy == "keep_both":
+        return OnConflict.DUPLICATE
+    return OnConflict.OVERWRITE if policy == "version" else None
+
+
+def batches(files: Sequence[File]) -> list[list[File]]:
+    """Divide files into operations: a hundred at most, and no title twice in one, so that results can be told apart."""
+    divided: list[list[File]] = []
+    titles: list[set[str]] = []
+    for file in files:
+        title = file.title.casefold()
+        at = next((n for n, one in enumerate(divided) if len(one) < BATCH and title not in titles[n]), None)
+        if at is None:
+            divided.append([])
+            titles.append(set())
+            at = len(divided) - 1
+        divided[at].append(file)
+        titles[at].add(title)
+    return divided
+
+
+def match(intents: Sequence[Intent], shown: Iterable[Copy], *, ours: frozenset[str]) -> dict[EntryId, Copy]:
+    """Find the copies among what an operation or a listing shows; `ours` are copies that the ledger knows already.
+
+    An intent that is missing from the answer was not fulfilled, as far as can be seen.
+    """
+    free = [copy for copy in shown if copy.id is not None]
+    found: dict[EntryId, Copy] = {}
+    for exact in (True, False):  # `a (1).docx` may be a copy of that very name, so exact titles choose first
+        for intent in intents:
+            if intent.file in found:
+                continue
+            copy = next((one for one in free if _fulfils(intent, one, ours, exact=exact)), None)
+            if copy is not None:
+                found[intent.file] = copy
+                free.remove(copy)
+    return found
+
+
+def _fulfils(intent: Intent, copy: Copy, ours: frozenset[str], *, exact: bool) -> bool:
+    if intent.mode is OnConflict.OVERWRITE and intent.namesake is not None:
+        return str(copy.id) == str(intent.namesake) and copy.version > intent.namesake_version
+    if str(copy.id) in ours or str(copy.id) == str(intent.namesake or ""):
+        return False
+    if exact:
+        return same_title(copy.title, intent.title)
+    return intent.mode is OnConflict.DUPLICATE and _is_numbered(copy.title, intent.title)
+
+
+def may_be_by(file: File, account: str, intents: Sequence[Intent]) -> bool:
+    """Whether a listed file may be the account's work: made by it, or a namesake that it gave a version to.
+
+    Two versions more than before leave no doubt that one of them is ours, whoever made the last.
+    """
+    for intent in intents:
+        if intent.namesake is not None and str(file.id) == str(intent.namesake):
+            return file.updated_by.id in {"", account} or file.version > intent.namesake_version + 1
+    return file.created_by.id in {"", account}
+
+
+def _is_numbered(title: str, original: str) -> bool:
+    """Whether it is `Name (1).ext` for `Name.ext` (2.5)."""
+    stem, dot, extension = original.rpartition(".") if "." in original else (original, "", "")
+    pattern = rf"{re.escape(stem)} \(\d+\){re.escape(dot + extension)}"
+    return re.fullmatch(pattern, title, re.IGNORECASE) is not None
+
+
+def same_size(one: int | None, other: int | None) -> bool:
+    """Compare sizes in bytes; an empty file's is left out of answers."""
+    return (one or 0) == (other or 0)
+
+
+def explain(file: File, error: RemoteError, *, current: File | None, namesake: File | None) -> FailedItem:
+    """Say why a file could not be copied, and what to do; `current` is the source as it is now, None if it is gone."""
+    name = f"file {file.id} {file.title!r}"
+    if current is None or current.is_in_trash:
+        return gone(file.id, file.title)
+    if isinstance(error, QuotaExceeded):
+        return FailedItem(name, f"there is no room for it: {error.message}", error.remedy)
+    if namesake is not None and namesake.locked:
+        by = f" by {namesake.locked_by}" if namesake.locked_by else ""
+        return FailedItem(name, f"the copy that should get the new version (file {namesake.id}) is locked{by}", _UNLOCK)
+    if namesake is not None and namesake.is_being_edited:
+        return FailedItem(name, f"the copy that should get the new version (file {namesake.id}) is open in the editor", _CLOSE)
+    if current.locked:
+        by = f" by {current.locked_by}" if current.locked_by else ""
+        return FailedItem(name, f"the portal refuses it, and the file is locked{by}: {error.message}", _UNLOCK)
+    if isinstance(error, NotFound):
+        return FailedItem(name, f"the portal says that it is not there: {error.message}", _RETRY)
+    if error.status == 403:  # noqa: PLR2004 - Forbidden
+        return FailedItem(name, f"the account of this key may not copy it: {error.message}", _ALLOW)
+    return FailedItem(name, error.message, error.remedy or _RETRY)
+
+
+def gone(file: EntryId, title: str = "") -> FailedItem:
+    """Say that a file was deleted before it could be copied."""
+    name = f"file {file} {title!r}" if title else f"file {file}"
+    return FailedItem(name, "it was deleted before it could be copied", _RESTORE)
+
+
+def hidden(file: EntryId, title: str = "") -> FailedItem:
+    """Say that a file may not even be looked at."""
+    name = f"file {file} {title!r}" if title else f"file {file}"
+    return FailedItem(name, "the account of this key may not see it", _ALLOW)
+
+
+_RETRY = "Put that right, then `roomkeeper runs retry`."
+_RESTORE = "Restore it from the trash, then `roomkeeper runs retry`; or, if it was meant to go, `roomkeeper runs cancel`."
+_UNLOCK = "Have it unlocked, then `roomkeeper runs retry`."
+_CLOSE = "Wait until it is closed, then `roomkeeper runs retry`."
+_ALLOW = (
+    "Invite the account of the API key into the room as room manager or content creator (being a portal "
+    "administrator is not enough), then `roomkeeper runs retry`."
+)

@@ -1,0 +1,195 @@
+"""The portal's deliveries, read into events (facts/docspace.md 1)."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from roomkeeper.automations.event import Event, Place
+from roomkeeper.automations.step import EventKind
+from roomkeeper.connectors.docspace.settings import DocSpace
+from roomkeeper.docspace import EntryId, Portal
+from roomkeeper.docspace import signature
+from roomkeeper.errors import DeliveryUnreadable, NotThere
+
+#: The portal's trigger names (1.3), used as they are.
+TRIGGERS = (
+    *("user.created", "user.invited", "user.updated", "user.deleted"),
+    *("group.created", "group.updated", "group.deleted"),
+    *("file.created", "file.uploaded", "file.updated", "file.trashed", "file.deleted", "file.restored"),
+    *("file.copied", "file.moved", "file.downloaded"),
+    *("folder.created", "folder.updated", "folder.trashed", "folder.deleted", "folder.restored"),
+    *("folder.copied", "folder.moved", "folder.downloaded"),
+    *("room.created", "room.updated", "room.archived", "room.deleted", "room.restored", "room.copied"),
+    *("form.submit", "form.filled.out", "form.stopped"),
+    *("agent.created", "agent.updated", "agent.deleted"),
+)
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "file": ("id", "title", "folder", "room", "room_title", "path"),
+    "folder": ("id", "title", "folder", "room", "room_title", "path"),
+    "room": ("id", "title", "room", "room_title"),
+    "form": ("id", "title", "folder", "room", "room_title", "path"),
+    "user": ("id", "name", "email"),
+    "group": ("id", "name"),
+    "agent": ("id", "title"),
+}
+_SHARED = frozenset(
+    {("event", "type"), ("event", "connection"), *((noun, f) for noun in ("file", "folder", "form") for f in ("room", "room_title"))}
+)
+_PLACED = frozenset({"file", "folder", "form", "room"})
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
+_LONGEST = 200  # characters of a title or an unknown trigger that are kept to be shown
+
+
+def _kind(trigger: str) -> EventKind:
+    noun = trigger.partition(".")[0]
+    about = {name: {} for name in ("id", "type", "connection", "at", "actor")} | {"raw": None}
+    return EventKind(trigger, {"event": about, noun: dict.fromkeys(_FIELDS[noun], {})}, _SHARED)
+
+
+EVENTS: Mapping[str, EventKind] = {trigger: _kind(trigger) for trigger in TRIGGERS}
+
+
+def verify(settings: DocSpace, headers: Mapping[str, str], body: bytes) -> None:
+    """Check that the portal sent it. Raises DeliveryRefused."""
+    if settings.unsigned:
+        return
+    secrets = [secret.get_secret_value() for secret in settings.webhook_secret]
+    signature.verify(headers.get(signature.HEADER), body, secrets)
+
+
+def read(connection: str, headers: Mapping[str, str], body: bytes) -> list[Event]:  # noqa: ARG001 - every reader has headers
+    """Read one delivery. Raises DeliveryUnreadable, naming what is missing.
+
+    The same occurrence can come with another `event.id`: from a second webhook, or by a manual retry (1.1). So its
+    meaning is made of what stays the same.
+    """
+    document = _document(body)
+    about, payload = _part(document, "event"), _part(document, "payload", required=False)
+    trigger = about.get("trigger")
+    if not isinstance(trigger, str) or not trigger:
+        raise DeliveryUnreadable("event.trigger is missing")
+    at = _moment(about.get("createOn"))
+    common: dict[str, Any] = {
+        "connection": connection,
+        "at": at,
+        "delivery": f"delivery {_text(about.get('id'), 'event.id')}",
+        "actor": _plain(about.get("createBy")),
+        "raw": document,
+    }
+    if trigger not in EVENTS:
+        shown = trigger[:_LONGEST]
+        meaning = f"{shown} {common['delivery']}"
+        return [Event(type=shown, meaning=meaning, subject="", ignored=f"{shown!r} is not a trigger that Roomkeeper knows", **common)]
+    noun = trigger.partition(".")[0]
+    entity = _entity(payload)
+    subject_id = _text(entity.get("id"), "payload.id")
+    parts = (trigger, subject_id, at.isoformat(), _plain(entity.get("modifiedOn")), _plain(entity.get("parentId")))
+    title = _plain(entity.get("title") or entity.get("name") or entity.get("userName"))[:_LONGEST]
+    folder = entity["id"] if noun == "room" else entity.get("parentId")
+    return [
+        Event(
+            type=trigger,
+            meaning=" ".join(parts),
+            subject=f"{noun} {subject_id} {title}".strip(),
+            facts={noun: _facts(noun, entity, title, folder)},
+            channel=_plain(_part(document, "webhook", required=False).get("id")),
+            lane=_plain(folder) if noun in _PLACED else "",
+            **common,
+        )
+    ]
+
+
+def by_hand(connection: str, trigger: str, fields: Mapping[str, Any]) -> Event:
+    """Make the event that somebody asks for by hand: `file.id=123`. Raises NotThere."""
+    noun = trigger.partition(".")[0]
+    given = dict(fields.get(noun) or {})
+    if not isinstance(given.get("id"), int | str):
+        raise NotThere(f"{trigger} needs to know which {noun}", remedy=f"Add `--with {noun}.id=…`.")
+    now = datetime.now(UTC)
+    name = f"by hand {noun} {given['id']} {now.isoformat()}"
+    return Event(
+        type=trigger,
+        connection=connection,
+        at=now,
+        delivery=name,
+        meaning=name,
+        subject=f"{noun} {given['id']} {given.get('title', '')}".strip(),
+        facts={noun: given},
+        lane=_plain(given.get("folder")) or f"{noun} {given['id']}",
+        raw={"by_hand": dict(fields)},
+    )
+
+
+async def place(portal: Portal, event: Event) -> Place | None:
+    """Find the room of an event: the payload only has the direct folder (1.2). None outside of rooms."""
+    if event.noun not in _PLACED:
+        return None
+    about = event.facts.get(event.noun, {})
+    folder: EntryId | None = about.get("folder") or (about.get("id") if event.noun == "room" else None)
+    if folder is None and event.noun in {"file", "form"}:
+        folder = (await portal.files.get(about["id"])).folder_id
+    if folder is None:
+        return None
+    way = await portal.folders.path(folder)
+    at = next((at for at, part in enumerate(way) if part.room_type is not None), None)
+    if at is None:
+        return None
+    return Place(way[at].id, way[at].title, folder, tuple(part.title for part in way[at + 1 :]))
+
+
+async def myself(portal: Portal) -> str:
+    """Tell whose account this is; what it does itself is not acted on."""
+    return (await portal.people.myself()).id
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise DeliveryUnreadable(f"the body is not JSON that can be read: {type(error).__name__}") from error
+    if not isinstance(document, dict):
+        raise DeliveryUnreadable("the body is not a JSON object")
+    return document
+
+
+def _part(document: Mapping[str, Any], name: str, *, required: bool = True) -> Mapping[str, Any]:
+    part = document.get(name)
+    if isinstance(part, dict):
+        return part
+    if required or part is not None:
+        raise DeliveryUnreadable(f"`{name}` is missing or not an object")
+    return {}
+
+
+def _entity(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Find what it is about; a submitted form comes as two files (1.2)."""
+    submitted = payload.get("submittedForm")
+    return submitted if isinstance(submitted, dict) else payload
+
+
+def _facts(noun: str, entity: Mapping[str, Any], title: str, folder: object) -> dict[str, Any]:
+    names = _FIELDS[noun]
+    known = {"id": entity.get("id"), "title": title, "name": title, "email": entity.get("email"), "folder": folder}
+    return {name: known[name] for name in names if known.get(name) is not None}
+
+
+def _text(value: object, where: str) -> str:
+    """Take an id, a number or a string; third-party storage has strings."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise DeliveryUnreadable(f"`{where}` is missing or neither a number nor a string")
+    return str(value)
+
+
+def _plain(value: object) -> str:
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+
+
+def _moment(value: object) -> datetime:
+    """Read `event.createOn`, UTC to the second; one that is missing is no reason to lose an event."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return _UNKNOWN
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment if 1970 < moment.year < 9000 else _UNKNOWN  # noqa: PLR2004 - beyond, the clock's numbers end

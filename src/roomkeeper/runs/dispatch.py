@@ -1,0 +1,331 @@
+"""Dispatch: which automations an event is for, and which run will take it.
+
+An event is looked up, matched, and parked under (automation, key), the key being its room. A run is made for a key
+when events wait there and no run does; when it starts, it claims up to `gather` of them. So ten thousand uploads
+into one room make about a hundred runs, and a busy room delays no other.
+
+Each connection is dispatched by a task of its own, and each event by itself: a portal that is down holds up its
+own events only, and an event that cannot be handled holds up nobody.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from roomkeeper.automations.automation import Automation, is_for, matches
+from roomkeeper.automations.catalog import Client, Connector
+from roomkeeper.automations.event import Event, Place
+from roomkeeper.errors import (
+    Forbidden,
+    NotFound,
+    QuotaExceeded,
+    Rejected,
+    RemoteError,
+    ScopeMissing,
+    StoreUnavailable,
+    Unauthorized,
+)
+from roomkeeper.runs.store import Store, events, runs, waiting
+
+log = structlog.get_logger("dispatch")
+
+_TICK = 1.0  # seconds; a new event wakes the dispatcher at once
+_BATCH = 500
+_PLACE_KEPT = 60.0  # seconds: folders do move between rooms, but seldom
+_REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose lookups fail
+_ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 60.0  # seconds until an event is tried again that could not be looked up
+_FAILING_LANES = 3  # so many places that cannot be looked up in one batch mean that the connection is out of order
+_LOOK_BEHIND = 5000  # waiting events among which a run chooses
+
+
+@dataclass(frozen=True)
+class Source:
+    """A connection as dispatch sees it."""
+
+    name: str
+    connector: Connector
+    client: Client
+
+
+@dataclass(frozen=True)
+class Parking:
+    """Where an event goes: to this automation, under this key."""
+
+    automation: str
+    key: str
+
+
+class Dispatch:
+    """Takes events from the inbox to the runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        sources: Sequence[Source],
+        automations: Sequence[Automation],
+        gather: Callable[[Automation], int],
+        enqueue: Callable[[int, int, str, str], Any],
+    ) -> None:
+        self._store, self._sources, self._automations = store, sources, automations
+        self._gather, self._enqueue = gather, enqueue
+        self._places: dict[tuple[str, str], tuple[float, Place | None]] = {}
+        self._accounts: dict[str, str] = {}
+        self._wake = asyncio.Event()
+        self._made = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Look at once; may be called from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def run(self) -> None:
+        """Dispatch until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            for source in self._sources:
+                tasks.create_task(self._dispatch_connection(source))
+            tasks.create_task(self._make_runs())
+
+    # --- from the inbox to the places where events wait -----------------------------------------------------
+
+    async def _dispatch_connection(self, source: Source) -> None:
+        rest = 0.0
+        while True:
+            try:
+                busy = await self._dispatch_batch(source)
+                rest = 0.0
+            except (RemoteError, StoreUnavailable) as error:
+                rest = min(_REST_LONGEST, rest * 2 or _REST_FIRST)
+                if isinstance(error, RemoteError) and error.retry_after is not None:
+                    rest = max(rest, min(error.retry_after, _REST_LONGEST))
+                log.warning("events wait", connection=source.name, reason=error.message, next_try_in=rest)
+                busy = False
+                await asyncio.sleep(rest)
+            if not busy and rest == 0.0:
+                await self._idle()
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), _TICK)
+            await asyncio.sleep(0)  # let every waiting task see it before it is taken back
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _dispatch_batch(self, source: Source) -> bool:
+        """Dispatch what is new; true if there may be more. Raises RemoteError if the connection is out of order."""
+        query = (
+            sa.select(events)
+            .where(events.c.connection == source.name, events.c.state == "new", events.c.next_try <= time.time())
+            .order_by(events.c.id)
+            .limit(_BATCH)
+        )
+        rows = await self._store.reading(lambda connection: connection.execute(query).all())
+        if not rows:
+            return False
+        account = await self._account(source)
+        decided: list[tuple[Any, Event, list[Parking], str]] = []
+        failing: dict[str, RemoteError] = {}
+        try:
+            for row in rows:
+                if len(failing) >= _FAILING_LANES:
+                    raise next(iter(failing.values()))
+                verdict = await self._decide_or_put_aside(source, row, account, failing)
+                if verdict is not None:
+                    decided.append((row, *verdict))
+        finally:
+            if decided:
+                await self._store.writing(lambda connection: [self._park(connection, *one) for one in decided])
+                self._made.set()
+        return True
+
+    async def _decide_or_put_aside(
+        self,
+        source: Source,
+        row: Any,  # noqa: ANN401 - a row of `events`
+        account: str,
+        failing: dict[str, RemoteError],
+    ) -> tuple[Event, list[Parking], str] | None:
+        """Decide on one event; None if that has to wait. Raises what concerns the whole connection."""
+        try:
+            if row.lane in failing:
+                raise failing[row.lane]
+            return await self._decide(source, row, account)
+        except (Unauthorized, QuotaExceeded, ScopeMissing, StoreUnavailable):
+            raise
+        except RemoteError as error:
+            failing[row.lane] = error
+            await self._put_aside(row, f"its room cannot be looked up: {error.message}; it is tried again")
+        except Exception as error:
+            log.exception("event put aside", event_id=row.id, connection=row.connection)
+            await self._put_aside(row, f"could not be dispatched ({type(error).__name__}: {error}); it is tried again")
+        return None
+
+    async def _decide(self, source: Source, row: Any, account: str) -> tuple[Event, list[Parking], str]:  # noqa: ANN401
+        """Say where an event goes, or why nowhere. Raises RemoteError if that cannot be said now."""
+        event = event_of(row)
+        if event.actor and event.actor == account and not row.target:
+            return event, [], "raised by the account that Roomkeeper itself uses, so it is not acted on"
+        listening = [one for one in self._automations if is_for(one, event) and row.target in {None, one.name}]
+        if not listening:
+            return event, [], f"no automation listens to {event.type} from {event.connection}"
+        try:
+            place = await self._place(source, event)
+        except (NotFound, Forbidden, Rejected) as error:
+            if isinstance(error, ScopeMissing):
+                raise
+            return event, [], f"its room cannot be found: {error.message}. Replay the event once that is put right"
+        event = event.at_place(place) if place is not None else event
+        chosen = [one for one in listening if row.target or matches(one.where, event)]
+        if not chosen:
+            where = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
+            return event, [], f"no automation is for this one ({where})"
+        key = f"room {place.room}" if place is not None else f"event {event.meaning}"
+        return event, [Parking(one.name, f"{event.connection} {key}") for one in chosen], ""
+
+    async def _account(self, source: Source) -> str:
+        if source.name not in self._accounts:
+            self._accounts[source.name] = await source.connector.myself(source.client)
+        return self._accounts[source.name]
+
+    async def _place(self, source: Source, event: Event) -> Place | None:
+        known = self._places.get((source.name, event.lane))
+        if known is not None and event.lane and known[0] > time.monotonic():
+            return known[1]
+        place = await source.connector.place(source.client, event)
+        if len(self._places) > _LOOK_BEHIND:
+            self._places.clear()
+        self._places[source.name, event.lane] = (time.monotonic() + _PLACE_KEPT, place)
+        return place
+
+    async def _put_aside(self, row: Any, reason: str) -> None:  # noqa: ANN401
+        after = min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(row.tries, 8))
+        later = events.update().where(events.c.id == row.id, events.c.state == "new")
+        later = later.values(next_try=time.time() + after, tries=row.tries + 1, reason=reason)
+        await self._store.writing(lambda connection: connection.execute(later))
+
+    def _park(self, connection: sa.Connection, row: Any, event: Event, parkings: list[Parking], reason: str) -> None:  # noqa: ANN401
+        """Put an event where it waits; if another process did so meanwhile, do nothing."""
+        over = events.update().where(events.c.id == row.id, events.c.state == "new")
+        state = "parked" if parkings else "over"
+        if connection.execute(over.values(state=state, reason=reason)).rowcount == 0:
+            return
+        for parking in parkings:
+            place = json.dumps(event.place.to_json()) if event.place is not None else None
+            values = {
+                "automation": parking.automation,
+                "key": parking.key,
+                "lane": event.lane,
+                "connection": event.connection,
+                "event_id": row.id,
+                "place": place,
+                "parked_at": time.time(),
+            }
+            connection.execute(self._store.insert(waiting).values(values).on_conflict_do_nothing())
+
+    # --- from there to runs ---------------------------------------------------------------------------------
+
+    async def _make_runs(self) -> None:
+        while True:
+            try:
+                await self._store.writing(self._make_missing)
+                await self._enqueue_made()
+            except StoreUnavailable as error:
+                log.warning("runs wait", reason=error.message)
+                await asyncio.sleep(_REST_FIRST)
+            try:
+                await asyncio.wait_for(self._made.wait(), 0.2)
+            except TimeoutError:
+                pass
+            self._made.clear()
+
+    def _make_missing(self, connection: sa.Connection) -> None:
+        """Make a run for each key where events wait and no run does."""
+        active = {one.name: one for one in self._automations if not one.paused}
+        there = sa.exists().where(
+            runs.c.automation == waiting.c.automation, runs.c.key == waiting.c.key, runs.c.state == "waiting", runs.c.claims
+        )
+        query = (
+            sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
+            .where(waiting.c.run_id.is_(None), waiting.c.automation.in_(list(active)), ~there)
+            .distinct()
+        )
+        for row in connection.execute(query).all():
+            automation = active[row.automation]
+            values = {
+                "automation": row.automation,
+                "key": row.key,
+                "connection": row.connection,
+                "text": automation.model_dump_json(by_alias=True),
+                "gather": self._gather(automation),
+                "state": "waiting",
+                "claims": True,
+                "made_at": time.time(),
+            }
+            connection.execute(self._store.insert(runs).values(values).on_conflict_do_nothing())
+
+    async def _enqueue_made(self) -> None:
+        query = sa.select(runs).where(runs.c.state == "waiting", runs.c.enqueued.is_(False)).order_by(runs.c.id).limit(_BATCH)
+        for row in await self._store.reading(lambda connection: connection.execute(query).all()):
+            await self._enqueue(row.id, row.attempt, row.connection, f"{row.automation} {row.key}")
+            told = runs.update().where(runs.c.id == row.id, runs.c.attempt == row.attempt).values(enqueued=True)
+            await self._store.writing(lambda connection, told=told: connection.execute(told))
+
+
+def claim(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+    """Give a run its events: the oldest, and of the rest those that one call can serve together."""
+    query = (
+        sa.select(waiting.c.id, waiting.c.lane)
+        .where(waiting.c.automation == run.automation, waiting.c.key == run.key, waiting.c.run_id.is_(None))
+        .order_by(waiting.c.id)
+        .limit(_LOOK_BEHIND)
+    )
+    chosen = choose([(row.id, row.lane) for row in connection.execute(query)], run.gather)
+    if chosen:
+        connection.execute(waiting.update().where(waiting.c.id.in_(chosen)).values(run_id=run.id))
+
+
+def choose(queue: Sequence[tuple[int, str]], most: int) -> list[int]:
+    """Choose from the queue, oldest first: the lane of the oldest as far as it goes, then the next oldest's.
+
+    Order matters only within a lane (versions of a file follow each other there), and fewer lanes are fewer calls.
+    """
+    order: dict[str, list[int]] = {}
+    for number, lane in queue:
+        order.setdefault(lane, []).append(number)
+    return [number for numbers in order.values() for number in numbers][:most]
+
+
+def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a row of `events`
+    """Read an event back from its row."""
+    event = Event(
+        type=row.type,
+        connection=row.connection,
+        at=datetime.fromtimestamp(row.at, UTC),
+        delivery=row.delivery,
+        meaning=row.meaning,
+        channel=row.channel,
+        lane=row.lane,
+        subject=row.subject,
+        actor=row.actor,
+        facts=json.loads(row.facts),
+        raw=_parsed(row.body),
+        id=row.id,
+    )
+    return event.at_place(place) if place is not None else event
+
+
+def _parsed(body: bytes | None) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(body or b"null")
+    except (ValueError, RecursionError):
+        return None
+

@@ -1,0 +1,279 @@
+"""Walk a run through its steps: what the engine records, as plain functions over the store.
+
+Each of `begin`, `step` and `end` can be repeated after a crash and then goes on where it was.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import structlog
+from pydantic import ValidationError
+
+from roomkeeper.automations import template
+from roomkeeper.automations.automation import Automation, Step
+from roomkeeper.automations.catalog import Catalog
+from roomkeeper.automations.event import Event, Place
+from roomkeeper.automations.step import StepKind
+from roomkeeper.errors import FailedItem, RemoteError, RoomkeeperError, RunCancelled, StepFailed
+from roomkeeper.runs import retrying
+from roomkeeper.runs.dispatch import Source, claim, event_of
+from roomkeeper.runs.holds import hold
+from roomkeeper.runs.leases import Lease
+from roomkeeper.runs.ledger import Ledger
+from roomkeeper.runs.store import Store, calls, events, runs, steps, waiting
+
+log = structlog.get_logger("run")
+
+T = TypeVar("T")
+LIVE = 10  # a run with more events than this is bulk work and lets live work go first
+_CALLS_KEPT_BACK = 50  # calls gathered before they are written down
+_LOOK = 1.0  # seconds between two looks whether the run was cancelled
+
+
+class Walker:
+    """Walks runs; one for a process."""
+
+    def __init__(self, store: Store, lease: Lease, catalog: Catalog, sources: Mapping[str, Source]) -> None:
+        self._store, self._lease, self._catalog, self._sources = store, lease, catalog, sources
+
+    async def begin(self, number: int, attempt: int) -> list[int]:
+        """Claim the run's events and mark it as running; returns the positions of the steps still to do."""
+
+        def act(connection: sa.Connection) -> list[int]:
+            run = _run(connection, number)
+            if run is None or run.attempt != attempt or run.state not in {"waiting", "running"}:
+                return []
+            if run.claims:
+                claim(connection, run)
+            now = time.time()
+            changed = {"state": "running", "claims": False, "started_at": run.started_at or now, "ended_at": None}
+            connection.execute(runs.update().where(runs.c.id == number).values(**changed, error=None, remedy=None))
+            over = sa.select(steps.c.position).where(steps.c.run_id == number, steps.c.state.in_(["done", "skipped"]))
+            done = set(connection.execute(over).scalars())
+            return [at for at in range(len(_automation(run).steps)) if at not in done]
+
+        return await self._store.writing(act)
+
+    async def step(self, number: int, attempt: int, position: int) -> str:
+        """Do one step; returns its state. What goes wrong is written down, not raised."""
+        run = await self._store.reading(lambda connection: _run(connection, number))
+        step = _automation(run).steps[position]
+        recorded = await self._store.writing(lambda connection: _open_step(self._store, connection, number, position, step))
+        if recorded is not None:
+            return recorded
+        work = _Work(self._store, self._lease, number, position)
+        with structlog.contextvars.bound_contextvars(run=number, step=step.name):
+            state, values = await self._outcome(run, step, position, work)
+            await work.write_calls()
+            await self._store.writing(lambda connection: _close_step(connection, number, position, state, values))
+            log.info("step ended", state=state, error=values.get("error"))
+        return state
+
+    async def end(self, number: int, attempt: int, outcome: str) -> str:
+        """Write down how the run ended."""
+        state = {"done": "done", "skipped": "done", "cancelled": "cancelled"}.get(outcome, "needs_attention")
+
+        def act(connection: sa.Connection) -> str:
+            run = _run(connection, number)
+            if run is None or run.attempt != attempt or run.state != "running":
+                return state
+            failed = sa.select(steps).where(steps.c.run_id == number, steps.c.state == "failed")
+            fault = connection.execute(failed.order_by(steps.c.position)).first() if state == "needs_attention" else None
+            values = {"state": state, "ended_at": time.time()}
+            if fault is not None:
+                values |= {"error": f"{fault.name}: {fault.error}", "remedy": fault.remedy}
+            connection.execute(runs.update().where(runs.c.id == number).values(values))
+            return state
+
+        ended = await self._store.writing(act)
+        log.info("run ended", run=number, state=ended)
+        return ended
+
+    async def give_up(self, number: int, attempt: int, reason: str) -> None:
+        """Mark a run that the engine will not go on with, so that it does not stay open unseen."""
+        values = {
+            "state": "needs_attention",
+            "ended_at": time.time(),
+            "error": reason,
+            "remedy": f"See the log, then `roomkeeper runs retry {number}`.",
+        }
+        statement = runs.update().where(runs.c.id == number, runs.c.attempt == attempt, runs.c.state.in_(["waiting", "running"]))
+        await self._store.writing(lambda connection: connection.execute(statement.values(values)))
+
+    async def _outcome(self, run: Any, step: Step, position: int, work: "_Work") -> tuple[str, dict[str, Any]]:  # noqa: ANN401
+        """Do the step and say how it went."""
+        kind = self._catalog.steps.get(step.do)
+        try:
+            await work.check()
+            happened = await self._store.reading(lambda connection: claimed(connection, run.id))
+            variables = await self._variables(run.id, position, happened)
+            if step.if_ is not None and not template.holds(step.if_, variables):
+                return "skipped", {"result": {"because": f"`if: {step.if_}` is false"}}
+            if kind is None:
+                raise StepFailed(f"there is no step {step.do!r} any more", remedy="Install it again, then retry the run.")
+            params = kind.params.model_validate(template.render(step.with_, variables))
+            async with work.ready(self._source(step, kind, run.connection), happened):
+                result = await kind.apply(params, work)
+            return "done", {"result": result.model_dump(mode="json")}
+        except RunCancelled:
+            return "cancelled", {"error": "cancelled by hand"}
+        except ValidationError as error:
+            said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            return "failed", {"error": f"its settings came out wrong: {said}", "remedy": "Correct the automation; it holds for new runs."}
+        except StepFailed as error:
+            items = [asdict(item) for item in error.items]
+            return "failed", {"error": error.message, "remedy": error.remedy, "items": items, "result": error.result}
+        except RoomkeeperError as error:
+            return "failed", {"error": error.message, "remedy": error.remedy}
+        except Exception as error:
+            log.exception("a step failed in a way nobody foresaw")
+            fault = f"a fault in Roomkeeper itself: {type(error).__name__}: {error}"
+            return "failed", {"error": fault, "remedy": "Report it with the log; then retry the run."}
+
+    async def _variables(self, run: int, position: int, happened: Sequence[Event]) -> dict[str, Any]:
+        def results(connection: sa.Connection) -> dict[str, Any]:
+            query = sa.select(steps).where(steps.c.run_id == run, steps.c.position < position, steps.c.state == "done")
+            return {row.name: json.loads(row.result or "{}") for row in connection.execute(query)}
+
+        first = happened[0].variables() if happened else {}
+        return first | await self._store.reading(results)
+
+    def _source(self, step: Step, kind: StepKind, connection: str) -> Source:
+        if step.via is not None and step.via in self._sources:
+            return self._sources[step.via]
+        own = self._sources.get(connection)
+        if own is not None and own.connector.type == kind.connection_type:
+            return own
+        fitting = [one for one in self._sources.values() if one.connector.type == kind.connection_type]
+        if not fitting:
+            raise StepFailed(
+                f"{step.do} needs a connection of the type {kind.connection_type}, and there is none any more",
+                remedy="Add it to the configuration, restart, then retry the run.",
+            )
+        return fitting[0]
+
+
+class _Work:
+    """What a step may use while it runs (automations.step.StepContext)."""
+
+    def __init__(self, store: Store, lease: Lease, run: int, position: int) -> None:
+        self.run = run
+        self.events: Sequence[Event] = ()
+        self.ledger = Ledger(store, run)
+        self.client: Any = None
+        self.connection = ""
+        self._store, self._lease, self._position = store, lease, position
+        self._calls: list[dict[str, Any]] = []
+        self._looked = 0.0
+        self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
+
+    @contextlib.asynccontextmanager
+    async def ready(self, source: Source, happened: Sequence[Event]) -> Any:  # noqa: ANN401 - an async context
+        """Give the step its connection and its events."""
+        self.events, self.connection = happened, source.name
+        self.client = source.client.view(bulk=len(happened) > LIVE, observe=self._observe)
+        yield
+
+    async def call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on."""
+        attempt, began = 0, time.monotonic()
+        while True:
+            await self.check()
+            try:
+                return await make()
+            except RemoteError as error:
+                attempt += 1
+                waited = time.monotonic() - began
+                decision = retrying.decide(error, attempt=attempt, waited=waited, jitter=self._random.random())
+                if isinstance(decision, retrying.GiveUp):
+                    raise
+                if attempt > 1:
+                    await self.progress(f"{error.message}; next try in {decision.after:.0f} s")
+                await self.pause(decision.after)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, with an eye on whether the run is cancelled."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _LOOK))
+            await self.check()
+
+    async def check(self) -> None:
+        """Make sure that this run may still act: nobody cancelled it, and the lease is safe."""
+        while not self._lease.is_safe():
+            await asyncio.sleep(0.2)
+        if time.monotonic() - self._looked < _LOOK:
+            return
+        self._looked = time.monotonic()
+        query = sa.select(runs.c.cancel_requested).where(runs.c.id == self.run)
+        if await self._store.reading(lambda connection: connection.execute(query).scalar()):
+            raise RunCancelled
+        if len(self._calls) >= _CALLS_KEPT_BACK:
+            await self.write_calls()
+
+    def hold(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Keep every other run from working on what bears this name."""
+        return hold(self._store, f"{self.connection} {name}", self.run, self.check)
+
+    async def progress(self, text: str) -> None:
+        """Say how far it has come."""
+        mine = steps.update().where(steps.c.run_id == self.run, steps.c.position == self._position)
+        await self._store.writing(lambda connection: connection.execute(mine.values(progress=text)))
+
+    async def write_calls(self) -> None:
+        """Write down the calls made since the last time."""
+        gathered, self._calls = self._calls, []
+        if gathered:
+            await self._store.writing(lambda connection: connection.execute(sa.insert(calls), gathered))
+
+    def _observe(self, exchange: Any) -> None:  # noqa: ANN401 - each client has its own record of a call
+        self._calls.append({"run_id": self.run, "position": self._position, "at": time.time()} | asdict(exchange))
+
+
+def claimed(connection: sa.Connection, run: int) -> list[Event]:
+    """Read the events that a run has claimed, oldest first, each with its place."""
+    query = (
+        sa.select(events, waiting.c.place)
+        .join(waiting, waiting.c.event_id == events.c.id)
+        .where(waiting.c.run_id == run)
+        .order_by(waiting.c.id)
+    )
+    return [
+        event_of(row, Place.from_json(json.loads(row.place)) if row.place else None) for row in connection.execute(query)
+    ]
+
+
+def _run(connection: sa.Connection, number: int) -> Any:  # noqa: ANN401 - a row of `runs`
+    return connection.execute(sa.select(runs).where(runs.c.id == number)).first()
+
+
+def _automation(run: Any) -> Automation:  # noqa: ANN401 - a row of `runs`
+    return Automation.model_validate_json(run.text)
+
+
+def _open_step(store: Store, connection: sa.Connection, run: int, position: int, step: Step) -> str | None:
+    """Mark a step as running; if it is over already, give its state: the engine's record of it was lost in a crash."""
+    here = sa.and_(steps.c.run_id == run, steps.c.position == position)
+    row = connection.execute(sa.select(steps).where(here)).first()
+    if row is not None and row.state in {"done", "skipped"}:
+        return str(row.state)
+    values = {"name": step.name, "do": step.do, "state": "running", "started_at": time.time(), "ended_at": None}
+    if row is None:
+        connection.execute(sa.insert(steps).values(run_id=run, position=position, executions=1, **values))
+    else:
+        again = values | {"executions": row.executions + 1, "error": None, "remedy": None, "items": None, "progress": None}
+        connection.execute(steps.update().where(here).values(again))
+    return None
+
+
+def _close_step(connection: sa.Connection, run: int, position: int, state: str, values: Mapping[str, Any]) -> None:
+    written = {name: json.dumps(value) if name in {"result", "items"} else value for name, value in values.items()}
+    here = sa.and_(steps.c.run_id == run, steps.c.position == position)
+    connection.execute(steps.update().where(here).values(state=state, ended_at=time.time(), progress=None, **written))

@@ -1,0 +1,110 @@
+"""Receive deliveries: trust, read, keep, answer. What a delivery means is worked out later, by others."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from roomkeeper.automations.event import Event
+from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavailable
+from roomkeeper.runs.inbox import Inbox, Verdict
+
+log = structlog.get_logger("receiver")
+
+LARGEST = 2 * 1024 * 1024  # bytes
+_BODY_TIMEOUT = 30.0  # seconds for the whole body to arrive
+_RETRY_AFTER = {"Retry-After": "5"}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One connection at the door: `verify` raises DeliveryRefused, `read` DeliveryUnreadable."""
+
+    name: str
+    verify: Callable[[Mapping[str, str], bytes], None]
+    read: Callable[[Mapping[str, str], bytes], list[Event]]
+    listened: frozenset[str]
+
+
+class Receiver:
+    """`POST /hooks/<connection>`; an ASGI application, so that nothing stands between it and the wire."""
+
+    def __init__(self, gates: Mapping[str, Gate], inbox: Inbox) -> None:
+        self._gates, self._inbox = gates, inbox
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Never 410: the portal deletes a webhook that is answered so."""
+        request = Request(scope, receive)
+        gate = self._gates.get(request.path_params["connection"])
+        if gate is None:
+            response: Response = _said(404, "there is no connection of this name")
+        elif request.method == "HEAD":
+            response = Response()  # the portal's probe, before it accepts the address (facts/docspace.md 1.6)
+        else:
+            response = await self._take(gate, request)
+        await response(scope, receive, send)
+
+    async def _take(self, gate: Gate, request: Request) -> Response:
+        try:
+            body = await asyncio.wait_for(_body(request), _BODY_TIMEOUT)
+        except (ClientDisconnect, TimeoutError):
+            return _said(400, "the body did not arrive")
+        if body is None:
+            return _said(413, f"the body is larger than {LARGEST} bytes")
+        headers = request.headers
+        try:
+            gate.verify(headers, body)
+            events = gate.read(headers, body)
+        except DeliveryRefused as refused:
+            return await self._turn_away(gate, refused)
+        except DeliveryUnreadable as unreadable:
+            log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
+            return _said(400, unreadable.message)
+        try:
+            verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body)
+        except StoreUnavailable as error:
+            log.error("delivery cannot be kept", connection=gate.name, reason=error.message)
+            return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
+        return JSONResponse({"status": _summary(verdicts)})
+
+    async def _turn_away(self, gate: Gate, refused: DeliveryRefused) -> Response:
+        log.warning("delivery refused", connection=gate.name, reason=refused.message, remedy=refused.remedy)
+        try:
+            await self._inbox.refuse(gate.name, refused.message)
+        except StoreUnavailable:
+            pass  # the answer is the same, and the sender's word is not worth a 503
+        return _said(401, refused.message)
+
+
+async def _body(request: Request) -> bytes | None:
+    """Read the raw body once; None if it is too large."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > LARGEST:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            return None
+    return bytes(body)
+
+
+def _judged(event: Event, gate: Gate) -> Event:
+    """Mark an event that no automation listens to: it is kept, but starts nothing."""
+    if event.ignored or event.type in gate.listened:
+        return event
+    return replace(event, ignored=f"no automation listens to {event.type}")
+
+
+def _summary(verdicts: list[Verdict]) -> str:
+    """One word for a delivery of several events: the most that was done with any of them."""
+    seen = {verdict.status for verdict in verdicts}
+    return next((status for status in ("accepted", "duplicate") if status in seen), "ignored")
+
+
+def _said(status: int, error: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": error}, status, headers)
