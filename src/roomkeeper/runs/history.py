@@ -32,12 +32,18 @@ class History:
             went = _runs_of(db, [row.id for row in rows])
         return [_event(row, went.get(row.id, [])) for row in rows]
 
-    def event(self, number: int) -> Shown:
-        """Show one event with its body. Raises NotThere."""
+    def row(self, number: int) -> Any:  # noqa: ANN401 - a database row
+        """Give an event as it is kept. Raises NotThere."""
         with self._store.read() as db:
             row = db.execute(sa.select(events).where(events.c.id == number)).first()
-            if row is None:
-                raise NotThere(f"There is no event {number}", remedy="`roomkeeper events list` shows those there are.")
+        if row is None:
+            raise NotThere(f"There is no event {number}", remedy="`roomkeeper events list` shows those there are.")
+        return row
+
+    def event(self, number: int) -> Shown:
+        """Show one event with its body. Raises NotThere."""
+        row = self.row(number)
+        with self._store.read() as db:
             went = _runs_of(db, [number])
         shown = _event(row, went.get(number, []))
         return shown | {"facts": json.loads(row.facts), "body": _text(row.body), "delivery": row.delivery}

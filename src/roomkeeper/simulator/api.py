@@ -2,6 +2,7 @@
 
 import json
 import re
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -325,7 +326,7 @@ def file_lock(api: Api) -> Any:
     if not api.world.may_edit(api.user, file):
         raise forbidden()
     if api.body.get("lockFile"):
-        if file.locked_by not in {None, api.user}:
+        if file.locked_by not in (None, api.user):
             raise rule_broken("The file is locked by another user")
         file.locked_by = api.user
     else:
@@ -445,7 +446,7 @@ def store(portal: Portal, folder: Folder, title: str, content: bytes, user: User
     target = world.namesake(folder, sanitise(title))
     if target is not None and not create_new:
         may = world.may_edit(user, target) and user.kind != "guest"
-        if may and not target.editing_by and target.locked_by in {None, user}:
+        if may and not target.editing_by and target.locked_by in (None, user):
             target.versions.append(Version(content, user, now()))
             portal.history.note("UserFileUpdated", target, user)
             return target
@@ -874,6 +875,10 @@ async def _handle(handler: Handler, request: Request, portal: Portal, key: Key) 
     except ApiError as problem:
         error = {"message": problem.message, "type": problem.kind, "stack": None, "hresult": 0}
         return JSONResponse({"error": error, "status": 1, "statusCode": problem.status}, problem.status)
+    except Exception as fault:  # noqa: BLE001 - as the server does: whatever it is, a 500 with an error
+        traceback.print_exc()
+        error = {"message": str(fault), "type": "System.Exception", "stack": None, "hresult": 0}
+        return JSONResponse({"error": error, "status": 1, "statusCode": 500}, 500)
     if not isinstance(reply, Reply):
         reply = Reply(reply)
     document = dto.envelope(reply.response, href=href, count=reply.count, total=reply.total)

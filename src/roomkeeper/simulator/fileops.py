@@ -182,11 +182,11 @@ class FileOps:
         allowed = self.world.may_move(user, file) if kind == MOVE else self.world.may_copy(user, file)
         if not allowed:
             raise forbidden()
-        if kind == MOVE and (file.editing_by or file.locked_by not in {None, user}):
+        if kind == MOVE and (file.editing_by or file.locked_by not in (None, user)):
             raise rule_broken("The file is locked or being edited")
         target = self.world.namesake(destination, file.title)
         if conflict == OVERWRITE and target is not None and target is not file:
-            if target.locked_by not in {None, user} or target.editing_by or not self.world.may_edit(user, target):
+            if target.locked_by not in (None, user) or target.editing_by or not self.world.may_edit(user, target):
                 raise rule_broken("The file in the destination folder is locked or being edited")
 
     # --- the asynchronous work ----------------------------------------------------------------------------
@@ -252,7 +252,7 @@ class FileOps:
         if target is not None and conflict == SKIP:
             return False
         if target is not None and conflict == OVERWRITE:
-            if target.locked_by not in {None, user} or target.editing_by:
+            if target.locked_by not in (None, user) or target.editing_by:
                 operation.error = "The file is locked"
                 return False
             target.versions.append(Version(file.current.content, user, now()))
@@ -269,7 +269,7 @@ class FileOps:
         user, target, source = operation.owner, self.world.namesake(destination, file.title), file.folder
         if target is file or (target is not None and conflict == SKIP):
             return False
-        if file.editing_by or file.locked_by not in {None, user}:
+        if file.editing_by or file.locked_by not in (None, user):
             operation.error = "The file is locked"
             return False
         moved = file
@@ -314,7 +314,7 @@ class FileOps:
         for file in files:
             if not await self._each(operation, len(files)):
                 return
-            if file.locked_by not in {None, operation.owner} or file.editing_by:
+            if file.locked_by not in (None, operation.owner) or file.editing_by:
                 operation.error = "The file is locked"
                 continue
             self.webhooks.publish("file.deleted" if immediately else "file.trashed", file, operation.owner)

@@ -1,0 +1,590 @@
+"""The commands: they parse and print, and decide nothing.
+
+Exit codes: 0 ok, 1 it failed, 2 usage or configuration, 3 something needs a person.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from roomkeeper import __version__, app, demo
+from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.config import Config, load
+from roomkeeper.automations.event import Event
+from roomkeeper.automations.schema import json_schema
+from roomkeeper.connectors import CATALOG
+from roomkeeper.errors import ConfigError, NotThere, Problem, RoomkeeperError
+from roomkeeper.runs import orders
+from roomkeeper.runs.dispatch import Source, event_of
+from roomkeeper.runs.history import History
+from roomkeeper.runs.inbox import Inbox
+from roomkeeper.runs.rehearsal import Rehearsed, rehearse
+
+FAILED, USAGE, NEEDS_A_PERSON = 1, 2, 3
+
+cli = typer.Typer(
+    name="roomkeeper",
+    help="Keeps ONLYOFFICE DocSpace rooms in step with a CRM and a helpdesk.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+events = typer.Typer(help="What was received.", no_args_is_help=True)
+runs = typer.Typer(help="What was done about it.", no_args_is_help=True)
+cli.add_typer(events, name="events")
+cli.add_typer(runs, name="runs")
+
+ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configuration file.", metavar="FILE")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
+DEFAULT = Path("roomkeeper.yaml")
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Run a command; an error that we foresaw is said, not thrown."""
+    try:
+        cli()
+    except ConfigError as error:
+        _say_problems(error.problems)
+        sys.exit(USAGE)
+    except RoomkeeperError as error:
+        err.print(f"[red]{_escaped(error.message)}[/red]")
+        if error.remedy:
+            err.print(f"    → {_escaped(error.remedy)}")
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+# --- the service ----------------------------------------------------------------------------------------------
+
+
+@cli.command()
+def serve(
+    config: ConfigFile = DEFAULT,
+    port: Annotated[int | None, typer.Option(help="Listen on this port instead.", min=0, max=65_535)] = None,
+    role: Annotated[str, typer.Option(help="all, web (receive only) or worker (run only); the split needs PostgreSQL.")] = "all",
+) -> None:
+    """Receive events, run automations and show the live page, in one process or in several."""
+    loaded = load(config, CATALOG)
+    if role not in {"all", "web", "worker"}:
+        raise typer.BadParameter("choose all, web or worker", param_hint="--role")
+    if role != "all" and "://" not in loaded.store:
+        what, remedy = f"--role {role} needs a store that processes can share", "set `store: postgresql://user@host/db`"
+        _stop(what, remedy, USAGE)
+    _start_log()
+    service = app.build(loaded, role=role)  # type: ignore[arg-type]
+    _run(_serving(service, loaded, loaded.port if port is None else port, role))
+
+
+async def _serving(service: app.App, config: Config, port: int, role: str) -> None:
+    settings = uvicorn.Config(
+        service.site,
+        host=config.host,
+        port=port,
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        backlog=2048,
+    )
+    server = _Server(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.end)
+    async with service.site.router.lifespan_context(service.site):
+        log = structlog.get_logger("serve")
+        for warning in service.site.state.warnings:
+            log.warning(warning)
+        log.info("serving", address=f"http://{config.host}:{port}", role=role, store=_without_password(config.store))
+        await server.serve()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us, so that what works is ended in order after the last request."""
+
+    def end(self) -> None:
+        """Stop taking requests."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@cli.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8090,
+    pace: Annotated[float, typer.Option(help="1 keeps the real portal's waits between deliveries; less is faster.")] = 0.02,
+) -> None:
+    """Serve a pretend portal alone, for trying automations and for tests."""
+    from roomkeeper.simulator import server  # noqa: PLC0415 - only this command needs it
+
+    out.print(f"A pretend portal at http://127.0.0.1:{port}; its owner's API key is {server.OWNER_KEY}")
+    out.print("Rooms, files and webhooks: as on a real one, below /api/2.0. People, faults and the journal: below /_sim.")
+    server.serve(port=port, pace=pace)
+
+
+@cli.command("demo")
+def play(
+    once: Annotated[bool, typer.Option("--once", help="Play it, print the summary, and exit.")] = False,
+    port: Annotated[int, typer.Option(help="Where the live page is served.")] = 8080,
+) -> None:
+    """Play the whole story on a simulated portal, and check what came of it."""
+    if not demo.play(out, once=once, port=port):
+        raise typer.Exit(FAILED)
+
+
+# --- the configuration ----------------------------------------------------------------------------------------
+
+
+@cli.command()
+def check(
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the file instead.")] = False,
+) -> None:
+    """Check the configuration alone, without the network."""
+    if schema:
+        typer.echo(json.dumps(json_schema(CATALOG), indent=2))
+        return
+    try:
+        loaded = load(config, CATALOG, secrets_required=False)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        _print_json({"ok": False, "problems": [vars(one) for one in error.problems]})
+        raise typer.Exit(USAGE) from error
+    loud = [name for name, one in loaded.connections.items() if getattr(one.settings, "unsigned", False)]
+    if as_json:
+        _print_json({"ok": True, "problems": [], "notes": [vars(one) for one in loaded.notes], "unsigned": loud})
+        return
+    for name in loud:
+        err.print(f"[yellow]warning: {name} accepts deliveries without a signature (`unsigned: true`)[/yellow]")
+    for note in loaded.notes:
+        err.print(f"[yellow]note: {_escaped(str(note))}[/yellow]")
+    out.print(f"[green]{_escaped(str(config))} is in order[/green]: {_counted(loaded)}")
+
+
+@cli.command("try")
+def try_(
+    name: Annotated[str, typer.Argument(help="The automation.", metavar="NAME")],
+    event: Annotated[str, typer.Option("--event", help="A delivery's body in a file, or the number of an event.")],
+    config: ConfigFile = DEFAULT,
+    connection: Annotated[str | None, typer.Option(help="Where the event comes from, if that is not clear.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an automation would do with an event; nothing is written to the portal."""
+    loaded = load(config, CATALOG)
+    automation = _automation(loaded, name)
+    happened = _event_to_try(loaded, automation, event, connection)
+    result = asyncio.run(_rehearsed(loaded, automation, happened))
+    if as_json:
+        _print_json(vars(result))
+        return
+    if not result.applies:
+        out.print(f"{name} would do nothing: {_escaped(result.why)}")
+    for step in result.steps:
+        out.print(f"[bold]{step['name']}[/bold] would:" if step["plan"] else f"[bold]{step['name']}[/bold] would do nothing: {_escaped(step['because'])}")
+        for line in step["plan"]:
+            out.print(f"  - {_escaped(line)}")
+
+
+async def _rehearsed(config: Config, automation: Automation, happened: Event) -> Rehearsed:
+    opened: dict[str, Source] = {}
+
+    def source(name: str) -> Source:
+        if name not in opened:
+            opened[name] = app.dry_source(config, name)
+        return opened[name]
+
+    def of_step(position: int) -> Source:
+        step = automation.steps[position]
+        return source(config.connection_of(step, CATALOG.steps[step.do], happened.connection))
+
+    store = app.open_store(config)
+    try:
+        return await rehearse(automation, happened, store, CATALOG, of_step, source(happened.connection))
+    finally:
+        store.close()
+        for one in opened.values():
+            await one.client.close()
+
+
+@cli.command()
+def start(
+    name: Annotated[str, typer.Argument(help="The automation.", metavar="NAME")],
+    with_: Annotated[list[str] | None, typer.Option("--with", help="A field of the event, such as file.id=50123; repeat a field for several events.", metavar="FIELD=VALUE")] = None,
+    config: ConfigFile = DEFAULT,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the runs to end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run an automation by hand; the running service takes it up."""
+    loaded = load(config, CATALOG)
+    automation = _automation(loaded, name)
+    source = _source_of(loaded, automation, None)
+    connector = CATALOG.connectors[loaded.connections[source].type]
+    made = [connector.by_hand(source, automation.on, fields) for fields in _events_from(with_ or [], automation.on)]
+    store = app.open_store(loaded)
+    numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
+    history = History(store)
+    _show({"events": numbers}, as_json, f"Handed in: event {', '.join(map(str, numbers))}. The running service takes it from here.", quiet=wait)
+    if wait:
+        _wait_for(history, numbers, as_json)
+
+
+# --- events and runs ------------------------------------------------------------------------------------------
+
+
+@events.command("list")
+def events_list(
+    config: ConfigFile = DEFAULT,
+    limit: Limit = 50,
+    connection: Annotated[str | None, typer.Option(help="Only from this connection.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only accepted, duplicate, ignored or refused ones.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was received, newest first."""
+    shown = _history(config).events(limit=limit, connection=connection, status=status, type_=type_)
+    if as_json:
+        _print_json(shown)
+        return
+    columns = ("id", "received_at", "connection", "type", "subject", "status", "runs", "reason")
+    _print_table(columns, shown, "Nothing received yet.")
+
+
+@events.command("show")
+def events_show(number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+    """Show one event with its body."""
+    shown = _history(config).event(number)
+    if as_json:
+        _print_json(shown)
+        return
+    _print_fields(shown, ("id", "connection", "type", "status", "reason", "received_at", "at", "actor", "subject", "duplicate_of", "runs"))
+    out.print(_escaped(shown["body"] or "(no body is kept)"))
+
+
+@events.command("replay")
+def events_replay(numbers: Annotated[list[int], typer.Argument(metavar="ID...")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+    """Dispatch events again, by the configuration as it is now; what is done already is not done twice."""
+    store = app.open_store(_loaded(config))
+    for number in numbers:
+        orders.replay(store, number)
+    _show({"replayed": numbers}, as_json, f"Event {', '.join(map(str, numbers))} will be dispatched again by the running service.")
+
+
+@runs.command("list")
+def runs_list(
+    config: ConfigFile = DEFAULT,
+    limit: Limit = 50,
+    automation: Annotated[str | None, typer.Option(help="Only of this automation.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only waiting, running, done, needs_attention or cancelled ones.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first; exit code 3 if one of those shown needs a person."""
+    shown = _history(config).runs(limit=limit, automation=automation, state=state)
+    if as_json:
+        _print_json(shown)
+    else:
+        rows = [one | {"events": len(one["events"]), "says": one["error"] or one["progress"]} for one in shown]
+        _print_table(("id", "automation", "state", "events", "started_at", "ended_at", "says"), rows, "No run yet.")
+    if any(one["state"] == "needs_attention" for one in shown):
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+@runs.command("show")
+def runs_show(number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+    """Show one run: its steps, what they did, what failed and what to do."""
+    shown = _history(config).run(number)
+    if as_json:
+        _print_json(shown)
+    else:
+        _print_run(shown)
+    if shown["state"] == "needs_attention":
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+@runs.command("retry")
+def runs_retry(
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID...]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All runs that need attention.")] = False,
+    config: ConfigFile = DEFAULT,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for them to end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let runs go on from the step that failed; what is done is not done again."""
+    store = app.open_store(_loaded(config))
+    history = History(store)
+    chosen = list(numbers or [])
+    if every:
+        chosen += [one["id"] for one in history.runs(limit=100_000, state="needs_attention")]
+    if not chosen and not every:
+        raise typer.BadParameter("name a run, or give --all")
+    for number in chosen:
+        orders.retry(store, number)
+    told = f"Run {', '.join(map(str, chosen))} will go on in the running service." if chosen else "No run needs attention."
+    _show({"retried": chosen}, as_json, told, quiet=wait)
+    if wait:
+        _finish(history, chosen, as_json)
+
+
+@runs.command("cancel")
+def runs_cancel(numbers: Annotated[list[int], typer.Argument(metavar="ID...")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+    """Stop runs before their next call; what they did so far stays."""
+    store = app.open_store(_loaded(config))
+    states = {number: orders.cancel(store, number) for number in numbers}
+    told = "\n".join(
+        f"Run {number} is cancelled." if state == "cancelled" else f"Run {number} is {state}, and stops before its next call."
+        for number, state in states.items()
+    )
+    _show({"cancelled": [{"id": number, "state": state} for number, state in states.items()]}, as_json, told)
+
+
+@cli.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Keeps ONLYOFFICE DocSpace rooms in step with a CRM and a helpdesk."""
+    if show:
+        out.print(f"roomkeeper {__version__}")
+        raise typer.Exit
+
+
+# --- finding what was named -----------------------------------------------------------------------------------
+
+
+def _loaded(file: Path) -> Config:
+    """Load a configuration for a command that needs no secret but the store's."""
+    return load(file, CATALOG, secrets_required=False)
+
+
+def _history(file: Path) -> History:
+    return History(app.open_store(_loaded(file)))
+
+
+def _automation(config: Config, name: str) -> Automation:
+    automation = config.automation(name)
+    if automation is None:
+        known = ", ".join(one.name for one in config.automations) or "none"
+        raise NotThere(f"There is no automation {name!r}", remedy=f"There is: {known}.")
+    return automation
+
+
+def _source_of(config: Config, automation: Automation, wanted: str | None) -> str:
+    raising = [name for name, one in config.connections.items() if automation.on in CATALOG.connectors[one.type].events]
+    name = wanted or automation.from_ or (raising[0] if len(raising) == 1 else None)
+    if name not in raising:
+        raise NotThere(f"It is not clear where {automation.on} comes from", remedy=f"Add --connection with one of: {', '.join(raising)}.")
+    return str(name)
+
+
+def _event_to_try(config: Config, automation: Automation, text: str, connection: str | None) -> Event:
+    file = Path(text)
+    if text.isdigit() and not file.exists():
+        store = app.open_store(config)
+        found = History(store).row(int(text))
+        return event_of(found)
+    source = _source_of(config, automation, connection)
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise NotThere(f"{text} cannot be read: {error.strerror}", remedy="Give a file with a delivery's body, or an event's number.") from error
+    return CATALOG.connectors[config.connections[source].type].read(source, {}, body)[0]
+
+
+def _events_from(pairs: Sequence[str], type_: str) -> list[dict[str, Any]]:
+    """Turn `file.id=1` into events' fields; a field that comes again begins another event."""
+    made: list[dict[str, Any]] = [{}]
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        if not equals or not path:
+            raise typer.BadParameter(f"{pair!r} is not FIELD=VALUE", param_hint="--with")
+        names = path.split(".") if "." in path else [path, "id"] if path == type_.partition(".")[0] else [path]
+        if _has(made[-1], names):
+            made.append({})
+        node = made[-1]
+        for name in names[:-1]:
+            node = node.setdefault(name, {})
+        node[names[-1]] = _value(text)
+    return made
+
+
+def _has(node: Any, names: Sequence[str]) -> bool:  # noqa: ANN401 - JSON
+    for name in names:
+        if not isinstance(node, dict) or name not in node:
+            return False
+        node = node[name]
+    return True
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+# --- waiting --------------------------------------------------------------------------------------------------
+
+
+def _wait_for(history: History, numbers: Sequence[int], as_json: bool) -> None:  # noqa: FBT001
+    """Wait until the events have been dispatched, then for their runs."""
+    with _patience(as_json, "waiting for the service to take it up"):
+        while any(history.event(number)["state"] == "new" or not _settled(history, number) for number in numbers):
+            time.sleep(0.3)
+    _finish(history, sorted({run for number in numbers for run in history.event(number)["runs"]}), as_json)
+
+
+def _settled(history: History, number: int) -> bool:
+    shown = history.event(number)
+    return bool(shown["state"] == "over" or shown["runs"])
+
+
+def _finish(history: History, numbers: Sequence[int], as_json: bool) -> None:  # noqa: FBT001
+    with _patience(as_json, "running"):
+        while any(history.run(number)["state"] in {"waiting", "running"} for number in numbers):
+            time.sleep(0.3)
+    shown = [history.run(number) for number in numbers]
+    if as_json:
+        _print_json(shown)
+    else:
+        for one in shown:
+            _print_run(one)
+    if any(one["state"] == "needs_attention" for one in shown):
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+def _patience(as_json: bool, what: str) -> contextlib.AbstractContextManager[Any]:  # noqa: FBT001
+    return contextlib.nullcontext() if as_json else err.status(what)
+
+
+# --- printing -------------------------------------------------------------------------------------------------
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _show(value: object, as_json: bool, told: str, *, quiet: bool = False) -> None:  # noqa: FBT001
+    if quiet:
+        return
+    if as_json:
+        _print_json(value)
+    else:
+        out.print(_escaped(told))
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], empty: str) -> None:
+    if not rows:
+        out.print(empty)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*[_cell(column, row[column]) for column in columns])
+    out.print(table, soft_wrap=False)
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    text = str(value)[:19].replace("T", " ") if column.endswith("_at") else str(value)
+    return _escaped(text)
+
+
+def _print_fields(shown: dict[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        if shown[name] not in (None, "", []):
+            out.print(f"[bold]{name.replace('_', ' ')}[/bold]  {_cell(name, shown[name])}")
+
+
+def _print_run(shown: dict[str, Any]) -> None:
+    _print_fields(shown, ("id", "automation", "state", "key", "attempt", "started_at", "ended_at", "error", "remedy"))
+    out.print(f"[bold]events[/bold]  {len(shown['events'])}")
+    for step in shown["steps"]:
+        calls = len(step["calls"])
+        out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {calls} call{'' if calls == 1 else 's'} to the portal")
+        for name, value in (step["result"] or {}).items():
+            if not isinstance(value, list) and value not in (None, ""):
+                out.print(f"    {name}: {_escaped(str(value))}")
+        if step["error"]:
+            out.print(f"    [red]{_escaped(step['error'])}[/red]")
+        for item in step["items"]:
+            out.print(f"    - {_escaped(item['item'])}: {_escaped(item['reason'])}\n      → {_escaped(item['remedy'])}")
+
+
+def _counted(config: Config) -> str:
+    connections, automations = len(config.connections), len(config.automations)
+    return f"{connections} connection{'' if connections == 1 else 's'}, {automations} automation{'' if automations == 1 else 's'}"
+
+
+def _say_problems(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        err.print(f"[red]{_escaped(f'{problem.file}:{problem.line}')}[/red]: {_escaped(problem.what)}\n    → {_escaped(problem.remedy)}")
+    err.print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")
+
+
+def _stop(what: str, remedy: str, code: int) -> NoReturn:
+    err.print(f"[red]{_escaped(what)}[/red]\n    → {_escaped(remedy)}")
+    raise typer.Exit(code)
+
+
+def _escaped(text: str) -> str:
+    """Keep a title's [brackets] from being read as markup."""
+    return text.replace("[", "\\[")
+
+
+def _without_password(store: str) -> str:
+    head, at, tail = store.rpartition("@")
+    scheme, _, user = head.partition("://")
+    return f"{scheme}://{user.partition(':')[0]}@{tail}" if at else store
+
+
+# --- running --------------------------------------------------------------------------------------------------
+
+
+def _start_log() -> None:
+    """Log to stderr: for people on a terminal, as JSON lines elsewhere."""
+    human = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if human else [structlog.processors.format_exc_info]),
+            structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+def _run(work: Awaitable[None]) -> None:
+    """Run on the fast event loop where there is one."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - it does not exist on Windows
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(work)  # type: ignore[arg-type]

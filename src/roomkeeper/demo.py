@@ -1,0 +1,283 @@
+"""The whole story, played: a simulated portal, a real Roomkeeper, faults, and a check of what came of it.
+
+Everything goes the way it goes in earnest: two processes that talk HTTP. Nothing is taken on trust: the summary
+compares every version of every file, byte for byte, with what lies in the internal room.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich.console import Console
+
+FILES = 60
+FOLDERS = ("Invoices", "Contracts/2026", "Photos")
+TRIGGER_UPLOADED, TRIGGER_CREATED = 256, 128
+
+_CONFIG = """\
+version: 1
+listen: 127.0.0.1:{port}
+store: ./var
+connections:
+  portal:
+    type: docspace
+    url: {portal}
+    api_key: !env DEMO_API_KEY
+    webhook_secret: !env DEMO_WEBHOOK_SECRET
+automations:
+  - name: copy-client-uploads
+    on: file.uploaded
+    where: {{room: {client}}}
+    gather: 100
+    steps:
+      - do: copy_files
+        with: {{to: {internal}, keep_folders: true, on_conflict: version}}
+"""
+
+
+@dataclass
+class Portal:
+    """The simulated portal, as its people and its director see it."""
+
+    url: str
+    owner: str
+    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30.0))
+
+    def call(self, method: str, path: str, *, key: str = "", **request: Any) -> Any:
+        """Call the portal's API as somebody."""
+        headers = {"Authorization": f"Bearer {key or self.owner}"}
+        answer = self.http.request(method, f"{self.url}/api/2.0{path}", headers=headers, **request)
+        answer.raise_for_status()
+        return answer.json().get("response")
+
+    def direct(self, method: str, path: str, **request: Any) -> Any:
+        """Do what only a simulated portal can."""
+        answer = self.http.request(method, f"{self.url}/_sim{path}", **request)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The rooms and the people of the story."""
+
+    client: int
+    internal: int
+    folders: dict[str, int]
+    guest_key: str
+    keeper_key: str
+
+
+def play(out: Console, *, once: bool, port: int) -> bool:
+    """Play the story; true if all that was promised came true."""
+    folder = Path(tempfile.mkdtemp(prefix="roomkeeper-demo-"))
+    with contextlib.ExitStack() as stack:
+        portal = _start_portal(stack)
+        scene = _set_scene(portal)
+        secret = secrets.token_hex(12)
+        (folder / "roomkeeper.yaml").write_text(
+            _CONFIG.format(port=port, portal=portal.url, client=scene.client, internal=scene.internal)
+        )
+        env = {"DEMO_API_KEY": scene.keeper_key, "DEMO_WEBHOOK_SECRET": secret}
+        service = _start_service(stack, folder, env, port)
+        _register(portal, f"{service}/hooks/portal", secret)
+        out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its live page).")
+        done = _act(out, portal, scene, _Runs(folder))
+        out.print(f"Its configuration and store are in {folder}")
+        if not once:
+            out.print(f"The live page stays at {service} until you press Ctrl+C.")
+            _until_interrupted()
+    return done
+
+
+def _act(out: Console, portal: Portal, scene: Scene, runs: "_Runs") -> bool:
+    out.print(f"\n[bold]1.[/bold] Clara, a guest, uploads {FILES} files into the client room and its folders.")
+    out.print("   Meanwhile the portal loses every fourth answer to a copy after doing it, and now and then fails with 500.")
+    portal.direct(
+        "PUT",
+        "/faults",
+        json=[
+            {"kind": "drop_after", "method": "PUT", "path": "/fileops/copy", "every": 4},
+            {"kind": "status", "method": "GET", "path": "/files/(file|folder)/", "every": 15, "status": 500},
+        ],
+    )
+    places = [scene.client, *scene.folders.values()]
+    for number in range(FILES):
+        name, content = f"File {number + 1}.docx", f"content {number}".encode()
+        _upload(portal, places[number % len(places)], name, content, scene.guest_key)
+    runs.settle(out)
+    out.print("\n[bold]2.[/bold] The owner uploads a new version of five of them under the same titles.")
+    for number in range(5):
+        _upload(portal, scene.client, f"File {number * len(places) + 1}.docx", f"second {number}".encode(), portal.owner)
+    runs.settle(out)
+    out.print("\n[bold]3.[/bold] Somebody has the portal send every delivery again; each comes with a new id.")
+    log = portal.call("GET", "/settings/webhooks/log", params={"count": 100})
+    before = _tree(portal, scene.internal)
+    portal.call("PUT", "/settings/webhook/retry", json={"ids": [row["id"] for row in log]})
+    runs.settle(out)
+    portal.direct("PUT", "/faults", json=[])
+    return _summary(out, portal, scene, unchanged=before == _tree(portal, scene.internal), runs=runs)
+
+
+def _summary(out: Console, portal: Portal, scene: Scene, *, unchanged: bool, runs: "_Runs") -> bool:
+    sources, copies = _tree(portal, scene.client), _tree(portal, scene.internal)
+    wanted = {(*one["path"], one["title"]): one["digests"] for one in sources}
+    there: dict[tuple[str, ...], list[list[str]]] = {}
+    for one in copies:
+        there.setdefault((*one["path"], one["title"]), []).append(one["digests"])
+    missing = [where for where in wanted if where not in there]
+    twice = [where for where, found in there.items() if len(found) > 1 or where not in wanted]
+    wrong = [where for where, digests in wanted.items() if where in there and there[where][0] != digests]
+    stuck = [one for one in runs.all() if one["state"] != "done"]
+    asked = [one for one in portal.direct("GET", "/journal") if one["path"] == "/files/fileops/copy"]
+    versions = sum(len(one["digests"]) for one in sources)
+    checks = [
+        (f"{len(sources)} files with {versions} versions in the client room, {len(missing)} without a copy", not missing),
+        (f"{len(copies)} copies in the internal room, {len(twice)} too many", not twice),
+        (f"{len(wrong)} copies whose versions differ from the original's, byte for byte", not wrong),
+        ("nothing changed on the portal when everything was delivered again", unchanged),
+        (f"{len(runs.all())} runs, {len(stuck)} of them not done; {len(asked)} requests to copy", not stuck),
+    ]
+    out.print("\n[bold]Summary, checked against the portal[/bold]")
+    for text, holds in checks:
+        out.print(f"  {'[green]ok[/green]    ' if holds else '[red]failed[/red]'} {text}")
+    return all(holds for _, holds in checks)
+
+
+class _Runs:
+    """Roomkeeper's runs, as its own command tells them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._told: set[tuple[int, str]] = set()
+
+    def all(self) -> list[dict[str, Any]]:
+        """Ask `roomkeeper runs list --json`."""
+        return self._ask("runs", "list", "--limit", "100000")
+
+    def settle(self, out: Console) -> None:
+        """Print each run as it ends, until nothing has been going on for two seconds."""
+        quiet_since = time.monotonic()
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            shown = self.all()
+            for one in reversed(shown):
+                if one["state"] not in {"waiting", "running"} and (one["id"], one["state"]) not in self._told:
+                    self._told.add((one["id"], one["state"]))
+                    quiet_since = time.monotonic()
+                    colour = "green" if one["state"] == "done" else "red"
+                    said = f": {one['error']}" if one["error"] else ""
+                    out.print(f"   run {one['id']} [{colour}]{one['state']}[/{colour}], {len(one['events'])} events{said}")
+            if any(one["state"] in {"waiting", "running"} for one in shown):
+                quiet_since = time.monotonic()
+            if time.monotonic() - quiet_since > 2:
+                return
+            time.sleep(0.2)
+
+    def _ask(self, *words: str) -> list[dict[str, Any]]:
+
+
+        command = [sys.executable, "-m", "roomkeeper", *words, "--json", "-c", str(self._folder / "roomkeeper.yaml")]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        shown: list[dict[str, Any]] = json.loads(told.stdout)
+        return shown
+
+
+def _set_scene(portal: Portal) -> Scene:
+    keeper = portal.direct("POST", "/users", json={"name": "Roomkeeper", "email": "keeper@portal.example", "kind": "room_admin"})
+    guest = portal.direct("POST", "/users", json={"name": "Clara Client", "email": "clara@client.example", "kind": "guest"})
+    client = portal.call("POST", "/files/rooms", json={"title": "Client: Northwind", "roomType": "CustomRoom"})["id"]
+    internal = portal.call("POST", "/files/rooms", json={"title": "Northwind (internal)", "roomType": "CustomRoom"})["id"]
+    everyone = [{"id": keeper["id"], "access": 9}]
+    portal.call("PUT", f"/files/rooms/{client}/share", json={"invitations": [*everyone, {"id": guest["id"], "access": 11}]})
+    portal.call("PUT", f"/files/rooms/{internal}/share", json={"invitations": everyone})
+    return Scene(client, internal, _folders(portal, client, FOLDERS), guest["key"], keeper["key"])
+
+
+def _folders(portal: Portal, room: int, paths: Sequence[str]) -> dict[str, int]:
+    made: dict[str, int] = {}
+    for path in paths:
+        here, parts = room, path.split("/")
+        for depth, title in enumerate(parts, start=1):
+            way = "/".join(parts[:depth])
+            if way not in made:
+                made[way] = portal.call("POST", f"/files/folder/{here}", json={"title": title})["id"]
+            here = made[way]
+    return made
+
+
+def _register(portal: Portal, url: str, secret: str) -> None:
+    wanted = {"name": "roomkeeper", "uri": url, "secretKey": secret, "enabled": True, "ssl": False}
+    portal.call("POST", "/settings/webhook", json=wanted | {"triggers": TRIGGER_UPLOADED | TRIGGER_CREATED})
+
+
+def _upload(portal: Portal, folder: int, name: str, content: bytes, key: str) -> None:
+    portal.call("POST", f"/files/{folder}/upload", key=key, files={"file": (name, content)})
+
+
+def _tree(portal: Portal, room: int) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = portal.direct("GET", f"/folders/{room}/tree")
+    return shown
+
+
+def _start_portal(stack: contextlib.ExitStack) -> Portal:
+    port = _free_port()
+    _spawn(stack, ["simulate", "--port", str(port)], {})
+    url = f"http://127.0.0.1:{port}"
+    _await(f"{url}/_sim/usage")
+    return Portal(url, "sk-" + "0" * 63 + "1")
+
+
+def _start_service(stack: contextlib.ExitStack, folder: Path, env: dict[str, str], port: int) -> str:
+    log = stack.enter_context((folder / "roomkeeper.log").open("w"))
+    _spawn(stack, ["serve", "-c", str(folder / "roomkeeper.yaml")], env, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    _await(f"{url}/readyz", said=folder / "roomkeeper.log")
+    return url
+
+
+def _spawn(stack: contextlib.ExitStack, words: Sequence[str], env: dict[str, str], **streams: Any) -> None:
+    command = [sys.executable, "-m", "roomkeeper", *words]
+    process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, **streams)  # noqa: S603
+    stack.callback(_end, process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _await(url: str, *, said: Path | None = None) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(url).is_success:
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"{url} does not answer" + (f"; see {said}:\n{said.read_text()}" if said is not None else ""))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _until_interrupted() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
