@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -16,7 +17,6 @@ from starlette.applications import Starlette
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.config import Config, gathered
 from roomkeeper.connectors import CATALOG
-from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.runs import retention
 from roomkeeper.runs.dispatch import Dispatch, Source
@@ -48,7 +48,11 @@ class App:
 
 
 def build(
-    config: Config, *, role: Role = "all", catalog: Catalog = CATALOG, on_lost: Callable[[], None] = lambda: os._exit(75)
+    config: Config,
+    *,
+    role: Role = "all",
+    catalog: Catalog = CATALOG,
+    on_lost: Callable[[], None] = lambda: os._exit(75),
 ) -> App:
     """Build the service for a configuration.
 
@@ -76,20 +80,6 @@ def build(
     return App(pages, store, history)
 
 
-def open_store(config: Config) -> Store:
-    """Open the store for a command that runs beside the service, or without it."""
-    store = Store(config.store)
-    store.migrate()
-    return store
-
-
-def dry_source(config: Config, name: str, catalog: Catalog = CATALOG) -> Source:
-    """Open a connection that cannot write, for `roomkeeper try`."""
-    connection = config.connections[name]
-    connector = catalog.connectors[connection.type]
-    return Source(name, connector, connector.connect(connection.settings, tally=LocalTally(), dry=True))
-
-
 class _Worker:
     """What turns events into effects: lease, dispatch, engine, brooms."""
 
@@ -97,7 +87,9 @@ class _Worker:
         self._config, self._store = config, store
         self._lease = Lease(store, works=True, on_lost=on_lost)
         self._sources = self._connected(catalog)
-        self._engine = Engine(store, self._lease, Walker(store, self._lease, catalog, self._sources), list(self._sources))
+        self._engine = Engine(
+            store, self._lease, Walker(store, self._lease, catalog, self._sources), list(self._sources)
+        )
         self._dispatch = Dispatch(
             store,
             list(self._sources.values()),
@@ -154,18 +146,14 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
     for name, connection in config.connections.items():
         connector = catalog.connectors[connection.type]
         listened = frozenset(one.on for one in config.automations if one.from_ in {None, name})
-        settings = connection.settings
         gates[name] = Gate(
-            name,
-            lambda headers, body, connector=connector, settings=settings: connector.verify(settings, headers, body),
-            lambda headers, body, connector=connector, name=name: connector.read(name, headers, body),
-            listened,
+            name, partial(connector.verify, connection.settings), partial(connector.read, name), listened
         )
     return gates
 
 
 def _warnings(config: Config) -> list[str]:
-    """What every page and the log say aloud."""
+    """Say what every page and the log are to say aloud."""
     return [
         f"The connection {name} accepts deliveries without a signature (`unsigned: true`): anybody can send them."
         for name, connection in config.connections.items()
@@ -192,7 +180,7 @@ def _only_one(store: Store) -> Any:  # noqa: ANN401 - a context
 
 
 def _must_not_end(task: "asyncio.Task[None]") -> None:
-    """A part that ends would leave a service that looks alive and does nothing: end the process, to be restarted."""
+    """End the process, to be restarted: without one of its parts it would look alive and do nothing."""
     error = None if task.cancelled() else task.exception()
     log.critical("a part of the service ended; stopping", part=task.get_coro().__qualname__, error=repr(error))  # type: ignore[union-attr]
     os._exit(70)

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -20,18 +20,23 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from roomkeeper import __version__, app, demo
+from roomkeeper import __version__, demo
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.config import Config, load
+from roomkeeper.automations.config import Config, Connection, load
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schema import json_schema
 from roomkeeper.connectors import CATALOG
+from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.errors import ConfigError, NotThere, Problem, RoomkeeperError
 from roomkeeper.runs import orders
 from roomkeeper.runs.dispatch import Source, event_of
 from roomkeeper.runs.history import History
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.rehearsal import Rehearsed, rehearse
+from roomkeeper.runs.store import opened
+
+if TYPE_CHECKING:
+    from roomkeeper.app import App
 
 FAILED, USAGE, NEEDS_A_PERSON = 1, 2, 3
 
@@ -79,7 +84,9 @@ def main() -> None:
 def serve(
     config: ConfigFile = DEFAULT,
     port: Annotated[int | None, typer.Option(help="Listen on this port instead.", min=0, max=65_535)] = None,
-    role: Annotated[str, typer.Option(help="all, web (receive only) or worker (run only); the split needs PostgreSQL.")] = "all",
+    role: Annotated[
+        str, typer.Option(help="all, web (receive only) or worker (run only); the split needs PostgreSQL.")
+    ] = "all",
 ) -> None:
     """Receive events, run automations and show the live page, in one process or in several."""
     loaded = load(config, CATALOG)
@@ -88,12 +95,14 @@ def serve(
     if role != "all" and "://" not in loaded.store:
         what, remedy = f"--role {role} needs a store that processes can share", "set `store: postgresql://user@host/db`"
         _stop(what, remedy, USAGE)
+    from roomkeeper import app  # noqa: PLC0415 - the engine takes a second to load, and other commands do not need it
+
     _start_log()
     service = app.build(loaded, role=role)  # type: ignore[arg-type]
     _run(_serving(service, loaded, loaded.port if port is None else port, role))
 
 
-async def _serving(service: app.App, config: Config, port: int, role: str) -> None:
+async def _serving(service: "App", config: Config, port: int, role: str) -> None:
     settings = uvicorn.Config(
         service.site,
         host=config.host,
@@ -133,13 +142,17 @@ class _Server(uvicorn.Server):
 @cli.command()
 def simulate(
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8090,
-    pace: Annotated[float, typer.Option(help="1 keeps the real portal's waits between deliveries; less is faster.")] = 0.02,
+    pace: Annotated[
+        float, typer.Option(help="1 keeps the real portal's waits between deliveries; less is faster.")
+    ] = 0.02,
 ) -> None:
     """Serve a pretend portal alone, for trying automations and for tests."""
     from roomkeeper.simulator import server  # noqa: PLC0415 - only this command needs it
 
     out.print(f"A pretend portal at http://127.0.0.1:{port}; its owner's API key is {server.OWNER_KEY}")
-    out.print("Rooms, files and webhooks: as on a real one, below /api/2.0. People, faults and the journal: below /_sim.")
+    out.print(
+        "Rooms, files and webhooks: as on a real one, below /api/2.0. People, faults and the journal: below /_sim."
+    )
     server.serve(port=port, pace=pace)
 
 
@@ -203,36 +216,55 @@ def try_(
     if not result.applies:
         out.print(f"{name} would do nothing: {_escaped(result.why)}")
     for step in result.steps:
-        out.print(f"[bold]{step['name']}[/bold] would:" if step["plan"] else f"[bold]{step['name']}[/bold] would do nothing: {_escaped(step['because'])}")
+        out.print(
+            f"[bold]{step['name']}[/bold] would:"
+            if step["plan"]
+            else f"[bold]{step['name']}[/bold] would do nothing: {_escaped(step['because'])}"
+        )
         for line in step["plan"]:
             out.print(f"  - {_escaped(line)}")
 
 
+def dry_source(connection: Connection) -> Source:
+    """Open a connection that cannot write."""
+    connector = CATALOG.connectors[connection.type]
+    client = connector.connect(connection.settings, tally=LocalTally(), dry=True)
+    return Source(connection.name, connector, client)
+
+
 async def _rehearsed(config: Config, automation: Automation, happened: Event) -> Rehearsed:
-    opened: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
 
     def source(name: str) -> Source:
-        if name not in opened:
-            opened[name] = app.dry_source(config, name)
-        return opened[name]
+        if name not in sources:
+            sources[name] = dry_source(config.connections[name])
+        return sources[name]
 
     def of_step(position: int) -> Source:
         step = automation.steps[position]
         return source(config.connection_of(step, CATALOG.steps[step.do], happened.connection))
 
-    store = app.open_store(config)
+    store = opened(config.store)
     try:
-        return await rehearse(automation, happened, store, CATALOG, of_step, source(happened.connection))
+        origin = source(happened.connection)
+        return await rehearse(automation, happened, store, CATALOG, source_of=of_step, origin=origin)
     finally:
         store.close()
-        for one in opened.values():
+        for one in sources.values():
             await one.client.close()
 
 
 @cli.command()
 def start(
     name: Annotated[str, typer.Argument(help="The automation.", metavar="NAME")],
-    with_: Annotated[list[str] | None, typer.Option("--with", help="A field of the event, such as file.id=50123; repeat a field for several events.", metavar="FIELD=VALUE")] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help="A field of the event, such as file.id=50123; repeat a field for several events.",
+            metavar="FIELD=VALUE",
+        ),
+    ] = None,
     config: ConfigFile = DEFAULT,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the runs to end.")] = False,
     as_json: AsJson = False,
@@ -243,10 +275,15 @@ def start(
     source = _source_of(loaded, automation, None)
     connector = CATALOG.connectors[loaded.connections[source].type]
     made = [connector.by_hand(source, automation.on, fields) for fields in _events_from(with_ or [], automation.on)]
-    store = app.open_store(loaded)
+    store = opened(loaded.store)
     numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
     history = History(store)
-    _show({"events": numbers}, as_json, f"Handed in: event {', '.join(map(str, numbers))}. The running service takes it from here.", quiet=wait)
+    _show(
+        {"events": numbers},
+        as_json,
+        f"Handed in: event {', '.join(map(str, numbers))}. The running service takes it from here.",
+        quiet=wait,
+    )
     if wait:
         _wait_for(history, numbers, as_json)
 
@@ -273,23 +310,48 @@ def events_list(
 
 
 @events.command("show")
-def events_show(number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+def events_show(
+    number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False
+) -> None:
     """Show one event with its body."""
     shown = _history(config).event(number)
     if as_json:
         _print_json(shown)
         return
-    _print_fields(shown, ("id", "connection", "type", "status", "reason", "received_at", "at", "actor", "subject", "duplicate_of", "runs"))
+    _print_fields(
+        shown,
+        (
+            "id",
+            "connection",
+            "type",
+            "status",
+            "reason",
+            "received_at",
+            "at",
+            "actor",
+            "subject",
+            "duplicate_of",
+            "runs",
+        ),
+    )
     out.print(_escaped(shown["body"] or "(no body is kept)"))
 
 
 @events.command("replay")
-def events_replay(numbers: Annotated[list[int], typer.Argument(metavar="ID...")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+def events_replay(
+    numbers: Annotated[list[int], typer.Argument(metavar="ID...")],
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
     """Dispatch events again, by the configuration as it is now; what is done already is not done twice."""
-    store = app.open_store(_loaded(config))
+    store = opened(_loaded(config).store)
     for number in numbers:
         orders.replay(store, number)
-    _show({"replayed": numbers}, as_json, f"Event {', '.join(map(str, numbers))} will be dispatched again by the running service.")
+    _show(
+        {"replayed": numbers},
+        as_json,
+        f"Event {', '.join(map(str, numbers))} will be dispatched again by the running service.",
+    )
 
 
 @runs.command("list")
@@ -297,7 +359,9 @@ def runs_list(
     config: ConfigFile = DEFAULT,
     limit: Limit = 50,
     automation: Annotated[str | None, typer.Option(help="Only of this automation.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only waiting, running, done, needs_attention or cancelled ones.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only waiting, running, done, needs_attention or cancelled ones.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first; exit code 3 if one of those shown needs a person."""
@@ -312,7 +376,9 @@ def runs_list(
 
 
 @runs.command("show")
-def runs_show(number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+def runs_show(
+    number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False
+) -> None:
     """Show one run: its steps, what they did, what failed and what to do."""
     shown = _history(config).run(number)
     if as_json:
@@ -332,7 +398,7 @@ def runs_retry(
     as_json: AsJson = False,
 ) -> None:
     """Let runs go on from the step that failed; what is done is not done again."""
-    store = app.open_store(_loaded(config))
+    store = opened(_loaded(config).store)
     history = History(store)
     chosen = list(numbers or [])
     if every:
@@ -341,19 +407,27 @@ def runs_retry(
         raise typer.BadParameter("name a run, or give --all")
     for number in chosen:
         orders.retry(store, number)
-    told = f"Run {', '.join(map(str, chosen))} will go on in the running service." if chosen else "No run needs attention."
+    told = (
+        f"Run {', '.join(map(str, chosen))} will go on in the running service." if chosen else "No run needs attention."
+    )
     _show({"retried": chosen}, as_json, told, quiet=wait)
     if wait:
         _finish(history, chosen, as_json)
 
 
 @runs.command("cancel")
-def runs_cancel(numbers: Annotated[list[int], typer.Argument(metavar="ID...")], config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+def runs_cancel(
+    numbers: Annotated[list[int], typer.Argument(metavar="ID...")],
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
     """Stop runs before their next call; what they did so far stays."""
-    store = app.open_store(_loaded(config))
+    store = opened(_loaded(config).store)
     states = {number: orders.cancel(store, number) for number in numbers}
     told = "\n".join(
-        f"Run {number} is cancelled." if state == "cancelled" else f"Run {number} is {state}, and stops before its next call."
+        f"Run {number} is cancelled."
+        if state == "cancelled"
+        else f"Run {number} is {state}, and stops before its next call."
         for number, state in states.items()
     )
     _show({"cancelled": [{"id": number, "state": state} for number, state in states.items()]}, as_json, told)
@@ -376,7 +450,7 @@ def _loaded(file: Path) -> Config:
 
 
 def _history(file: Path) -> History:
-    return History(app.open_store(_loaded(file)))
+    return History(opened(_loaded(file).store))
 
 
 def _automation(config: Config, name: str) -> Automation:
@@ -391,21 +465,27 @@ def _source_of(config: Config, automation: Automation, wanted: str | None) -> st
     raising = [name for name, one in config.connections.items() if automation.on in CATALOG.connectors[one.type].events]
     name = wanted or automation.from_ or (raising[0] if len(raising) == 1 else None)
     if name not in raising:
-        raise NotThere(f"It is not clear where {automation.on} comes from", remedy=f"Add --connection with one of: {', '.join(raising)}.")
+        raise NotThere(
+            f"It is not clear where {automation.on} comes from",
+            remedy=f"Add --connection with one of: {', '.join(raising)}.",
+        )
     return str(name)
 
 
 def _event_to_try(config: Config, automation: Automation, text: str, connection: str | None) -> Event:
     file = Path(text)
     if text.isdigit() and not file.exists():
-        store = app.open_store(config)
+        store = opened(config.store)
         found = History(store).row(int(text))
         return event_of(found)
     source = _source_of(config, automation, connection)
     try:
         body = file.read_bytes()
     except OSError as error:
-        raise NotThere(f"{text} cannot be read: {error.strerror}", remedy="Give a file with a delivery's body, or an event's number.") from error
+        raise NotThere(
+            f"{text} cannot be read: {error.strerror}",
+            remedy="Give a file with a delivery's body, or an event's number.",
+        ) from error
     return CATALOG.connectors[config.connections[source].type].read(source, {}, body)[0]
 
 
@@ -444,7 +524,7 @@ def _value(text: str) -> Any:  # noqa: ANN401 - JSON
 # --- waiting --------------------------------------------------------------------------------------------------
 
 
-def _wait_for(history: History, numbers: Sequence[int], as_json: bool) -> None:  # noqa: FBT001
+def _wait_for(history: History, numbers: Sequence[int], as_json: bool) -> None:
     """Wait until the events have been dispatched, then for their runs."""
     with _patience(as_json, "waiting for the service to take it up"):
         while any(history.event(number)["state"] == "new" or not _settled(history, number) for number in numbers):
@@ -457,7 +537,7 @@ def _settled(history: History, number: int) -> bool:
     return bool(shown["state"] == "over" or shown["runs"])
 
 
-def _finish(history: History, numbers: Sequence[int], as_json: bool) -> None:  # noqa: FBT001
+def _finish(history: History, numbers: Sequence[int], as_json: bool) -> None:
     with _patience(as_json, "running"):
         while any(history.run(number)["state"] in {"waiting", "running"} for number in numbers):
             time.sleep(0.3)
@@ -471,7 +551,7 @@ def _finish(history: History, numbers: Sequence[int], as_json: bool) -> None:  #
         raise typer.Exit(NEEDS_A_PERSON)
 
 
-def _patience(as_json: bool, what: str) -> contextlib.AbstractContextManager[Any]:  # noqa: FBT001
+def _patience(as_json: bool, what: str) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext() if as_json else err.status(what)
 
 
@@ -482,7 +562,7 @@ def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def _show(value: object, as_json: bool, told: str, *, quiet: bool = False) -> None:  # noqa: FBT001
+def _show(value: object, as_json: bool, told: str, *, quiet: bool = False) -> None:
     if quiet:
         return
     if as_json:
@@ -523,7 +603,9 @@ def _print_run(shown: dict[str, Any]) -> None:
     out.print(f"[bold]events[/bold]  {len(shown['events'])}")
     for step in shown["steps"]:
         calls = len(step["calls"])
-        out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {calls} call{'' if calls == 1 else 's'} to the portal")
+        out.print(
+            f"[bold]{step['name']}[/bold]: {step['state']}, {calls} call{'' if calls == 1 else 's'} to the portal"
+        )
         for name, value in (step["result"] or {}).items():
             if not isinstance(value, list) and value not in (None, ""):
                 out.print(f"    {name}: {_escaped(str(value))}")
@@ -534,13 +616,14 @@ def _print_run(shown: dict[str, Any]) -> None:
 
 
 def _counted(config: Config) -> str:
-    connections, automations = len(config.connections), len(config.automations)
-    return f"{connections} connection{'' if connections == 1 else 's'}, {automations} automation{'' if automations == 1 else 's'}"
+    counts = {"connection": len(config.connections), "automation": len(config.automations)}
+    return ", ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in counts.items())
 
 
 def _say_problems(problems: Sequence[Problem]) -> None:
     for problem in problems:
-        err.print(f"[red]{_escaped(f'{problem.file}:{problem.line}')}[/red]: {_escaped(problem.what)}\n    → {_escaped(problem.remedy)}")
+        where = _escaped(f"{problem.file}:{problem.line}")
+        err.print(f"[red]{where}[/red]: {_escaped(problem.what)}\n    → {_escaped(problem.remedy)}")
     err.print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")
 
 

@@ -103,7 +103,9 @@ def play(out: Console, *, once: bool, port: int) -> bool:
 
 def _act(out: Console, portal: Portal, scene: Scene, runs: "_Runs") -> bool:
     out.print(f"\n[bold]1.[/bold] Clara, a guest, uploads {FILES} files into the client room and its folders.")
-    out.print("   Meanwhile the portal loses every fourth answer to a copy after doing it, and now and then fails with 500.")
+    out.print(
+        "   Meanwhile the portal loses every fourth answer to a copy after doing it, and now and then fails with 500."
+    )
     portal.direct(
         "PUT",
         "/faults",
@@ -119,7 +121,9 @@ def _act(out: Console, portal: Portal, scene: Scene, runs: "_Runs") -> bool:
     runs.settle(out)
     out.print("\n[bold]2.[/bold] The owner uploads a new version of five of them under the same titles.")
     for number in range(5):
-        _upload(portal, scene.client, f"File {number * len(places) + 1}.docx", f"second {number}".encode(), portal.owner)
+        _upload(
+            portal, scene.client, f"File {number * len(places) + 1}.docx", f"second {number}".encode(), portal.owner
+        )
     runs.settle(out)
     out.print("\n[bold]3.[/bold] Somebody has the portal send every delivery again; each comes with a new id.")
     log = portal.call("GET", "/settings/webhooks/log", params={"count": 100})
@@ -143,7 +147,10 @@ def _summary(out: Console, portal: Portal, scene: Scene, *, unchanged: bool, run
     asked = [one for one in portal.direct("GET", "/journal") if one["path"] == "/files/fileops/copy"]
     versions = sum(len(one["digests"]) for one in sources)
     checks = [
-        (f"{len(sources)} files with {versions} versions in the client room, {len(missing)} without a copy", not missing),
+        (
+            f"{len(sources)} files with {versions} versions in the client room, {len(missing)} without a copy",
+            not missing,
+        ),
         (f"{len(copies)} copies in the internal room, {len(twice)} too many", not twice),
         (f"{len(wrong)} copies whose versions differ from the original's, byte for byte", not wrong),
         ("nothing changed on the portal when everything was delivered again", unchanged),
@@ -178,7 +185,9 @@ class _Runs:
                     quiet_since = time.monotonic()
                     colour = "green" if one["state"] == "done" else "red"
                     said = f": {one['error']}" if one["error"] else ""
-                    out.print(f"   run {one['id']} [{colour}]{one['state']}[/{colour}], {len(one['events'])} events{said}")
+                    out.print(
+                        f"   run {one['id']} [{colour}]{one['state']}[/{colour}], {len(one['events'])} events{said}"
+                    )
             if any(one["state"] in {"waiting", "running"} for one in shown):
                 quiet_since = time.monotonic()
             if time.monotonic() - quiet_since > 2:
@@ -187,20 +196,27 @@ class _Runs:
 
     def _ask(self, *words: str) -> list[dict[str, Any]]:
 
-
         command = [sys.executable, "-m", "roomkeeper", *words, "--json", "-c", str(self._folder / "roomkeeper.yaml")]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
         shown: list[dict[str, Any]] = json.loads(told.stdout)
         return shown
 
 
 def _set_scene(portal: Portal) -> Scene:
-    keeper = portal.direct("POST", "/users", json={"name": "Roomkeeper", "email": "keeper@portal.example", "kind": "room_admin"})
-    guest = portal.direct("POST", "/users", json={"name": "Clara Client", "email": "clara@client.example", "kind": "guest"})
+    keeper = portal.direct(
+        "POST", "/users", json={"name": "Roomkeeper", "email": "keeper@portal.example", "kind": "room_admin"}
+    )
+    guest = portal.direct(
+        "POST", "/users", json={"name": "Clara Client", "email": "clara@client.example", "kind": "guest"}
+    )
     client = portal.call("POST", "/files/rooms", json={"title": "Client: Northwind", "roomType": "CustomRoom"})["id"]
-    internal = portal.call("POST", "/files/rooms", json={"title": "Northwind (internal)", "roomType": "CustomRoom"})["id"]
+    internal = portal.call("POST", "/files/rooms", json={"title": "Northwind (internal)", "roomType": "CustomRoom"})[
+        "id"
+    ]
     everyone = [{"id": keeper["id"], "access": 9}]
-    portal.call("PUT", f"/files/rooms/{client}/share", json={"invitations": [*everyone, {"id": guest["id"], "access": 11}]})
+    portal.call(
+        "PUT", f"/files/rooms/{client}/share", json={"invitations": [*everyone, {"id": guest["id"], "access": 11}]}
+    )
     portal.call("PUT", f"/files/rooms/{internal}/share", json={"invitations": everyone})
     return Scene(client, internal, _folders(portal, client, FOLDERS), guest["key"], keeper["key"])
 
@@ -249,7 +265,7 @@ def _start_service(stack: contextlib.ExitStack, folder: Path, env: dict[str, str
 
 def _spawn(stack: contextlib.ExitStack, words: Sequence[str], env: dict[str, str], **streams: Any) -> None:
     command = [sys.executable, "-m", "roomkeeper", *words]
-    process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, **streams)  # noqa: S603
+    process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, **streams)
     stack.callback(_end, process)
 
 

@@ -23,7 +23,10 @@ class Step(BaseModel):
         default=None, alias="as", description="A name for the result, for later steps.", examples=["copy"]
     )
     if_: str | None = Field(
-        default=None, alias="if", description="An expression; the step is left out if it is false.", examples=["file.title"]
+        default=None,
+        alias="if",
+        description="An expression; the step is left out if it is false.",
+        examples=["file.title"],
     )
     via: str | None = Field(
         default=None, description="The connection it acts on, if there are several of its kind.", examples=["acme"]
@@ -59,7 +62,7 @@ class Automation(BaseModel):
         default=None,
         ge=1,
         le=1000,
-        description="How many waiting events of one room a run takes at most. Left out: 100 if every step can take many, else 1.",
+        description="How many waiting events of one room a run takes at most; 100 if every step can take many, else 1.",
         examples=[100],
     )
     paused: bool = Field(default=False, description="Collect events, run nothing.", examples=[True])

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind, StepKind
 
+Model = type[BaseModel]
+
 
 class Client(Protocol):
     """A connection's live client."""
@@ -34,7 +36,7 @@ class Connector:
 
     type: str
     summary: str
-    settings: type[BaseModel]
+    settings: Model
     events: Mapping[str, EventKind]
     steps: Sequence[StepKind]
     verify: Callable[[Any, Mapping[str, str], bytes], None]

@@ -35,7 +35,9 @@ class Retention(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    events_days: int = Field(default=90, ge=1, description="Days that events and their raw bodies are kept.", examples=[90])
+    events_days: int = Field(
+        default=90, ge=1, description="Days that events and their raw bodies are kept.", examples=[90]
+    )
     runs_days: int = Field(default=90, ge=1, description="Days that runs and their steps are kept.", examples=[90])
 
 
@@ -45,7 +47,9 @@ class Top(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = Field(description="The version of this format.", examples=[1])
-    listen: str = Field(default="127.0.0.1:8080", description="Address and port to listen on.", examples=["127.0.0.1:8080"])
+    listen: str = Field(
+        default="127.0.0.1:8080", description="Address and port to listen on.", examples=["127.0.0.1:8080"]
+    )
     public_url: str | None = Field(
         default=None, description="How the portal and the vendors reach us.", examples=["https://hooks.acme.example"]
     )
@@ -144,7 +148,8 @@ class _Reader:
         host, port = self._listen(top.listen)
         self._check_store(top.store)
         connections = {name: one for name in top.connections if (one := self._connection(name)) is not None}
-        automations = [one for at in range(len(top.automations)) if (one := self._automation(at, connections)) is not None]
+        read = [self._automation(at, connections) for at in range(len(top.automations))]
+        automations = [automation for automation in read if automation is not None]
         self._check_names(automations)
         self._check_circles(automations)
         return Config(
@@ -176,7 +181,9 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             what = " ".join(str(error.problem or error.context or "it is not valid YAML").split())
             line = mark.line + 1 if mark else 1
-            self.problems.append(Problem(str(self.file), line, what, "correct the YAML; look at indentation and quotes"))
+            self.problems.append(
+                Problem(str(self.file), line, what, "correct the YAML; look at indentation and quotes")
+            )
             return None
         except (YAMLError, RecursionError, ValueError) as error:
             self._say((), f"it is not valid YAML: {error}", "correct the YAML")
@@ -218,7 +225,11 @@ class _Reader:
         connector = self.catalog.connectors.get(str(type_))
         if connector is None:
             known = sorted(self.catalog.connectors)
-            self._say((*where, "type"), f"the connection {name} has the type {type_!r}, which is not known", _hint(str(type_), known))
+            self._say(
+                (*where, "type"),
+                f"the connection {name} has the type {type_!r}, which is not known",
+                _hint(str(type_), known),
+            )
             return None
         settings = self._resolved(node, where, connector.settings)
         settings.pop("type", None)
@@ -240,7 +251,9 @@ class _Reader:
             return [self._value(one, (*where, at), secret=True) for at, one in enumerate(value)]
         if secret:
             name = str(where[-1])
-            remedy = f"write `{name}: !env {name.upper()}` or `{name}: !file path`, and change the secret: it has been in a file"
+            remedy = (
+                f"write `{name}: !env {name.upper()}` or `{name}: !file path`, and change the secret: it has leaked"
+            )
             self._say(where, f"the secret `{name}` stands in the file", remedy)
             return "x"
         return value
@@ -264,7 +277,9 @@ class _Reader:
         kind = self.catalog.event(automation.on)
         if kind is None:
             hint = _hint(automation.on, self.catalog.event_types)
-            self._say((*where, "on"), f"{automation.name} listens to {automation.on!r}, which no connection raises", hint)
+            self._say(
+                (*where, "on"), f"{automation.name} listens to {automation.on!r}, which no connection raises", hint
+            )
             return automation
         self._check_source(automation, connections, where)
         self._check_where(automation, kind, where)
@@ -274,12 +289,20 @@ class _Reader:
     def _check_source(self, automation: Automation, connections: Mapping[str, Connection], where: Path_) -> None:
         sources = [n for n, one in connections.items() if automation.on in self.catalog.connectors[one.type].events]
         if automation.from_ is not None and automation.from_ not in sources:
-            self._say((*where, "from"), f"no connection {automation.from_!r} raises {automation.on}", _hint(automation.from_, sources))
+            self._say(
+                (*where, "from"),
+                f"no connection {automation.from_!r} raises {automation.on}",
+                _hint(automation.from_, sources),
+            )
         elif not sources:
-            self._say((*where, "on"), f"no connection of this file raises {automation.on}", "add the connection it comes from")
+            self._say(
+                (*where, "on"), f"no connection of this file raises {automation.on}", "add the connection it comes from"
+            )
         elif len(sources) > 1 and automation.from_ is None and "room" in automation.where:
             remedy = f"add `from:` with one of {', '.join(sources)}"
-            self._say((*where, "where"), "several portals raise this event, and a room is a room of one of them", remedy)
+            self._say(
+                (*where, "where"), "several portals raise this event, and a room is a room of one of them", remedy
+            )
 
     def _check_where(self, automation: Automation, kind: EventKind, where: Path_) -> None:
         noun = kind.type.partition(".")[0]
@@ -302,7 +325,9 @@ class _Reader:
             self._check_step(step, connections, here, many=many)
             self._check_variables(step, kind, known, here, many=many)
             if step.name in names:
-                self._say(here, f"two steps of {automation.name} are called {step.name!r}", "tell them apart with `as:`")
+                self._say(
+                    here, f"two steps of {automation.name} are called {step.name!r}", "tell them apart with `as:`"
+                )
             names.add(step.name)
             if step.as_ is not None and (not step.as_.isidentifier() or step.as_ in kind.fields):
                 remedy = "take another word of letters, digits and _"
@@ -323,7 +348,9 @@ class _Reader:
         if step.via is not None and step.via not in fitting:
             self._say((*where, "via"), f"{step.do} cannot act on {step.via!r}", _hint(step.via, fitting))
         elif not fitting:
-            self._say(where, f"{step.do} needs a connection of the type {kind.connection_type}", "add one under `connections`")
+            self._say(
+                where, f"{step.do} needs a connection of the type {kind.connection_type}", "add one under `connections`"
+            )
 
     def _check_variables(
         self, step: Step, kind: EventKind, known: Mapping[str, Any], where: Path_, *, many: bool

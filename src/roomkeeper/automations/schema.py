@@ -29,7 +29,11 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
         }
         for step in catalog.steps.values()
     ]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "roomkeeper.yaml", **_without_titles(schema)}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "roomkeeper.yaml",
+        **_without_titles(schema),
+    }
 
 
 def _connection(type_: str, summary: str, settings: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +44,7 @@ def _connection(type_: str, summary: str, settings: type[BaseModel], definitions
 
 
 def _params(params: type[BaseModel], summary: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """A step's settings; each of them may be a template instead."""
+    """Describe a step's settings; each of them may be a template instead."""
     schema = _inlined(params, definitions)
     schema["properties"] = {
         name: {"anyOf": [one, _TEMPLATE], "description": one.get("description", "")}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-IS_SECRET = "secret"  # the mark in a field's metadata
+IS_SECRET = object()  # the mark in a field's metadata
 
 
 def _as_tuple(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
@@ -41,7 +41,9 @@ class Reference:
         try:
             value = path.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise LookupError(f"the file {path} cannot be read: {error}", "create it, readable for this user") from error
+            raise LookupError(
+                f"the file {path} cannot be read: {error}", "create it, readable for this user"
+            ) from error
         if not value:
             raise LookupError(f"the file {path} is empty", "put the secret into it")
         return value

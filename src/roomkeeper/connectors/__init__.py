@@ -3,6 +3,8 @@
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.connectors import docspace
 
-CATALOG = Catalog([
-    docspace.CONNECTOR,
-])
+CATALOG = Catalog(
+    [
+        docspace.CONNECTOR,
+    ]
+)

@@ -194,4 +194,3 @@ class LocalTally:
     def processes(self) -> int:
         """Only this one."""
         return 1
-

@@ -64,4 +64,3 @@ class Files:
         if not isinstance(answer.response, list) or not answer.response:
             raise Garbled("The portal accepted a copy but named no operation for it")
         return Operation.of(answer.response[0])
-

@@ -147,9 +147,9 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _query(query: Mapping[str, object]) -> list[tuple[str, str]]:
+def _query(query: Mapping[str, object]) -> list[tuple[str, str | int | float | bool | None]]:
     """Repeat a name for each value of a list, as the server binds arrays."""
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str | int | float | bool | None]] = []
     for name, value in query.items():
         values = value if isinstance(value, list | tuple) else [value]
         pairs += [(name, _text(one)) for one in values]

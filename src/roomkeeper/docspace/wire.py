@@ -7,6 +7,7 @@ not the published documentation's, where the two differ.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,12 @@ from roomkeeper.errors import (
 PREFIX = "/api/2.0"
 PAGE = 100  # the server's default and its maximum; more is answered 400
 FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder
+_BY_STATUS: Mapping[int, type[RemoteError]] = {
+    HTTPStatus.UNAUTHORIZED: Unauthorized,
+    HTTPStatus.PAYMENT_REQUIRED: QuotaExceeded,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.TOO_MANY_REQUESTS: Throttled,
+}
 _UNSAFE = '\t*+:"<>?|\\/'
 
 
@@ -50,7 +57,7 @@ class Call:
         return self.method in {"POST", "PUT"}
 
     def __str__(self) -> str:
-        """The method and the path, without the query: it may hold titles."""
+        """Give the method and the path, without the query: it may hold titles."""
         return f"{self.method} {self.path}"
 
 
@@ -72,7 +79,7 @@ def read(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> An
 
     Raises the RemoteError that fits its status (0.3, 9), Garbled if a success cannot be read.
     """
-    if not 200 <= status < 300:  # noqa: PLR2004 - 2xx is clearer than a name for it
+    if not 200 <= status < 300:  # noqa: PLR2004 - 2xx is clearer than names for it
         raise _error(call, status, headers, body)
     document = _parse(body)
     if not isinstance(document, dict):
@@ -125,20 +132,14 @@ def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
     document = _parse(body)
     said = _said(document)
     told = f"The portal answered {call} with {status}" + (f": {said}" if said else "")
-    if status == 401:
-        return Unauthorized(told, status=status)
-    if status == 402:
-        return QuotaExceeded(told, status=status)
-    if status == 403:
+    retry_after = _seconds(headers.get("retry-after"))
+    if status == HTTPStatus.FORBIDDEN:
         return _forbidden(told, document, body)
-    if status == 404:
-        # A suspended or unknown portal answers a bare 404; a missing file or folder an error in JSON (0.3).
-        return NotFound(told, status=status) if document is not None else Unavailable(told, status=status)
-    if status == 429:
-        return Throttled(told, status=status, retry_after=_seconds(headers.get("retry-after")))
-    if status >= 500:
-        return RemoteFault(told, status=status, retry_after=_seconds(headers.get("retry-after")))
-    return Rejected(told, status=status)
+    if status == HTTPStatus.NOT_FOUND and document is None:
+        return Unavailable(told, status=status)  # a suspended or unknown portal: what is missing has an error (0.3)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return RemoteFault(told, status=status, retry_after=retry_after)
+    return _BY_STATUS.get(status, Rejected)(told, status=status, retry_after=retry_after)
 
 
 def _forbidden(told: str, document: object, body: bytes) -> Forbidden:

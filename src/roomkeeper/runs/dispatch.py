@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -143,7 +144,7 @@ class Dispatch:
                     decided.append((row, *verdict))
         finally:
             if decided:
-                await self._store.writing(lambda connection: [self._park(connection, *one) for one in decided])
+                await self._store.writing(partial(self._park_all, decided))
                 self._made.set()
         return True
 
@@ -212,6 +213,10 @@ class Dispatch:
         later = later.values(next_try=time.time() + after, tries=row.tries + 1, reason=reason)
         await self._store.writing(lambda connection: connection.execute(later))
 
+    def _park_all(self, decided: list[tuple[Any, Event, list[Parking], str]], connection: sa.Connection) -> None:
+        for one in decided:
+            self._park(connection, *one)
+
     def _park(self, connection: sa.Connection, row: Any, event: Event, parkings: list[Parking], reason: str) -> None:  # noqa: ANN401
         """Put an event where it waits; if another process did so meanwhile, do nothing."""
         over = events.update().where(events.c.id == row.id, events.c.state == "new")
@@ -251,7 +256,10 @@ class Dispatch:
         """Make a run for each key where events wait and no run does."""
         active = {one.name: one for one in self._automations if not one.paused}
         there = sa.exists().where(
-            runs.c.automation == waiting.c.automation, runs.c.key == waiting.c.key, runs.c.state == "waiting", runs.c.claims
+            runs.c.automation == waiting.c.automation,
+            runs.c.key == waiting.c.key,
+            runs.c.state == "waiting",
+            runs.c.claims,
         )
         query = (
             sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
@@ -273,11 +281,20 @@ class Dispatch:
             connection.execute(self._store.insert(runs).values(values).on_conflict_do_nothing())
 
     async def _enqueue_made(self) -> None:
-        query = sa.select(runs).where(runs.c.state == "waiting", runs.c.enqueued.is_(False)).order_by(runs.c.id).limit(_BATCH)
+        query = (
+            sa.select(runs)
+            .where(runs.c.state == "waiting", runs.c.enqueued.is_(False))
+            .order_by(runs.c.id)
+            .limit(_BATCH)
+        )
         for row in await self._store.reading(lambda connection: connection.execute(query).all()):
             await self._enqueue(row.id, row.attempt, row.connection, f"{row.automation} {row.key}")
             told = runs.update().where(runs.c.id == row.id, runs.c.attempt == row.attempt).values(enqueued=True)
-            await self._store.writing(lambda connection, told=told: connection.execute(told))
+            await self._store.writing(partial(_execute, told))
+
+
+def _execute(statement: sa.Executable, connection: sa.Connection) -> None:
+    connection.execute(statement)
 
 
 def claim(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
@@ -328,4 +345,3 @@ def _parsed(body: bytes | None) -> Any:  # noqa: ANN401 - JSON
         return json.loads(body or b"null")
     except (ValueError, RecursionError):
         return None
-

@@ -20,7 +20,6 @@ import structlog
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos._serialization import Serializer
 
-from roomkeeper.automations.catalog import Catalog
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs import walk
 from roomkeeper.runs.leases import Lease
@@ -58,7 +57,9 @@ class Engine:
             steps: list[int] = await DBOS.run_step_async({"name": "claim"}, walker.begin, number, attempt)
             outcome = "done"
             for position in steps:
-                outcome = await DBOS.run_step_async({"name": f"step {position}"}, walker.step, number, attempt, position)
+                outcome = await DBOS.run_step_async(
+                    {"name": f"step {position}"}, walker.step, number, attempt, position
+                )
                 if outcome not in {"done", "skipped"}:
                     break
             return await DBOS.run_step_async({"name": "end"}, walker.end, number, attempt, outcome)

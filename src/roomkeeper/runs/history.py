@@ -1,7 +1,7 @@
 """The read side: events, runs and steps as commands and pages show them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,11 +80,13 @@ class History:
         with self._store.read() as db:
             by_status = db.execute(sa.select(events.c.status, sa.func.count()).group_by(events.c.status)).all()
             by_state = db.execute(sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)).all()
-            parked = db.execute(sa.select(sa.func.count()).select_from(waiting).where(waiting.c.run_id.is_(None))).scalar()
+            parked = db.execute(
+                sa.select(sa.func.count()).select_from(waiting).where(waiting.c.run_id.is_(None))
+            ).scalar()
             new = db.execute(sa.select(sa.func.count()).select_from(events).where(events.c.state == "new")).scalar()
         return {
-            "events": {status: number for status, number in by_status},
-            "runs": {state: number for state, number in by_state},
+            "events": dict(_pairs(by_status)),
+            "runs": dict(_pairs(by_state)),
             "events_waiting": int(parked or 0) + int(new or 0),
         }
 
@@ -174,6 +176,10 @@ def _grouped(rows: Any) -> dict[int, list[int]]:  # noqa: ANN401 - a result of p
     for one, other in rows:
         found.setdefault(one, []).append(other)
     return found
+
+
+def _pairs(rows: Iterable[Any]) -> Iterator[tuple[str, int]]:
+    return ((row[0], row[1]) for row in rows)
 
 
 def _text(body: bytes | None) -> str | None:

@@ -174,11 +174,19 @@ def _insert_new(store: Store, connection: sa.Connection, rows: list[Row]) -> dic
 def _originals(connection: sa.Connection, rows: list[Row]) -> dict[tuple[str, ...], Any]:
     """Find the accepted events that these repeat, by meaning and by delivery."""
     found: dict[tuple[str, ...], Any] = {}
-    columns = (events.c.id, events.c.connection, events.c.meaning, events.c.delivery, events.c.channel, events.c.received_at)
+    columns = (
+        events.c.id,
+        events.c.connection,
+        events.c.meaning,
+        events.c.delivery,
+        events.c.channel,
+        events.c.received_at,
+    )
     for name in {row["connection"] for row in rows}:
         mine = [row for row in rows if row["connection"] == name]
         same = sa.or_(
-            events.c.meaning.in_([row["meaning"] for row in mine]), events.c.delivery.in_([row["delivery"] for row in mine])
+            events.c.meaning.in_([row["meaning"] for row in mine]),
+            events.c.delivery.in_([row["delivery"] for row in mine]),
         )
         query = sa.select(*columns).where(events.c.connection == name, events.c.status == "accepted", same)
         for one in connection.execute(query):

@@ -24,7 +24,7 @@ SOLO = "solo"
 
 
 class Lease:
-    """This process's lease."""
+    """The lease of this process."""
 
     def __init__(self, store: Store, *, works: bool, on_lost: Callable[[], None]) -> None:
         self.id = SOLO if store.is_embedded else f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

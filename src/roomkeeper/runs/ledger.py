@@ -67,7 +67,15 @@ class Ledger:
             return
         now = time.time()
         rows = [
-            {"scope": scope, "item": item, "done": done, "target": target, "detail": json.dumps(detail), "run_id": self._run, "at": now}
+            {
+                "scope": scope,
+                "item": item,
+                "done": done,
+                "target": target,
+                "detail": json.dumps(detail),
+                "run_id": self._run,
+                "at": now,
+            }
             for item, (target, detail) in sorted(lines.items())
         ]
         statement = self._store.insert(ledger)

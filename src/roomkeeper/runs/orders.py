@@ -17,7 +17,9 @@ def retry(store: Store, number: int) -> None:
     with store.write() as connection:
         run = _run(connection, number)
         if run.state not in {"needs_attention", "cancelled"}:
-            raise OrderRefused(f"Run {number} is {run.state}: only a run that needs attention or was cancelled can be retried")
+            raise OrderRefused(
+                f"Run {number} is {run.state}: only a run that needs attention or was cancelled can be retried"
+            )
         changed = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False, "cancel_requested": False}
         connection.execute(runs.update().where(runs.c.id == number).values(changed))
 

@@ -11,7 +11,7 @@ from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, is_for, matches
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.step import Ledger as AnyLedger
+from roomkeeper.automations.step import Ledger as StepLedger
 from roomkeeper.errors import TemplateError
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.ledger import Ledger
@@ -34,6 +34,7 @@ async def rehearse(
     event: Event,
     store: Store,
     catalog: Catalog,
+    *,
     source_of: Callable[[int], Source],
     origin: Source,
 ) -> Rehearsed:
@@ -67,7 +68,7 @@ class _Dry:
 
     run = 0
 
-    def __init__(self, ledger: AnyLedger, source: Source, happened: Sequence[Event]) -> None:
+    def __init__(self, ledger: StepLedger, source: Source, happened: Sequence[Event]) -> None:
         self.ledger, self.events = ledger, happened
         self.client: Any = source.client
         self.connection = source.name

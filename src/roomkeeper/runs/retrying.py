@@ -22,7 +22,9 @@ class GiveUp:
     reason: str
 
 
-def decide(error: RemoteError, *, attempt: int, waited: float, jitter: float, patience: float = PATIENCE) -> Retry | GiveUp:
+def decide(
+    error: RemoteError, *, attempt: int, waited: float, jitter: float, patience: float = PATIENCE
+) -> Retry | GiveUp:
     """Decide after the `attempt`-th failure (from 1), `waited` seconds after the first; `jitter` is from 0 to 1.
 
     The pause doubles up to a minute and is spread over its upper half, so that many runs do not come back at

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -49,8 +47,22 @@ events = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False, default=0),
 )
 _accepted = events.c.status == "accepted"
-sa.Index("one_delivery", events.c.connection, events.c.delivery, unique=True, sqlite_where=_accepted, postgresql_where=_accepted)
-sa.Index("one_meaning", events.c.connection, events.c.meaning, unique=True, sqlite_where=_accepted, postgresql_where=_accepted)
+sa.Index(
+    "one_delivery",
+    events.c.connection,
+    events.c.delivery,
+    unique=True,
+    sqlite_where=_accepted,
+    postgresql_where=_accepted,
+)
+sa.Index(
+    "one_meaning",
+    events.c.connection,
+    events.c.meaning,
+    unique=True,
+    sqlite_where=_accepted,
+    postgresql_where=_accepted,
+)
 sa.Index(
     "to_dispatch",
     events.c.connection,
@@ -74,8 +86,22 @@ waiting = sa.Table(
     sa.Column("run_id", _Number),
 )
 _unclaimed = waiting.c.run_id.is_(None)
-sa.Index("parked_once", waiting.c.automation, waiting.c.event_id, unique=True, sqlite_where=_unclaimed, postgresql_where=_unclaimed)
-sa.Index("parked_by_key", waiting.c.automation, waiting.c.key, waiting.c.id, sqlite_where=_unclaimed, postgresql_where=_unclaimed)
+sa.Index(
+    "parked_once",
+    waiting.c.automation,
+    waiting.c.event_id,
+    unique=True,
+    sqlite_where=_unclaimed,
+    postgresql_where=_unclaimed,
+)
+sa.Index(
+    "parked_by_key",
+    waiting.c.automation,
+    waiting.c.key,
+    waiting.c.id,
+    sqlite_where=_unclaimed,
+    postgresql_where=_unclaimed,
+)
 sa.Index("waiting_by_run", waiting.c.run_id)
 sa.Index("waiting_by_event", waiting.c.event_id)
 
@@ -196,10 +222,15 @@ class Store:
         else:
             url = sa.make_url(where).set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
-        self._turn: contextlib.AbstractContextManager[Any] = threading.Lock() if self.is_embedded else contextlib.nullcontext()
+        self._turn: contextlib.AbstractContextManager[Any] = (
+            threading.Lock() if self.is_embedded else contextlib.nullcontext()
+        )
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may start at once."""
+        from alembic import command  # noqa: PLC0415 - half a second to load, for nothing where nothing is to be migrated
+        from alembic.config import Config as AlembicConfig  # noqa: PLC0415
+
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.engine.connect() as connection:
@@ -260,8 +291,16 @@ class Store:
             return act(connection)
 
 
+def opened(where: str) -> Store:
+    """Open a store, up to date, for a command that runs beside the service or without it."""
+    store = Store(where)
+    if not sa.inspect(store.engine).has_table("events"):
+        store.migrate()
+    return store
+
+
 def sqlite_engine(file: Path) -> sa.Engine:
-    """Open our SQLite file. Whoever writes takes the lock at once, so that no transaction fails halfway for lack of it."""
+    """Open our SQLite file. Who writes takes the lock at once, so that no transaction fails halfway for lack of it."""
     engine = durable_sqlite(file)
 
     @sa.event.listens_for(engine, "connect")

@@ -45,17 +45,23 @@ class SharedTally:
     def _used(self, connection: sa.Connection, second: int) -> tuple[int, int]:
         mine = tallies.c.budget == self._budget
         connection.execute(sa.delete(tallies).where(mine, tallies.c.second <= second - _WINDOW - 1))
-        row = connection.execute(sa.select(sa.func.sum(tallies.c.calls), sa.func.min(tallies.c.second)).where(mine)).one()
+        row = connection.execute(
+            sa.select(sa.func.sum(tallies.c.calls), sa.func.min(tallies.c.second)).where(mine)
+        ).one()
         return int(row[0] or 0), int(row[1] or second)
 
     def _take_writes(self, connection: sa.Connection, day: int, writes: int, per_day: int) -> bool:
         statement = self._store.insert(days).values(budget=self._budget, day=day, writes=writes)
         added = statement.on_conflict_do_update(
-            index_elements=[days.c.budget, days.c.day], set_={"writes": days.c.writes + writes}, where=days.c.writes + writes <= per_day
+            index_elements=[days.c.budget, days.c.day],
+            set_={"writes": days.c.writes + writes},
+            where=days.c.writes + writes <= per_day,
         )
         return connection.execute(added).rowcount > 0
 
     def _note(self, connection: sa.Connection, second: int, calls: int) -> None:
         statement = self._store.insert(tallies).values(budget=self._budget, second=second, calls=calls)
         summed = {"calls": tallies.c.calls + statement.excluded.calls}
-        connection.execute(statement.on_conflict_do_update(index_elements=[tallies.c.budget, tallies.c.second], set_=summed))
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=[tallies.c.budget, tallies.c.second], set_=summed)
+        )

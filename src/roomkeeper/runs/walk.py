@@ -20,8 +20,9 @@ from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event, Place
+from roomkeeper.automations.step import Ledger as StepLedger
 from roomkeeper.automations.step import StepKind
-from roomkeeper.errors import FailedItem, RemoteError, RoomkeeperError, RunCancelled, StepFailed
+from roomkeeper.errors import RemoteError, RoomkeeperError, RunCancelled, StepFailed
 from roomkeeper.runs import retrying
 from roomkeeper.runs.dispatch import Source, claim, event_of
 from roomkeeper.runs.holds import hold
@@ -64,8 +65,10 @@ class Walker:
     async def step(self, number: int, attempt: int, position: int) -> str:
         """Do one step; returns its state. What goes wrong is written down, not raised."""
         run = await self._store.reading(lambda connection: _run(connection, number))
+        if run is None or run.attempt != attempt:
+            return "cancelled"  # a newer attempt has it
         step = _automation(run).steps[position]
-        recorded = await self._store.writing(lambda connection: _open_step(self._store, connection, number, position, step))
+        recorded = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
         if recorded is not None:
             return recorded
         work = _Work(self._store, self._lease, number, position)
@@ -85,7 +88,9 @@ class Walker:
             if run is None or run.attempt != attempt or run.state != "running":
                 return state
             failed = sa.select(steps).where(steps.c.run_id == number, steps.c.state == "failed")
-            fault = connection.execute(failed.order_by(steps.c.position)).first() if state == "needs_attention" else None
+            fault = (
+                connection.execute(failed.order_by(steps.c.position)).first() if state == "needs_attention" else None
+            )
             values = {"state": state, "ended_at": time.time()}
             if fault is not None:
                 values |= {"error": f"{fault.name}: {fault.error}", "remedy": fault.remedy}
@@ -104,7 +109,9 @@ class Walker:
             "error": reason,
             "remedy": f"See the log, then `roomkeeper runs retry {number}`.",
         }
-        statement = runs.update().where(runs.c.id == number, runs.c.attempt == attempt, runs.c.state.in_(["waiting", "running"]))
+        statement = runs.update().where(
+            runs.c.id == number, runs.c.attempt == attempt, runs.c.state.in_(["waiting", "running"])
+        )
         await self._store.writing(lambda connection: connection.execute(statement.values(values)))
 
     async def _outcome(self, run: Any, step: Step, position: int, work: "_Work") -> tuple[str, dict[str, Any]]:  # noqa: ANN401
@@ -117,7 +124,9 @@ class Walker:
             if step.if_ is not None and not template.holds(step.if_, variables):
                 return "skipped", {"result": {"because": f"`if: {step.if_}` is false"}}
             if kind is None:
-                raise StepFailed(f"there is no step {step.do!r} any more", remedy="Install it again, then retry the run.")
+                raise StepFailed(
+                    f"there is no step {step.do!r} any more", remedy="Install it again, then retry the run."
+                )
             params = kind.params.model_validate(template.render(step.with_, variables))
             async with work.ready(self._source(step, kind, run.connection), happened):
                 result = await kind.apply(params, work)
@@ -126,7 +135,10 @@ class Walker:
             return "cancelled", {"error": "cancelled by hand"}
         except ValidationError as error:
             said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            return "failed", {"error": f"its settings came out wrong: {said}", "remedy": "Correct the automation; it holds for new runs."}
+            return "failed", {
+                "error": f"its settings came out wrong: {said}",
+                "remedy": "Correct the automation; it holds for new runs.",
+            }
         except StepFailed as error:
             items = [asdict(item) for item in error.items]
             return "failed", {"error": error.message, "remedy": error.remedy, "items": items, "result": error.result}
@@ -166,7 +178,7 @@ class _Work:
     def __init__(self, store: Store, lease: Lease, run: int, position: int) -> None:
         self.run = run
         self.events: Sequence[Event] = ()
-        self.ledger = Ledger(store, run)
+        self.ledger: StepLedger = Ledger(store, run)
         self.client: Any = None
         self.connection = ""
         self._store, self._lease, self._position = store, lease, position
@@ -207,7 +219,7 @@ class _Work:
 
     async def check(self) -> None:
         """Make sure that this run may still act: nobody cancelled it, and the lease is safe."""
-        while not self._lease.is_safe():
+        while not self._lease.is_safe():  # noqa: ASYNC110 - a thread renews it
             await asyncio.sleep(0.2)
         if time.monotonic() - self._looked < _LOOK:
             return
@@ -246,7 +258,8 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
         .order_by(waiting.c.id)
     )
     return [
-        event_of(row, Place.from_json(json.loads(row.place)) if row.place else None) for row in connection.execute(query)
+        event_of(row, Place.from_json(json.loads(row.place)) if row.place else None)
+        for row in connection.execute(query)
     ]
 
 
@@ -258,7 +271,7 @@ def _automation(run: Any) -> Automation:  # noqa: ANN401 - a row of `runs`
     return Automation.model_validate_json(run.text)
 
 
-def _open_step(store: Store, connection: sa.Connection, run: int, position: int, step: Step) -> str | None:
+def _open_step(connection: sa.Connection, run: int, position: int, step: Step) -> str | None:
     """Mark a step as running; if it is over already, give its state: the engine's record of it was lost in a crash."""
     here = sa.and_(steps.c.run_id == run, steps.c.position == position)
     row = connection.execute(sa.select(steps).where(here)).first()
@@ -268,7 +281,13 @@ def _open_step(store: Store, connection: sa.Connection, run: int, position: int,
     if row is None:
         connection.execute(sa.insert(steps).values(run_id=run, position=position, executions=1, **values))
     else:
-        again = values | {"executions": row.executions + 1, "error": None, "remedy": None, "items": None, "progress": None}
+        again = values | {
+            "executions": row.executions + 1,
+            "error": None,
+            "remedy": None,
+            "items": None,
+            "progress": None,
+        }
         connection.execute(steps.update().where(here).values(again))
     return None
 

@@ -3,11 +3,11 @@
 import json
 import re
 import traceback
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-import uuid
 
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
@@ -23,7 +23,6 @@ from roomkeeper.simulator.webhooks import TRIGGERS, Webhooks
 from roomkeeper.simulator.world import (
     ARCHIVE_ROOT,
     MY_ROOT,
-    TRASH_ROOT,
     Access,
     ApiError,
     File,
@@ -41,7 +40,14 @@ from roomkeeper.simulator.world import (
     sanitise,
 )
 
-ROOM_TYPES = {"FillingFormsRoom": 1, "EditingRoom": 2, "CustomRoom": 5, "PublicRoom": 6, "VirtualDataRoom": 8, "AiRoom": 9}
+ROOM_TYPES = {
+    "FillingFormsRoom": 1,
+    "EditingRoom": 2,
+    "CustomRoom": 5,
+    "PublicRoom": 6,
+    "VirtualDataRoom": 8,
+    "AiRoom": 9,
+}
 CONFLICTS = {"skip": 0, "overwrite": 1, "duplicate": 2}
 ROLES = {  # room type: what a user may be given
     1: {9, 11, 7, 0},
@@ -103,7 +109,9 @@ class Api:
         self.world = portal.world
 
     def query(self, name: str, default: str = "") -> str:
-        return next((value for key, value in self.request.query_params.multi_items() if key.lower() == name.lower()), default)
+        return next(
+            (value for key, value in self.request.query_params.multi_items() if key.lower() == name.lower()), default
+        )
 
     def queries(self, name: str) -> list[str]:
         wanted = {name.lower(), f"{name.lower()}[]"}
@@ -200,7 +208,9 @@ def folder_contents(api: Api) -> Any:
     count, start = api.number("count", 100, most=100), api.number("startIndex", 0)
     kind, text = api.query("filterType").casefold(), api.query("filterValue").casefold()
     extensions = [one.strip().casefold() for one in api.query("extension").split(",") if one.strip()]
-    deep = api.query("withSubFolders", "true").casefold() != "false" and bool(kind not in {"", "0", "none"} or text or extensions)
+    deep = api.query("withSubFolders", "true").casefold() != "false" and bool(
+        kind not in {"", "0", "none"} or text or extensions
+    )
     folders = [] if kind in FILES_ONLY else _folders_below(api.world, folder, deep=deep)
     files = [] if kind in FOLDERS_ONLY else list(api.world.files_in(folder, deep=deep))
     folders = [one for one in folders if text in one.title.casefold() and not extensions]
@@ -278,8 +288,6 @@ def folder_rename(api: Api) -> Any:
     folder.title, folder.modified, folder.modified_by = sanitise(title), now(), api.user
     api.portal.webhooks.publish("room.updated" if folder.room_type else "folder.updated", folder, api.user)
     return dto.folder(folder, api.world, api.user)
-
-
 
 
 def folder_delete(api: Api) -> Any:
@@ -377,7 +385,12 @@ def session_create(api: Api) -> Any:
         same = next((one for one in folder.children.values() if one.title == sanitise(title)), None)
         folder = same or api.world.add_folder(folder, title, api.user)  # fires no folder.created
     session = Session(
-        uuid.uuid4().hex, folder, name, int(api.body.get("fileSize") or 0), api.user, bool(api.body.get("createNewIfExist"))
+        uuid.uuid4().hex,
+        folder,
+        name,
+        int(api.body.get("fileSize") or 0),
+        api.user,
+        bool(api.body.get("createNewIfExist")),
     )
     api.portal.sessions[session.id] = session
     return {
@@ -534,7 +547,9 @@ def _batch(api: Api) -> Batch:
 
 def rooms_list(api: Api) -> Any:
     area = api.query("searchArea").casefold()
-    roots = {"1": [ARCHIVE_ROOT], "archive": [ARCHIVE_ROOT], "2": [14, ARCHIVE_ROOT], "any": [14, ARCHIVE_ROOT]}.get(area, [14])
+    roots = {"1": [ARCHIVE_ROOT], "archive": [ARCHIVE_ROOT], "2": [14, ARCHIVE_ROOT], "any": [14, ARCHIVE_ROOT]}.get(
+        area, [14]
+    )
     text = api.query("filterValue").casefold()
     tags = _tags(api.query("tags"))
     rooms = [
@@ -563,7 +578,6 @@ def rooms_list(api: Api) -> Any:
 
 def _tags(text: str) -> set[str]:
 
-
     if not text:
         return set()
     try:
@@ -577,7 +591,9 @@ def room_create(api: Api) -> Any:
     kind = api.body.get("roomType")
     number = ROOM_TYPES.get(kind, -1) if isinstance(kind, str) and not kind.isdigit() else int(kind or -1)
     if number not in ROOM_TYPES.values():
-        raise ApiError(400, "Specified argument was out of the range of valid values.", "System.ArgumentOutOfRangeException")
+        raise ApiError(
+            400, "Specified argument was out of the range of valid values.", "System.ArgumentOutOfRangeException"
+        )
     if not api.user.may_manage_rooms:
         raise forbidden()
     room = api.world.add_folder(api.world.rooms_root, title, api.user, room_type=number)
@@ -662,7 +678,13 @@ def room_members(api: Api) -> Any:
 def _member(api: Api, room: Folder, member: str) -> dict[str, Any]:
     is_owner = room.created_by.id == member
     access = Access.READ_WRITE if is_owner else room.shares[member].access
-    out: dict[str, Any] = {"access": int(access), "isLocked": False, "isOwner": is_owner, "canEditAccess": not is_owner, "canRevoke": not is_owner}
+    out: dict[str, Any] = {
+        "access": int(access),
+        "isLocked": False,
+        "isOwner": is_owner,
+        "canEditAccess": not is_owner,
+        "canRevoke": not is_owner,
+    }
     if member in api.world.users:
         return out | {"sharedToUser": dto.profile(api.world.users[member]), "subjectType": 0}
     return out | {"sharedToGroup": {"id": member, "name": api.world.groups[member][0]}, "subjectType": 2}
@@ -714,7 +736,7 @@ def webhook_delete(api: Api) -> Any:
     return api.portal.webhooks.config_dto(config)
 
 
-def webhook_triggers(api: Api) -> Any:
+def webhook_triggers(_: Api) -> Any:
     shown = [{"name": "*", "id": 0, "available": True}]
     shown += [{"name": name, "id": bit, "available": True} for bit, name in TRIGGERS.items()]
     return Reply(shown, count=1)
@@ -832,7 +854,10 @@ ROUTES: list[tuple[str, str, Handler, str]] = [
 
 
 def build(portal: Portal, extra: list[Any]) -> Starlette:
-    routes = [Route(f"/api/2.0{path}", _endpoint(handler, family), methods=[method]) for method, path, handler, family in ROUTES]
+    routes = [
+        Route(f"/api/2.0{path}", _endpoint(handler, family), methods=[method])
+        for method, path, handler, family in ROUTES
+    ]
     app = Starlette(routes=[*extra, Route("/filehandler.ashx", file_content), *routes])
     app.state.portal = portal
     return app
@@ -918,4 +943,6 @@ def _in_scope(key: Key, family: str, method: str) -> bool:
 
 def _note(portal: Portal, request: Request, key: Key, status: int) -> None:
     path = request.url.path.removeprefix("/api/2.0")
-    portal.journal.append({"at": now().isoformat(), "user": key.user.name, "method": request.method, "path": path, "status": status})
+    portal.journal.append(
+        {"at": now().isoformat(), "user": key.user.name, "method": request.method, "path": path, "status": status}
+    )

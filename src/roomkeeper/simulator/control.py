@@ -36,7 +36,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         faults[:] = [Fault(**one) for one in wanted]
         return JSONResponse({"faults": len(faults)})
 
-    async def struck(request: Request) -> JSONResponse:
+    async def struck(_: Request) -> JSONResponse:
         return JSONResponse([{"kind": one.kind, "path": one.path, "done": one.done} for one in faults])
 
     async def operations(request: Request) -> JSONResponse:
@@ -62,7 +62,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def file(request: Request) -> JSONResponse:
-        """Look at a file as nobody can, or set {editing_by: [...], restricted: [user ids], locked_by: user id | null}."""
+        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], locked_by: user id | null}."""
         world = _portal(request).world
         one = world.file(request.path_params["id"])
         if one is None:

@@ -80,7 +80,7 @@ class FaultInjector:
             return
         body = body[: len(body) // 2]
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-        await send(start | {"headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await send({"type": "http.response.body", "body": body})
 
 

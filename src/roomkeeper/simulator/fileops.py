@@ -100,7 +100,9 @@ class FileOps:
         self._consume(user)  # lists every operation of the user, and so eats the finished ones of any kind
         return [self._dto(one, user) for one in self._of(user) if one.kind == kind]
 
-    def delete(self, user: User, files: list[File], folders: list[Folder], *, immediately: bool) -> list[dict[str, Any]]:
+    def delete(
+        self, user: User, files: list[File], folders: list[Folder], *, immediately: bool
+    ) -> list[dict[str, Any]]:
         for file in files:
             if not self.world.may_move(user, file):
                 raise forbidden()
@@ -170,7 +172,11 @@ class FileOps:
         for position, one in enumerate(wanted):
             folder = self.world.folder(one)
             if folder is None:
-                raise ApiError(500, "Object reference not set", "System.NullReferenceException") if position == 0 else missing("folder")
+                raise (
+                    ApiError(500, "Object reference not set", "System.NullReferenceException")
+                    if position == 0
+                    else missing("folder")
+                )
             if folder in destination.way():
                 raise rule_broken("The destination folder is a subfolder of the source folder")
             if self.world.role(user, folder) in {Access.NONE, Access.RESTRICT, Access.READ}:
@@ -185,9 +191,10 @@ class FileOps:
         if kind == MOVE and (file.editing_by or file.locked_by not in (None, user)):
             raise rule_broken("The file is locked or being edited")
         target = self.world.namesake(destination, file.title)
-        if conflict == OVERWRITE and target is not None and target is not file:
-            if target.locked_by not in (None, user) or target.editing_by or not self.world.may_edit(user, target):
-                raise rule_broken("The file in the destination folder is locked or being edited")
+        if conflict != OVERWRITE or target is None or target is file:
+            return
+        if target.locked_by not in (None, user) or target.editing_by or not self.world.may_edit(user, target):
+            raise rule_broken("The file in the destination folder is locked or being edited")
 
     # --- the asynchronous work ----------------------------------------------------------------------------
 
@@ -286,7 +293,9 @@ class FileOps:
 
     async def _transfer_folder(self, operation: Operation, folder: Folder, destination: Folder, conflict: int) -> None:
         user = operation.owner
-        same = next((one for one in destination.children.values() if one.title.casefold() == folder.title.casefold()), None)
+        same = next(
+            (one for one in destination.children.values() if one.title.casefold() == folder.title.casefold()), None
+        )
         if operation.kind == MOVE and (same is None or conflict == DUPLICATE):
             source = folder.parent or folder
             self.world.move_folder(folder, destination)
@@ -299,7 +308,9 @@ class FileOps:
             target = self.world.add_folder(destination, folder.title, user)
             self.webhooks.publish("folder.copied", target, user)
         for file in list(folder.contents.values()):
-            if await self._each(operation, len(folder.contents)) and self._transfer_file(operation, file, target, conflict):
+            if await self._each(operation, len(folder.contents)) and self._transfer_file(
+                operation, file, target, conflict
+            ):
                 operation.processed += 1
         for child in list(folder.children.values()):
             await self._transfer_folder(operation, child, target, conflict)

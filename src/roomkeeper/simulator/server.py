@@ -15,7 +15,7 @@ from roomkeeper.simulator.fileops import FileOps
 from roomkeeper.simulator.history import History
 from roomkeeper.simulator.limits import Limits
 from roomkeeper.simulator.webhooks import Webhooks
-from roomkeeper.simulator.world import World
+from roomkeeper.simulator.world import Key, World
 
 OWNER_KEY = "sk-" + "0" * 63 + "1"  # a pretend portal's key is no secret: it opens nothing else
 
@@ -31,7 +31,7 @@ class Protocol(HttpToolsProtocol):
 def build(*, pace: float = 0.02) -> Any:
     """Make a portal with an owner and nothing else; `pace` 1 keeps the real portal's waits between deliveries."""
     world = World()
-    world.keys[OWNER_KEY] = api.Key(user=world.owner, name="owner", secret=OWNER_KEY)
+    world.keys[OWNER_KEY] = Key(user=world.owner, name="owner", secret=OWNER_KEY)
     webhooks, history = Webhooks(world, pace=pace), History()
     portal = api.Portal(world, webhooks, history, FileOps(world, webhooks, history), Limits())
     faults: list[Fault] = []

@@ -16,14 +16,16 @@ from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs.history import History
 
 _HERE = Path(__file__).parent
-_pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+_pages = Environment(
+    loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
 _STATIC = {"style.css": "text/css", "live.js": "text/javascript"}
 _LOCAL = {"127.0.0.1", "::1", "localhost", "testserver"}
 _EVERY = 1.0  # seconds between two looks for something to show
 _SHOWN = 30
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -104,6 +106,6 @@ def _is_local(request: Request) -> bool:
 
 def _kept_out() -> Response:
     return PlainTextResponse(
-        "This page is for the machine that Roomkeeper runs on; open it there, or through `ssh -L 8080:127.0.0.1:8080`.\n",
+        "This page is for the machine that Roomkeeper runs on: open it there, or with `ssh -L 8080:127.0.0.1:8080`.\n",
         403,
     )

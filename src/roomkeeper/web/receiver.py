@@ -67,7 +67,7 @@ class Receiver:
         try:
             verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body)
         except StoreUnavailable as error:
-            log.error("delivery cannot be kept", connection=gate.name, reason=error.message)
+            log.warning("delivery cannot be kept", connection=gate.name, reason=error.message)
             return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
         return JSONResponse({"status": _summary(verdicts)})
 

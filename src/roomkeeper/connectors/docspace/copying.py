@@ -160,7 +160,9 @@ def explain(file: File, error: RemoteError, *, current: File | None, namesake: F
         by = f" by {namesake.locked_by}" if namesake.locked_by else ""
         return FailedItem(name, f"the copy that should get the new version (file {namesake.id}) is locked{by}", _UNLOCK)
     if namesake is not None and namesake.is_being_edited:
-        return FailedItem(name, f"the copy that should get the new version (file {namesake.id}) is open in the editor", _CLOSE)
+        return FailedItem(
+            name, f"the copy that should get the new version (file {namesake.id}) is open in the editor", _CLOSE
+        )
     if current.locked:
         by = f" by {current.locked_by}" if current.locked_by else ""
         return FailedItem(name, f"the portal refuses it, and the file is locked{by}: {error.message}", _UNLOCK)
@@ -184,7 +186,9 @@ def hidden(file: EntryId, title: str = "") -> FailedItem:
 
 
 _RETRY = "Put that right, then `roomkeeper runs retry`."
-_RESTORE = "Restore it from the trash, then `roomkeeper runs retry`; or, if it was meant to go, `roomkeeper runs cancel`."
+_RESTORE = (
+    "Restore it from the trash, then `roomkeeper runs retry`; or, if it was meant to go, `roomkeeper runs cancel`."
+)
 _UNLOCK = "Have it unlocked, then `roomkeeper runs retry`."
 _CLOSE = "Wait until it is closed, then `roomkeeper runs retry`."
 _ALLOW = (

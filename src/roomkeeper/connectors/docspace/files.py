@@ -7,6 +7,7 @@ or an operation that vanished, the ledger's line says what to look for before as
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,9 +42,13 @@ class CopyFiles(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    to: EntryId = Field(description="The room or folder to copy into: its id, or a room's exact title.", examples=[222222])
+    to: EntryId = Field(
+        description="The room or folder to copy into: its id, or a room's exact title.", examples=[222222]
+    )
     keep_folders: bool = Field(
-        default=True, description="Recreate the folders below the source room, or put all files into one.", examples=[True]
+        default=True,
+        description="Recreate the folders below the source room, or put all files into one.",
+        examples=[True],
     )
     on_conflict: Policy = Field(
         default="version",
@@ -164,17 +169,21 @@ class _Copying:
             remedy = "Invite the account of the API key into that room as room manager or content creator, then retry."
             raise StepFailed(f"the account may not see the destination {to}: {error.message}", remedy=remedy) from error
         if not way:
-            raise StepFailed(f"the destination {to} has no place on the portal", remedy="Correct `to:` in the automation.")
+            raise StepFailed(
+                f"the destination {to} has no place on the portal", remedy="Correct `to:` in the automation."
+            )
         return way
 
     async def _room_titled(self, to: str) -> EntryId:
-        """A string is a room's title, or else the id of a folder in third-party storage."""
+        """Read a string: it is a room's title, or else the id of a folder in third-party storage."""
         if to.isdigit():
             return int(to)
         rooms = await self._context.call(lambda: self._portal.rooms.titled(to))
         if len(rooms) > 1:
             ids = ", ".join(str(room.id) for room in rooms)
-            raise StepFailed(f"several rooms are called {to!r}: {ids}", remedy="Write the id of one of them into `to:`.")
+            raise StepFailed(
+                f"several rooms are called {to!r}: {ids}", remedy="Write the id of one of them into `to:`."
+            )
         return rooms[0].id if rooms else to
 
     def _wanted(self, room: EntryId | None) -> list[_Wanted]:
@@ -215,7 +224,7 @@ class _Copying:
         for folder in {one.folder for one in wanted if one.folder is not None}:
             inside = {one.file for one in wanted if one.folder == folder}
             if len(inside) > 1:
-                found |= await self._context.call(lambda folder=folder, inside=inside: self._listed(folder, inside))
+                found |= await self._context.call(partial(self._listed, folder, inside))
         for one in wanted:
             if one.file not in found:
                 file = await self._single(one)
@@ -263,7 +272,7 @@ class _Copying:
             return here
         async with self._context.hold(f"folders of {root}"):
             for title in path:
-                here = (await self._context.call(lambda here=here, title=title: self._found_or_created(here, title))).id
+                here = (await self._context.call(partial(self._found_or_created, here, title))).id
         return here
 
     async def _found_or_created(self, parent: EntryId, title: str) -> Folder:
@@ -286,14 +295,16 @@ class _Copying:
         """Find what an earlier attempt may have done before it was cut short; returns what is still to be done."""
         entries = await self._context.ledger.look(scope, [copying.item(file.id, file.version) for file in files])
         intents = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
-        done: set[EntryId] = {file.id for file in files if (e := entries.get(copying.item(file.id, file.version))) and e.done}
+        done: set[EntryId] = {
+            file.id for file in files if (e := entries.get(copying.item(file.id, file.version))) and e.done
+        }
         for place in {(intent.operation, intent.folder) for intent in intents}:
             together = [intent for intent in intents if (intent.operation, intent.folder) == place]
             done |= await self._finish(scope, together, {file.id: file for file in files})
         return [file for file in files if file.id not in done]
 
     async def _copy_batch(self, scope: str, folder: EntryId, files: Sequence[File], *, attempt: int = 1) -> None:
-        """Copy files of different titles; what stays undone is looked at afresh, for the destination may have changed."""
+        """Copy files of different titles; what stays undone is looked at afresh: the destination may have changed."""
         namesakes = await self._namesakes(files, folder)
         left: list[File] = []
         for intents in await self._intents(scope, folder, files, namesakes):
@@ -345,7 +356,7 @@ class _Copying:
             return False
         for source in sources.values():
             try:
-                other = await self._context.call(lambda source=source: self._portal.files.get(source))
+                other = await self._context.call(partial(self._portal.files.get, source))
             except (NotFound, Forbidden):
                 continue
             if not other.is_in_trash:
@@ -376,7 +387,9 @@ class _Copying:
             return left
         return []
 
-    async def _ask(self, scope: str, intents: Sequence[Intent], files: Mapping[EntryId, File]) -> tuple[set[EntryId], str]:
+    async def _ask(
+        self, scope: str, intents: Sequence[Intent], files: Mapping[EntryId, File]
+    ) -> tuple[set[EntryId], str]:
         """Write down what is intended, start the operation, await it; gives what is done and the portal's complaint."""
         await self._context.ledger.trying(scope, {intent.item: intent.to_json() for intent in intents})
         ids, first = [intent.file for intent in intents], intents[0]
@@ -556,7 +569,7 @@ class _Copying:
 
 
 def _scope(connection: str, root: EntryId) -> str:
-    """The ledger's scope: copies of files into one destination. Folder ids and file ids are counted apart (14)."""
+    """Name the ledger's scope: copies of files into one destination. File and folder ids are counted apart (14)."""
     return f"copy of files: {connection}, into folder {root}"
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind
 from roomkeeper.connectors.docspace.settings import DocSpace
-from roomkeeper.docspace import EntryId, Portal
-from roomkeeper.docspace import signature
+from roomkeeper.docspace import EntryId, Portal, signature
 from roomkeeper.errors import DeliveryUnreadable, NotThere
 
 #: The portal's trigger names (1.3), used as they are.
@@ -34,7 +33,11 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "agent": ("id", "title"),
 }
 _SHARED = frozenset(
-    {("event", "type"), ("event", "connection"), *((noun, f) for noun in ("file", "folder", "form") for f in ("room", "room_title"))}
+    {
+        ("event", "type"),
+        ("event", "connection"),
+        *((noun, f) for noun in ("file", "folder", "form") for f in ("room", "room_title")),
+    }
 )
 _PLACED = frozenset({"file", "folder", "form", "room"})
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
@@ -43,8 +46,8 @@ _LONGEST = 200  # characters of a title or an unknown trigger that are kept to b
 
 def _kind(trigger: str) -> EventKind:
     noun = trigger.partition(".")[0]
-    about = {name: {} for name in ("id", "type", "connection", "at", "actor")} | {"raw": None}
-    return EventKind(trigger, {"event": about, noun: dict.fromkeys(_FIELDS[noun], {})}, _SHARED)
+    about: dict[str, Mapping[str, Any] | None] = {name: {} for name in ("id", "type", "connection", "at", "actor")}
+    return EventKind(trigger, {"event": {**about, "raw": None}, noun: {name: {} for name in _FIELDS[noun]}}, _SHARED)
 
 
 EVENTS: Mapping[str, EventKind] = {trigger: _kind(trigger) for trigger in TRIGGERS}
@@ -80,7 +83,15 @@ def read(connection: str, headers: Mapping[str, str], body: bytes) -> list[Event
     if trigger not in EVENTS:
         shown = trigger[:_LONGEST]
         meaning = f"{shown} {common['delivery']}"
-        return [Event(type=shown, meaning=meaning, subject="", ignored=f"{shown!r} is not a trigger that Roomkeeper knows", **common)]
+        return [
+            Event(
+                type=shown,
+                meaning=meaning,
+                subject="",
+                ignored=f"{shown!r} is not a trigger that Roomkeeper knows",
+                **common,
+            )
+        ]
     noun = trigger.partition(".")[0]
     entity = _entity(payload)
     subject_id = _text(entity.get("id"), "payload.id")
