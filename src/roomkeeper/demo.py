@@ -61,6 +61,32 @@ class Portal:
         answer.raise_for_status()
         return answer.json().get("response")
 
+    def upload(self, folder: int, name: str, content: bytes, *, key: str = "") -> Any:
+        """Upload a file in a single request."""
+        return self.call("POST", f"/files/{folder}/upload", key=key, files={"file": (name, content)})[0]
+
+    def folders(self, room: int, paths: Sequence[str]) -> dict[str, int]:
+        """Create folders, nested ones by path; gives the id of each."""
+        made: dict[str, int] = {}
+        for path in paths:
+            here, parts = room, path.split("/")
+            for depth, title in enumerate(parts, start=1):
+                way = "/".join(parts[:depth])
+                if way not in made:
+                    made[way] = self.call("POST", f"/files/folder/{here}", json={"title": title})["id"]
+                here = made[way]
+        return made
+
+    def register(self, url: str, secret: str) -> Any:
+        """Register a webhook for uploads, and for creations as many people do."""
+        wanted = {"name": "roomkeeper", "uri": url, "secretKey": secret, "enabled": True, "ssl": False}
+        return self.call("POST", "/settings/webhook", json=wanted | {"triggers": TRIGGER_UPLOADED | TRIGGER_CREATED})
+
+    def tree(self, room: int) -> list[dict[str, Any]]:
+        """List every file below a room, with its path and the digest of each version."""
+        shown: list[dict[str, Any]] = self.direct("GET", f"/folders/{room}/tree")
+        return shown
+
     def direct(self, method: str, path: str, **request: Any) -> Any:
         """Do what only a simulated portal can."""
         answer = self.http.request(method, f"{self.url}/_sim{path}", **request)
@@ -84,14 +110,14 @@ def play(out: Console, *, once: bool, port: int) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="roomkeeper-demo-"))
     with contextlib.ExitStack() as stack:
         portal = _start_portal(stack)
-        scene = _set_scene(portal)
+        scene = set_scene(portal)
         secret = secrets.token_hex(12)
         (folder / "roomkeeper.yaml").write_text(
             _CONFIG.format(port=port, portal=portal.url, client=scene.client, internal=scene.internal)
         )
         env = {"DEMO_API_KEY": scene.keeper_key, "DEMO_WEBHOOK_SECRET": secret}
         service = _start_service(stack, folder, env, port)
-        _register(portal, f"{service}/hooks/portal", secret)
+        portal.register(f"{service}/hooks/portal", secret)
         out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its live page).")
         done = _act(out, portal, scene, _Runs(folder))
         out.print(f"Its configuration and store are in {folder}")
@@ -117,25 +143,23 @@ def _act(out: Console, portal: Portal, scene: Scene, runs: "_Runs") -> bool:
     places = [scene.client, *scene.folders.values()]
     for number in range(FILES):
         name, content = f"File {number + 1}.docx", f"content {number}".encode()
-        _upload(portal, places[number % len(places)], name, content, scene.guest_key)
+        portal.upload(places[number % len(places)], name, content, key=scene.guest_key)
     runs.settle(out)
     out.print("\n[bold]2.[/bold] The owner uploads a new version of five of them under the same titles.")
     for number in range(5):
-        _upload(
-            portal, scene.client, f"File {number * len(places) + 1}.docx", f"second {number}".encode(), portal.owner
-        )
+        portal.upload(scene.client, f"File {number * len(places) + 1}.docx", f"second {number}".encode())
     runs.settle(out)
     out.print("\n[bold]3.[/bold] Somebody has the portal send every delivery again; each comes with a new id.")
     log = portal.call("GET", "/settings/webhooks/log", params={"count": 100})
-    before = _tree(portal, scene.internal)
+    before = portal.tree(scene.internal)
     portal.call("PUT", "/settings/webhook/retry", json={"ids": [row["id"] for row in log]})
     runs.settle(out)
     portal.direct("PUT", "/faults", json=[])
-    return _summary(out, portal, scene, unchanged=before == _tree(portal, scene.internal), runs=runs)
+    return _summary(out, portal, scene, unchanged=before == portal.tree(scene.internal), runs=runs)
 
 
 def _summary(out: Console, portal: Portal, scene: Scene, *, unchanged: bool, runs: "_Runs") -> bool:
-    sources, copies = _tree(portal, scene.client), _tree(portal, scene.internal)
+    sources, copies = portal.tree(scene.client), portal.tree(scene.internal)
     wanted = {(*one["path"], one["title"]): one["digests"] for one in sources}
     there: dict[tuple[str, ...], list[list[str]]] = {}
     for one in copies:
@@ -202,7 +226,8 @@ class _Runs:
         return shown
 
 
-def _set_scene(portal: Portal) -> Scene:
+def set_scene(portal: Portal) -> Scene:
+    """Make the rooms and the people."""
     keeper = portal.direct(
         "POST", "/users", json={"name": "Roomkeeper", "email": "keeper@portal.example", "kind": "room_admin"}
     )
@@ -218,55 +243,30 @@ def _set_scene(portal: Portal) -> Scene:
         "PUT", f"/files/rooms/{client}/share", json={"invitations": [*everyone, {"id": guest["id"], "access": 11}]}
     )
     portal.call("PUT", f"/files/rooms/{internal}/share", json={"invitations": everyone})
-    return Scene(client, internal, _folders(portal, client, FOLDERS), guest["key"], keeper["key"])
-
-
-def _folders(portal: Portal, room: int, paths: Sequence[str]) -> dict[str, int]:
-    made: dict[str, int] = {}
-    for path in paths:
-        here, parts = room, path.split("/")
-        for depth, title in enumerate(parts, start=1):
-            way = "/".join(parts[:depth])
-            if way not in made:
-                made[way] = portal.call("POST", f"/files/folder/{here}", json={"title": title})["id"]
-            here = made[way]
-    return made
-
-
-def _register(portal: Portal, url: str, secret: str) -> None:
-    wanted = {"name": "roomkeeper", "uri": url, "secretKey": secret, "enabled": True, "ssl": False}
-    portal.call("POST", "/settings/webhook", json=wanted | {"triggers": TRIGGER_UPLOADED | TRIGGER_CREATED})
-
-
-def _upload(portal: Portal, folder: int, name: str, content: bytes, key: str) -> None:
-    portal.call("POST", f"/files/{folder}/upload", key=key, files={"file": (name, content)})
-
-
-def _tree(portal: Portal, room: int) -> list[dict[str, Any]]:
-    shown: list[dict[str, Any]] = portal.direct("GET", f"/folders/{room}/tree")
-    return shown
+    return Scene(client, internal, portal.folders(client, FOLDERS), guest["key"], keeper["key"])
 
 
 def _start_portal(stack: contextlib.ExitStack) -> Portal:
-    port = _free_port()
-    _spawn(stack, ["simulate", "--port", str(port)], {})
+    port = free_port()
+    process = _spawn(stack, ["simulate", "--port", str(port)], {})
     url = f"http://127.0.0.1:{port}"
-    _await(f"{url}/_sim/usage")
+    wait_for(f"{url}/_sim/usage", process=process)
     return Portal(url, "sk-" + "0" * 63 + "1")
 
 
 def _start_service(stack: contextlib.ExitStack, folder: Path, env: dict[str, str], port: int) -> str:
     log = stack.enter_context((folder / "roomkeeper.log").open("w"))
-    _spawn(stack, ["serve", "-c", str(folder / "roomkeeper.yaml")], env, stderr=log)
+    process = _spawn(stack, ["serve", "-c", str(folder / "roomkeeper.yaml")], env, stderr=log)
     url = f"http://127.0.0.1:{port}"
-    _await(f"{url}/readyz", said=folder / "roomkeeper.log")
+    wait_for(f"{url}/readyz", process=process, said=folder / "roomkeeper.log")
     return url
 
 
-def _spawn(stack: contextlib.ExitStack, words: Sequence[str], env: dict[str, str], **streams: Any) -> None:
+def _spawn(stack: contextlib.ExitStack, words: Sequence[str], env: dict[str, str], **streams: Any) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "roomkeeper", *words]
     process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, **streams)
     stack.callback(_end, process)
+    return process
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -277,17 +277,19 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.kill()
 
 
-def _await(url: str, *, said: Path | None = None) -> None:
+def wait_for(url: str, *, process: "subprocess.Popen[bytes] | None" = None, said: Path | None = None) -> None:
+    """Wait until an address answers with success. Raises SystemExit after a minute, or if its process has ended."""
     until = time.monotonic() + 60
-    while time.monotonic() < until:
+    while time.monotonic() < until and (process is None or process.poll() is None):
         with contextlib.suppress(httpx2.TransportError):
             if httpx2.get(url).is_success:
                 return
         time.sleep(0.1)
-    raise SystemExit(f"{url} does not answer" + (f"; see {said}:\n{said.read_text()}" if said is not None else ""))
+    raise SystemExit(f"{url} does not answer" + (f"; see {said}:\n{said.read_text()[-4000:]}" if said is not None else ""))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port of this machine that nobody uses."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -147,6 +147,7 @@ class _Reader:
             return None
         host, port = self._listen(top.listen)
         self._check_store(top.store)
+        # A connection with a fault of its own still counts as one, so that its fault is not reported at each step.
         connections = {name: one for name in top.connections if (one := self._connection(name)) is not None}
         read = [self._automation(at, connections) for at in range(len(top.automations))]
         automations = [automation for automation in read if automation is not None]
@@ -234,7 +235,7 @@ class _Reader:
         settings = self._resolved(node, where, connector.settings)
         settings.pop("type", None)
         model = self._model(connector.settings, settings, where)
-        return Connection(name, connector.type, model) if model is not None else None
+        return Connection(name, connector.type, model)
 
     def _resolved(self, node: Mapping[str, Any], where: Path_, model: type[BaseModel]) -> dict[str, Any]:
         """Look up the references of one mapping; a secret that stands in the file is a problem."""
@@ -451,6 +452,7 @@ def _explain(error: Any, model: type[BaseModel], path: Path_) -> tuple[str, str]
         return f"{name!r} is not known here", _hint(name, _names(model))
     if kind == "missing":
         return f"{name!r} is missing", f"add `{name}:`{_example(model, name)}"
+    said = said.removeprefix("Value error, ")
     return f"{name}: {said[:1].lower() + said[1:]}", f"correct the value{_example(model, name)}"
 
 

@@ -233,17 +233,11 @@ class Store:
 
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self.engine.connect() as connection:
+        with self.engine.begin() as connection:
             if not self.is_embedded:
-                connection.execute(sa.text("select pg_advisory_lock(727274)"))
-            try:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                connection.commit()
-            finally:
-                if not self.is_embedded:
-                    connection.execute(sa.text("select pg_advisory_unlock(727274)"))
-                    connection.commit()
+                connection.execute(sa.text("select pg_advisory_xact_lock(727274)"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:

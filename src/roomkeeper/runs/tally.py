@@ -57,7 +57,7 @@ class SharedTally:
             set_={"writes": days.c.writes + writes},
             where=days.c.writes + writes <= per_day,
         )
-        return connection.execute(added).rowcount > 0
+        return connection.execute(added.returning(days.c.writes)).first() is not None
 
     def _note(self, connection: sa.Connection, second: int, calls: int) -> None:
         statement = self._store.insert(tallies).values(budget=self._budget, second=second, calls=calls)

@@ -410,7 +410,9 @@ class _Copying:
         self, scope: str, intents: Sequence[Intent], files: Mapping[EntryId, File], error: RemoteError, attempts: int
     ) -> list[Intent]:
         """Wait, and find out what a call whose answer was lost has done; gives what is still to do."""
-        await self._context.pause(error.retry_after or min(30.0, 0.3 * 2 ** min(attempts, 7)))
+        wait = error.retry_after or min(30.0, 0.3 * 2 ** min(attempts, 7))
+        await self._context.progress(f"{error.message}; goes on in {wait:.0f} s")
+        await self._context.pause(wait)
         if not error.may_have_happened:
             return list(intents)
         done = await self._finish(scope, intents, files)

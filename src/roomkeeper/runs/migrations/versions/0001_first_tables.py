@@ -132,8 +132,8 @@ def upgrade() -> None:
         "runs",
         ["automation", "key"],
         unique=True,
-        sqlite_where=sa.text("state = 'waiting' AND claims = 1"),
-        postgresql_where=sa.text("state = 'waiting' AND claims = 1"),
+        sqlite_where=sa.text("state = 'waiting' AND claims"),
+        postgresql_where=sa.text("state = 'waiting' AND claims"),
     )
     op.create_index("runs_by_state", "runs", ["state"], unique=False)
     op.create_table(
