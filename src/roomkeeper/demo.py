@@ -262,7 +262,9 @@ def _start_service(stack: contextlib.ExitStack, folder: Path, env: dict[str, str
     return url
 
 
-def _spawn(stack: contextlib.ExitStack, words: Sequence[str], env: dict[str, str], **streams: Any) -> "subprocess.Popen[bytes]":
+def _spawn(
+    stack: contextlib.ExitStack, words: Sequence[str], env: dict[str, str], **streams: Any
+) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "roomkeeper", *words]
     process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, **streams)
     stack.callback(_end, process)
@@ -285,7 +287,9 @@ def wait_for(url: str, *, process: "subprocess.Popen[bytes] | None" = None, said
             if httpx2.get(url).is_success:
                 return
         time.sleep(0.1)
-    raise SystemExit(f"{url} does not answer" + (f"; see {said}:\n{said.read_text()[-4000:]}" if said is not None else ""))
+    raise SystemExit(
+        f"{url} does not answer" + (f"; see {said}:\n{said.read_text()[-4000:]}" if said is not None else "")
+    )
 
 
 def free_port() -> int:

@@ -1,12 +1,13 @@
 """The first job, whole: an upload in a client room has one verified copy in the internal room."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable
 
+import httpx2
 import pytest
-from stage import Keeper, Portal, Rooms, copy_uploads
+from signing import signed
+from stage import Keeper, Portal, Rooms, copy_uploads, until
 
 Make = Callable[..., Keeper]
 
@@ -16,7 +17,9 @@ def rooms(portal: Portal) -> Rooms:
     return Rooms(portal)
 
 
-def test_200_single_request_uploads_half_in_subfolders_have_200_copies(rooms: Rooms, keepers: Make, store_address: str) -> None:
+def test_200_single_request_uploads_half_in_subfolders_have_200_copies(
+    rooms: Rooms, keepers: Make, store_address: str
+) -> None:
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], store=store_address)
     keeper.start()
     keeper.register()
@@ -44,15 +47,13 @@ def test_deliveries_sent_again_and_again_with_a_new_id_change_nothing(rooms: Roo
     before, asked = rooms.portal.tree(rooms.internal), keeper.copy_requests()
     log = rooms.portal.call("GET", "/settings/webhooks/log", params={"count": 100})
 
-    import httpx2
-
     for row in log:  # the same bytes once more: the signature fits, so they are taken for what they are
         body = row["requestPayload"].encode()
-        answer = httpx2.post(f"{keeper.url}/hooks/acme", content=body, headers=_signed(body))
+        answer = httpx2.post(f"{keeper.url}/hooks/acme", content=body, headers=signed(body))
         assert answer.status_code == 200
         assert answer.json()["status"] in {"duplicate", "ignored"}
     rooms.portal.call("PUT", "/settings/webhook/retry", json={"ids": [row["id"] for row in log]})
-    _until(lambda: rooms.portal.direct("GET", "/deliveries")["delivered"] == 80)
+    until(lambda: rooms.portal.direct("GET", "/deliveries")["delivered"] == 80)
     keeper.settle()
 
     assert rooms.portal.tree(rooms.internal) == before
@@ -82,7 +83,9 @@ def test_a_new_version_is_added_left_or_kept_beside(
     assert len(digests) == (1 if policy == "skip" else 2)
 
 
-def test_equal_titles_from_different_folders_stay_two_files_when_folders_are_not_kept(rooms: Rooms, keepers: Make) -> None:
+def test_equal_titles_from_different_folders_stay_two_files_when_folders_are_not_kept(
+    rooms: Rooms, keepers: Make
+) -> None:
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms, keep_folders=False)])
     keeper.start()
     keeper.register()
@@ -106,7 +109,7 @@ def test_one_locked_one_deleted_one_forbidden_among_100(rooms: Rooms, keepers: M
     rooms.portal.call("PUT", f"/files/file/{target['id']}/lock", json={"lockFile": True})
     rooms.portal.call("DELETE", f"/files/file/{deleted['id']}", json={})
     rooms.portal.direct("PUT", f"/files/{secret['id']}", json={"restricted": [rooms.keeper]})
-    _until(lambda: rooms.portal.direct("GET", "/deliveries")["delivered"] >= 200)
+    until(lambda: rooms.portal.direct("GET", "/deliveries")["delivered"] >= 200)
     keeper.stop()
     keeper.file.write_text(keeper.file.read_text().replace('"paused": true', '"paused": false'))
     keeper.start()
@@ -171,7 +174,13 @@ def test_try_tells_the_plan_and_writes_nothing(rooms: Rooms, keepers: Make) -> N
     folder = rooms.portal.folders(rooms.client, ["Invoices"])["Invoices"]
     file = rooms.upload("Plan.docx", folder=folder)
     body = {
-        "event": {"id": 1, "createOn": "2026-06-30T12:05:09Z", "createBy": rooms.guest, "trigger": "file.uploaded", "triggerId": 256},
+        "event": {
+            "id": 1,
+            "createOn": "2026-06-30T12:05:09Z",
+            "createBy": rooms.guest,
+            "trigger": "file.uploaded",
+            "triggerId": 256,
+        },
         "payload": {"id": file["id"], "parentId": folder, "title": "Plan.docx"},
         "webhook": {"id": 1},
     }
@@ -208,10 +217,19 @@ def test_a_file_in_a_chunked_upload_is_copied_from_its_new_folder(rooms: Rooms, 
     content = b"x" * 3000
 
     key = rooms.guest_key
-    wanted = {"fileName": "Großes Bild (1).png", "fileSize": len(content), "relativePath": "New/Deep/Großes Bild (1).png"}
+    wanted = {
+        "fileName": "Großes Bild (1).png",
+        "fileSize": len(content),
+        "relativePath": "New/Deep/Großes Bild (1).png",
+    }
     session = rooms.portal.call("POST", f"/files/{rooms.client}/session", key=key, json=wanted)
     for at in range(0, 3000, 1000):
-        rooms.portal.call("POST", f"/files/{rooms.client}/session/{session['id']}", key=key, files={"file": ("blob", content[at : at + 1000])})
+        rooms.portal.call(
+            "POST",
+            f"/files/{rooms.client}/session/{session['id']}",
+            key=key,
+            files={"file": ("blob", content[at : at + 1000])},
+        )
     keeper.settle(lambda: rooms.copies() == 1)
 
     assert rooms.portal.tree(rooms.internal)[0]["path"] == ["New", "Deep"]
@@ -224,29 +242,10 @@ def test_a_key_that_is_switched_off_stops_nothing_for_good(rooms: Rooms, keepers
     keeper.start()
     keeper.register()
     rooms.upload("Waiting.docx")
-    _until(lambda: "events wait" in keeper.log())
+    until(lambda: "events wait" in keeper.log())
     assert rooms.copies() == 0
 
     rooms.portal.direct("PUT", "/keys", json={"key": rooms.keeper_key, "is_active": True})
     keeper.settle(lambda: rooms.copies() == 1)
 
     assert rooms.missing_and_doubled() == ([], [])
-
-
-def _signed(body: bytes) -> dict[str, str]:
-    import hashlib
-    import hmac
-
-    from stage import SECRET
-
-    digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest().upper()
-    return {"x-docspace-signature-256": f"sha256={digest}", "Content-Type": "application/json"}
-
-
-def _until(holds: Callable[[], bool], within: float = 60.0) -> None:
-    until = time.monotonic() + within
-    while time.monotonic() < until:
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come true in time")

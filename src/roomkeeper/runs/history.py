@@ -19,6 +19,10 @@ class History:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
     def events(
         self, *, limit: int = 50, connection: str | None = None, status: str | None = None, type_: str | None = None
     ) -> list[Shown]:

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from roomkeeper.simulator import dto
-from roomkeeper.simulator.api import Portal
+from roomkeeper.simulator.api import Portal, store
 from roomkeeper.simulator.faults import KINDS, Fault
 from roomkeeper.simulator.world import File
 
@@ -82,6 +82,18 @@ def routes(faults: list[Fault]) -> list[Route]:
             return JSONResponse([], 404)
         return JSONResponse([_described(one, below=len(folder.way())) for one in world.files_in(folder, deep=True)])
 
+    async def fill(request: Request) -> JSONResponse:
+        """Let {user} upload {files} files in one moment; {tell} the webhooks of it as a chunked upload would."""
+        portal, wanted = _portal(request), await request.json()
+        folder, user = portal.world.folders[int(request.path_params["id"])], portal.world.users[wanted["user"]]
+        for number in range(wanted["files"]):
+            content = f"{number} of {wanted['files']}".encode()
+            title = f"{wanted['files']} {number}.docx"
+            file = store(portal, folder, title, content, user, create_new=False)
+            if wanted.get("tell"):
+                portal.webhooks.publish("file.uploaded", file, user)
+        return JSONResponse({})
+
     async def journal(request: Request) -> JSONResponse:
         since = int(request.query_params.get("since", 0))
         return JSONResponse(_portal(request).journal[since:])
@@ -101,8 +113,9 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def deliveries(request: Request) -> JSONResponse:
         """How the webhooks did: how many rows, how many of them delivered, waiting or given up."""
-        log = _portal(request).webhooks.log
-        return JSONResponse({"rows": len(log), "delivered": sum(1 for row in log if row.delivery is not None)})
+        hooks = _portal(request).webhooks
+        delivered = sum(1 for row in hooks.log if row.delivery is not None)
+        return JSONResponse({"rows": len(hooks.log), "delivered": delivered, "pending": hooks.pending})
 
     return [
         Route("/_sim/users", users, methods=["POST"]),
@@ -114,6 +127,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/keys", keys, methods=["PUT"]),
         Route("/_sim/files/{id}", file, methods=["GET", "PUT"]),
         Route("/_sim/folders/{id}/tree", tree),
+        Route("/_sim/folders/{id}/fill", fill, methods=["POST"]),
         Route("/_sim/journal", journal),
         Route("/_sim/usage", usage),
         Route("/_sim/deliveries", deliveries),

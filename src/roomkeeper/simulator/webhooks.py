@@ -105,6 +105,7 @@ class Webhooks:
         self.suppressed = False  # a fault: events get a row, but are never sent, as after a restart of the portal
         self._ids, self._rows = itertools.count(1), itertools.count(9000)
         self._queue: deque[LogRow] = deque()
+        self._going = 0
         self._http = httpx2.AsyncClient(timeout=100.0, follow_redirects=False)
 
     async def run(self) -> None:
@@ -113,7 +114,14 @@ class Webhooks:
             await asyncio.sleep(IDLE * self.pace)
             while self._queue:
                 batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+                self._going = len(batch)
                 await asyncio.gather(*(self._deliver(row) for row in batch))
+                self._going = 0
+
+    @property
+    def pending(self) -> int:
+        """How many deliveries wait or are on their way."""
+        return len(self._queue) + self._going
 
     async def register(self, wanted: dict[str, Any], by: User) -> Config:
         config = Config(

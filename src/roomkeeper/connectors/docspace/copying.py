@@ -180,9 +180,10 @@ def gone(file: EntryId, title: str = "") -> FailedItem:
 
 
 def hidden(file: EntryId, title: str = "") -> FailedItem:
-    """Say that a file may not even be looked at."""
+    """Say that a file may not even be looked at: the server answers so for what lies in another's trash, too."""
     name = f"file {file} {title!r}" if title else f"file {file}"
-    return FailedItem(name, "the account of this key may not see it", _ALLOW)
+    reason = "it was deleted (it may lie in its owner's trash), or the account of this key may not see it"
+    return FailedItem(name, reason, f"{_RESTORE} If it is still there: {_ALLOW}")
 
 
 _RETRY = "Put that right, then `roomkeeper runs retry`."

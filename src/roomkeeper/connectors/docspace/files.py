@@ -33,7 +33,7 @@ from roomkeeper.errors import (
 
 _FIRST_POLL, _POLL_GROWTH, _LONGEST_POLL = 0.15, 1.6, 2.0  # seconds; the server drops what is not asked for in 60 s
 _GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on
-_FAULTS = 4  # answers of 5xx after which a request itself is suspected, if the portal is well otherwise
+_FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
 _LOST = 6  # operations without effect after which a file is given up
 
 
@@ -375,7 +375,8 @@ class _Copying:
                 done, complaint = await self._ask(scope, left, files)
             except RemoteError as error:
                 faults += isinstance(error, RemoteFault)
-                if error.retryable and not (faults >= _FAULTS and await self._is_well(left[0].folder)):
+                suspicious = faults >= (_FAULTS if len(left) > 1 else _FAULTS_ALONE)
+                if error.retryable and not (suspicious and await self._is_well(left[0].folder)):
                     left = await self._after_trouble(scope, left, files, error, attempts)
                     continue
                 await self._refused(scope, left, files, namesakes, error)
