@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from roomkeeper.docspace.models import Contents, EntryId, Folder, PathPart
-from roomkeeper.docspace.wire import FOLDER_TITLE_LIMIT, PAGE, Answer, Call, next_start, sanitise_title, segment
+from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment, shortened
 
 Send = Callable[[Call], Awaitable[Answer]]
 _FILES_ONLY = 1
@@ -55,7 +55,7 @@ class Folders:
 
     async def create(self, parent: EntryId, title: str) -> Folder:
         """Create a folder; not idempotent, for titles need not be unique. The answer's title is the truth (4)."""
-        call = Call("POST", f"/files/folder/{segment(parent)}", body={"title": title[:FOLDER_TITLE_LIMIT]})
+        call = Call("POST", f"/files/folder/{segment(parent)}", body={"title": shortened(title)})
         return Folder.of((await self._send(call)).response)
 
     async def _page(self, folder: EntryId, start: int, order: dict[str, object]) -> Contents:
@@ -66,4 +66,4 @@ class Folders:
 
 def stored_folder_title(title: str) -> str:
     """Give the title that `create` will leave in the portal."""
-    return sanitise_title(title[:FOLDER_TITLE_LIMIT])
+    return sanitise_title(shortened(title))

@@ -104,6 +104,11 @@ def sanitise_title(title: str, *, limit: int = 170) -> str:
     return "".join(stored)[:limit].strip()
 
 
+def shortened(title: str, *, limit: int = FOLDER_TITLE_LIMIT) -> str:
+    """Cut a title to what the server accepts; it counts UTF-16 units, so an emoji counts twice and is not halved."""
+    return title.encode("utf-16-le", "surrogatepass")[: 2 * limit].decode("utf-16-le", "ignore").strip()
+
+
 def same_title(one: str, other: str) -> bool:
     """Compare titles as the portal's database does: without regard to case (2.5)."""
     return one.casefold() == other.casefold()

@@ -183,6 +183,7 @@ class Dispatch:
         except (NotFound, Forbidden, Rejected) as error:
             if isinstance(error, ScopeMissing):
                 raise
+            await source.connector.myself(source.client)  # a dead key can look like a missing right: this tells
             return event, [], f"its room cannot be found: {error.message}. Replay the event once that is put right"
         event = event.at_place(place) if place is not None else event
         chosen = [one for one in listening if row.target or matches(one.where, event)]

@@ -1,7 +1,9 @@
 """The portal's REST API below /api/2.0, as routes that read top-down."""
 
 import json
+import random
 import re
+import time
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable
@@ -57,6 +59,7 @@ ROLES = {  # room type: what a user may be given
     8: {9, 11, 10, 2, 7, 0},
     9: {9, 11, 2, 0},
 }
+SORTS = {"dateandtime", "az", "size", "author", "type", "new", "dateandtimecreation", "usedspace", "lastopened"}
 FILES_ONLY, FOLDERS_ONLY = {"1", "filesonly"}, {"2", "foldersonly"}
 UPLOAD_LIMIT = 100 * 1024 * 1024
 
@@ -86,6 +89,8 @@ class Portal:
     sessions: dict[str, Session] = field(default_factory=dict)
     journal: list[dict[str, Any]] = field(default_factory=list)
     suspended: bool = False
+    sorting: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    sensitive: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
 
 Handler = Callable[["Api"], Awaitable[Any] | Any]
@@ -128,15 +133,15 @@ class Api:
     def folder(self, name: str = "folder_id") -> Folder:
         folder = self.world.folder(self.request.path_params[name])
         if folder is None:
-            raise missing("folder")
+            raise forbidden() if self.user is self.world.anonymous else missing("folder")
         if not self.world.may_read(self.user, folder):
-            raise forbidden("You don't have enough permission to view the folder content")
+            raise rule_broken("You don't have enough permission to view the folder content")
         return folder
 
     def file(self) -> File:
         file = self.world.file(self.request.path_params["file_id"])
         if file is None:
-            raise missing("file")
+            raise forbidden() if self.user is self.world.anonymous else missing("file")
         if not self.world.may_read(self.user, file.folder):
             raise forbidden()
         return file
@@ -153,7 +158,7 @@ class Api:
         title = self.body.get("title")
         if not isinstance(title, str) or not title.strip():
             raise ValidationError({"Title": ["The Title field is required."]})
-        if len(title) > most:
+        if len(title.encode("utf-16-le", "surrogatepass")) // 2 > most:
             raise ValidationError({"Title": [f"The field Title must be a string with a maximum length of {most}."]})
         return title.strip()
 
@@ -237,7 +242,12 @@ def _folders_below(world: World, folder: Folder, *, deep: bool) -> list[Folder]:
 
 
 def _sorted(api: Api, entries: list[Any]) -> list[Any]:
-    by, down = api.query("sortBy").casefold(), api.query("sortOrder") in {"1", "descending"}
+    """Sort without a tie-breaker; the order asked for is remembered for the next time that none is."""
+    by, down = api.query("sortBy").casefold(), api.query("sortOrder").casefold() in {"1", "descending"}
+    remembered = api.portal.sorting.get(api.user.id, ("dateandtime", True))
+    by, down = (by, down) if by in SORTS else remembered
+    api.portal.sorting[api.user.id] = (by, down)
+    entries = random.sample(entries, len(entries))
     keys: dict[str, Callable[[Any], Any]] = {
         "dateandtimecreation": lambda one: one.created.replace(microsecond=0),
         "dateandtime": lambda one: (one.current.at if isinstance(one, File) else one.modified).replace(microsecond=0),
@@ -261,11 +271,11 @@ def folder_info(api: Api) -> Any:
 
 
 def folder_path(api: Api) -> Any:
-    return _path(api.folder())
+    return Reply([dto.folder(one, api.world, api.user) for one in api.folder().way()], count=1)
 
 
 def folder_subfolders(api: Api) -> Any:
-    return [dto.folder(one, api.world, api.user) for one in api.world.subfolders(api.folder())]
+    return Reply([dto.folder(one, api.world, api.user) for one in api.world.subfolders(api.folder())], count=1)
 
 
 def folder_create(api: Api) -> Any:
@@ -274,7 +284,7 @@ def folder_create(api: Api) -> Any:
     if parent is None:
         raise rule_broken("The required folder was not found")
     if not api.world.may_create(api.user, parent):
-        raise forbidden("You don't have enough permission to create")
+        raise rule_broken("You don't have enough permission to create")
     folder = api.world.add_folder(parent, title, api.user)
     api.portal.history.note("FolderCreated", folder, api.user)
     api.portal.webhooks.publish("folder.created", folder, api.user)
@@ -291,7 +301,8 @@ def folder_rename(api: Api) -> Any:
 
 
 def folder_delete(api: Api) -> Any:
-    return api.portal.fileops.delete(api.user, [], [api.folder()], immediately=bool(api.body.get("immediately")))
+    shown = api.portal.fileops.delete(api.user, [], [api.folder()], immediately=bool(api.body.get("immediately")))
+    return Reply(shown, count=1)
 
 
 def folder_log(api: Api) -> Any:
@@ -310,7 +321,7 @@ def file_history(api: Api) -> Any:
     for number in range(file.version, 0, -1):
         view = File(file.id, file.title, file.folder, file.created_by, file.versions[:number], file.created)
         versions.append(dto.file(view, api.world, api.user))
-    return versions
+    return Reply(versions, count=1)
 
 
 def file_rename(api: Api) -> Any:
@@ -326,7 +337,8 @@ def file_rename(api: Api) -> Any:
 
 
 def file_delete(api: Api) -> Any:
-    return api.portal.fileops.delete(api.user, [api.file()], [], immediately=bool(api.body.get("immediately")))
+    shown = api.portal.fileops.delete(api.user, [api.file()], [], immediately=bool(api.body.get("immediately")))
+    return Reply(shown, count=1)
 
 
 def file_lock(api: Api) -> Any:
@@ -367,8 +379,12 @@ async def upload(api: Api) -> Any:
 
 
 async def insert(api: Api) -> Any:
-    answer = await upload(api)
-    return answer[0]
+    folder = _upload_folder(api)
+    name, content, title = await _part(api.request)
+    file = store(api.portal, folder, title or name, content, api.user, create_new=_flag(api, "createNewIfExist"))
+    api.portal.webhooks.publish("file.created", file, api.user)
+    api.portal.webhooks.publish("file.uploaded", file, api.user)
+    return dto.file(file, api.world, api.user)
 
 
 def upload_check(api: Api) -> Any:
@@ -395,7 +411,7 @@ def session_create(api: Api) -> Any:
     api.portal.sessions[session.id] = session
     return {
         "id": session.id,
-        "path": [str(part.id) for part in folder.way()],
+        "path": [part.id for part in folder.way()],
         "created": f"{now():%Y-%m-%dT%H:%M:%S.%fZ}",
         "expired": f"{now() + timedelta(hours=12):%Y-%m-%dT%H:%M:%S.%fZ}",
         "location": f"/ChunkedUploader.ashx?uid={session.id}",
@@ -475,15 +491,17 @@ def _upload_folder(api: Api) -> Folder:
     if folder is None:
         raise missing("folder")
     if not api.world.may_create(api.user, folder):
-        raise forbidden("You don't have enough permission to create")
+        raise rule_broken("You don't have enough permission to create")
     return folder
 
 
-async def _part(request: Request) -> tuple[str, bytes]:
+async def _part(request: Request) -> tuple[str, bytes, str]:
+    """Take the one file of a form; gives its name, its content and the form's title."""
     async with request.form(max_part_size=UPLOAD_LIMIT + 1) as form:
         for value in form.values():
             if isinstance(value, UploadFile):
-                return value.filename or "file", await value.read()
+                title = form.get("title")
+                return value.filename or "file", await value.read(), title if isinstance(title, str) else ""
     raise ApiError(400, "No file in the request", "System.ArgumentException")
 
 
@@ -514,7 +532,7 @@ def fileops_list(api: Api) -> Any:
 
 
 def fileops_conflicts(api: Api) -> Any:
-    return api.portal.fileops.conflicts(api.user, api.query("destFolderId"), api.queries("fileIds"))
+    return Reply(api.portal.fileops.conflicts(api.user, api.query("destFolderId"), api.queries("fileIds")), count=1)
 
 
 def fileops_terminate(api: Api) -> Any:
@@ -528,7 +546,12 @@ def _batch(api: Api) -> Batch:
         conflict = CONFLICTS.get(conflict.casefold(), conflict)
     if conflict not in {0, 1, 2}:
         raise ValidationError({"conflictResolveType": ["The JSON value could not be converted."]})
+    for name in ("deleteAfter", "content", "returnSingleOperation"):
+        if not isinstance(body.get(name, False), bool):
+            raise ValidationError({name: ["The JSON value could not be converted to System.Boolean."]})
     for name in ("fileIds", "folderIds"):
+        if not isinstance(body.get(name) or [], list):
+            raise ValidationError({name: ["The JSON value could not be converted."]})
         if any(not isinstance(one, int | str) for one in body.get(name) or []):
             raise ValidationError({name: ["The JSON value could not be converted."]})
     return Batch(
@@ -637,12 +660,12 @@ def room_share(api: Api) -> Any:
         raise forbidden()
     shown: list[str] = []
     for one in invitations:
-        member, access = _invitee(api, one), int(one.get("access") or 0)
+        member, access = _invitee(api, one), _access(one.get("access"))
         user = api.world.users.get(member)
         if access not in ROLES[room.room_type or 2] or (user is None and access == Access.ROOM_MANAGER):
-            raise forbidden("The role is not available for this user type")
+            raise rule_broken("The role is not available for this user type")
         if user is not None and access == Access.ROOM_MANAGER and not user.may_manage_rooms:
-            raise forbidden("The role is not available for this user type")
+            raise rule_broken("The role is not available for this user type")
         if user is room.created_by:
             continue
         if access == Access.NONE:
@@ -667,6 +690,14 @@ def _invitee(api: Api, one: dict[str, Any]) -> str:
     return wanted
 
 
+def _access(value: Any) -> int:
+    """A number or a name; any name that is not known silently means none."""
+    if isinstance(value, int):
+        return value
+    name = "".join(part for part in str(value or "") if part.isalnum()).casefold()
+    return next((int(one) for one in Access if one.name.replace("_", "").casefold() == name), 0)
+
+
 def room_members(api: Api) -> Any:
     room = api.room()
     members = [room.created_by.id, *room.shares]
@@ -683,6 +714,9 @@ def _member(api: Api, room: Folder, member: str) -> dict[str, Any]:
         "isLocked": False,
         "isOwner": is_owner,
         "canEditAccess": not is_owner,
+        "canEditInternal": False,
+        "canEditDenyDownload": False,
+        "canEditExpirationDate": False,
         "canRevoke": not is_owner,
     }
     if member in api.world.users:
@@ -705,7 +739,7 @@ def webhooks_list(api: Api) -> Any:
 
 async def webhook_create(api: Api) -> Any:
     _check_webhook(api)
-    if not 8 <= len(str(api.body.get("secretKey") or "")) <= 30:
+    if not api.body.get("secretKey"):
         raise ApiError(400, "Password must be between 8 and 30 characters long", "System.ArgumentException")
     return api.portal.webhooks.config_dto(await api.portal.webhooks.register(api.body, api.user))
 
@@ -744,7 +778,9 @@ def webhook_triggers(_: Api) -> Any:
 
 def webhook_log(api: Api) -> Any:
     hooks = api.portal.webhooks
-    group = int(api.query("groupStatus") or 0)
+    named = {"notsent": 1, "status2xx": 2, "status3xx": 4, "status4xx": 8, "status5xx": 16}
+    asked = api.query("groupStatus").casefold()
+    group = named.get(asked) or int(asked or 0)
     rows = [
         row
         for row in reversed(hooks.log)
@@ -752,18 +788,28 @@ def webhook_log(api: Api) -> Any:
         and (api.user.is_admin or row.config.by is api.user)
         and (not api.query("configId") or row.config.id == int(api.query("configId")))
         and (not api.query("eventId") or row.id == int(api.query("eventId")))
+        and (not api.query("trigger") or row.trigger == int(api.query("trigger")))
+        and (not api.query("hookUri") or row.config.uri == api.query("hookUri"))
+        and (not (api.query("deliveryFrom") or api.query("deliveryTo")) or row.delivery is not None)
         and (not group or _status_group(row.status) & group)
     ]
     start, count = api.number("startIndex", 0), api.number("count", 100, most=100)
     page = [hooks.row_dto(row) for row in rows[start : start + count]]
-    return Reply(page, count=len(page), total=len(rows))
+    return Reply(page, count=1, total=len(rows))
 
 
 def webhook_retry(api: Api) -> Any:
     ids = api.body.get("ids") or [api.request.path_params.get("id")]
     wanted = {int(one) for one in ids if one is not None}
-    rows = [row for row in api.portal.webhooks.log if row.id in wanted]
-    return Reply([api.portal.webhooks.row_dto(api.portal.webhooks.resend(row)) for row in rows], count=1)
+    rows = [
+        row for row in api.portal.webhooks.log if row.id in wanted and (api.user.is_admin or row.config.by is api.user)
+    ]
+    sent = [api.portal.webhooks.row_dto(api.portal.webhooks.resend(row)) for row in rows]
+    if "id" not in api.request.path_params:
+        return Reply(sent, count=1)
+    if not sent:
+        raise missing("delivery")
+    return sent[0]
 
 
 def _status_group(status: int) -> int:
@@ -791,6 +837,11 @@ def _check_webhook(api: Api) -> None:
         problems["$.triggers"] = ["The JSON value could not be converted to ASC.Webhooks.Core.WebhookTrigger."]
     if problems:
         raise ValidationError(problems)
+    if api.body.get("ssl") and not str(api.body["uri"]).startswith("https://"):
+        raise ApiError(400, "The url must use https", "System.ArgumentException")
+    secret = api.body.get("secretKey")
+    if secret and not 8 <= len(str(secret)) <= 30:
+        raise ApiError(400, "Password must be between 8 and 30 characters long", "System.ArgumentException")
 
 
 # --- the way of a request -------------------------------------------------------------------------------------
@@ -853,6 +904,10 @@ ROUTES: list[tuple[str, str, Handler, str]] = [
 ]
 
 
+ANONYMOUS = {folder_contents, folder_info, folder_path, file_info, fileops_list}
+SENSITIVE = {keys_create, webhook_retry}
+
+
 def build(portal: Portal, extra: list[Any]) -> Starlette:
     routes = [
         Route(f"/api/2.0{path}", _endpoint(handler, family), methods=[method])
@@ -869,9 +924,14 @@ def _endpoint(handler: Handler, family: str) -> Callable[[Request], Awaitable[Re
         if portal.suspended:
             return Response(status_code=404)
         key = _authenticate(portal, request)
+        if key is None and request.method == "GET" and handler in ANONYMOUS:
+            key = Key(portal.world.anonymous, "none")  # a token that is not known is then no token at all
         if key is None:
             return Response(status_code=401)
         key.last_used = now()
+        if handler in SENSITIVE and not _may_again(portal, key, request.url.path):
+            _note(portal, request, key, 429)
+            return Response(status_code=429)
         refused = portal.limits.enter(key.user.id, request.method)
         if refused is not None:
             _note(portal, request, key, 429)
@@ -923,6 +983,14 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise ValidationError({"$": ["The JSON value could not be converted."]})
     return parsed
+
+
+def _may_again(portal: Portal, key: Key, path: str) -> bool:
+    """Five calls in a quarter of an hour, by user and path."""
+    at = time.monotonic()
+    made = [one for one in portal.sensitive.get((key.user.id, path), []) if one > at - 900]
+    portal.sensitive[key.user.id, path] = [*made, at][:5]
+    return len(made) < 5
 
 
 def _authenticate(portal: Portal, request: Request) -> Key | None:

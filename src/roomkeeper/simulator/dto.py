@@ -1,6 +1,7 @@
 """How the portal writes things down: the envelope and the data transfer objects of its REST API."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -9,12 +10,14 @@ from roomkeeper.simulator.world import Access, File, Folder, Key, User, World
 
 TENANT = timezone(timedelta(hours=2))
 Json = dict[str, Any]
+FOLDER_TYPES = {1: 15, 2: 16, 5: 19, 6: 22, 8: 29, 9: 31}  # a room's type, as its folder's type
+BASE = "https://portal.example"
 
 
 def moment(at: datetime) -> str:
     """ISO 8601 with seven digits and the tenant's offset."""
     local = at.astimezone(TENANT)
-    return f"{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond:06d}0{local:%z}"[:-2] + ":00"
+    return f"{local:%Y-%m-%dT%H:%M:%S}.0000000+02:00"
 
 
 def utc(at: datetime) -> str:
@@ -132,8 +135,8 @@ def file(one: File, world: World, viewer: User) -> Json:
         "fileType": 7,
         "fileExst": one.extension,
         "comment": "Created" if one.version == 1 else "Uploaded",
-        "viewUrl": f"/filehandler.ashx?action=download&fileid={one.id}&version={one.version}",
-        "webUrl": f"/doceditor?fileid={one.id}",
+        "viewUrl": f"{BASE}/filehandler.ashx?action=download&fileid={one.id}&version={one.version}",
+        "webUrl": f"{BASE}/doceditor?fileid={one.id}",
         "thumbnailStatus": 0,
         "access": int(_shown(world.role(viewer, one.folder), one.folder, viewer)),
         "shared": False,
@@ -155,7 +158,7 @@ def file(one: File, world: World, viewer: User) -> Json:
     if one.locked_by is not None:
         out |= {"locked": True, "lockedBy": one.locked_by.name}
     if room is not None:
-        out["parentRoomType"] = room.kind or 14
+        out["parentRoomType"] = FOLDER_TYPES.get(room.room_type or 0, 14)
     return out
 
 
@@ -168,6 +171,7 @@ def dotnet_json(value: object) -> str:
     if not isinstance(value, str):
         return json.dumps(value)
     inner = json.dumps(value)[1:-1].replace('\\"', "\\u0022")
+    inner = re.sub(r"\\u[0-9a-f]{4}", lambda match: "\\u" + match[0][2:].upper(), inner)
     for character in "<>&'+":
         inner = inner.replace(character, f"\\u{ord(character):04X}")
     return f'"{inner}"'

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ from roomkeeper.simulator.world import (
 MOVE, COPY, DELETE = 0, 1, 2
 SKIP, OVERWRITE, DUPLICATE = 0, 1, 2
 CREATED, RUNNING, COMPLETED, CANCELED, FAILED = 0, 1, 2, 3, 4
+FORM_ROOM = 1
 UNPOLLED_LIFE = 60.0  # seconds after its last progress; a task nobody asks for is dropped, running or not
 
 
@@ -45,6 +47,7 @@ class Operation:
     sources: list[File] = field(default_factory=list)
     results: list[File] = field(default_factory=list)
     destination: Folder | None = None
+    new_folders: list[Folder] = field(default_factory=list)
     status: int = CREATED
     is_gone: bool = False
 
@@ -97,8 +100,10 @@ class FileOps:
         self._begin(operation, self._work_transfer(operation, files, folders, batch.conflict))
         if batch.single:
             return [self._dto(operation, user)]
-        self._consume(user)  # lists every operation of the user, and so eats the finished ones of any kind
-        return [self._dto(one, user) for one in self._of(user) if one.kind == kind]
+        # It lists every operation of the user and only then chooses: the finished ones of the other kind are eaten.
+        shown = [self._dto(one, user) for one in self._of(user) if one.kind == kind]
+        self._consume(user)
+        return shown
 
     def delete(
         self, user: User, files: list[File], folders: list[Folder], *, immediately: bool
@@ -111,13 +116,16 @@ class FileOps:
                 raise forbidden()
         operation = Operation(user, DELETE, hold=True)
         self._begin(operation, self._work_delete(operation, files, folders, immediately))
-        return [self._dto(operation, user)]
+        shown = [self._dto(one, user) for one in self._of(user) if one.kind == DELETE]
+        self._consume(user)
+        return shown
 
     def archive(self, user: User, room: Folder, *, back: bool) -> dict[str, Any]:
         if room.created_by is not user and not user.is_admin:
             raise forbidden()
         operation = Operation(user, MOVE, hold=True)
         self._begin(operation, self._work_archive(operation, room, back))
+        self._consume(user)
         return self._dto(operation, user)
 
     def listing(self, user: User, wanted: str | None = None) -> list[dict[str, Any]]:
@@ -152,7 +160,7 @@ class FileOps:
             raise missing("folder")
         if not self.world.may_create(user, destination):
             raise forbidden()
-        folders = self._check_folders(user, batch.folders, destination)
+        folders = self._check_folders(user, kind, batch.folders, destination)
         files: list[File] = []
         if batch.content:
             for folder in folders:
@@ -160,14 +168,14 @@ class FileOps:
             folders = [child for folder in folders for child in folder.children.values()]
         for position, wanted in enumerate(batch.files):
             file = self.world.file(wanted)
-            if file is None or file.folder.root.kind == TRASH_ROOT:
+            in_trash = file is not None and file.folder.root.kind == TRASH_ROOT
+            if file is None or (in_trash and (kind == COPY or file.folder.root.created_by is not user)):
                 raise forbidden() if position == 0 else missing("file")
-            files.append(file)
-        for file in files:
             self._check_file(user, kind, file, destination, batch.conflict)
+            files.append(file)
         return destination, files, folders
 
-    def _check_folders(self, user: User, wanted: list[Any], destination: Folder) -> list[Folder]:
+    def _check_folders(self, user: User, kind: int, wanted: list[Any], destination: Folder) -> list[Folder]:
         folders: list[Folder] = []
         for position, one in enumerate(wanted):
             folder = self.world.folder(one)
@@ -179,15 +187,30 @@ class FileOps:
                 )
             if folder in destination.way():
                 raise rule_broken("The destination folder is a subfolder of the source folder")
-            if self.world.role(user, folder) in {Access.NONE, Access.RESTRICT, Access.READ}:
+            if folder.room_type is not None or self.world.role(user, folder) in {
+                Access.NONE,
+                Access.RESTRICT,
+                Access.READ,
+            }:
+                raise forbidden()
+            if kind == MOVE and not self._may_move_folder(user, folder):
                 raise forbidden()
             folders.append(folder)
         return folders
+
+    def _may_move_folder(self, user: User, folder: Folder) -> bool:
+        role = self.world.role(user, folder)
+        if folder.root.kind == ARCHIVE_ROOT:
+            return False
+        return role is Access.ROOM_MANAGER or (role is Access.CONTENT_CREATOR and folder.created_by is user)
 
     def _check_file(self, user: User, kind: int, file: File, destination: Folder, conflict: int) -> None:
         allowed = self.world.may_move(user, file) if kind == MOVE else self.world.may_copy(user, file)
         if not allowed:
             raise forbidden()
+        room = destination.room
+        if room is not None and room.room_type == FORM_ROOM and file.extension.casefold() != ".pdf":
+            raise rule_broken("Only PDF forms can be added to this room")
         if kind == MOVE and (file.editing_by or file.locked_by not in (None, user)):
             raise rule_broken("The file is locked or being edited")
         target = self.world.namesake(destination, file.title)
@@ -211,7 +234,10 @@ class FileOps:
     async def _drive(self, operation: Operation, work: Any) -> None:
         await asyncio.sleep(self.faults.queue_seconds)
         operation.status = RUNNING
-        await work
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - as the server does: logged, and the operation ends without an error
+            traceback.print_exc()
         operation.progress = 100
         operation.finished_at = time.monotonic()
         if not operation.hold:
@@ -234,11 +260,14 @@ class FileOps:
         if destination is None:
             return
         for file in files:
+            # The namesake is looked for before the content is copied: what another operation adds meanwhile is
+            # not seen, and both can come to lie there.
+            target = self.world.namesake(destination, file.title)
             if not await self._each(operation, len(files)):
                 return
             if self.world.folders.get(destination.id) is None:
                 return  # only logged by the server: no error, nothing processed
-            if self._transfer_file(operation, file, destination, conflict):
+            if self._transfer_file(operation, file, destination, conflict, target):
                 operation.processed += 1
                 operation.sources.append(file)
         for folder in folders:
@@ -246,16 +275,20 @@ class FileOps:
                 return
             await self._transfer_folder(operation, folder, destination, conflict)
 
-    def _transfer_file(self, operation: Operation, file: File, destination: Folder, conflict: int) -> bool:
+    def _transfer_file(
+        self, operation: Operation, file: File, destination: Folder, conflict: int, target: File | None
+    ) -> bool:
         if self.world.files.get(file.id) is None:
             operation.error = "The required file was not found"
             return False
         if operation.kind == MOVE:
-            return self._move_file(operation, file, destination, conflict)
-        return self._copy_file(operation, file, destination, conflict)
+            return self._move_file(operation, file, destination, conflict, target)
+        return self._copy_file(operation, file, destination, conflict, target)
 
-    def _copy_file(self, operation: Operation, file: File, destination: Folder, conflict: int) -> bool:
-        user, target = operation.owner, self.world.namesake(destination, file.title)
+    def _copy_file(
+        self, operation: Operation, file: File, destination: Folder, conflict: int, target: File | None
+    ) -> bool:
+        user = operation.owner
         if target is not None and conflict == SKIP:
             return False
         if target is not None and conflict == OVERWRITE:
@@ -272,8 +305,10 @@ class FileOps:
         self.webhooks.publish("file.copied", copy, user)
         return True
 
-    def _move_file(self, operation: Operation, file: File, destination: Folder, conflict: int) -> bool:
-        user, target, source = operation.owner, self.world.namesake(destination, file.title), file.folder
+    def _move_file(
+        self, operation: Operation, file: File, destination: Folder, conflict: int, target: File | None
+    ) -> bool:
+        user, source = operation.owner, file.folder
         if target is file or (target is not None and conflict == SKIP):
             return False
         if file.editing_by or file.locked_by not in (None, user):
@@ -305,11 +340,16 @@ class FileOps:
             return
         target = same if same is not None and conflict != DUPLICATE else None
         if target is None:
-            target = self.world.add_folder(destination, folder.title, user)
+            title = self.world.free_folder_title(destination, folder.title)
+            target = self.world.add_folder(destination, title, user)
+            operation.new_folders.append(target)
+            self.history.note("FolderCopied", target, user)
             self.webhooks.publish("folder.copied", target, user)
+            operation.processed += 1  # a copied folder is counted twice
         for file in list(folder.contents.values()):
+            namesake = self.world.namesake(target, file.title)
             if await self._each(operation, len(folder.contents)) and self._transfer_file(
-                operation, file, target, conflict
+                operation, file, target, conflict, namesake
             ):
                 operation.processed += 1
         for child in list(folder.children.values()):
@@ -328,9 +368,10 @@ class FileOps:
             if file.locked_by not in (None, operation.owner) or file.editing_by:
                 operation.error = "The file is locked"
                 continue
-            self.webhooks.publish("file.deleted" if immediately else "file.trashed", file, operation.owner)
-            self.history.note("FileDeleted" if immediately else "FileMovedToTrash", file, operation.owner)
-            if immediately or file.folder.root.kind == TRASH_ROOT:
+            for_good = immediately or file.folder.root.kind == TRASH_ROOT
+            self.webhooks.publish("file.deleted" if for_good else "file.trashed", file, operation.owner)
+            self.history.note("FileDeleted" if for_good else "FileMovedToTrash", file, operation.owner)
+            if for_good:
                 self.world.purge_file(file)
             else:
                 self.world.move_file(file, trash)
@@ -388,6 +429,9 @@ class FileOps:
         }
         if alive:
             out["files"] = [dto.file(file, self.world, viewer) for file in alive]
-        if operation.destination is not None and not (operation.is_finished and operation.results):
-            out["folders"] = [dto.folder(operation.destination, self.world, viewer)]
+        if operation.destination is not None and not (
+            operation.is_finished and operation.results and not operation.new_folders
+        ):
+            shown = [operation.destination, *operation.new_folders]
+            out["folders"] = [dto.folder(one, self.world, viewer) for one in shown]
         return out

@@ -57,5 +57,10 @@ class Limits:
             return {"X-RateLimit-Limit": str(self.per_minute), "X-RateLimit-Remaining": "0"}
         if daily and usage.writes_today >= self.writes_per_day:
             left = str(86_400 - int(time.time()) % 86_400)
-            return {"X-RateLimit-Limit": str(self.writes_per_day), "X-RateLimit-Remaining": "0", "Retry-After": left}
+            return {
+                "X-RateLimit-Limit": str(self.writes_per_day),
+                "X-RateLimit-Remaining": "0",
+                "Retry-After": left,
+                "X-RateLimit-Reset": left,
+            }
         return None

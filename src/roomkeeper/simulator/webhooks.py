@@ -132,7 +132,7 @@ class Webhooks:
             enabled=bool(wanted.get("enabled", False)),
             ssl=bool(wanted.get("ssl", False)),
             triggers=int(wanted.get("triggers") or 0),
-            target=wanted.get("targetId"),
+            target=wanted.get("targetId") or None,
             by=by,
         )
         if any((one.name, one.uri) == (config.name, config.uri) for one in self.configs.values()):
@@ -176,7 +176,7 @@ class Webhooks:
                 "webhook": {"id": config.id, "name": config.name, "url": config.uri, "triggers": config.flags()},
             }
             if config.target is not None:
-                row.body["webhook"]["target"] = {"id": config.target, "type": trigger.partition(".")[0]}
+                row.body["webhook"]["target"] = {"id": entity.id, "type": trigger.partition(".")[0]}
             self.log.append(row)
             if not self.suppressed:
                 self._queue.append(row)
@@ -240,6 +240,8 @@ class Webhooks:
                 "lastFailureOn": utc(row.config.last_failure or now()),
                 "lastFailureContent": row.config.last_failure_content,
             }
+            if row.config.last_success is not None:
+                row.body["webhook"]["lastSuccessOn"] = utc(row.config.last_success)
             if await self._attempt(row):
                 return
         if row.status == 410:
@@ -259,9 +261,11 @@ class Webhooks:
             answer = await self._http.post(config.uri, content=body, headers=headers)
         except httpx2.TimeoutException:
             row.status, config.last_failure, config.last_failure_content = 500, now(), "timeout"
+            config.last_status = row.status
             return False
         except httpx2.HTTPError as error:
             row.status, config.last_failure, config.last_failure_content = 0, now(), str(error)
+            config.last_status = row.status
             return False
         row.status, row.response = answer.status_code, answer.text[:2000]
         config.last_status = row.status

@@ -61,7 +61,8 @@ def missing(what: str) -> ApiError:
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    """The database keeps whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def sanitise(title: str, limit: int = 170) -> str:
@@ -190,6 +191,7 @@ class World:
         self.files: dict[int, File] = {}
         # Files and folders are counted apart, and the same number can be both: so it is here.
         self._folder_ids, self._file_ids = itertools.count(1000), itertools.count(1000)
+        self.anonymous = User("Anonymous", "", "anonymous")
         self.owner = self.add_user("Olga Owner", "owner@portal.example", "owner")
         self.rooms_root = self._add_root(ROOMS_ROOT, self.owner)
         self.archive_root = self._add_root(ARCHIVE_ROOT, self.owner)
@@ -219,7 +221,8 @@ class World:
         return folder
 
     def add_file(self, folder: Folder, title: str, content: bytes, by: User) -> File:
-        file = File(next(self._file_ids), sanitise(title), folder, by, [Version(content, by, now())])
+        at = now()
+        file = File(next(self._file_ids), sanitise(title), folder, by, [Version(content, by, at)], at)
         self.files[file.id] = file
         self._place(file)
         return file
@@ -284,10 +287,21 @@ class World:
             candidate = f"{stem} ({number}){dot}{extension}"
         return candidate
 
+    def free_folder_title(self, parent: Folder, title: str) -> str:
+        """`Title (1)`, `Title (2)` …"""
+        taken = {child.title.casefold() for child in parent.children.values()}
+        candidate, number = title, 0
+        while candidate.casefold() in taken:
+            number += 1
+            candidate = f"{title} ({number})"
+        return candidate
+
     # --- rights -------------------------------------------------------------------------------------------
 
     def role(self, user: User, folder: Folder) -> Access:
         """The user's access to everything in this folder's room; an admin who is no member has Restrict."""
+        if user is self.anonymous:
+            return Access.NONE
         root = folder.root
         if root.kind in {MY_ROOT, TRASH_ROOT}:
             return Access.ROOM_MANAGER if root.created_by is user else Access.NONE
@@ -319,6 +333,8 @@ class World:
 
     def may_edit(self, user: User, file: File) -> bool:
         role = self.role(user, file.folder)
+        if file.folder.root.kind == ARCHIVE_ROOT:
+            return False
         if role in {Access.ROOM_MANAGER, Access.EDITING}:
             return True
         return role is Access.CONTENT_CREATOR and file.created_by is user
