@@ -34,8 +34,8 @@ class Ledger(Protocol):
         """Find which items became this target."""
         ...
 
-    async def targets(self, scope: str) -> set[str]:
-        """List everything that items of this scope became."""
+    async def known_targets(self, scope: str, targets: Sequence[str]) -> frozenset[str]:
+        """Choose those of these that items of this scope became."""
         ...
 
     async def trying(self, scope: str, details: Mapping[str, Mapping[str, Any]]) -> None:

@@ -57,7 +57,7 @@ class Budget:
             (write, bulk): deque() for write in (True, False) for bulk in (True, False)
         }
         self._prepaid, self._prepaid_until = 0, 0.0
-        self._paused_until, self._pause = 0.0, 0.0
+        self._paused_until, self._pause, self._day_over_until = 0.0, 0.0, 0.0
         self._buying = asyncio.Lock()
 
     @asynccontextmanager
@@ -69,7 +69,7 @@ class Budget:
         await self._enter(write=write, bulk=bulk)
         linger = False
         try:
-            await self._sit_out_pause()
+            await self._sit_out_pause(daily=daily)
             await self._pay(daily=daily, bulk=bulk)
             yield
         except Unreachable:
@@ -81,17 +81,23 @@ class Budget:
             else:
                 self._leave(write)
 
-    def heed(self, error: RemoteError | None) -> None:
-        """Learn from an answer: pause all calls after a 429, longer each time; go on after a success."""
+    def heed(self, error: RemoteError | None, *, daily: bool) -> None:
+        """Learn from an answer: pause all calls after a 429, longer each time; go on after a success.
+
+        Only the limits of a day say when they end (facts/docspace.md 7), and they count writes only: reads go on.
+        """
         if error is None:
             self._pause = 0.0
             return
         if not isinstance(error, Throttled):
             return
         now = time.monotonic()
+        if daily and error.retry_after is not None and error.retry_after > _LONGEST_PAUSE:
+            self._day_over_until = max(self._day_over_until, now + error.retry_after)
+            return
         if error.retry_after is None and now >= self._paused_until:
             self._pause = min(_LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
-        wait = error.retry_after if error.retry_after is not None else self._pause
+        wait = min(_LONGEST_PAUSE, error.retry_after) if error.retry_after is not None else self._pause
         self._paused_until = max(self._paused_until, now + wait)
 
     async def _enter(self, *, write: bool, bulk: bool) -> None:
@@ -128,42 +134,46 @@ class Budget:
                     turn.set_result(None)
                     return
 
-    async def _sit_out_pause(self) -> None:
+    async def _sit_out_pause(self, *, daily: bool) -> None:
+        left = self._day_over_until - time.monotonic()
+        if daily and left > 0:
+            raise BudgetSpent(f"The portal takes no more writes for {left / 60:.0f} minutes", retry_after=left)
         while (left := self._paused_until - time.monotonic()) > 0:
-            if left > _PATIENCE:
-                raise BudgetSpent(
-                    f"The portal allows no more calls for the next {left / 60:.0f} minutes", retry_after=left
-                )
             await asyncio.sleep(left)
 
     async def _pay(self, *, daily: bool, bulk: bool) -> None:
         per_minute = self.limits.requests_per_minute
         if bulk:
             per_minute = max(1, per_minute - per_minute // 10)
-        if daily:
-            await self._buy(calls=1, writes=1, per_minute=per_minute)
-            return
-        async with self._buying:
-            now = time.monotonic()
-            if self._prepaid == 0 or now > self._prepaid_until:
-                wanted = max(1, min(_PREPAID, self._in_flight[False]))
-                self._prepaid = await self._buy(calls=wanted, writes=0, per_minute=per_minute)
-                self._prepaid_until = time.monotonic() + _PREPAID_LIFE
-            self._prepaid -= 1
-
-    async def _buy(self, *, calls: int, writes: int, per_minute: int) -> int:
         while True:
-            granted, retry_in = await self._tally.take(
-                calls=calls, writes=writes, per_minute=per_minute, per_day=self.limits.writes_per_day
-            )
-            if granted:
-                return granted
-            if retry_in > _PATIENCE:
-                raise BudgetSpent(
-                    f"Today's {self.limits.writes_per_day} writes for this portal user are used up",
-                    retry_after=retry_in,
+            wait = await self._buy_write(per_minute) if daily else await self._take_read(per_minute)
+            if wait is None:
+                return
+            if wait > _PATIENCE:
+                what = f"Today's {self.limits.writes_per_day} writes for this portal user are used up"
+                raise BudgetSpent(what, retry_after=wait)
+            await asyncio.sleep(max(0.01, wait))  # noqa: ASYNC110 - the minute passes by itself
+
+    async def _buy_write(self, per_minute: int) -> float | None:
+        """Buy one write; None, or the seconds to wait."""
+        per_day = self.limits.writes_per_day
+        granted, wait = await self._tally.take(calls=1, writes=1, per_minute=per_minute, per_day=per_day)
+        return None if granted else wait
+
+    async def _take_read(self, per_minute: int) -> float | None:
+        """Take one of the reads bought, buying more if there is none; None, or the seconds to wait."""
+        async with self._buying:  # never held while somebody waits for the minute to pass
+            if self._prepaid == 0 or time.monotonic() > self._prepaid_until:
+                wanted = max(1, min(_PREPAID, self._in_flight[False]))
+                per_day = self.limits.writes_per_day
+                self._prepaid, wait = await self._tally.take(
+                    calls=wanted, writes=0, per_minute=per_minute, per_day=per_day
                 )
-            await asyncio.sleep(max(0.01, retry_in))
+                self._prepaid_until = time.monotonic() + _PREPAID_LIFE
+                if self._prepaid == 0:
+                    return wait
+            self._prepaid -= 1
+            return None
 
 
 class LocalTally:

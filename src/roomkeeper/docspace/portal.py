@@ -91,10 +91,10 @@ class Portal:
                 status = response.status_code
                 answer = read(call, status, response.headers, response.content)
             except RemoteError as error:
-                self.budget.heed(error)
+                self.budget.heed(error, daily=call.counts_for_the_day)
                 self._note(call, status, started, str(error))
                 raise
-            self.budget.heed(None)
+            self.budget.heed(None, daily=False)
             self._note(call, status, started, "")
             return answer
 

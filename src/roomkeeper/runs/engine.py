@@ -12,6 +12,8 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,12 @@ import sqlalchemy as sa
 import structlog
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos._serialization import Serializer
+from sqlalchemy.exc import SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs import walk
 from roomkeeper.runs.leases import Lease
-from roomkeeper.runs.store import Store, durable_sqlite, runs
+from roomkeeper.runs.store import NOTICE, Store, durable_sqlite, runs
 
 log = structlog.get_logger("engine")
 
@@ -33,6 +36,8 @@ _SCHEMA = "engine"
 _POLL_EMBEDDED, _POLL_SHARED = 0.1, 0.25  # seconds between two looks at a queue
 _CONCURRENCY = 50  # runs of one connection at work in one process
 _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
+_PAGE = 500  # runs looked at in one sweep
+_RECOVERY_QUEUE = "_dbos_internal_queue"  # where the library puts what was on no queue
 _KEPT_DAYS = 7  # of the engine's own records; ours are kept by retention
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
@@ -45,11 +50,13 @@ class Engine:
         self._connections = connections
         self._sqlite: sa.Engine | None = None
         self._run: Callable[[int, int], Any] | None = None
+        self._strays: set[str] = set()
+        self._library: Any = None
 
     async def start(self) -> None:
         """Launch; runs that this process left unfinished go on at once."""
         logging.getLogger("dbos").setLevel(logging.WARNING)
-        DBOS(config=self._config())  # type: ignore[arg-type]
+        self._library = DBOS(config=self._config())  # type: ignore[arg-type]
         walker = self._walker
 
         @DBOS.workflow(name="run", max_recovery_attempts=1_000)
@@ -77,7 +84,9 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop taking runs; those at work are taken up again by the next start, or by another process."""
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        with ThreadPoolExecutor(1) as own:  # it shuts down the loop's executor, so it must not run in that
+            await asyncio.get_running_loop().run_in_executor(own, partial(DBOS.destroy, destroy_registry=True))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         if self._sqlite is not None:
             self._sqlite.dispose()
 
@@ -99,31 +108,60 @@ class Engine:
         return not left
 
     async def sweep(self) -> None:
-        """Look for ever for runs that the engine has given up, and say so."""
+        """Look for ever for runs that the engine lost, and take them back or say so."""
         while True:
             await asyncio.sleep(_SWEEP)
             try:
-                await self._sweep_once()
+                await self._take_back_strays()
+                await self._name_the_given_up()
                 await self._forget_old()
-            except StoreUnavailable as error:
-                log.warning("cannot sweep", reason=error.message)
+            except (StoreUnavailable, SQLAlchemyError) as error:
+                log.warning("cannot sweep", reason=str(error))
 
-    async def _sweep_once(self) -> None:
-        query = sa.select(runs.c.id, runs.c.attempt).where(
-            runs.c.state.in_(["running", "waiting"]), runs.c.enqueued, runs.c.made_at < time.time() - _SWEEP
+    async def _take_back_strays(self) -> None:
+        """Recover runs that are marked as pending and that nobody works on.
+
+        Either their process is not alive (it may have claimed one between its death warrant and its end), or it is
+        this one, and the record of a step could not be written, so that the library let go of the run.
+        """
+        pending = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
+        alive = await asyncio.to_thread(self._lease.alive)
+        working = set(self._library._active_workflows_set.activeList())  # noqa: SLF001
+        mine = {one.workflow_id for one in pending if one.executor_id == self._lease.id} - working
+        for process in {str(one.executor_id) for one in pending} - alive - {self._lease.id}:
+            await self.recover(process)
+        for workflow in mine & self._strays:
+            log.warning("a run was let go; it is taken up again", workflow=workflow)
+            await asyncio.to_thread(
+                self._library._sys_db.reenqueue_for_recovery,  # noqa: SLF001 - there is no public one for one run
+                workflow,
+                [self._lease.id],
+                _RECOVERY_QUEUE,
+            )
+        self._strays = mine
+
+    async def _name_the_given_up(self) -> None:
+        old = time.time() - _SWEEP
+        query = (
+            sa.select(runs.c.id, runs.c.attempt)
+            .where(runs.c.state.in_(["running", "waiting"]), runs.c.enqueued, runs.c.made_at < old)
+            .order_by(runs.c.id)
+            .limit(_PAGE)
         )
-        open_runs = {
-            _workflow(row.id, row.attempt): row
-            for row in await self._store.reading(lambda connection: connection.execute(query).all())
-        }
+        rows = await self._store.reading(lambda connection: connection.execute(query).all())
+        open_runs = {_workflow(row.id, row.attempt): row for row in rows}
         if not open_runs:
             return
-        known = await DBOS.list_workflows_async(
-            workflow_ids=list(open_runs), status=_OVER, load_input=False, load_output=False
-        )
+        known = await DBOS.list_workflows_async(workflow_ids=list(open_runs), load_input=False, load_output=False)
         for one in known:
-            row = open_runs[one.workflow_id]
-            await self._walker.give_up(row.id, row.attempt, f"the engine ended it with {one.status}")
+            if one.status in _OVER:
+                row = open_runs[one.workflow_id]
+                await self._walker.give_up(row.id, row.attempt, f"the engine ended it with {one.status}")
+        missing = [open_runs[name].id for name in set(open_runs) - {one.workflow_id for one in known}]
+        again = runs.update().where(runs.c.id.in_(missing), runs.c.state.in_(["running", "waiting"]))
+        if missing:  # the engine's own database was lost or put back
+            values = {"enqueued": False, "state": "waiting"}
+            await self._store.writing(lambda connection: connection.execute(again.values(values)))
 
     async def _forget_old(self) -> None:
         before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - _KEPT_DAYS * 86_400))
@@ -147,6 +185,7 @@ class Engine:
             self._sqlite = durable_sqlite(Path(self._store.where) / "engine.sqlite")
             return config | {"system_database_engine": self._sqlite}
         url = sa.make_url(self._store.where).set(drivername="postgresql+psycopg")
+        url = url.update_query_dict({name: str(value) for name, value in NOTICE.items()})
         return config | {"system_database_url": url.render_as_string(hide_password=False), "sys_db_pool_size": 12}
 
 

@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from roomkeeper.automations.event import Event
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs.store import Store, events
+
+log = structlog.get_logger("inbox")
 
 _GROUP = 256  # deliveries in one transaction at most
 _AMBIGUOUS_FOR = 60.0  # seconds in which one meaning may stand for two occurrences
@@ -113,6 +116,9 @@ class Inbox:
                 _insert(self._store, connection, group)
         except StoreUnavailable as error:
             failure = error
+        except Exception as error:
+            log.exception("a group of deliveries cannot be written")
+            failure = StoreUnavailable(f"It cannot be written: {error}")
         if failure is not None and len(group) > 1:
             return True
         if any(verdict.status == "accepted" for one in group for verdict in one.verdicts):

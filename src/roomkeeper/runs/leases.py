@@ -45,8 +45,9 @@ class Lease:
 
     def beat(self) -> list[str]:
         """Renew the lease; returns the processes that are dead and may have left runs behind."""
+        began = time.monotonic()  # before the transaction: what others see is not newer than what we think
         if self._store.is_embedded:
-            self._renewed = time.monotonic()
+            self._renewed = began
             return []
         with self._store.write() as connection:
             now = self._store.now(connection)
@@ -57,9 +58,15 @@ class Lease:
             late = sa.update(processes).where(processes.c.seen_at < now - LEASE, processes.c.declared_dead.is_(False))
             connection.execute(late.values(declared_dead=True))
             rows = connection.execute(sa.select(processes).where(processes.c.works)).all()
-        self._renewed = time.monotonic()
+        self._renewed = began
         self._workers = sum(1 for row in rows if not row.declared_dead)
         return [row.id for row in rows if row.declared_dead]
+
+    def alive(self) -> set[str]:
+        """List the processes that have not been declared dead."""
+        with self._store.read() as connection:
+            query = sa.select(processes.c.id).where(processes.c.declared_dead.is_(False))
+            return set(connection.execute(query).scalars())
 
     def forget(self, process: str) -> None:
         """Strike off a dead process that has left no runs behind."""

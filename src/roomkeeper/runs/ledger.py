@@ -40,10 +40,18 @@ class Ledger:
         query = sa.select(ledger).where(ledger.c.scope == scope, ledger.c.target == target)
         return await self._store.reading(lambda connection: [_entry(row) for row in connection.execute(query)])
 
-    async def targets(self, scope: str) -> set[str]:
-        """List everything that items of this scope became."""
-        query = sa.select(ledger.c.target).where(ledger.c.scope == scope, ledger.c.done)
-        return await self._store.reading(lambda connection: {row.target for row in connection.execute(query)})
+    async def known_targets(self, scope: str, targets: Sequence[str]) -> frozenset[str]:
+        """Choose those of these that items of this scope became."""
+
+        def choose(connection: sa.Connection) -> frozenset[str]:
+            found: set[str] = set()
+            for at in range(0, len(targets), _MANY):
+                these = ledger.c.target.in_(targets[at : at + _MANY])
+                query = sa.select(ledger.c.target).where(ledger.c.scope == scope, ledger.c.done, these)
+                found |= set(connection.execute(query).scalars())
+            return frozenset(found)
+
+        return await self._store.reading(choose)
 
     async def trying(self, scope: str, details: Mapping[str, Mapping[str, Any]]) -> None:
         """Write down, before the act, that these items are about to be done."""

@@ -1,10 +1,12 @@
 """What people order: retry, cancel and replay. Written to the store, so that it works beside a running service."""
 
 import time
+from typing import Any
 
 import sqlalchemy as sa
 
 from roomkeeper.errors import NotThere, RoomkeeperError
+from roomkeeper.runs.dispatch import claim
 from roomkeeper.runs.store import Store, events, runs, waiting
 
 
@@ -20,6 +22,8 @@ def retry(store: Store, number: int) -> None:
             raise OrderRefused(
                 f"Run {number} is {run.state}: only a run that needs attention or was cancelled can be retried"
             )
+        if run.claims and (other := _other_waiting(connection, run)) is not None:
+            raise OrderRefused(f"Run {number} had not claimed its events yet; run {other} takes them")
         changed = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False, "cancel_requested": False}
         connection.execute(runs.update().where(runs.c.id == number).values(changed))
 
@@ -34,8 +38,10 @@ def cancel(store: Store, number: int) -> str:
         if run.state in {"done", "cancelled"}:
             raise OrderRefused(f"Run {number} is {run.state} already")
         changed: dict[str, object] = {"cancel_requested": True}
-        if run.state == "needs_attention":
-            changed |= {"state": "cancelled", "ended_at": time.time()}
+        if run.state == "waiting" and run.claims:
+            claim(connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
+        if run.state == "needs_attention" or (run.state == "waiting" and run.claims):
+            changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False}
         connection.execute(runs.update().where(runs.c.id == number).values(changed))
         return str(changed.get("state", run.state))
 
@@ -57,7 +63,13 @@ def replay(store: Store, number: int) -> None:
         connection.execute(events.update().where(events.c.id == number).values(changed))
 
 
-def _run(connection: sa.Connection, number: int) -> sa.Row[tuple[object, ...]]:
+def _other_waiting(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+    same = (runs.c.automation == run.automation, runs.c.key == run.key)
+    query = sa.select(runs.c.id).where(*same, runs.c.state == "waiting", runs.c.claims)
+    return connection.execute(query).scalar()
+
+
+def _run(connection: sa.Connection, number: int) -> Any:  # noqa: ANN401 - a row of `runs`
     run = connection.execute(sa.select(runs).where(runs.c.id == number)).first()
     if run is None:
         raise NotThere(f"There is no run {number}", remedy="`roomkeeper runs list` shows those there are.")

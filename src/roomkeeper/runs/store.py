@@ -13,13 +13,21 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
 
 T = TypeVar("T")
 metadata = sa.MetaData()
 _Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up only INTEGER keys
+NOTICE = {  # a database that is gone without a word is noticed in seconds, not when TCP gives up
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_ALERT = {**NOTICE, "options": "-c statement_timeout=30s -c lock_timeout=15s"}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 events = sa.Table(
@@ -45,6 +53,7 @@ events = sa.Table(
     sa.Column("state", sa.Text, nullable=False),  # new: to be dispatched | parked | over
     sa.Column("next_try", sa.Double, nullable=False, default=0.0),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
+    sqlite_autoincrement=True,  # an id is never used again
 )
 _accepted = events.c.status == "accepted"
 sa.Index(
@@ -84,6 +93,7 @@ waiting = sa.Table(
     sa.Column("place", sa.Text),
     sa.Column("parked_at", sa.Double, nullable=False),
     sa.Column("run_id", _Number),
+    sqlite_autoincrement=True,  # an id is never used again
 )
 _unclaimed = waiting.c.run_id.is_(None)
 sa.Index(
@@ -124,6 +134,7 @@ runs = sa.Table(
     sa.Column("ended_at", sa.Double),
     sa.Column("error", sa.Text),
     sa.Column("remedy", sa.Text),
+    sqlite_autoincrement=True,  # an id is never used again
 )
 _to_claim = sa.and_(runs.c.state == "waiting", runs.c.claims)
 sa.Index("one_waits", runs.c.automation, runs.c.key, unique=True, sqlite_where=_to_claim, postgresql_where=_to_claim)
@@ -221,7 +232,7 @@ class Store:
             self.engine = sqlite_engine(Path(where) / "roomkeeper.sqlite")
         else:
             url = sa.make_url(where).set(drivername="postgresql+psycopg")
-            self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+            self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
         self._turn: contextlib.AbstractContextManager[Any] = (
             threading.Lock() if self.is_embedded else contextlib.nullcontext()
         )
@@ -235,6 +246,7 @@ class Store:
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.engine.begin() as connection:
             if not self.is_embedded:
+                connection.execute(sa.text("set local statement_timeout = 0; set local lock_timeout = 0"))
                 connection.execute(sa.text("select pg_advisory_xact_lock(727274)"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -245,8 +257,8 @@ class Store:
         try:
             with self._turn, self.engine.begin() as connection:
                 yield connection
-        except (OperationalError, DBAPIError) as error:
-            raise StoreUnavailable(f"The store cannot be written: {error.orig}") from error
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"The store cannot be written: {_first_line(error)}") from error
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -254,8 +266,8 @@ class Store:
         try:
             with self.engine.connect().execution_options(reads=True) as connection:
                 yield connection
-        except (OperationalError, DBAPIError) as error:
-            raise StoreUnavailable(f"The store cannot be read: {error.orig}") from error
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"The store cannot be read: {_first_line(error)}") from error
 
     async def writing(self, act: Callable[[sa.Connection], T]) -> T:
         """Run a function in a writing transaction, off the event loop."""
@@ -283,6 +295,11 @@ class Store:
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:
         with open_() as connection:
             return act(connection)
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    """Say what the database says, without the statement: it may hold names of files and people."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def opened(where: str) -> Store:

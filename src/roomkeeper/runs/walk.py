@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import Ledger as StepLedger
 from roomkeeper.automations.step import StepKind
-from roomkeeper.errors import RemoteError, RoomkeeperError, RunCancelled, StepFailed
+from roomkeeper.errors import RemoteError, RoomkeeperError, RunCancelled, StepFailed, StoreUnavailable
 from roomkeeper.runs import retrying
 from roomkeeper.runs.dispatch import Source, claim, event_of
 from roomkeeper.runs.holds import hold
@@ -35,6 +36,8 @@ log = structlog.get_logger("run")
 T = TypeVar("T")
 LIVE = 10  # a run with more events than this is bulk work and lets live work go first
 _CALLS_KEPT_BACK = 50  # calls gathered before they are written down
+_ADD_IT = "Put it back into the configuration and restart, then retry the run."
+_STORE_BACK, _STORE_BACK_LONGEST = 0.5, 10.0  # seconds
 _LOOK = 1.0  # seconds between two looks whether the run was cancelled
 
 
@@ -60,10 +63,13 @@ class Walker:
             done = set(connection.execute(over).scalars())
             return [at for at in range(len(_automation(run).steps)) if at not in done]
 
-        return await self._store.writing(act)
+        return await _persistently(partial(self._store.writing, act))
 
     async def step(self, number: int, attempt: int, position: int) -> str:
         """Do one step; returns its state. What goes wrong is written down, not raised."""
+        return await _persistently(partial(self._step, number, attempt, position))
+
+    async def _step(self, number: int, attempt: int, position: int) -> str:
         run = await self._store.reading(lambda connection: _run(connection, number))
         if run is None or run.attempt != attempt:
             return "cancelled"  # a newer attempt has it
@@ -97,7 +103,7 @@ class Walker:
             connection.execute(runs.update().where(runs.c.id == number).values(values))
             return state
 
-        ended = await self._store.writing(act)
+        ended = await _persistently(partial(self._store.writing, act))
         log.info("run ended", run=number, state=ended)
         return ended
 
@@ -142,6 +148,8 @@ class Walker:
         except StepFailed as error:
             items = [asdict(item) for item in error.items]
             return "failed", {"error": error.message, "remedy": error.remedy, "items": items, "result": error.result}
+        except StoreUnavailable:
+            raise  # the step is done again once the store is back
         except RoomkeeperError as error:
             return "failed", {"error": error.message, "remedy": error.remedy}
         except Exception as error:
@@ -158,17 +166,17 @@ class Walker:
         return first | await self._store.reading(results)
 
     def _source(self, step: Step, kind: StepKind, connection: str) -> Source:
-        if step.via is not None and step.via in self._sources:
-            return self._sources[step.via]
-        own = self._sources.get(connection)
-        if own is not None and own.connector.type == kind.connection_type:
-            return own
+        """Find the connection that a step acts on: never another one than the automation meant."""
+        named = step.via or connection
+        source = self._sources.get(named)
+        if source is None:
+            raise StepFailed(f"the connection {named!r} is not in the configuration any more", remedy=_ADD_IT)
+        if step.via is not None or source.connector.type == kind.connection_type:
+            return source
         fitting = [one for one in self._sources.values() if one.connector.type == kind.connection_type]
-        if not fitting:
-            raise StepFailed(
-                f"{step.do} needs a connection of the type {kind.connection_type}, and there is none any more",
-                remedy="Add it to the configuration, restart, then retry the run.",
-            )
+        if len(fitting) != 1:
+            what = f"{step.do} needs a connection of the type {kind.connection_type}, and there are {len(fitting)}"
+            raise StepFailed(what, remedy=_ADD_IT)
         return fitting[0]
 
 
@@ -261,6 +269,18 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
         event_of(row, Place.from_json(json.loads(row.place)) if row.place else None)
         for row in connection.execute(query)
     ]
+
+
+async def _persistently(act: Callable[[], Awaitable[T]]) -> T:
+    """Do it again until the store is there: an outage of the store is no failure of a run."""
+    pause = _STORE_BACK
+    while True:
+        try:
+            return await act()
+        except StoreUnavailable as error:
+            log.warning("a run waits for the store", reason=error.message)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _STORE_BACK_LONGEST)
 
 
 def _run(connection: sa.Connection, number: int) -> Any:  # noqa: ANN401 - a row of `runs`

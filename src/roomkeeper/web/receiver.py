@@ -17,6 +17,7 @@ log = structlog.get_logger("receiver")
 
 LARGEST = 2 * 1024 * 1024  # bytes
 _BODY_TIMEOUT = 30.0  # seconds for the whole body to arrive
+_STORE_TIMEOUT = 20.0  # seconds; what is committed later all the same is a duplicate when it comes again
 _RETRY_AFTER = {"Retry-After": "5"}
 
 
@@ -65,9 +66,12 @@ class Receiver:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
             return _said(400, unreadable.message)
         try:
-            verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body)
-        except StoreUnavailable as error:
-            log.warning("delivery cannot be kept", connection=gate.name, reason=error.message)
+            kept = self._inbox.accept([_judged(event, gate) for event in events], body)
+            verdicts = await asyncio.wait_for(kept, _STORE_TIMEOUT)
+        except (StoreUnavailable, TimeoutError) as error:
+            log.warning(
+                "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
+            )
             return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
         return JSONResponse({"status": _summary(verdicts)})
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from roomkeeper.docspace import EntryId, File
 from roomkeeper.docspace.files import OnConflict
+from roomkeeper.docspace.models import OperationFile
 from roomkeeper.docspace.wire import same_title
 from roomkeeper.errors import FailedItem, NotFound, QuotaExceeded, RemoteError
 
@@ -43,6 +44,7 @@ class Intent:
     namesake: EntryId | None = None
     namesake_version: int = 0
     operation: str = ""
+    asked_at: float = 0.0
 
     @property
     def item(self) -> str:
@@ -62,6 +64,11 @@ class Intent:
 def item(file: EntryId, version: int) -> str:
     """Name a version of a file, for the ledger."""
     return f"{file}/{version}"
+
+
+def recent(version: int, back: int) -> range:
+    """Give this version's number and those of the last before it."""
+    return range(max(1, version - back), version + 1)
 
 
 def file_of(ledger_item: str) -> str:
@@ -96,6 +103,20 @@ def batches(files: Sequence[File]) -> list[list[File]]:
         divided[at].append(file)
         titles[at].add(title)
     return divided
+
+
+def results(intents: Sequence[Intent], shown: Iterable[OperationFile]) -> dict[EntryId, Copy]:
+    """Find the copies in what a finished operation reports.
+
+    While it runs it shows the sources, and where it fails it may end so (2.3): only what lies in the destination is a
+    result. The one result of one file is its copy, whatever title it got.
+    """
+    folder = str(intents[0].folder)
+    sources = {str(intent.file) for intent in intents}
+    there = [one for one in shown if str(one.folder_id) == folder and str(one.id) not in sources]
+    if len(intents) == len(there) == 1 and intents[0].mode is not OnConflict.OVERWRITE:
+        return {intents[0].file: there[0]}
+    return match(intents, there, ours=frozenset())
 
 
 def match(intents: Sequence[Intent], shown: Iterable[Copy], *, ours: frozenset[str]) -> dict[EntryId, Copy]:
@@ -149,10 +170,10 @@ def same_size(one: int | None, other: int | None) -> bool:
     return (one or 0) == (other or 0)
 
 
-def explain(file: File, error: RemoteError, *, current: File | None, namesake: File | None) -> FailedItem:
-    """Say why a file could not be copied, and what to do; `current` is the source as it is now, None if it is gone."""
+def explain(file: File, error: RemoteError, *, current: File, namesake: File | None) -> FailedItem:
+    """Say why a file could not be copied, and what to do; `current` is the source as it is now."""
     name = f"file {file.id} {file.title!r}"
-    if current is None or current.is_in_trash:
+    if current.is_in_trash:
         return gone(file.id, file.title)
     if isinstance(error, QuotaExceeded):
         return FailedItem(name, f"there is no room for it: {error.message}", error.remedy)

@@ -73,10 +73,11 @@ def read(connection: str, headers: Mapping[str, str], body: bytes) -> list[Event
     if not isinstance(trigger, str) or not trigger:
         raise DeliveryUnreadable("event.trigger is missing")
     at = _moment(about.get("createOn"))
+    delivery = f"delivery {_text(about.get('id'), 'event.id')} of {_plain(about.get('createOn'))}"
     common: dict[str, Any] = {
         "connection": connection,
         "at": at,
-        "delivery": f"delivery {_text(about.get('id'), 'event.id')}",
+        "delivery": delivery,
         "actor": _plain(about.get("createBy")),
         "raw": document,
     }
@@ -181,7 +182,13 @@ def _entity(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _facts(noun: str, entity: Mapping[str, Any], title: str, folder: object) -> dict[str, Any]:
     names = _FIELDS[noun]
-    known = {"id": entity.get("id"), "title": title, "name": title, "email": entity.get("email"), "folder": folder}
+    known = {
+        "id": entity.get("id"),
+        "title": title,
+        "name": title,
+        "email": _plain(entity.get("email")),
+        "folder": folder if isinstance(folder, int | str) else None,
+    }
     return {name: known[name] for name in names if known.get(name) is not None}
 
 

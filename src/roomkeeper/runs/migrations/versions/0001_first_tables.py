@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("next_try", sa.Double(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("events_by_age", "events", ["received_at"], unique=False)
     op.create_index(
@@ -126,6 +127,7 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("remedy", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "one_waits",
@@ -172,6 +174,7 @@ def upgrade() -> None:
         sa.Column("parked_at", sa.Double(), nullable=False),
         sa.Column("run_id", _number(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "parked_by_key",

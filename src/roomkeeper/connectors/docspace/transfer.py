@@ -1,0 +1,373 @@
+"""See copies into one folder through: intend, ask, await, believe.
+
+Intend: what is about to be copied is written into the ledger. Ask: one operation for up to a hundred files. Await:
+as long as it takes. Believe: only what the portal shows afterwards. Wherever that is cut short, by a crash, a lost
+answer or an operation that vanished, the ledger's line says what to look for before asking again.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from roomkeeper.automations.step import StepContext
+from roomkeeper.connectors.docspace import copying
+from roomkeeper.connectors.docspace.copying import Intent, Policy
+from roomkeeper.docspace import EntryId, File, Operation, Portal
+from roomkeeper.docspace.files import OnConflict
+from roomkeeper.docspace.models import OperationKind
+from roomkeeper.errors import (
+    FailedItem,
+    Forbidden,
+    NotFound,
+    Rejected,
+    RemoteError,
+    RemoteFault,
+    ScopeMissing,
+    StepFailed,
+    Unauthorized,
+)
+
+_FIRST_POLL, _POLL_GROWTH, _LONGEST_POLL = 0.15, 1.6, 2.0  # seconds; the server drops what is not asked for in 60 s
+_GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on
+_SETTLED = 10.0  # seconds after which a request without an answer can start nothing any more
+_FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
+_LOST = 6  # operations without effect after which a file is given up
+_VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for
+
+
+@dataclass
+class Report:
+    """What came of the files so far."""
+
+    lines: list[dict[str, object]] = field(default_factory=list)
+    failed: list[FailedItem] = field(default_factory=list)
+
+    def note(self, file: File, outcome: str, copy: EntryId | None = None, folder: EntryId | None = None) -> None:
+        """Write down that a file was copied, is there already, or is skipped."""
+        line: dict[str, object] = {"file": file.id, "title": file.title, "version": file.version, "outcome": outcome}
+        self.lines.append(line | {"copy": copy, "folder": folder})
+
+    def count(self, outcome: str) -> int:
+        """Count the files of one outcome."""
+        return sum(1 for line in self.lines if line["outcome"] == outcome)
+
+
+class Transfer:
+    """Copies into one folder; `context.hold` must keep others from doing so meanwhile."""
+
+    def __init__(self, context: StepContext, scope: str, folder: EntryId, policy: Policy, report: Report) -> None:
+        self._context, self._scope, self._folder = context, scope, folder
+        self._policy, self._report = policy, report
+        self._portal: Portal = context.client
+        self._ledger = context.ledger
+
+    async def carry_out(self, files: Sequence[File], *, progress: Callable[[], str]) -> None:
+        """Copy the files. What cannot be copied is in the report; raises what concerns all of them."""
+        for batch in copying.batches(await self._left_from_before(files)):
+            await self._copy_batch(batch)
+            await self._context.progress(progress())
+
+    async def _left_from_before(self, files: Sequence[File]) -> list[File]:
+        """Find out what an earlier attempt did before it was cut short; returns what is still to be done."""
+        lines = [copying.item(file.id, n) for file in files for n in copying.recent(file.version, _VERSIONS_BACK)]
+        entries = await self._ledger.look(self._scope, lines)
+        by_id = {file.id: file for file in files}
+        for file in files:
+            entry = entries.get(copying.item(file.id, file.version))
+            if entry is not None and entry.done:
+                self._report.note(file, "already", entry.target or None, self._folder)
+                by_id.pop(file.id)
+        intents = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
+        for operation, folder in {(intent.operation, intent.folder) for intent in intents}:
+            together = [one for one in intents if (one.operation, one.folder) == (operation, folder)]
+            for done in await self._finish(together, {file.id: file for file in files}):
+                by_id.pop(done, None)
+        return list(by_id.values())
+
+    async def _copy_batch(self, files: Sequence[File], *, attempt: int = 1) -> None:
+        """Copy files of different titles; what stays undone is looked at afresh: either room may have changed."""
+        namesakes = await self._namesakes(files)
+        by_id = {file.id: file for file in files}
+        left: list[File] = []
+        for intents in await self._intents(files, namesakes):
+            undone = [by_id[intent.file] for intent in await self._see_through(intents, by_id, namesakes)]
+            if attempt >= _LOST and undone:
+                await self._refused(undone, namesakes, Rejected("The portal started the copy again and again, in vain"))
+                continue
+            left += undone
+        if left:
+            await self._copy_batch(await self._again(left), attempt=attempt + 1)
+
+    async def _again(self, files: Sequence[File]) -> list[File]:
+        """Read files again; one that is gone by now is reported."""
+        seen = []
+        for file in files:
+            try:
+                seen.append(await self._context.call(partial(self._portal.files.get, file.id)))
+            except NotFound:
+                self._report.failed.append(copying.gone(file.id, file.title))
+            except Forbidden:
+                self._report.failed.append(copying.hidden(file.id, file.title))
+        return seen
+
+    # --- deciding -------------------------------------------------------------------------------------------
+
+    async def _namesakes(self, files: Sequence[File]) -> dict[str, File]:
+        """Find the folder's files of the same titles."""
+        ids = [file.id for file in files]
+        try:
+            found = await self._context.call(lambda: self._portal.files.namesakes(ids, self._folder))
+        except (NotFound, Forbidden, Rejected) as error:
+            if isinstance(error, ScopeMissing):
+                raise
+            # A file among them that is gone or hidden may spoil this question; the folder's listing does not depend
+            # on them, and says it if the folder itself is the trouble.
+            titles = {file.title.casefold() for file in files}
+            found = tuple(file for file in await self._contents() if file.title.casefold() in titles)
+        return {file.title.casefold(): file for file in found}
+
+    async def _intents(self, files: Sequence[File], namesakes: Mapping[str, File]) -> list[list[Intent]]:
+        """Decide for each file how its namesake is to be treated; one list for each way."""
+        by_mode: dict[OnConflict, list[Intent]] = {}
+        for file in files:
+            namesake = namesakes.get(file.title.casefold())
+            anothers = namesake is not None and await self._belongs_to_another(file, namesake)
+            mode = copying.mode_for(self._policy, namesake, is_anothers=anothers)
+            if mode is None:
+                self._report.note(file, "skipped", namesake.id if namesake else None, self._folder)
+                continue
+            old = (namesake.id, namesake.version) if namesake is not None else (None, 0)
+            intent = Intent(file.id, file.version, file.title, file.size, self._folder, mode, *old)
+            by_mode.setdefault(mode, []).append(intent)
+        return list(by_mode.values())
+
+    async def _belongs_to_another(self, file: File, namesake: File) -> bool:
+        """Whether the namesake is our copy of another file, and that file still exists."""
+        entries = await self._ledger.of_target(self._scope, str(namesake.id))
+        sources = {copying.file_of(entry.item): Intent.from_json(entry.detail).file for entry in entries}
+        if not sources or str(file.id) in sources:
+            return False
+        for source in sources.values():
+            try:
+                other = await self._context.call(partial(self._portal.files.get, source))
+            except (NotFound, Forbidden):
+                continue
+            if not other.is_in_trash:
+                return True
+        return False
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    async def _see_through(
+        self, intents: Sequence[Intent], files: Mapping[EntryId, File], namesakes: Mapping[str, File]
+    ) -> list[Intent]:
+        """Get one operation started and see it to its end; gives what it left undone without a word."""
+        left, attempts, faults = list(intents), 0, 0
+        while left:
+            attempts += 1
+            try:
+                asked, operation = await self._ask(left)
+            except RemoteError as error:
+                faults += isinstance(error, RemoteFault)
+                left = await self._after_trouble(left, files, error, attempts)
+                if not left or (error.retryable and not await self._is_to_blame(left, faults)):
+                    continue
+                await self._refused([files[intent.file] for intent in left], namesakes, error)
+                return []
+            ended = await self._awaited(operation)
+            done = await self._believed(asked, ended, files)
+            left = [intent for intent in asked if intent.file not in done]
+            if left and ended is not None and ended.error:
+                complaint = Rejected(f"The portal did not copy it: {ended.error}")
+                await self._refused([files[intent.file] for intent in left], namesakes, complaint)
+                return []
+            return left
+        return []
+
+    async def _ask(self, intents: Sequence[Intent]) -> tuple[list[Intent], str]:
+        """Write down what is intended, then start the operation; gives its id. Raises RemoteError."""
+        await self._context.check()
+        asked = [replace(intent, asked_at=time.time()) for intent in intents]
+        await self._ledger.trying(self._scope, {intent.item: intent.to_json() for intent in asked})
+        mode = asked[0].mode
+        operation = await self._portal.files.copy([one.file for one in asked], self._folder, on_conflict=mode)
+        named = [replace(intent, operation=operation.id) for intent in asked]
+        await self._ledger.trying(self._scope, {intent.item: intent.to_json() for intent in named})
+        return named, operation.id
+
+    async def _after_trouble(
+        self, intents: Sequence[Intent], files: Mapping[EntryId, File], error: RemoteError, attempts: int
+    ) -> list[Intent]:
+        """Find out what a request that was not answered well has done; gives what is still to do."""
+        if not error.may_have_happened:
+            await self._ledger.undone(self._scope, [intent.item for intent in intents])
+        if error.retryable:
+            wait = error.retry_after or min(30.0, 0.3 * 2 ** min(attempts, 7))
+            await self._context.progress(f"{error.message}; goes on in {wait:.0f} s")
+            await self._context.pause(wait)
+        if not error.may_have_happened:
+            return list(intents)
+        done = await self._finish([replace(intent, asked_at=time.time()) for intent in intents], files)
+        return [intent for intent in intents if intent.file not in done]
+
+    async def _is_to_blame(self, intents: Sequence[Intent], faults: int) -> bool:
+        """Whether a request fails again and again at a portal that is well otherwise."""
+        if faults < (_FAULTS if len(intents) > 1 else _FAULTS_ALONE):
+            return False
+        try:
+            await self._portal.folders.get(self._folder)
+        except RemoteError:
+            return False
+        return True
+
+    async def _awaited(self, operation: str) -> Operation | None:
+        """Watch an operation to its end, however long that takes; None if it vanished."""
+        pause = _FIRST_POLL
+        while True:
+            await self._context.pause(pause)
+            seen = await self._context.call(lambda: self._portal.operations.get(operation))
+            if seen is None or seen.finished:
+                return seen
+            pause = min(_LONGEST_POLL, pause * _POLL_GROWTH)
+
+    # --- believing ------------------------------------------------------------------------------------------
+
+    async def _finish(self, intents: Sequence[Intent], files: Mapping[EntryId, File]) -> set[EntryId]:
+        """Find out what became of intents whose end was not seen; gives the files that are copied."""
+        if intents[0].operation:
+            return await self._believed(intents, await self._awaited(intents[0].operation), files)
+        settled_at, pause = max(intent.asked_at for intent in intents) + _SETTLED, _GRACE
+        while True:
+            await self._context.pause(pause)
+            under_way = await self._context.call(self._portal.operations.all)
+            if any(_is_into(one, self._folder) for one in under_way):
+                continue
+            found = await self._found_in_folder(intents)
+            if len(found) == len(intents) or time.time() >= settled_at:
+                return await self._record(intents, found, files)
+            pause = min(2 * pause, max(_GRACE, settled_at - time.time()))
+
+    async def _believed(
+        self, intents: Sequence[Intent], ended: Operation | None, files: Mapping[EntryId, File]
+    ) -> set[EntryId]:
+        """Write down as done what the operation's result shows, and else the folder's listing."""
+        found = copying.results(intents, ended.files) if ended is not None else {}
+        missing = [intent for intent in intents if intent.file not in found]
+        if missing:
+            if ended is None:
+                await self._context.pause(_GRACE)
+            found |= await self._found_in_folder(missing)
+        return await self._record(intents, found, files)
+
+    async def _record(
+        self, intents: Sequence[Intent], found: Mapping[EntryId, copying.Copy], files: Mapping[EntryId, File]
+    ) -> set[EntryId]:
+        """Write the proven ones into the ledger, and take the others back; gives the files that are up to date."""
+        results: dict[str, tuple[str, Mapping[str, object]]] = {}
+        done: set[EntryId] = set()
+        for intent in intents:
+            copy = found.get(intent.file)
+            versions = await self._proven(intent, copy) if copy is not None else []
+            for version in versions:
+                results[copying.item(intent.file, version)] = (
+                    str(copy.id) if copy is not None else "",
+                    intent.to_json(),
+                )
+            if any(version >= files[intent.file].version for version in versions):
+                done.add(intent.file)
+                self._report.note(files[intent.file], "copied", copy.id if copy is not None else None, self._folder)
+        await self._ledger.done(self._scope, results)
+        await self._ledger.undone(self._scope, [one.item for one in intents if one.item not in results])
+        return done
+
+    async def _proven(self, intent: Intent, copy: copying.Copy) -> list[int]:
+        """Tell which versions of the file this copy is; none if it is not the file's content.
+
+        A version uploaded while the copy was under way may be what was copied: then the sizes tell.
+        """
+        if copying.same_size(copy.size, intent.size):
+            return [intent.version]
+        try:
+            seen = await self._context.call(partial(self._portal.files.get, copy.id or ""))
+            if copying.same_size(seen.size, intent.size):
+                return [intent.version]
+            now = await self._context.call(partial(self._portal.files.get, intent.file))
+        except (NotFound, Forbidden):
+            return []
+        return [intent.version, now.version] if copying.same_size(seen.size, now.size) else []
+
+    async def _found_in_folder(self, intents: Sequence[Intent]) -> dict[EntryId, copying.Copy]:
+        """Look for copies in the folder's listing, among what this account made."""
+        me = (await self._context.call(self._portal.people.myself)).id
+        listed = [file for file in await self._contents() if copying.may_be_by(file, me, intents)]
+        ours = await self._ledger.known_targets(self._scope, [str(file.id) for file in listed])
+        found = copying.match(intents, listed, ours=ours)
+        missing = [intent for intent in intents if intent.file not in found]
+        renamed = [replace(one, title=title) for one in missing if (title := await self._new_title(one)) is not None]
+        taken = {copy.id for copy in found.values()}
+        return found | copying.match(renamed, [file for file in listed if file.id not in taken], ours=ours)
+
+    async def _new_title(self, intent: Intent) -> str | None:
+        """Give a source's title if it was renamed meanwhile: its copy then bears the new one."""
+        try:
+            title = (await self._context.call(partial(self._portal.files.get, intent.file))).title
+        except (NotFound, Forbidden):
+            return None
+        return title if title != intent.title else None
+
+    async def _contents(self) -> list[File]:
+        """List the files that lie directly in the folder."""
+
+        async def read() -> list[File]:
+            pages = self._portal.folders.pages(self._folder, sort_by="DateAndTime", newest_first=True)
+            found = {file.id: file async for page in pages for file in page.files}
+            return list(found.values())
+
+        return await self._context.call(read)
+
+    # --- what could not be done -----------------------------------------------------------------------------
+
+    async def _refused(self, files: Sequence[File], namesakes: Mapping[str, File], error: RemoteError) -> None:
+        """Divide what the portal refuses as a whole until the culprits are alone, and name them."""
+        if isinstance(error, Unauthorized | ScopeMissing):
+            raise error
+        if len(files) == 1:
+            self._report.failed.append(await self._explained(files[0], error, namesakes))
+            return
+        await self._check_folder()
+        middle = len(files) // 2
+        for half in (files[:middle], files[middle:]):
+            await self._copy_batch(half)
+
+    async def _check_folder(self) -> None:
+        """Spare the files an examination one by one if the destination is what is refused."""
+        try:
+            there = await self._context.call(lambda: self._portal.folders.get(self._folder))
+        except NotFound as error:
+            remedy = "Restore it, or correct `to:` in the automation; then retry."
+            raise StepFailed(
+                f"the destination folder {self._folder} is gone: {error.message}", remedy=remedy
+            ) from error
+        if there.security.get("Create") is False:
+            remedy = "Invite the account of the API key into that room as room manager or content creator, then retry."
+            what = f"the account may not create files in {there.title!r} (folder {self._folder})"
+            raise StepFailed(what, remedy=remedy)
+
+    async def _explained(self, file: File, error: RemoteError, namesakes: Mapping[str, File]) -> FailedItem:
+        try:
+            current = await self._context.call(lambda: self._portal.files.get(file.id))
+        except NotFound:
+            return copying.gone(file.id, file.title)
+        except Forbidden:
+            await self._context.call(self._portal.people.myself)  # a dead key is answered so as well: this says it
+            return copying.hidden(file.id, file.title)
+        return copying.explain(file, error, current=current, namesake=namesakes.get(file.title.casefold()))
+
+
+def _is_into(operation: Operation, folder: EntryId) -> bool:
+    """Whether an unfinished copy may be one into this folder; one that does not say where may be."""
+    if operation.finished or operation.kind != OperationKind.COPY:
+        return False
+    where = [str(one.id) for one in operation.folders if one.id is not None]
+    return not where or str(folder) in where
