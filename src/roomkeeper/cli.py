@@ -663,7 +663,12 @@ def _start_log() -> None:
 
 
 def _run(work: Awaitable[None]) -> None:
-    """Run on the fast event loop where there is one."""
+    """Run on the fast event loop where there is one.
+
+    Threads of the engine and the store share the interpreter with the loop that acknowledges deliveries: short turns
+    keep it from waiting for them.
+    """
+    sys.setswitchinterval(0.0005)
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - it does not exist on Windows

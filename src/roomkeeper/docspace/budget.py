@@ -152,7 +152,7 @@ class Budget:
             if wait > _PATIENCE:
                 what = f"Today's {self.limits.writes_per_day} writes for this portal user are used up"
                 raise BudgetSpent(what, retry_after=wait)
-            await asyncio.sleep(max(0.01, wait))  # noqa: ASYNC110 - the minute passes by itself
+            await asyncio.sleep(max(0.01, wait))
 
     async def _buy_write(self, per_minute: int) -> float | None:
         """Buy one write; None, or the seconds to wait."""

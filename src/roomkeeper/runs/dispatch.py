@@ -37,9 +37,12 @@ from roomkeeper.runs.store import Store, events, runs, waiting
 
 log = structlog.get_logger("dispatch")
 
+_WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which dispatch has no use for
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
-_BATCH = 500
+_BATCH = 200
+_COURTESY = 0.5  # seconds at most that dispatch leaves the process to others after each batch
 _PLACE_KEPT = 60.0  # seconds: folders do move between rooms, but seldom
+_ABSENCE_KEPT = 5.0  # seconds: what was not there a moment ago may be restored
 _REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose lookups fail
 _ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 60.0  # seconds until an event is tried again that could not be looked up
 _FAILING_LANES = 3  # so many places that cannot be looked up in one batch mean that the connection is out of order
@@ -63,6 +66,15 @@ class Parking:
     key: str
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of an event: where it waits, or why nowhere."""
+
+    event: Event
+    parkings: tuple[Parking, ...] = ()
+    reason: str = ""
+
+
 class Dispatch:
     """Takes events from the inbox to the runs."""
 
@@ -76,7 +88,7 @@ class Dispatch:
     ) -> None:
         self._store, self._sources, self._automations = store, sources, automations
         self._gather, self._enqueue = gather, enqueue
-        self._places: dict[tuple[str, str], tuple[float, Place | None]] = {}
+        self._places: dict[tuple[str, str], tuple[float, Place | RemoteError | None]] = {}
         self._accounts: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._made = asyncio.Event()
@@ -101,8 +113,11 @@ class Dispatch:
         rest = 0.0
         while True:
             try:
+                began = time.monotonic()
                 busy = await self._dispatch_batch(source)
                 rest = 0.0
+                if busy:  # deliveries that are to be acknowledged go before those that have been
+                    await asyncio.sleep(min(_COURTESY, 2 * (time.monotonic() - began)))
             except (RemoteError, StoreUnavailable) as error:
                 rest = min(_REST_LONGEST, rest * 2 or _REST_FIRST)
                 if isinstance(error, RemoteError) and error.retry_after is not None:
@@ -124,7 +139,7 @@ class Dispatch:
     async def _dispatch_batch(self, source: Source) -> bool:
         """Dispatch what is new; true if there may be more. Raises RemoteError if the connection is out of order."""
         query = (
-            sa.select(events)
+            sa.select(*_WITHOUT_BODY)
             .where(events.c.connection == source.name, events.c.state == "new", events.c.next_try <= time.time())
             .order_by(events.c.id)
             .limit(_BATCH)
@@ -133,7 +148,7 @@ class Dispatch:
         if not rows:
             return False
         account = await self._account(source)
-        decided: list[tuple[Any, Event, list[Parking], str]] = []
+        decided: list[Decision] = []
         failing: dict[str, RemoteError] = {}
         try:
             for row in rows:
@@ -141,7 +156,7 @@ class Dispatch:
                     raise next(iter(failing.values()))
                 verdict = await self._decide_or_put_aside(source, row, account, failing)
                 if verdict is not None:
-                    decided.append((row, *verdict))
+                    decided.append(verdict)
         finally:
             if decided:
                 await self._store.writing(partial(self._park_all, decided))
@@ -154,7 +169,7 @@ class Dispatch:
         row: Any,  # noqa: ANN401 - a row of `events`
         account: str,
         failing: dict[str, RemoteError],
-    ) -> tuple[Event, list[Parking], str] | None:
+    ) -> Decision | None:
         """Decide on one event; None if that has to wait. Raises what concerns the whole connection."""
         try:
             if row.lane in failing:
@@ -170,43 +185,51 @@ class Dispatch:
             await self._put_aside(row, f"could not be dispatched ({type(error).__name__}: {error}); it is tried again")
         return None
 
-    async def _decide(self, source: Source, row: Any, account: str) -> tuple[Event, list[Parking], str]:  # noqa: ANN401
+    async def _decide(self, source: Source, row: Any, account: str) -> Decision:  # noqa: ANN401
         """Say where an event goes, or why nowhere. Raises RemoteError if that cannot be said now."""
         event = event_of(row)
         if event.actor and event.actor == account and not row.target:
-            return event, [], "raised by the account that Roomkeeper itself uses, so it is not acted on"
+            return Decision(event, reason="raised by the account that Roomkeeper itself uses, so it is not acted on")
         listening = [one for one in self._automations if is_for(one, event) and row.target in {None, one.name}]
         if not listening:
-            return event, [], f"no automation listens to {event.type} from {event.connection}"
-        try:
-            place = await self._place(source, event)
-        except (NotFound, Forbidden, Rejected) as error:
-            if isinstance(error, ScopeMissing):
-                raise
-            await source.connector.myself(source.client)  # a dead key can look like a missing right: this tells
-            return event, [], f"its room cannot be found: {error.message}. Replay the event once that is put right"
+            return Decision(event, reason=f"no automation listens to {event.type} from {event.connection}")
+        found = await self._place(source, event)
+        if isinstance(found, RemoteError):
+            return Decision(
+                event, reason=f"its room cannot be found: {found.message}. Replay the event once that is put right"
+            )
+        place = found
         event = event.at_place(place) if place is not None else event
         chosen = [one for one in listening if row.target or matches(one.where, event)]
         if not chosen:
             where = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
-            return event, [], f"no automation is for this one ({where})"
+            return Decision(event, reason=f"no automation is for this one ({where})")
         key = f"room {place.room}" if place is not None else f"event {event.meaning}"
-        return event, [Parking(one.name, f"{event.connection} {key}") for one in chosen], ""
+        return Decision(event, tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen))
 
     async def _account(self, source: Source) -> str:
         if source.name not in self._accounts:
             self._accounts[source.name] = await source.connector.myself(source.client)
         return self._accounts[source.name]
 
-    async def _place(self, source: Source, event: Event) -> Place | None:
+    async def _place(self, source: Source, event: Event) -> Place | RemoteError | None:
+        """Find an event's room, or what keeps it from being found for good. Raises RemoteError if that may pass."""
         known = self._places.get((source.name, event.lane))
         if known is not None and event.lane and known[0] > time.monotonic():
             return known[1]
-        place = await source.connector.place(source.client, event)
+        found: Place | RemoteError | None
+        try:
+            found = await source.connector.place(source.client, event)
+        except ScopeMissing:
+            raise
+        except (NotFound, Forbidden, Rejected) as error:
+            await source.connector.myself(source.client)  # a dead key can look like a missing right: this tells
+            found = error
         if len(self._places) > _LOOK_BEHIND:
             self._places.clear()
-        self._places[source.name, event.lane] = (time.monotonic() + _PLACE_KEPT, place)
-        return place
+        kept = _PLACE_KEPT if not isinstance(found, RemoteError) else _ABSENCE_KEPT
+        self._places[source.name, event.lane] = (time.monotonic() + kept, found)
+        return found
 
     async def _put_aside(self, row: Any, reason: str) -> None:  # noqa: ANN401
         after = min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(row.tries, 8))
@@ -214,35 +237,30 @@ class Dispatch:
         later = later.values(next_try=time.time() + after, tries=row.tries + 1, reason=reason)
         await self._store.writing(lambda connection: connection.execute(later))
 
-    def _park_all(self, decided: list[tuple[Any, Event, list[Parking], str]], connection: sa.Connection) -> None:
-        for one in decided:
-            self._park(connection, *one)
+    def _park_all(self, decided: Sequence[Decision], connection: sa.Connection) -> None:
+        """Put events where they wait, or away; what another process did meanwhile is left alone.
 
-    def _park(self, connection: sa.Connection, row: Any, event: Event, parkings: list[Parking], reason: str) -> None:  # noqa: ANN401
-        """Put an event where it waits; if another process did so meanwhile, do nothing."""
-        over = events.update().where(events.c.id == row.id, events.c.state == "new")
-        state = "parked" if parkings else "over"
-        if connection.execute(over.values(state=state, reason=reason)).rowcount == 0:
-            return
-        for parking in parkings:
-            place = json.dumps(event.place.to_json()) if event.place is not None else None
-            values = {
-                "automation": parking.automation,
-                "key": parking.key,
-                "lane": event.lane,
-                "connection": event.connection,
-                "event_id": row.id,
-                "place": place,
-                "parked_at": time.time(),
-            }
-            connection.execute(self._store.insert(waiting).values(values).on_conflict_do_nothing())
+        Few statements for many events: deliveries wait for this transaction to end.
+        """
+        by_fate: dict[tuple[str, str], list[Decision]] = {}
+        for one in decided:
+            by_fate.setdefault(("parked" if one.parkings else "over", one.reason), []).append(one)
+        rows: list[dict[str, Any]] = []
+        for (state, reason), same in by_fate.items():
+            numbers = [one.event.id for one in same]
+            fate = events.update().where(events.c.id.in_(numbers), events.c.state == "new")
+            ours = set(connection.execute(fate.values(state=state, reason=reason).returning(events.c.id)).scalars())
+            rows += [row for one in same if one.event.id in ours for row in _parked(one)]
+        if rows:
+            connection.execute(self._store.insert(waiting).on_conflict_do_nothing(), rows)
 
     # --- from there to runs ---------------------------------------------------------------------------------
 
     async def _make_runs(self) -> None:
         while True:
             try:
-                await self._store.writing(self._make_missing)
+                if missing := await self._store.reading(self._missing):
+                    await self._store.writing(partial(self._make, missing))
                 await self._enqueue_made()
             except StoreUnavailable as error:
                 log.warning("runs wait", reason=error.message)
@@ -253,9 +271,9 @@ class Dispatch:
                 pass
             self._made.clear()
 
-    def _make_missing(self, connection: sa.Connection) -> None:
-        """Make a run for each key where events wait and no run does."""
-        active = {one.name: one for one in self._automations if not one.paused}
+    def _missing(self, connection: sa.Connection) -> Sequence[Any]:
+        """Find the keys where events wait and no run does."""
+        active = [one.name for one in self._automations if not one.paused]
         there = sa.exists().where(
             runs.c.automation == waiting.c.automation,
             runs.c.key == waiting.c.key,
@@ -264,10 +282,15 @@ class Dispatch:
         )
         query = (
             sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
-            .where(waiting.c.run_id.is_(None), waiting.c.automation.in_(list(active)), ~there)
+            .where(waiting.c.run_id.is_(None), waiting.c.automation.in_(active), ~there)
             .distinct()
         )
-        for row in connection.execute(query).all():
+        return connection.execute(query).all()
+
+    def _make(self, missing: Sequence[Any], connection: sa.Connection) -> None:
+        """Make a run for each of these keys; where another process was quicker, do nothing."""
+        active = {one.name: one for one in self._automations}
+        for row in missing:
             automation = active[row.automation]
             values = {
                 "automation": row.automation,
@@ -322,6 +345,19 @@ def choose(queue: Sequence[tuple[int, str]], most: int) -> list[int]:
     return [number for numbers in order.values() for number in numbers][:most]
 
 
+def _parked(decision: Decision) -> list[dict[str, Any]]:
+    event, now = decision.event, time.time()
+    place = json.dumps(event.place.to_json()) if event.place is not None else None
+    common = {
+        "lane": event.lane,
+        "connection": event.connection,
+        "event_id": event.id,
+        "place": place,
+        "parked_at": now,
+    }
+    return [common | {"automation": one.automation, "key": one.key} for one in decision.parkings]
+
+
 def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a row of `events`
     """Read an event back from its row."""
     event = Event(
@@ -335,7 +371,7 @@ def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a
         subject=row.subject,
         actor=row.actor,
         facts=json.loads(row.facts),
-        raw=_parsed(row.body),
+        raw=_parsed(getattr(row, "body", None)),
         id=row.id,
     )
     return event.at_place(place) if place is not None else event

@@ -51,7 +51,8 @@ class Receiver:
 
     async def _take(self, gate: Gate, request: Request) -> Response:
         try:
-            body = await asyncio.wait_for(_body(request), _BODY_TIMEOUT)
+            async with asyncio.timeout(_BODY_TIMEOUT):
+                body = await _body(request)
         except (ClientDisconnect, TimeoutError):
             return _said(400, "the body did not arrive")
         if body is None:
@@ -66,8 +67,8 @@ class Receiver:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
             return _said(400, unreadable.message)
         try:
-            kept = self._inbox.accept([_judged(event, gate) for event in events], body)
-            verdicts = await asyncio.wait_for(kept, _STORE_TIMEOUT)
+            async with asyncio.timeout(_STORE_TIMEOUT):
+                verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning(
                 "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
