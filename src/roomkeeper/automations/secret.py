@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
 
 IS_SECRET = object()  # the mark in a field's metadata
 
@@ -15,8 +16,16 @@ def _as_tuple(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-Secret = Annotated[SecretStr, IS_SECRET]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_as_tuple), Field(max_length=2), IS_SECRET]
+_ONE: JsonSchemaValue = {"type": "string", "minLength": 1}
+_ONE_OR_TWO: JsonSchemaValue = {"anyOf": [_ONE, {"type": "array", "items": _ONE, "maxItems": 2}]}
+Secret = Annotated[SecretStr, WithJsonSchema(_ONE), IS_SECRET]
+Secrets = Annotated[
+    tuple[SecretStr, ...],
+    BeforeValidator(_as_tuple),
+    Field(max_length=2),
+    WithJsonSchema(_ONE_OR_TWO),
+    IS_SECRET,
+]
 """One secret, or two while it is being changed."""
 
 

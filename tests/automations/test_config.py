@@ -1,0 +1,243 @@
+"""The configuration: what is right is read, what is wrong is named with file, line and remedy."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from roomkeeper.automations.config import Config, gathered, load
+from roomkeeper.automations.schema import json_schema
+from roomkeeper.connectors import CATALOG
+from roomkeeper.errors import ConfigError, Problem
+
+GOOD = """\
+version: 1
+connections:
+  acme:
+    type: docspace
+    url: https://acme.onlyoffice.com/
+    api_key: !env TEST_KEY
+    webhook_secret: [!env TEST_SECRET, !file old_secret]
+automations:
+  - name: copy-client-uploads
+    on: file.uploaded
+    where: {room: 111111}
+    steps:
+      - do: copy_files
+        with: {to: 222222, keep_folders: true, on_conflict: version}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "sk-test")
+    monkeypatch.setenv("TEST_SECRET", "new-secret")
+    (tmp_path / "old_secret").write_text("old-secret\n")
+
+
+def read(folder: Path, text: str, **how: Any) -> Config:
+    file = folder / "roomkeeper.yaml"
+    file.write_text(text)
+    return load(file, CATALOG, **how)
+
+
+def problems(folder: Path, text: str) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigError) as raised:
+        read(folder, text)
+    return raised.value.problems
+
+
+def test_a_right_configuration_is_read_with_its_secrets(tmp_path: Path) -> None:
+    config = read(tmp_path, GOOD)
+
+    settings_ = config.connections["acme"].settings
+    assert settings_.url == "https://acme.onlyoffice.com"
+    assert settings_.api_key.get_secret_value() == "sk-test"
+    assert [one.get_secret_value() for one in settings_.webhook_secret] == ["new-secret", "old-secret"]
+    assert "sk-test" not in repr(config)
+    assert (config.host, config.port) == ("127.0.0.1", 8080)
+    assert config.store == str(tmp_path / "var")
+    assert config.automations[0].on == "file.uploaded"
+
+
+def test_on_is_a_word_and_not_a_boolean(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD).automations[0].on == "file.uploaded"
+
+
+def test_secrets_come_from_a_dotenv_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_KEY")
+    (tmp_path / ".env").write_text("TEST_KEY=sk-from-file\n")
+
+    assert read(tmp_path, GOOD).connections["acme"].settings.api_key.get_secret_value() == "sk-from-file"
+
+
+def test_a_secret_that_is_not_set_stops_serve_and_is_a_note_of_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_KEY")
+
+    found = problems(tmp_path, GOOD)
+    config = read(tmp_path, GOOD, secrets_required=False)
+
+    assert (found[0].line, "TEST_KEY" in found[0].what) == (6, True)
+    assert config.notes == found
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "what", "remedy"),
+    [
+        (("version: 1", "version: 2"), 1, "version", "1"),
+        (("connections:\n", "conections:\n"), 2, "conections", "connections"),
+        (("type: docspace", "type: dockspace"), 4, "dockspace", "docspace"),
+        (("https://acme", "acme"), 5, "url", "https://"),
+        (("!env TEST_KEY", "sk-literal"), 6, "secret", "!env API_KEY"),
+        (("!env TEST_SECRET", "literal"), 7, "secret", "!env"),
+        (("!file old_secret", "!file nowhere"), 7, "nowhere", "create"),
+        (("    url:", "    colour: red\n    url:"), 5, "colour", ""),
+        (("name: copy-client-uploads", "name: copy client"), 9, "name", "copy-client-uploads"),
+        (("file.uploaded", "file.uploadet"), 10, "file.uploadet", "file.uploaded"),
+        (("{room: 111111}", "{rum: 1}"), 11, "rum", "room"),
+        (("do: copy_files", "do: copy_file"), 13, "copy_file", "copy_files"),
+        (("keep_folders", "keep_folder"), 14, "keep_folder", "keep_folders"),
+        (("on_conflict: version", "on_conflict: overwrite"), 14, "on_conflict", "version"),
+        (("to: 222222, ", ""), 14, "to", "222222"),
+        (("to: 222222", 'to: "{{ deal.id }}"'), 14, "deal.id", "file"),
+        (("to: 222222", 'to: "{{ file.colour }}"'), 14, "colour", ""),
+        (("to: 222222", 'to: "{{ file.id }}"'), 14, "differs", "gather: 1"),
+        (("to: 222222", 'to: "{{ file.room"'), 14, "template", "Jinja2"),
+        (("do: copy_files", "do: copy_files\n        if: file.room =="), 14, "condition", "Jinja2"),
+        (("do: copy_files", "do: copy_files\n        via: nowhere"), 14, "nowhere", "acme"),
+        (("do: copy_files", "do: copy_files\n        as: file"), 14, "file", "another word"),
+        (("to: 222222", "to: 111111"), 9, "way leads back", "one way"),
+        (("    where:", "    gather: 0\n    where:"), 11, "gather", "100"),
+    ],
+)
+def test_each_fault_is_named_with_its_line_and_a_remedy(
+    tmp_path: Path, change: tuple[str, str], line: int, what: str, remedy: str
+) -> None:
+    assert change[0] in GOOD
+
+    found = problems(tmp_path, GOOD.replace(*change, 1))
+
+    assert {one.file for one in found} == {str(tmp_path / "roomkeeper.yaml")}
+    named = [one for one in found if one.line == line and what in one.what]
+    assert named, found
+    assert remedy in named[0].remedy
+    assert all(one.remedy for one in found)
+
+
+def test_automations_that_copy_into_each_other_s_rooms_are_refused(tmp_path: Path) -> None:
+    back = (
+        GOOD.split("automations:\n")[1]
+        .replace("copy-client-uploads", "back")
+        .replace("111111", "x")
+        .replace("222222", "111111")
+    )
+    found = problems(tmp_path, GOOD + back.replace("room: x", "room: 222222"))
+
+    assert {one.line for one in found} == {9, 15}
+    assert all("way leads back" in one.what for one in found)
+
+
+def test_a_longer_circle_is_found_too(tmp_path: Path) -> None:
+    one = GOOD.split("automations:\n")[1]
+    second = (
+        one.replace("copy-client-uploads", "second")
+        .replace("111111", "B")
+        .replace("222222", "333333")
+        .replace("B", "222222")
+    )
+    third = (
+        one.replace("copy-client-uploads", "third")
+        .replace("111111", "C")
+        .replace("222222", "111111")
+        .replace("C", "333333")
+    )
+
+    assert len(problems(tmp_path, GOOD + second + third)) == 3
+    assert read(tmp_path, GOOD + second).automations
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "version: 1",
+        "a: [",
+        "a: b: c",
+        "\t",
+        "version: 1\nconnections: 7\n",
+        "version: 1\nconnections: {a: 3}\n",
+        "&a [*a]",
+    ],
+)
+def test_a_file_that_is_none_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    assert all(one.line >= 1 and one.what and one.remedy for one in problems(tmp_path, text))
+
+
+def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "nowhere.yaml", CATALOG)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(st.integers(0, len(GOOD) - 1), st.text(max_size=6))
+def test_no_typing_error_makes_it_stumble(tmp_path: Path, at: int, typed: str) -> None:
+    """Whatever is typed where, it is read or refused in words."""
+    text = (GOOD[:at] + typed + GOOD[at + 1 :]).encode("utf-8", "replace").decode()
+    try:
+        assert isinstance(read(tmp_path, text), Config)
+    except ConfigError as error:
+        assert error.problems
+
+
+@pytest.mark.parametrize(
+    ("store", "problem"),
+    [
+        ("./data", None),
+        ("postgresql://keeper@db/keeper", None),
+        ("postgresql://keeper:hunter2@db/keeper", "password"),
+        ("mysql://db", "mysql"),
+        ("!env TEST_KEY", None),
+    ],
+)
+def test_the_store_s_address_holds_no_password(tmp_path: Path, store: str, problem: str | None) -> None:
+    text = GOOD.replace("version: 1\n", f"version: 1\nstore: {store}\n")
+
+    if problem is None:
+        assert read(tmp_path, text).store
+    else:
+        assert problem in problems(tmp_path, text)[0].what
+
+
+def test_how_many_events_a_run_gathers(tmp_path: Path) -> None:
+    config = read(tmp_path, GOOD)
+    one = read(tmp_path, GOOD.replace("    where:", "    gather: 7\n    where:"))
+
+    assert gathered(config.automations[0], CATALOG) == 100
+    assert gathered(one.automations[0], CATALOG) == 7
+
+
+def test_the_committed_schema_is_the_one_of_the_models() -> None:
+    committed = Path(__file__).parents[2] / "roomkeeper.schema.json"
+
+    assert json.loads(committed.read_text()) == json_schema(CATALOG), "run `make schema`"
+
+
+def test_the_schema_agrees_with_the_checker_about_examples() -> None:
+    from ruamel.yaml import YAML
+
+    schema = json_schema(CATALOG)
+    examples = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+    assert examples
+    for file in examples:
+        text = file.read_text().replace("!env ", "").replace("!file ", "")
+        jsonschema.validate(json.loads(json.dumps(YAML(typ="safe").load(text))), schema)
+        load(file, CATALOG, secrets_required=False)
+    assert os.environ["TEST_KEY"]

@@ -1,0 +1,134 @@
+"""Templates and conditions, and which events an automation is for."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roomkeeper.automations import template
+from roomkeeper.automations.automation import Automation, is_for, matches
+from roomkeeper.automations.event import Event, Place
+from roomkeeper.errors import TemplateError
+
+VARIABLES: dict[str, Any] = {"file": {"id": 7, "title": "Offer", "tags": ["a"]}, "n": {"none": None}}
+
+
+@pytest.mark.parametrize(
+    ("value", "rendered"),
+    [
+        ("plain", "plain"),
+        (5, 5),
+        ("{{ file.id }}", 7),
+        ("  {{ file.id }}  ", 7),
+        ("{{ file.tags }}", ["a"]),
+        ("{{ n.none }}", None),
+        ("{{ file.id + 1 }}", 8),
+        ("No. {{ file.id }}", "No. 7"),
+        ("{{ file.id }}{{ file.id }}", "77"),
+        ("{% if file.id > 5 %}big{% endif %}", "big"),
+        ({"a": ["{{ file.title | upper }}"]}, {"a": ["OFFER"]}),
+        ("{{ '}}' }}", "}}"),
+    ],
+)
+def test_a_value_that_is_one_expression_keeps_its_type(value: Any, rendered: Any) -> None:
+    assert template.render(value, VARIABLES) == rendered
+
+
+@pytest.mark.parametrize(
+    "value", ["{{ nothing }}", "{{ file.nothing }}", "x {{ file.nothing.more }}", "{{ 1 / 0 }}", "{{ file.id.x }}"]
+)
+def test_what_is_not_there_is_an_error(value: str) -> None:
+    with pytest.raises(TemplateError):
+        template.render(value, VARIABLES)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ file.__init__.__globals__ }}",
+        "{{ file.update({'id': 1}) }}",
+        "{{ ().__class__.__bases__[0].__subclasses__() }}",
+        "{{ range(10000000) | list }}",
+    ],
+)
+def test_the_sandbox_holds(value: str) -> None:
+    with pytest.raises((TemplateError, OverflowError)):
+        template.render(value, VARIABLES)
+    assert VARIABLES["file"]["id"] == 7
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [("file.id", True), ("file.id > 8", False), ("file.nothing", False), ("nothing", False), ("n.none", False)],
+)
+def test_a_condition_takes_what_is_not_there_for_false(condition: str, holds: bool) -> None:
+    assert template.holds(condition, VARIABLES) is holds
+
+
+@pytest.mark.parametrize(
+    ("source", "used"),
+    [
+        ("{{ file.id }}", {("file", "id")}),
+        ("{{ deal.fields['room id'] }} {{ x }}", {("deal", "fields", "room id"), ("x",)}),
+        ("{% for t in file.tags %}{{ t.name }}{{ loop.index }}{% endfor %}", {("file", "tags")}),
+        ("{% set a = file.id %}{{ a }}", {("file", "id")}),
+        ("{{ range(3) }}", set()),
+        ("no template", set()),
+    ],
+)
+def test_the_variables_of_a_template_are_known_before_it_is_used(source: str, used: set[tuple[str, ...]]) -> None:
+    assert template.references(source) == used
+
+
+@given(st.text(max_size=40))
+def test_no_template_raises_anything_but_a_template_error(text: str) -> None:
+    for source in (text, "{{ " + text + " }}"):
+        try:
+            template.references(source)
+            template.render(source, VARIABLES)
+        except (TemplateError, OverflowError, RecursionError):
+            pass
+
+
+def event(**changed: Any) -> Event:
+    given_: dict[str, Any] = {
+        "type": "file.uploaded",
+        "connection": "acme",
+        "at": datetime.now(UTC),
+        "delivery": "d",
+        "meaning": "m",
+        "subject": "s",
+        "actor": "u1",
+        "facts": {"file": {"id": 5, "title": "Offer.docx"}},
+    }
+    return Event(**given_ | changed).at_place(Place(111, "Client: Acme", 4410, ("In", "2026")))
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ({}, True),
+        ({"room": 111}, True),
+        ({"room": "111"}, True),
+        ({"room": "client: acme"}, True),
+        ({"room": "Client"}, False),
+        ({"room": [5, 111]}, True),
+        ({"room": 4410}, False),
+        ({"title": "Offer.docx", "actor": "u1"}, True),
+        ({"title": "Other.docx"}, False),
+        ({"path": "In/2026"}, True),
+    ],
+)
+def test_where_holds_for_ids_titles_and_lists(where: dict[str, Any], holds: bool) -> None:
+    assert matches(where, event()) is holds
+
+
+def test_an_automation_listens_to_one_kind_from_one_connection() -> None:
+    automation = Automation.model_validate({"name": "a", "on": "file.uploaded", "from": "acme", "steps": [{"do": "x"}]})
+
+    assert is_for(automation, event())
+    assert not is_for(automation, event(type="file.created"))
+    assert not is_for(automation, event(connection="other"))

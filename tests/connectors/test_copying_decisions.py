@@ -1,0 +1,135 @@
+"""Decisions about copies, without a portal."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roomkeeper import errors
+from roomkeeper.connectors.docspace import copying
+from roomkeeper.connectors.docspace.copying import Intent
+from roomkeeper.docspace import File
+from roomkeeper.docspace.files import OnConflict
+from roomkeeper.docspace.models import OperationFile
+
+
+def file(number: int, title: str = "a.docx", **more: object) -> File:
+    return File.of({"id": number, "title": title, "pureContentLength": 5, **more})
+
+
+def shown(number: int, title: str, *, folder: int = 9, **more: object) -> OperationFile:
+    return OperationFile.of({"id": number, "title": title, "folderId": folder, "pureContentLength": 5, **more})
+
+
+def intent(number: int, title: str = "a.docx", mode: OnConflict = OnConflict.SKIP, **more: object) -> Intent:
+    return Intent(number, 1, title, 5, 9, mode, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("policy", "namesake", "anothers", "mode"),
+    [
+        ("version", None, False, OnConflict.SKIP),
+        ("skip", None, False, OnConflict.SKIP),
+        ("keep_both", None, False, OnConflict.SKIP),
+        ("version", file(7), False, OnConflict.OVERWRITE),
+        ("version", file(7), True, OnConflict.DUPLICATE),
+        ("skip", file(7), False, None),
+        ("skip", file(7), True, OnConflict.DUPLICATE),
+        ("keep_both", file(7), False, OnConflict.DUPLICATE),
+    ],
+)
+def test_how_a_namesake_is_treated(
+    policy: copying.Policy, namesake: File | None, anothers: bool, mode: OnConflict | None
+) -> None:
+    assert copying.mode_for(policy, namesake, is_anothers=anothers) is mode
+
+
+@given(st.lists(st.sampled_from(["a", "A", "b", "c", "d"]), max_size=320))
+def test_batches_hold_every_file_once_and_no_title_twice(titles: list[str]) -> None:
+    files = [file(number, title) for number, title in enumerate(titles)]
+
+    divided = copying.batches(files)
+
+    assert sorted(one.id for batch in divided for one in batch) == [one.id for one in files]
+    for batch in divided:
+        assert len(batch) <= copying.BATCH
+        assert len({one.title.casefold() for one in batch}) == len(batch)
+
+
+def test_sources_that_an_unfinished_report_shows_are_no_copies() -> None:
+    """While an operation runs, and where it fails, `files` are the sources (2.3)."""
+    source = shown(1, "a.docx", folder=4)
+
+    assert copying.results([intent(1)], [source]) == {}
+
+
+def test_the_one_result_of_one_file_is_its_copy_whatever_it_is_called() -> None:
+    found = copying.results([intent(1)], [shown(70, "renamed.docx")])
+
+    assert found[1].id == 70
+
+
+def test_a_version_is_proven_by_the_namesake_s_number() -> None:
+    wanted = intent(1, mode=OnConflict.OVERWRITE, namesake=70, namesake_version=2)
+
+    assert copying.match([wanted], [shown(70, "a.docx", version=2)], ours=frozenset()) == {}
+    assert copying.match([wanted], [shown(70, "a.docx", version=3)], ours=frozenset())[1].id == 70
+
+
+def test_a_second_copy_bears_a_number_and_is_not_one_that_we_know() -> None:
+    wanted = intent(1, "Plan (final).docx", mode=OnConflict.DUPLICATE, namesake=70, namesake_version=1)
+    listed = [shown(70, "Plan (final).docx"), shown(71, "Plan (final) (1).docx"), shown(72, "Plan (final) (2).docx")]
+
+    assert copying.match([wanted], listed, ours=frozenset({"71"}))[1].id == 72
+
+
+def test_exact_titles_choose_before_numbered_ones() -> None:
+    numbered = intent(1, "a.docx", mode=OnConflict.DUPLICATE, namesake=60, namesake_version=1)
+    plain = intent(2, "a (1).docx")
+
+    found = copying.match([numbered, plain], [shown(70, "a (1).docx"), shown(71, "a (2).docx")], ours=frozenset())
+
+    assert (found[2].id, found[1].id) == (70, 71)
+
+
+def test_others_files_are_not_taken_for_ours() -> None:
+    theirs = file(70, createdBy={"id": "someone"})
+    overwritten = file(71, version=2, updatedBy={"id": "someone"})
+    twice = file(71, version=3, updatedBy={"id": "someone"})
+    wanted = [intent(1), intent(2, mode=OnConflict.OVERWRITE, namesake=71, namesake_version=1)]
+
+    assert not copying.may_be_by(theirs, "me", wanted)
+    assert not copying.may_be_by(overwritten, "me", wanted)
+    assert copying.may_be_by(twice, "me", wanted)
+
+
+@pytest.mark.parametrize(
+    ("current", "namesake", "error", "reason"),
+    [
+        (file(1, rootFolderType=3), None, errors.Forbidden("x", status=403), "deleted"),
+        (file(1), file(7, locked=True, lockedBy="Ann"), errors.Forbidden("x", status=403), "locked by Ann"),
+        (file(1), file(7, fileStatus=1), errors.Forbidden("x", status=403), "open in the editor"),
+        (file(1, locked=True), None, errors.Forbidden("x", status=403), "locked"),
+        (file(1), None, errors.Forbidden("x", status=403), "may not copy"),
+        (file(1), None, errors.QuotaExceeded("full", status=402), "no room"),
+        (file(1), None, errors.Rejected("odd", status=415), "odd"),
+    ],
+)
+def test_each_reason_is_named_with_a_remedy(
+    current: File, namesake: File | None, error: errors.RemoteError, reason: str
+) -> None:
+    item = copying.explain(file(1), error, current=current, namesake=namesake)
+
+    assert reason in item.reason
+    assert item.remedy
+    assert "file 1" in item.item
+
+
+@given(st.integers(1, 10**9) | st.text(min_size=1, max_size=20), st.integers(1, 999))
+def test_a_ledger_item_tells_its_file(number: int | str, version: int) -> None:
+    assert copying.file_of(copying.item(number, version)) == str(number)
+
+
+def test_an_intent_survives_being_written_down() -> None:
+    wanted = intent(1, mode=OnConflict.OVERWRITE, namesake="sbox-7", namesake_version=4, operation="op")
+
+    assert Intent.from_json(wanted.to_json()) == wanted

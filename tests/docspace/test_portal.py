@@ -1,0 +1,218 @@
+"""The client at a server that misbehaves; the fakes speak HTTP."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from roomkeeper import errors
+from roomkeeper.docspace import Budget, Limits, Portal
+from roomkeeper.docspace.budget import LocalTally
+from roomkeeper.docspace.files import OnConflict
+from roomkeeper.docspace.portal import Exchange, ReadOnlyTransport
+
+
+def _portal(
+    answer: Callable[[Request], Response], *, limits: Limits = Limits(), dry: bool = False
+) -> tuple[Portal, list[str]]:
+    seen: list[str] = []
+
+    async def handle(request: Request) -> Response:
+        seen.append(f"{request.method} {request.scope['path'].removeprefix('/api/2.0')}?{request.url.query}")
+        return answer(request)
+
+    app = Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST", "PUT", "DELETE"])])
+    transport: httpx2.AsyncBaseTransport = httpx2.ASGITransport(app=app)
+    if dry:
+        transport = ReadOnlyTransport(transport)
+    return Portal("http://portal", "sk-x", budget=Budget(limits, LocalTally()), transport=transport), seen
+
+
+def _says(response: Any, status: int = 200) -> Callable[[Request], Response]:
+    return lambda _: JSONResponse({"response": response, "count": 1, "status": 0, "statusCode": status}, status)
+
+
+async def test_copy_asks_for_what_can_be_observed() -> None:
+    bodies: list[Any] = []
+
+    def answer(request: Request) -> Response:
+        return JSONResponse({"response": [{"id": "op", "Operation": 1, "finished": False}]})
+
+    portal, seen = _portal(answer)
+    sent = portal._http.event_hooks
+
+    async def keep(request: httpx2.Request) -> None:
+        bodies.append(json.loads(request.content))
+
+    portal._http.event_hooks = {**sent, "request": [keep]}
+    operation = await portal.files.copy([1, "sbox-2"], 9, on_conflict=OnConflict.OVERWRITE)
+
+    assert operation.id == "op"
+    assert seen == ["PUT /files/fileops/copy?"]
+    body = bodies[0]
+    assert (body["deleteAfter"], body["returnSingleOperation"], body["conflictResolveType"]) == (False, True, 1)
+    assert (body["fileIds"], body["destFolderId"]) == ([1, "sbox-2"], 9)
+
+
+async def test_an_accepted_copy_without_an_operation_may_have_happened() -> None:
+    portal, _ = _portal(_says([]))
+
+    with pytest.raises(errors.Garbled) as raised:
+        await portal.files.copy([1], 9, on_conflict=OnConflict.SKIP)
+
+    assert raised.value.may_have_happened
+
+
+async def test_a_dry_run_cannot_write() -> None:
+    portal, seen = _portal(_says({"id": 1, "title": "x"}), dry=True)
+
+    assert (await portal.folders.get(1)).id == 1
+    with pytest.raises(errors.WriteRefused):
+        await portal.folders.create(1, "New")
+    with pytest.raises(errors.WriteRefused):
+        await portal.files.copy([1], 2, on_conflict=OnConflict.SKIP)
+    assert seen == ["GET /files/folder/1?"]
+
+
+async def test_string_ids_are_quoted_in_paths() -> None:
+    portal, seen = _portal(_says({"id": "sbox-1-|a/b?c", "title": "x"}))
+
+    await portal.files.get("sbox-1-|a/b?c")
+
+    assert seen[0].startswith("GET /files/file/sbox-1-|a/b?c")  # the path as the server decodes it
+
+
+async def test_what_one_view_sees_finished_is_kept_for_the_others() -> None:
+    answers = iter([[{"id": "a", "finished": True, "files": [{"id": 5, "title": "t"}]}], []])
+    portal, seen = _portal(lambda _: JSONResponse({"response": next(answers)}))
+
+    everything = await portal.operations.all()
+    one = await portal.view(bulk=True).operations.get("a")
+
+    assert everything[0].id == "a"
+    assert one is not None
+    assert one.files[0].id == 5
+    assert len(seen) == 1
+
+
+async def test_an_operation_that_is_not_listed_has_vanished() -> None:
+    portal, _ = _portal(_says([]))
+
+    assert await portal.operations.get("gone") is None
+
+
+async def test_whose_key_it_is_comes_from_the_key_and_else_from_the_person() -> None:
+    def answer(request: Request) -> Response:
+        if request.url.path.endswith("/keys/@self"):
+            return Response(status_code=403)
+        return JSONResponse({"response": {"id": "p1", "displayName": "Person"}})
+
+    by_key, _ = _portal(_says({"id": "k", "createBy": {"id": "u1", "displayName": "Keeper"}}))
+    by_person, _ = _portal(answer)
+
+    assert (await by_key.people.myself()).id == "u1"
+    assert (await by_person.people.myself()).id == "p1"
+
+
+async def test_no_connection_certainly_had_no_effect() -> None:
+    portal = Portal("http://127.0.0.1:9", "sk-x", budget=Budget(Limits(), LocalTally()))
+
+    with pytest.raises(errors.Unreachable) as raised:
+        await portal.folders.create(1, "x")
+
+    assert not raised.value.may_have_happened
+    await portal.close()
+
+
+async def test_a_view_tells_of_each_call_without_its_query() -> None:
+    told: list[Exchange] = []
+    portal, _ = _portal(_says({"id": 1, "title": "x"}))
+
+    await portal.view(observe=told.append).files.get(1)
+
+    assert [(one.method, one.path, one.status) for one in told] == [("GET", "/files/file/1", 200)]
+
+
+# --- the budget ---
+
+
+async def test_no_more_calls_are_in_flight_than_allowed_and_live_ones_go_first() -> None:
+    budget = Budget(Limits(writes=2), LocalTally())
+    order: list[str] = []
+    release = asyncio.Event()
+
+    async def work(name: str, *, bulk: bool) -> None:
+        async with budget.permit(write=True, daily=True, bulk=bulk):
+            order.append(name)
+            await release.wait()
+
+    jobs = [asyncio.create_task(work(name, bulk="bulk" in name)) for name in ("live a", "live b", "bulk a", "live c")]
+    await asyncio.sleep(0.01)
+    assert order == ["live a", "live b"]
+    release.set()
+    await asyncio.gather(*jobs)
+
+    assert order.index("live c") < order.index("bulk a")
+
+
+async def test_a_cancelled_waiter_passes_its_turn_on() -> None:
+    budget = Budget(Limits(writes=1), LocalTally())
+    got = asyncio.Event()
+
+    async def take() -> None:
+        async with budget.permit(write=True, daily=True, bulk=False):
+            got.set()
+
+    async with budget.permit(write=True, daily=True, bulk=False):
+        first, second = asyncio.create_task(take()), asyncio.create_task(take())
+        await asyncio.sleep(0)
+        first.cancel()
+    await asyncio.wait_for(second, 5)
+
+    assert got.is_set()
+
+
+async def test_429_without_retry_after_pauses_everything_and_longer_each_time() -> None:
+    budget = Budget(Limits(), LocalTally())
+
+    budget.heed(errors.Throttled("x"), daily=False)
+    first = budget._paused_until
+    budget._paused_until = 0.0
+    budget.heed(errors.Throttled("x"), daily=False)
+    second = budget._paused_until - first
+
+    assert second > 1.0
+    budget.heed(None, daily=False)
+    assert budget._pause == 0.0
+
+
+async def test_a_day_s_writes_used_up_stop_writes_and_not_reads() -> None:
+    budget = Budget(Limits(), LocalTally())
+
+    budget.heed(errors.Throttled("x", retry_after=30_000.0), daily=True)
+
+    with pytest.raises(errors.BudgetSpent) as raised:
+        async with budget.permit(write=True, daily=True, bulk=False):
+            pytest.fail("a write was let through")
+    assert raised.value.retry_after is not None
+    assert raised.value.retry_after > 29_000
+    async with budget.permit(write=False, daily=False, bulk=False):
+        pass
+
+
+async def test_our_own_count_of_a_day_is_kept_too() -> None:
+    budget = Budget(Limits(writes_per_day=2), LocalTally())
+    for _ in range(2):
+        async with budget.permit(write=True, daily=True, bulk=False):
+            pass
+
+    with pytest.raises(errors.BudgetSpent):
+        async with budget.permit(write=True, daily=True, bulk=False):
+            pytest.fail("a write was let through")

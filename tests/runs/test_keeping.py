@@ -1,0 +1,341 @@
+"""What the store keeps: inbox, ledger, holds, leases, tallies, retention; on both kinds of store."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roomkeeper import errors
+from roomkeeper.automations.event import Event
+from roomkeeper.runs import orders, retention, retrying
+from roomkeeper.runs.dispatch import choose
+from roomkeeper.runs.history import History
+from roomkeeper.runs.holds import hold
+from roomkeeper.runs.inbox import Inbox
+from roomkeeper.runs.leases import Lease
+from roomkeeper.runs.ledger import Ledger
+from roomkeeper.runs.store import Store, events, processes, runs, steps, waiting
+from roomkeeper.runs.tally import SharedTally
+
+
+@pytest.fixture
+def store(store_address: str) -> Iterator[Store]:
+    one = Store(store_address)
+    one.migrate()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def inbox(store: Store) -> Iterator[Inbox]:
+    one = Inbox(store)
+    one.start()
+    yield one
+    one.stop()
+
+
+def event(number: int, *, delivery: str = "", **changed: Any) -> Event:
+    given_: dict[str, Any] = {
+        "type": "file.uploaded",
+        "connection": "acme",
+        "at": datetime.now(UTC),
+        "delivery": delivery or f"d{number}",
+        "meaning": f"m{number}",
+        "subject": f"file {number}",
+        "facts": {"file": {"id": number}},
+    }
+    return Event(**given_ | changed)
+
+
+async def _statuses(inbox: Inbox, *given_: Event) -> list[str]:
+    verdicts = await asyncio.gather(*(inbox.accept([one], b"{}") for one in given_))
+    return [verdict[0].status for verdict in verdicts]
+
+
+# --- the inbox ---
+
+
+async def test_a_second_delivery_is_a_duplicate_whether_by_id_or_by_meaning(inbox: Inbox, store: Store) -> None:
+    assert await _statuses(inbox, event(1)) == ["accepted"]
+    assert await _statuses(inbox, event(1)) == ["duplicate"]
+    assert await _statuses(inbox, event(1, delivery="other")) == ["duplicate"]
+    assert await _statuses(inbox, event(1, connection="elsewhere")) == ["accepted"]
+
+    shown = History(store).events()
+    assert [one["duplicate_of"] for one in shown if one["status"] == "duplicate"] == [1, 1]
+
+
+async def test_of_many_at_once_each_is_accepted_once(inbox: Inbox) -> None:
+    statuses = await _statuses(inbox, *(event(number % 50) for number in range(500)))
+
+    assert Counter(statuses) == {"accepted": 50, "duplicate": 450}
+
+
+async def test_two_processes_accept_each_event_once_between_them(
+    store: Store, inbox: Inbox, store_address: str
+) -> None:
+    other_store = Store(store_address)
+    other = Inbox(other_store)
+    other.start()
+    try:
+        mine, theirs = await asyncio.gather(
+            _statuses(inbox, *(event(number) for number in range(200))),
+            _statuses(other, *(event(number) for number in reversed(range(200)))),
+        )
+    finally:
+        other.stop()
+        other_store.close()
+
+    assert Counter(mine + theirs) == {"accepted": 200, "duplicate": 200}
+
+
+async def test_one_meaning_by_one_channel_is_looked_at_twice_if_it_is_young(inbox: Inbox, store: Store) -> None:
+    """DocSpace writes times to the second, so two versions in one second look alike (1.1)."""
+    await inbox.accept([event(1, channel="3")], b"{}")
+    await inbox.accept([event(2, channel="3")], b"{}")
+    with store.write() as connection:
+        connection.execute(events.update().values(state="parked"))
+
+    assert await _statuses(inbox, event(1, channel="3", delivery="retry")) == ["duplicate"]
+    assert await _statuses(inbox, event(2, channel="4", delivery="second webhook")) == ["duplicate"]
+
+    states = {one["id"]: one["state"] for one in History(store).events() if one["status"] == "accepted"}
+    assert states == {1: "new", 2: "parked"}
+
+
+async def test_ignored_ones_are_kept_and_may_come_again(inbox: Inbox, store: Store) -> None:
+    assert await _statuses(inbox, event(1, ignored="nobody listens")) == ["ignored"]
+    assert await _statuses(inbox, event(1)) == ["accepted"]
+
+    assert History(store).event(1)["reason"] == "nobody listens"
+
+
+@pytest.mark.parametrize("text", ["nul \0 byte", "half \ud800 character", "x" * 100_000])
+async def test_hostile_text_hurts_neither_itself_nor_its_neighbours(inbox: Inbox, text: str) -> None:
+    hostile = event(1, meaning=text, delivery=text, subject=text, lane=text, actor=text, type="file.uploaded")
+
+    assert await _statuses(inbox, hostile, event(2), event(3)) == ["accepted"] * 3
+    assert await _statuses(inbox, hostile) == ["duplicate"]
+
+
+async def test_refused_ones_are_noted_without_their_words_and_not_without_end(inbox: Inbox, store: Store) -> None:
+    for _ in range(100):
+        await inbox.refuse("acme", "bad signature")
+
+    shown = History(store).events(limit=1000, status="refused")
+    assert len(shown) == 60
+    assert History(store).event(shown[0]["id"])["body"] is None
+
+
+async def test_a_store_that_is_gone_is_said_and_the_inbox_lives_on(store: Store, inbox: Inbox) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text("alter table events rename to hidden"))
+    with pytest.raises(errors.StoreUnavailable):
+        await inbox.accept([event(1)], b"{}")
+    with store.write() as connection:
+        connection.execute(sa.text("alter table hidden rename to events"))
+
+    assert await _statuses(inbox, event(1)) == ["accepted"]
+
+
+# --- choosing and retrying ---
+
+
+@given(st.lists(st.sampled_from("abcde"), max_size=200), st.integers(1, 100))
+def test_a_run_takes_the_oldest_lane_first_and_keeps_each_lane_s_order(lanes: list[str], most: int) -> None:
+    queue = list(enumerate(lanes))
+
+    chosen = choose(queue, most)
+
+    assert len(chosen) == min(most, len(queue))
+    assert len(set(chosen)) == len(chosen)
+    if queue:
+        assert chosen[0] == 0
+    for lane in set(lanes):
+        mine = [number for number in chosen if lanes[number] == lane]
+        assert mine == [number for number, one in queue if one == lane][: len(mine)]
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "waited", "outcome"),
+    [
+        (errors.Forbidden("x"), 1, 0.0, "give up"),
+        (errors.Unreachable("x"), 1, 0.0, (0.25, 0.5)),
+        (errors.Unreachable("x"), 4, 9.0, (2.0, 4.0)),
+        (errors.RemoteFault("x"), 99, 100.0, (30.0, 60.0)),
+        (errors.Throttled("x", retry_after=300.0), 1, 0.0, (300.0, 300.0)),
+        (errors.RemoteFault("x"), 2000, 86_399.0, "give up"),
+    ],
+)
+def test_whether_and_when_to_try_again(error: errors.RemoteError, attempt: int, waited: float, outcome: Any) -> None:
+    soonest = retrying.decide(error, attempt=attempt, waited=waited, jitter=0.0)
+    latest = retrying.decide(error, attempt=attempt, waited=waited, jitter=1.0)
+
+    if outcome == "give up":
+        assert isinstance(soonest, retrying.GiveUp)
+    else:
+        assert isinstance(soonest, retrying.Retry)
+        assert isinstance(latest, retrying.Retry)
+        assert (soonest.after, latest.after) == outcome
+
+
+# --- ledger, holds, leases, tallies ---
+
+
+async def test_the_ledger_tells_what_was_tried_done_and_taken_back(store: Store) -> None:
+    ledger = Ledger(store, run=7)
+
+    await ledger.trying("copies", {"1/1": {"a": 1}, "2/1": {"a": 2}, "3/1": {"a": 3}})
+    await ledger.done("copies", {"1/1": ("70", {"a": 1})})
+    await ledger.undone("copies", ["1/1", "2/1"])
+
+    found = await ledger.look("copies", [f"{n}/1" for n in range(1000)])
+    assert {item: entry.done for item, entry in found.items()} == {"1/1": True, "3/1": False}
+    assert [entry.item for entry in await ledger.of_target("copies", "70")] == ["1/1"]
+    assert await ledger.known_targets("copies", ["70", "71"]) == {"70"}
+    assert await ledger.look("other", ["1/1"]) == {}
+
+
+async def test_a_hold_keeps_others_out_and_falls_when_its_run_is_over(store: Store) -> None:
+    with store.write() as connection:
+        for number in (1, 2):
+            connection.execute(sa.insert(runs).values(_run(number, state="running")))
+    order: list[str] = []
+
+    async def nothing() -> None: ...
+
+    async def work(run: int) -> None:
+        async with hold(store, "room 5", run, nothing):
+            order.append(f"{run} in")
+            await asyncio.sleep(0.05)
+            order.append(f"{run} out")
+
+    await asyncio.gather(work(1), work(2))
+    assert order in (["1 in", "1 out", "2 in", "2 out"], ["2 in", "2 out", "1 in", "1 out"])
+
+    holding = hold(store, "room 5", 1, nothing)
+    await holding.__aenter__()
+    with store.write() as connection:
+        connection.execute(runs.update().where(runs.c.id == 1).values(state="needs_attention"))
+    async with asyncio.timeout(5), hold(store, "room 5", 2, nothing):
+        pass
+
+
+async def test_a_process_that_is_silent_is_declared_dead_and_knows_it(postgresql: Any) -> None:
+    store = Store(postgresql())
+    store.migrate()
+    lost: list[str] = []
+    silent, lively = (Lease(store, works=True, on_lost=lambda: lost.append("x")) for _ in range(2))
+    silent.begin()
+    lively.begin()
+    assert (lively.beat(), lively.workers()) == ([], 2)
+    with store.write() as connection:
+        connection.execute(
+            processes.update().where(processes.c.id == silent.id).values(seen_at=processes.c.seen_at - 60)
+        )
+
+    assert lively.beat() == [silent.id]
+    assert lively.workers() == 1
+    assert silent.beat() == []
+    assert lost == ["x"]
+    assert lively.alive() == {lively.id}
+    store.close()
+
+
+async def test_two_processes_share_one_minute_and_one_day(store: Store) -> None:
+    one, other = (SharedTally(store, "acme", lambda: 2) for _ in range(2))
+    limits = {"per_minute": 60, "per_day": 5}
+
+    granted = [await tally.take(calls=25, writes=0, **limits) for tally in (one, other, one, other)]
+    assert [calls for calls, _ in granted] == [25, 25, 10, 0]
+    assert 50 < granted[-1][1] <= 63
+    elsewhere = SharedTally(store, "elsewhere", lambda: 1)
+    writes = [await elsewhere.take(calls=1, writes=1, **limits) for _ in range(6)]
+    assert [calls for calls, _ in writes] == [1, 1, 1, 1, 1, 0]
+    assert writes[-1][1] > 0
+
+
+# --- orders and retention ---
+
+
+def test_a_run_that_waits_takes_its_events_along_when_it_is_cancelled(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(sa.insert(runs).values(_run(1, state="waiting", claims=True)))
+        connection.execute(sa.insert(waiting).values(_waiting(5)))
+
+    assert orders.cancel(store, 1) == "cancelled"
+
+    with store.read() as connection:
+        assert connection.execute(sa.select(waiting.c.run_id)).scalars().all() == [1]
+    orders.retry(store, 1)
+    assert History(store).run(1)["attempt"] == 2
+
+
+@pytest.mark.parametrize("state", ["waiting", "running", "done"])
+def test_only_what_stopped_can_be_retried(store: Store, state: str) -> None:
+    with store.write() as connection:
+        connection.execute(sa.insert(runs).values(_run(1, state=state)))
+
+    with pytest.raises(orders.OrderRefused, match=state):
+        orders.retry(store, 1)
+
+
+def test_what_does_not_exist_is_said(store: Store) -> None:
+    for order in (orders.retry, orders.cancel, orders.replay):
+        with pytest.raises(errors.NotThere):
+            order(store, 404)
+
+
+async def test_an_event_is_replayed_and_a_duplicate_is_not(inbox: Inbox, store: Store) -> None:
+    await _statuses(inbox, event(1))
+    await _statuses(inbox, event(1))
+    with store.write() as connection:
+        connection.execute(events.update().where(events.c.id == 1).values(state="over", reason="no automation"))
+
+    orders.replay(store, 1)
+
+    assert History(store).event(1)["state"] == "new"
+    duplicate = next(one["id"] for one in History(store).events() if one["status"] == "duplicate")
+    with pytest.raises(orders.OrderRefused, match="duplicate"):
+        orders.replay(store, duplicate)
+
+
+async def test_retention_deletes_what_is_over_and_keeps_what_is_needed(inbox: Inbox, store: Store) -> None:
+    await _statuses(inbox, event(1), event(2), event(3))
+    await Ledger(store, run=1).done("copies", {"1/1": ("70", {})})
+    long_ago = time.time() - 100 * 86_400
+    with store.write() as connection:
+        connection.execute(events.update().values(received_at=long_ago, state="parked"))
+        connection.execute(events.update().where(events.c.id == 3).values(state="new"))
+        connection.execute(sa.insert(runs).values(_run(1, state="done", ended_at=long_ago)))
+        connection.execute(sa.insert(runs).values(_run(2, state="needs_attention", ended_at=long_ago)))
+        connection.execute(sa.insert(waiting).values(_waiting(1, run_id=1)))
+        connection.execute(sa.insert(waiting).values(_waiting(2, run_id=2)))
+        connection.execute(
+            sa.insert(steps).values(run_id=1, position=0, name="x", do="x", state="done", started_at=0.0)
+        )
+
+        retention.sweep(connection, events_days=90, runs_days=90)
+
+    history = History(store)
+    assert [one["id"] for one in history.runs()] == [2]
+    assert sorted(one["id"] for one in history.events()) == [2, 3]
+    assert await Ledger(store, run=2).look("copies", ["1/1"])
+
+
+def _run(number: int, **changed: Any) -> dict[str, Any]:
+    row = {"id": number, "automation": "a", "key": "k", "connection": "acme", "text": json.dumps({}), "gather": 100}
+    return row | {"state": "done", "claims": False, "made_at": time.time()} | changed
+
+
+def _waiting(number: int, **changed: Any) -> dict[str, Any]:
+    row = {"automation": "a", "key": "k", "lane": "", "connection": "acme", "event_id": number, "parked_at": 0.0}
+    return row | changed

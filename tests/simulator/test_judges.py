@@ -1,0 +1,262 @@
+"""The pretend portal before its judges: the official client, and the published OpenAPI where the facts agree with it."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docspace_api_sdk as sdk
+import httpx2
+import jsonschema
+import pytest
+from docspace_api_sdk.api import files_files_api, files_folders_api, files_operations_api, rooms_api
+from stage import Portal, Rooms, simulated_portal, until
+
+SPEC = Path(__file__).parents[2].parent / "shared" / "spec" / "docspace-backend.yaml"
+
+# Where the facts contradict the published schema, the facts win (section 0.1 and 2.3).
+UNPUBLISHED = {"FileOperationDto": {"status": {"type": "integer"}}}
+
+
+@pytest.fixture(scope="module")
+def rooms() -> Iterator[Rooms]:
+    with simulated_portal() as portal:
+        yield Rooms(portal)
+
+
+@pytest.fixture(scope="module")
+def client(rooms: Rooms) -> Iterator[sdk.ApiClient]:
+    configuration = sdk.Configuration(host=rooms.portal.url)
+    # The client sends no token to endpoints that also answer anonymous callers (facts, section 14).
+    with sdk.ApiClient(configuration, header_name="Authorization", header_value=f"Bearer {rooms.keeper_key}") as one:
+        yield one
+
+
+def test_the_official_client_copies_a_file_and_follows_the_operation(rooms: Rooms, client: sdk.ApiClient) -> None:
+    file = rooms.upload("Official.docx", b"official")
+    operations = files_operations_api.FilesOperationsApi(client)
+
+    wanted = {
+        "fileIds": [file["id"]],
+        "destFolderId": rooms.internal,
+        "returnSingleOperation": True,
+        "deleteAfter": False,
+    }
+    started = operations.copy_batch_items(sdk.BatchRequestDto.from_dict(wanted))
+    operation = started.response[0]
+    until(lambda: _finished(operations, operation.id))
+
+    listing = files_folders_api.FilesFoldersApi(client).get_folder_by_folder_id(rooms.internal)
+    assert [one.title for one in listing.response.files] == ["Official.docx"]
+
+
+def test_the_official_client_creates_and_reads_folders_files_and_rooms(rooms: Rooms, client: sdk.ApiClient) -> None:
+    folders, files = files_folders_api.FilesFoldersApi(client), files_files_api.FilesFilesApi(client)
+    file = rooms.upload("Readable.docx", b"12345")
+
+    made = folders.create_folder(rooms.client, sdk.CreateFolder.from_dict({"title": "By: SDK"}))
+    info = files.get_file_info(file["id"])
+    room = rooms_api.RoomsApi(client).get_room_info(rooms.client)
+
+    assert made.response.title == "By_ SDK"
+    assert (info.response.title, info.response.pure_content_length) == ("Readable.docx", 5)
+    assert room.response.title == "Client_ Acme"
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("room", "FolderIntegerWrapper"),
+        ("folder", "FolderIntegerWrapper"),
+        ("file", "FileIntegerWrapper"),
+        ("contents", "FolderContentIntegerWrapper"),
+        ("key", "ApiKeyResponseWrapper"),
+        ("self", "EmployeeFullWrapper"),
+        ("copy", "FileOperationArrayWrapper"),
+        ("operations", "FileOperationArrayWrapper"),
+        ("upload", None),
+        ("webhook", None),
+        ("log", None),
+    ],
+)
+def test_replies_conform_to_the_published_schema(rooms: Rooms, name: str, schema: str | None) -> None:
+    if not SPEC.exists():
+        pytest.skip("the published OpenAPI is not here")
+    if schema is None or schema not in _spec()["components"]["schemas"]:
+        schema = _schema_for(name)
+    reply = _replies(rooms)[name]
+
+    problems = [
+        f"{'.'.join(map(str, one.absolute_path))}: {one.message[:150]}"
+        for one in _validator(schema).iter_errors(reply)
+        if not _is_overruled(one)
+    ]
+
+    assert problems == []
+
+
+def _is_overruled(error: jsonschema.ValidationError) -> bool:
+    """Whether the facts say otherwise: dates are strings (0.1), entries have ids (2.3), triggers combine (1.3)."""
+    schema = json.dumps(error.schema)
+    path = [str(part) for part in error.absolute_path]
+    if "ApiDateTime" in schema or (error.validator == "type" and path and path[-1] in _DATES):
+        return True
+    if error.validator == "additionalProperties" and path and {"files", "folders"} & set(path):
+        return True
+    return bool(path) and path[-1] in {"triggers", "trigger"}
+
+
+_DATES = {"created", "updated", "createOn", "lastUsed", "expiresAt", "date"}
+_loaded: dict[str, Any] = {}
+
+
+def _spec() -> Any:
+    if "spec" not in _loaded:
+        from ruamel.yaml import YAML
+
+        spec = YAML(typ="safe").load(SPEC.read_text())
+        for name, more in UNPUBLISHED.items():
+            spec["components"]["schemas"][name]["properties"] |= more
+        _loaded["spec"] = _as_json_schema(spec)
+    return _loaded["spec"]
+
+
+def _as_json_schema(node: Any) -> Any:
+    """Turn OpenAPI 3.0's `nullable` into JSON Schema's way of saying it."""
+    if isinstance(node, list):
+        return [_as_json_schema(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    node = {name: _as_json_schema(one) for name, one in node.items() if name not in {"example", "examples", "format"}}
+    if node.pop("nullable", False) is True and isinstance(node.get("type"), str):
+        node["type"] = [node["type"], "null"]
+    return node
+
+
+def _validator(schema: str) -> jsonschema.Draft4Validator:
+    spec = _spec()
+    return jsonschema.Draft4Validator({"$ref": f"#/components/schemas/{schema}", "components": spec["components"]})
+
+
+def _schema_for(name: str) -> str:
+    """Find the schema that the published paths name for this call."""
+    path, method = {
+        "room": ("/api/2.0/files/rooms/{id}", "get"),
+        "folder": ("/api/2.0/files/folder/{folderId}", "post"),
+        "file": ("/api/2.0/files/file/{fileId}", "get"),
+        "contents": ("/api/2.0/files/{folderId}", "get"),
+        "key": ("/api/2.0/keys/@self", "get"),
+        "self": ("/api/2.0/people/@self", "get"),
+        "copy": ("/api/2.0/files/fileops/copy", "put"),
+        "operations": ("/api/2.0/files/fileops", "get"),
+        "upload": ("/api/2.0/files/{folderId}/upload", "post"),
+        "webhook": ("/api/2.0/settings/webhook", "post"),
+        "log": ("/api/2.0/settings/webhooks/log", "get"),
+    }[name]
+    content = _spec()["paths"][path][method]["responses"]["200"]["content"]
+    schema: str = next(iter(content.values()))["schema"]["$ref"]
+    return schema.rpartition("/")[2]
+
+
+def _replies(rooms: Rooms) -> dict[str, Any]:
+    """Make each call once and keep the whole answer."""
+    if "replies" in _loaded:
+        return _loaded["replies"]  # type: ignore[no-any-return]
+    portal, kept = rooms.portal, {}
+
+    def keep(name: str, method: str, path: str, key: str = "", **request: Any) -> Any:
+        headers = {"Authorization": f"Bearer {key or rooms.keeper_key}"}
+        answer = httpx2.request(method, f"{portal.url}/api/2.0{path}", headers=headers, **request)
+        assert answer.is_success, answer.text
+        kept[name] = answer.json()
+        return kept[name]["response"]
+
+    file = keep(
+        "upload", "POST", f"/files/{rooms.client}/upload", rooms.guest_key, files={"file": ("Schema.docx", b"x")}
+    )[0]
+    keep("room", "GET", f"/files/rooms/{rooms.client}")
+    keep("folder", "POST", f"/files/folder/{rooms.client}", json={"title": "Schema"})
+    keep("file", "GET", f"/files/file/{file['id']}")
+    keep("contents", "GET", f"/files/{rooms.client}")
+    keep("key", "GET", "/keys/@self")
+    keep("self", "GET", "/people/@self")
+    copy = {"fileIds": [file["id"]], "destFolderId": rooms.internal, "returnSingleOperation": True}
+    operation = keep("copy", "PUT", "/fileops/copy".replace("/fileops", "/files/fileops"), json=copy)[0]
+    time.sleep(0.3)
+    keep("operations", "GET", "/files/fileops", params={"id": operation["id"]})
+    hook = {
+        "name": "schema",
+        "uri": f"{portal.url}/_sim/usage",
+        "secretKey": "long enough",
+        "enabled": True,
+        "triggers": 256,
+    }
+    keep("webhook", "POST", "/settings/webhook", portal.owner, json=hook)
+    portal.upload(rooms.client, "Logged.docx", b"x")
+    keep("log", "GET", "/settings/webhooks/log", portal.owner)
+    _loaded["replies"] = kept
+    return kept
+
+
+def _finished(operations: Any, operation: str) -> bool:
+    shown = operations.get_operation_statuses(id=operation).response
+    return not shown or bool(shown[0].finished)
+
+
+# --- the behaviour that the facts name, beyond any schema ---
+
+
+def test_a_finished_operation_is_reported_once(rooms: Rooms) -> None:
+    portal, file = rooms.portal, rooms.upload("Once.docx")
+    wanted = {"fileIds": [file["id"]], "destFolderId": rooms.internal, "returnSingleOperation": True}
+    operation = portal.call("PUT", "/files/fileops/copy", key=rooms.keeper_key, json=wanted)[0]["id"]
+    time.sleep(0.3)
+
+    seen = [portal.call("GET", "/files/fileops", key=rooms.keeper_key, params={"id": operation}) for _ in range(2)]
+
+    assert seen[0][0]["finished"] is True
+    assert seen[1] == []
+
+
+def test_one_bad_id_refuses_the_whole_batch(rooms: Rooms) -> None:
+    good = rooms.upload("Good.docx")["id"]
+
+    first = _copy_status(rooms, [999_999, good])
+    later = _copy_status(rooms, [good, 999_999])
+
+    assert (first, later) == (403, 404)
+    assert not [one for one in rooms.portal.tree(rooms.internal) if one["title"] == "Good.docx"]
+
+
+def test_an_admin_who_is_no_member_reads_and_cannot_copy(portal: Portal) -> None:
+    rooms = Rooms(portal)
+    admin = portal.direct("POST", "/users", json={"name": "Admin", "email": "admin@x.example", "kind": "admin"})
+    file = rooms.upload("Secret.docx")
+
+    assert portal.call("GET", f"/files/file/{file['id']}", key=admin["key"])["title"] == "Secret.docx"
+    assert _copy_status(rooms, [file["id"]], admin["key"]) == 403
+
+
+def test_a_single_request_makes_two_deliveries_and_a_chunked_upload_one(portal: Portal) -> None:
+    rooms = Rooms(portal)
+    portal.register(f"{portal.url}/_sim/usage", "secret of eight")
+    key = rooms.guest_key
+
+    rooms.upload("Single.docx")
+    session = portal.call(
+        "POST", f"/files/{rooms.client}/session", key=key, json={"fileName": "Chunked.docx", "fileSize": 1}
+    )
+    portal.call("POST", f"/files/{rooms.client}/session/{session['id']}", key=key, files={"file": ("blob", b"x")})
+
+    log = portal.call("GET", "/settings/webhooks/log")
+    kinds = sorted((json.loads(row["requestPayload"])["payload"]["title"], row["trigger"]) for row in log)
+    assert kinds == [("Chunked.docx", 256), ("Single.docx", 128), ("Single.docx", 256)]
+    payload = json.loads(log[0]["requestPayload"])["payload"]
+    assert not {"version", "pureContentLength", "roomId", "fileExst"} & set(payload)
+
+
+def _copy_status(rooms: Rooms, files: list[int], key: str = "") -> int:
+    wanted = {"fileIds": files, "destFolderId": rooms.internal, "returnSingleOperation": True}
+    headers = {"Authorization": f"Bearer {key or rooms.keeper_key}"}
+    return httpx2.put(f"{rooms.portal.url}/api/2.0/files/fileops/copy", json=wanted, headers=headers).status_code
