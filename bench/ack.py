@@ -166,8 +166,14 @@ listen: 127.0.0.1:{port}
 connections:
   portal: {{type: docspace, url: {portal.url}, api_key: !env BENCH_KEY, webhook_secret: !env BENCH_SECRET}}
 automations:
-  - {{name: copy, on: file.uploaded, where: {{room: {scene.client}}}, steps: [{{do: copy_files, with: {{to: {scene.internal}}}}}]}}
-  - {{name: listens, on: file.updated, where: {{room: 999999}}, steps: [{{do: copy_files, with: {{to: {scene.internal}}}}}], paused: true}}
+  - name: copy
+    on: file.uploaded
+    where: {{room: {scene.client}}}
+    steps: [{{do: copy_files, with: {{to: {scene.internal}}}}}]
+  - name: listens
+    on: file.updated
+    where: {{room: 999999}}
+    steps: [{{do: copy_files, with: {{to: {scene.internal}}}}}]
 """)
         env = {"BENCH_KEY": scene.keeper_key, "BENCH_SECRET": SECRET}
         _spawn(stack, ["-m", "roomkeeper", "serve", "-c", str(folder / "roomkeeper.yaml")], env)
@@ -189,12 +195,6 @@ def bare_server(folder: Path):  # noqa: ANN201 - a context
 
 def serve_bare(port: int, file: str) -> None:
     """Serve the yardstick: read the body, commit one row, answer."""
-    import uvicorn
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse
-    from starlette.routing import Route
-
     database = sqlite3.connect(file, isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         database.execute(f"PRAGMA {pragma}")

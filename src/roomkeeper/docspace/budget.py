@@ -138,7 +138,7 @@ class Budget:
         left = self._day_over_until - time.monotonic()
         if daily and left > 0:
             raise BudgetSpent(f"The portal takes no more writes for {left / 60:.0f} minutes", retry_after=left)
-        while (left := self._paused_until - time.monotonic()) > 0:
+        while (left := self._paused_until - time.monotonic()) > 0:  # noqa: ASYNC110 - it may be made longer
             await asyncio.sleep(left)
 
     async def _pay(self, *, daily: bool, bulk: bool) -> None:
