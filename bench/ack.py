@@ -24,6 +24,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
 from roomkeeper.demo import Portal, free_port, set_scene, wait_for
 
 OWNER_KEY = "sk-" + "0" * 63 + "1"
