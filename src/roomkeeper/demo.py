@@ -108,6 +108,9 @@ class Scene:
 def play(out: Console, *, once: bool, port: int) -> bool:
     """Play the story; true if all that was promised came true."""
     folder = Path(tempfile.mkdtemp(prefix="roomkeeper-demo-"))
+    if not _is_free(port):
+        out.print(f"Port {port} is taken on this machine, so the live page gets another one.")
+        port = free_port()
     with contextlib.ExitStack() as stack:
         portal = _start_portal(stack)
         scene = set_scene(portal)
@@ -290,6 +293,16 @@ def wait_for(url: str, *, process: "subprocess.Popen[bytes] | None" = None, said
     raise SystemExit(
         f"{url} does not answer" + (f"; see {said}:\n{said.read_text()[-4000:]}" if said is not None else "")
     )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def free_port() -> int:
