@@ -25,7 +25,7 @@ def simulated_portal(**environment: str) -> Iterator[Portal]:
     """Start a simulated portal."""
     port = free_port()
     command = [sys.executable, "-m", "roomkeeper", "simulate", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **environment})
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**_unmeasured(), **environment})
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(f"{url}/_sim/usage")
@@ -34,6 +34,11 @@ def simulated_portal(**environment: str) -> Iterator[Portal]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _unmeasured() -> dict[str, str]:
+    """Leave coverage out of processes that it would slow down and that are not what is measured."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
 class Rooms:
@@ -98,11 +103,13 @@ class Keeper:
         *,
         store: str = "./var",
         others: Mapping[str, Any] | None = None,
+        measured: bool = True,
         **settings: Any,
     ) -> None:
         self.folder, self.portal, self.store = folder, portal, store
         self.port = free_port()
         self._history: History | None = None
+        self.measured = measured
         self.processes: list[subprocess.Popen[bytes]] = []
         self.environment = {"API_KEY": key, "SECRET": SECRET}
         acme = {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY", "webhook_secret": "!env SECRET"}
@@ -133,15 +140,20 @@ class Keeper:
             "-c",
             str(self.file),
             "--port",
-            str(port or self.port),
+            str(self.port if port is None else port),
             "--role",
             role,
         ]
-        process = subprocess.Popen(command, env={**os.environ, **self.environment}, stdout=log, stderr=log)
+        environment = dict(os.environ) if self.measured else _unmeasured()
+        process = subprocess.Popen(command, env={**environment, **self.environment}, stdout=log, stderr=log)
         log.close()
         self.processes.append(process)
         if wait:
-            wait_for(f"http://127.0.0.1:{port or self.port}/readyz", process=process, said=self.folder / "log.txt")
+            wait_for(
+                f"http://127.0.0.1:{self.port if port is None else port}/readyz",
+                process=process,
+                said=self.folder / "log.txt",
+            )
         return process
 
     def kill(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
@@ -184,7 +196,7 @@ class Keeper:
             )
         return self._history.runs(limit=100_000)
 
-    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 90.0) -> list[dict[str, Any]]:
+    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 240.0) -> list[dict[str, Any]]:
         """Wait until nothing is going on, or until something holds; gives the runs."""
         until = time.monotonic() + within
         while time.monotonic() < until:

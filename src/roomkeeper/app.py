@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import IO, Any, Literal
 
 import structlog
@@ -23,7 +22,7 @@ from roomkeeper.runs.dispatch import Dispatch, Source
 from roomkeeper.runs.engine import Engine
 from roomkeeper.runs.history import History
 from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.leases import JOINING, Lease
+from roomkeeper.runs.leases import JOINING, Lease, lock_file
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tally import SharedTally
 from roomkeeper.runs.walk import Walker
@@ -168,7 +167,7 @@ def _only_one(store: Store) -> Any:  # noqa: ANN401 - a context
         yield
         return
     file: IO[str]
-    with (Path(store.where) / "roomkeeper.lock").open("w") as file:
+    with lock_file(store).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -32,8 +33,9 @@ from roomkeeper.runs import orders
 from roomkeeper.runs.dispatch import Source, event_of
 from roomkeeper.runs.history import History
 from roomkeeper.runs.inbox import Inbox
+from roomkeeper.runs.leases import is_served
 from roomkeeper.runs.rehearsal import Rehearsed, rehearse
-from roomkeeper.runs.store import opened
+from roomkeeper.runs.store import Store, opened
 
 if TYPE_CHECKING:
     from roomkeeper.app import App
@@ -57,7 +59,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
 DEFAULT = Path("roomkeeper.yaml")
 
-out = Console(soft_wrap=True, highlight=False)
+_PIPED = 240  # columns where there is no terminal to fit
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -114,16 +117,37 @@ async def _serving(service: "App", config: Config, port: int, role: str) -> None
         timeout_graceful_shutdown=5,
         backlog=2048,
     )
+    line = _bound(config.host, port)
     server = _Server(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.end)
+    log = structlog.get_logger("serve")
     async with service.site.router.lifespan_context(service.site):
-        log = structlog.get_logger("serve")
         for warning in service.site.state.warnings:
             log.warning(warning)
-        log.info("serving", address=f"http://{config.host}:{port}", role=role, store=_without_password(config.store))
-        await server.serve()
+        address = f"http://{config.host}:{line.getsockname()[1]}"
+        log.info("serving", address=address, role=role, store=_without_password(config.store))
+        await server.serve(sockets=[line])
+        log.info("stopping")
+    log.info("stopped")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Take the address before anything is said to be served there."""
+    line = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        line.bind((host, port))
+    except OSError as error:
+        line.close()
+        what = f"{host}:{port} cannot be listened on: {error.strerror}"
+        raise AddressTaken(what, remedy="Stop what uses it, change `listen`, or give --port.") from error
+    return line
+
+
+class AddressTaken(RoomkeeperError):
+    """The address to listen on is taken."""
 
 
 class _Server(uvicorn.Server):
@@ -269,7 +293,7 @@ def start(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the runs to end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run an automation by hand; the running service takes it up."""
+    """Run an automation by hand, whatever its `where` says; the running service takes it up."""
     loaded = load(config, CATALOG)
     automation = _automation(loaded, name)
     source = _source_of(loaded, automation, None)
@@ -278,12 +302,8 @@ def start(
     store = opened(loaded.store)
     numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
     history = History(store)
-    _show(
-        {"events": numbers},
-        as_json,
-        f"Handed in: event {', '.join(map(str, numbers))}. The running service takes it from here.",
-        quiet=wait,
-    )
+    told = f"Handed in: event {', '.join(map(str, numbers))}. {_by_whom(store)}"
+    _show({"events": numbers}, as_json, told, quiet=wait and as_json)
     if wait:
         _wait_for(history, numbers, as_json)
 
@@ -301,12 +321,14 @@ def events_list(
     as_json: AsJson = False,
 ) -> None:
     """List what was received, newest first."""
+    _known("--status", status, ("accepted", "duplicate", "ignored", "refused"))
+    _known("--connection", connection, list(_loaded(config).connections))
     shown = _history(config).events(limit=limit, connection=connection, status=status, type_=type_)
     if as_json:
         _print_json(shown)
         return
     columns = ("id", "received_at", "connection", "type", "subject", "status", "runs", "reason")
-    _print_table(columns, shown, "Nothing received yet.")
+    _print_table(columns, shown, "None." if connection or status or type_ else "Nothing received yet.")
 
 
 @events.command("show")
@@ -345,12 +367,15 @@ def events_replay(
 ) -> None:
     """Dispatch events again, by the configuration as it is now; what is done already is not done twice."""
     store = opened(_loaded(config).store)
+    history = History(store)
+    for number in numbers:
+        history.row(number)  # all or nothing: a number that does not exist stops the others too
     for number in numbers:
         orders.replay(store, number)
     _show(
         {"replayed": numbers},
         as_json,
-        f"Event {', '.join(map(str, numbers))} will be dispatched again by the running service.",
+        f"Event {', '.join(map(str, numbers))} will be dispatched again. {_by_whom(store)}",
     )
 
 
@@ -365,26 +390,34 @@ def runs_list(
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first; exit code 3 if one of those shown needs a person."""
+    _known("--state", state, ("waiting", "running", "done", "needs_attention", "cancelled"))
     shown = _history(config).runs(limit=limit, automation=automation, state=state)
     if as_json:
         _print_json(shown)
     else:
         rows = [one | {"events": len(one["events"]), "says": one["error"] or one["progress"]} for one in shown]
-        _print_table(("id", "automation", "state", "events", "started_at", "ended_at", "says"), rows, "No run yet.")
+        _print_table(
+            ("id", "automation", "state", "events", "started_at", "ended_at", "says"),
+            rows,
+            "None." if automation or state else "No run yet.",
+        )
     if any(one["state"] == "needs_attention" for one in shown):
         raise typer.Exit(NEEDS_A_PERSON)
 
 
 @runs.command("show")
 def runs_show(
-    number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+    calls: Annotated[bool, typer.Option("--calls", help="With every call to the portal.")] = False,
 ) -> None:
     """Show one run: its steps, what they did, what failed and what to do."""
     shown = _history(config).run(number)
     if as_json:
         _print_json(shown)
     else:
-        _print_run(shown)
+        _print_run(shown, calls=calls)
     if shown["state"] == "needs_attention":
         raise typer.Exit(NEEDS_A_PERSON)
 
@@ -406,10 +439,10 @@ def runs_retry(
     if not chosen and not every:
         raise typer.BadParameter("name a run, or give --all")
     for number in chosen:
+        history.run(number)  # all or nothing
+    for number in chosen:
         orders.retry(store, number)
-    told = (
-        f"Run {', '.join(map(str, chosen))} will go on in the running service." if chosen else "No run needs attention."
-    )
+    told = f"Run {', '.join(map(str, chosen))} will go on. {_by_whom(store)}" if chosen else "No run needs attention."
     _show({"retried": chosen}, as_json, told, quiet=wait)
     if wait:
         _finish(history, chosen, as_json)
@@ -447,6 +480,17 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 def _loaded(file: Path) -> Config:
     """Load a configuration for a command that needs no secret but the store's."""
     return load(file, CATALOG, secrets_required=False)
+
+
+def _known(option: str, value: str | None, known: Sequence[str]) -> None:
+    if value is not None and value not in known:
+        raise typer.BadParameter(f"{value!r} is none of: {', '.join(known)}", param_hint=option)
+
+
+def _by_whom(store: Store) -> str:
+    if is_served(store):
+        return "The running service takes it from here."
+    return "No service is running on this store; it is taken up when you start one (`roomkeeper serve`)."
 
 
 def _history(file: Path) -> History:
@@ -529,7 +573,13 @@ def _wait_for(history: History, numbers: Sequence[int], as_json: bool) -> None:
     with _patience(as_json, "waiting for the service to take it up"):
         while any(history.event(number)["state"] == "new" or not _settled(history, number) for number in numbers):
             time.sleep(0.3)
-    _finish(history, sorted({run for number in numbers for run in history.event(number)["runs"]}), as_json)
+    shown = [history.event(number) for number in numbers]
+    idle = [one for one in shown if not one["runs"]]
+    for one in idle:
+        err.print(f"[red]event {one['id']} started nothing: {_escaped(one['reason'])}[/red]")
+    _finish(history, sorted({run for one in shown for run in one["runs"]}), as_json)
+    if idle:
+        raise typer.Exit(NEEDS_A_PERSON)
 
 
 def _settled(history: History, number: int) -> bool:
@@ -598,19 +648,28 @@ def _print_fields(shown: dict[str, Any], names: Sequence[str]) -> None:
             out.print(f"[bold]{name.replace('_', ' ')}[/bold]  {_cell(name, shown[name])}")
 
 
-def _print_run(shown: dict[str, Any]) -> None:
+def _file_line(line: dict[str, Any]) -> str:
+    where = f" → file {line['copy']} in folder {line['folder']}" if line.get("copy") is not None else ""
+    version = f", version {line['version']}" if "version" in line else ""
+    return f"file {line['file']} {line['title']!r}{version}: {line['outcome']}{where}"
+
+
+def _print_run(shown: dict[str, Any], *, calls: bool = False) -> None:
     _print_fields(shown, ("id", "automation", "state", "key", "attempt", "started_at", "ended_at", "error", "remedy"))
     out.print(f"[bold]events[/bold]  {len(shown['events'])}")
     for step in shown["steps"]:
-        calls = len(step["calls"])
-        out.print(
-            f"[bold]{step['name']}[/bold]: {step['state']}, {calls} call{'' if calls == 1 else 's'} to the portal"
-        )
+        made = len(step["calls"])
+        out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {made} call{'' if made == 1 else 's'} to the portal")
         for name, value in (step["result"] or {}).items():
             if not isinstance(value, list) and value not in (None, ""):
                 out.print(f"    {name}: {_escaped(str(value))}")
         if step["error"]:
             out.print(f"    [red]{_escaped(step['error'])}[/red]")
+        for line in (step["result"] or {}).get("files", []):
+            out.print(f"    {_escaped(_file_line(line))}")
+        for call in step["calls"] if calls else []:
+            status = call["status"] or "no answer"
+            out.print(f"    {call['method']} {_escaped(call['path'])} {status} {call['milliseconds']} ms")
         for item in step["items"]:
             out.print(f"    - {_escaped(item['item'])}: {_escaped(item['reason'])}\n      → {_escaped(item['remedy'])}")
 

@@ -98,9 +98,9 @@ _loaded: dict[str, Any] = {}
 
 def _spec() -> Any:
     if "spec" not in _loaded:
-        from ruamel.yaml import YAML
+        import yaml
 
-        spec = YAML(typ="safe").load(SPEC.read_text())
+        spec = yaml.load(SPEC.read_text(), Loader=yaml.CSafeLoader)
         for name, more in UNPUBLISHED.items():
             spec["components"]["schemas"][name]["properties"] |= more
         schemas = spec["components"]["schemas"]

@@ -47,7 +47,8 @@ def test_the_portal_s_probe_is_answered(keeper: Keeper) -> None:
 
 
 def test_a_signed_delivery_is_accepted_and_then_a_duplicate(keeper: Keeper) -> None:
-    content = body()
+    event = {"id": 900, "createOn": "2026-06-30T12:05:09Z", "trigger": "file.uploaded"}
+    content = body(event=event, payload={"id": 41, "parentId": 999_999, "title": "x"})
 
     assert post(keeper, content, signed(content)).json() == {"status": "accepted"}
     assert post(keeper, content, signed(content)).json() == {"status": "duplicate"}

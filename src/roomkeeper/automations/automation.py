@@ -1,6 +1,6 @@
 """An automation: when this, do that; and whether an event is for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -74,9 +74,15 @@ def is_for(automation: Automation, event: Event) -> bool:
     return automation.on == event.type and automation.from_ in {None, event.connection}
 
 
-def matches(where: Mapping[str, Any], event: Event) -> bool:
-    """Whether the event's fields are what `where` asks for."""
-    return all(_is_one_of(_field(event, name), _listed(wanted)) for name, wanted in where.items())
+def matches(where: Mapping[str, Any], event: Event, *, stored: Callable[[str], str] = str) -> bool:
+    """Whether the event's fields are what `where` asks for; `stored` gives a title as the service stores it."""
+    return all(
+        _is_one_of(
+            _field(event, name),
+            [stored(one) if name == "room" and isinstance(one, str) else one for one in _listed(wanted)],
+        )
+        for name, wanted in where.items()
+    )
 
 
 def _field(event: Event, name: str) -> tuple[object, ...]:

@@ -30,7 +30,8 @@ class Connector:
 
     `verify(settings, headers, body)` raises DeliveryRefused; `read(name, headers, body)` gives events or raises
     DeliveryUnreadable; `place(client, event)` finds the room of an event, None if it has none to find;
-    `myself(client)` gives the account's id, whose own acts are not acted on; `by_hand` makes the event that
+    `myself(client)` gives the account's id, whose own acts are not acted on; `stored_title` gives a
+    title as the service will store it; `by_hand` makes the event that
     `roomkeeper start` asks for.
     """
 
@@ -44,6 +45,7 @@ class Connector:
     connect: Callable[..., Client]
     place: Callable[[Any, Event], Awaitable[Place | None]]
     myself: Callable[[Any], Awaitable[str]]
+    stored_title: Callable[[str], str]
     by_hand: Callable[[str, str, Mapping[str, Any]], Event]
 
 

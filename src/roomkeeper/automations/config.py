@@ -153,6 +153,8 @@ class _Reader:
         automations = [automation for automation in read if automation is not None]
         self._check_names(automations)
         self._check_circles(automations)
+        if not self.problems:
+            self._note_what_is_odd(connections, automations)
         return Config(
             file=self.file,
             host=host,
@@ -199,6 +201,25 @@ class _Reader:
             self._say(("listen",), f"`listen: {text}` is not an address and a port", "write it as 127.0.0.1:8080")
             return "127.0.0.1", 8080
         return host.strip("[]"), int(port)
+
+    def _note_what_is_odd(self, connections: Mapping[str, Connection], automations: Sequence[Automation]) -> None:
+        """Say what is allowed and seldom meant."""
+        env = self.file.parent / ".env"
+        if env.exists() and env.stat().st_mode & 0o077:
+            self._note((), f"{env} can be read by others", f"chmod 600 {env}")
+        for at, one in enumerate(automations):
+            if "room" not in one.where and one.on.startswith("file."):
+                what = f"{one.name} has no `where: {{room: …}}`, so it is for every room that the account is in"
+                self._note(("automations", at), what, "name the rooms, unless that is what you want")
+        for name in connections:
+            if "webhook_secret" not in self.root["connections"][name] and not self.root["connections"][name].get(
+                "unsigned"
+            ):
+                remedy = "set `webhook_secret`; without one every delivery is refused"
+                self._note(("connections", name), f"{name} has no webhook secret", remedy)
+
+    def _note(self, where: Path_, what: str, remedy: str) -> None:
+        self.notes.append(Problem(str(self.file), self._line(where), what, remedy))
 
     def _check_store(self, store: str) -> None:
         if "://" not in store:
@@ -248,6 +269,10 @@ class _Reader:
     def _value(self, value: Any, where: Path_, *, secret: bool) -> Any:  # noqa: ANN401 - YAML
         if isinstance(value, Reference):
             return self._looked_up(value, where)
+        tag = str(getattr(getattr(value, "tag", None), "value", "") or "")
+        if tag.startswith("!") and not tag.startswith("!!"):
+            self._say(where, f"the tag {tag} is not known", "write `!env NAME` or `!file path`")
+            return "not-set"
         if secret and isinstance(value, list):
             return [self._value(one, (*where, at), secret=True) for at, one in enumerate(value)]
         if secret:
@@ -307,6 +332,8 @@ class _Reader:
 
     def _check_where(self, automation: Automation, kind: EventKind, where: Path_) -> None:
         noun = kind.type.partition(".")[0]
+        if any(one in {"", "0"} for one in _rooms(automation)):
+            self._say((*where, "where", "room"), "`room` is empty", "write the room's id or its exact title")
         for name in automation.where:
             first, *rest = name.split(".")
             fields = kind.fields.get(noun) or {}

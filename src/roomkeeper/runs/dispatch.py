@@ -40,6 +40,7 @@ log = structlog.get_logger("dispatch")
 _WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which dispatch has no use for
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
 _BATCH = 200
+_LET_IN = "Invite the account of the API key into the room; then it goes on by itself."
 _COURTESY = 0.5  # seconds at most that dispatch leaves the process to others after each batch
 _PLACE_KEPT = 60.0  # seconds: folders do move between rooms, but seldom
 _ABSENCE_KEPT = 5.0  # seconds: what was not there a moment ago may be restored
@@ -111,6 +112,10 @@ class Dispatch:
 
     async def _dispatch_connection(self, source: Source) -> None:
         rest = 0.0
+        try:
+            await self._account(source)
+        except RemoteError as error:  # said at once, not only when the first event waits
+            log.warning("connection is out of order", connection=source.name, reason=error.message, remedy=error.remedy)
         while True:
             try:
                 began = time.monotonic()
@@ -122,11 +127,24 @@ class Dispatch:
                 rest = min(_REST_LONGEST, rest * 2 or _REST_FIRST)
                 if isinstance(error, RemoteError) and error.retry_after is not None:
                     rest = max(rest, min(error.retry_after, _REST_LONGEST))
-                log.warning("events wait", connection=source.name, reason=error.message, next_try_in=rest)
+                log.warning(
+                    "events wait", connection=source.name, reason=error.message, remedy=error.remedy, next_try_in=rest
+                )
+                await self._say_why(source.name, f"waits: {error.message}. {error.remedy}")
                 busy = False
                 await asyncio.sleep(rest)
             if not busy and rest == 0.0:
                 await self._idle()
+
+    async def _say_why(self, connection: str, reason: str) -> None:
+        """Write at the oldest events that wait why they do."""
+        oldest = sa.select(events.c.id).where(events.c.connection == connection, events.c.state == "new")
+        these = events.c.id.in_(oldest.order_by(events.c.id).limit(_BATCH))
+        told = events.update().where(these, events.c.reason != reason).values(reason=reason)
+        try:
+            await self._store.writing(partial(_execute, told))
+        except StoreUnavailable:
+            return  # then the log has to do
 
     async def _idle(self) -> None:
         try:
@@ -177,6 +195,10 @@ class Dispatch:
             return await self._decide(source, row, account)
         except (Unauthorized, QuotaExceeded, ScopeMissing, StoreUnavailable):
             raise
+        except Forbidden as error:  # this room alone: it goes on by itself once the account is let in
+            log.warning("an event waits", event_id=row.id, reason=error.message, remedy=_LET_IN)
+            await self._put_aside(row, f"waits, for the account may not look at its room: {error.message}. {_LET_IN}")
+            return None
         except RemoteError as error:
             failing[row.lane] = error
             await self._put_aside(row, f"its room cannot be looked up: {error.message}; it is tried again")
@@ -195,12 +217,14 @@ class Dispatch:
             return Decision(event, reason=f"no automation listens to {event.type} from {event.connection}")
         found = await self._place(source, event)
         if isinstance(found, RemoteError):
+            log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=found.message)
             return Decision(
                 event, reason=f"its room cannot be found: {found.message}. Replay the event once that is put right"
             )
         place = found
         event = event.at_place(place) if place is not None else event
-        chosen = [one for one in listening if row.target or matches(one.where, event)]
+        stored = source.connector.stored_title
+        chosen = [one for one in listening if row.target or matches(one.where, event, stored=stored)]
         if not chosen:
             where = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
             return Decision(event, reason=f"no automation is for this one ({where})")
@@ -222,8 +246,10 @@ class Dispatch:
             found = await source.connector.place(source.client, event)
         except ScopeMissing:
             raise
-        except (NotFound, Forbidden, Rejected) as error:
+        except Forbidden:
             await source.connector.myself(source.client)  # a dead key can look like a missing right: this tells
+            raise
+        except (NotFound, Rejected) as error:
             found = error
         if len(self._places) > _LOOK_BEHIND:
             self._places.clear()

@@ -5,11 +5,13 @@ it cannot renew it any more; its runs are recovered by the others until none is 
 """
 
 import asyncio
+import fcntl
 import os
 import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -21,6 +23,28 @@ LEASE = 10.0  # seconds without a beat, by the database's clock, until a process
 _SAFE = 0.6  # of the lease: after that without a beat, a process does not act until it has renewed it
 JOINING = 2.5 * BEAT  # seconds until all others have seen a new process and made room for it
 SOLO = "solo"
+
+
+def lock_file(store: Store) -> Path:
+    """Name the file that the one process of an embedded store keeps locked."""
+    return Path(store.where) / "roomkeeper.lock"
+
+
+def is_served(store: Store) -> bool:
+    """Whether some process takes runs from this store."""
+    if not store.is_embedded:
+        with store.read() as connection:
+            late = store.now(connection) - LEASE
+            query = sa.select(processes.c.id).where(processes.c.works, processes.c.declared_dead.is_(False))
+            return connection.execute(query.where(processes.c.seen_at > late)).first() is not None
+    try:
+        with lock_file(store).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 class Lease:

@@ -42,6 +42,7 @@ def cancel(store: Store, number: int) -> str:
             claim(connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
         if run.state == "needs_attention" or (run.state == "waiting" and run.claims):
             changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False}
+            changed |= {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
         connection.execute(runs.update().where(runs.c.id == number).values(changed))
         return str(changed.get("state", run.state))
 

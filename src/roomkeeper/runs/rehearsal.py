@@ -41,9 +41,11 @@ async def rehearse(
     """Work out the whole plan. `source_of(position)` gives the dry connection of a step. Raises RemoteError."""
     if not is_for(automation, event):
         return Rehearsed(applies=False, why=f"{automation.name} listens to {automation.on}, this is {event.type}")
+    if event.actor and event.actor == await origin.connector.myself(origin.client):
+        return Rehearsed(applies=False, why="it was raised by the account that Roomkeeper itself uses")
     place = await origin.connector.place(origin.client, event)
     event = event.at_place(place) if place is not None else event
-    if not matches(automation.where, event):
+    if not matches(automation.where, event, stored=origin.connector.stored_title):
         where = f"it happened in room {place.room} {place.room_title!r}" if place is not None else "it is in no room"
         return Rehearsed(applies=False, why=f"`where: {automation.where}` does not hold: {where}")
     planned = []

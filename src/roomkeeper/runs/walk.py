@@ -37,6 +37,7 @@ T = TypeVar("T")
 LIVE = 10  # a run with more events than this is bulk work and lets live work go first
 _CALLS_KEPT_BACK = 50  # calls gathered before they are written down
 _ADD_IT = "Put it back into the configuration and restart, then retry the run."
+_BY_HAND = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
 _STORE_BACK, _STORE_BACK_LONGEST = 0.5, 10.0  # seconds
 _LOOK = 1.0  # seconds between two looks whether the run was cancelled
 
@@ -98,13 +99,18 @@ class Walker:
                 connection.execute(failed.order_by(steps.c.position)).first() if state == "needs_attention" else None
             )
             values = {"state": state, "ended_at": time.time()}
+            if state == "cancelled":
+                values |= _BY_HAND
             if fault is not None:
                 values |= {"error": f"{fault.name}: {fault.error}", "remedy": fault.remedy}
             connection.execute(runs.update().where(runs.c.id == number).values(values))
             return state
 
         ended = await _persistently(partial(self._store.writing, act))
-        log.info("run ended", run=number, state=ended)
+        if ended == "needs_attention":
+            log.warning("run needs a person", run=number, remedy=f"roomkeeper runs show {number}")
+        else:
+            log.info("run ended", run=number, state=ended)
         return ended
 
     async def give_up(self, number: int, attempt: int, reason: str) -> None:

@@ -89,6 +89,9 @@ def _sentence(counts: dict[str, Any]) -> str:
     stuck = counts["runs"].get("needs_attention", 0)
     if stuck:
         return f"{stuck} run{'s need' if stuck > 1 else ' needs'} a person."
+    held = counts["events_held"]
+    if held:
+        return f"{held} event{'s wait' if held > 1 else ' waits'} for something to be put right; see the reasons below."
     at_work = counts["runs"].get("running", 0) + counts["runs"].get("waiting", 0)
     waits = counts["events_waiting"]
     if at_work or waits:

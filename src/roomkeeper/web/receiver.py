@@ -62,10 +62,11 @@ class Receiver:
             gate.verify(headers, body)
             events = gate.read(headers, body)
         except DeliveryRefused as refused:
-            return await self._turn_away(gate, refused)
+            log.warning("delivery refused", connection=gate.name, reason=refused.message, remedy=refused.remedy)
+            return await self._turn_away(gate, refused, 401)
         except DeliveryUnreadable as unreadable:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
-            return _said(400, unreadable.message)
+            return await self._turn_away(gate, unreadable, 400)
         try:
             async with asyncio.timeout(_STORE_TIMEOUT):
                 verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body)
@@ -76,13 +77,12 @@ class Receiver:
             return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
         return JSONResponse({"status": _summary(verdicts)})
 
-    async def _turn_away(self, gate: Gate, refused: DeliveryRefused) -> Response:
-        log.warning("delivery refused", connection=gate.name, reason=refused.message, remedy=refused.remedy)
+    async def _turn_away(self, gate: Gate, refused: DeliveryRefused | DeliveryUnreadable, status: int) -> Response:
         try:
             await self._inbox.refuse(gate.name, refused.message)
         except StoreUnavailable:
             pass  # the answer is the same, and the sender's word is not worth a 503
-        return _said(401, refused.message)
+        return _said(status, refused.message)
 
 
 async def _body(request: Request) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.docspace import files, settings, webhook
+from roomkeeper.docspace.wire import sanitise_title
 
 CONNECTOR = Connector(
     type="docspace",
@@ -14,5 +15,6 @@ CONNECTOR = Connector(
     connect=settings.connect,
     place=webhook.place,
     myself=webhook.myself,
+    stored_title=sanitise_title,
     by_hand=webhook.by_hand,
 )

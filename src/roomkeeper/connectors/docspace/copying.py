@@ -66,6 +66,11 @@ def item(file: EntryId, version: int) -> str:
     return f"{file}/{version}"
 
 
+def as_id(target: str) -> EntryId | None:
+    """Read an id back from the ledger."""
+    return int(target) if target.isdigit() else target or None
+
+
 def recent(version: int, back: int) -> range:
     """Give this version's number and those of the last before it."""
     return range(max(1, version - back), version + 1)

@@ -6,8 +6,9 @@ This module finds out what is to go where; `transfer` sees the copies through, `
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace import copying
@@ -25,12 +26,18 @@ from roomkeeper.errors import (
 )
 
 
+def _not_empty(value: EntryId) -> EntryId:
+    if value in ("", 0):
+        raise ValueError("must be the id or the title of a room or folder")
+    return value
+
+
 class CopyFiles(BaseModel):
     """What `copy_files` can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    to: EntryId = Field(
+    to: Annotated[EntryId, AfterValidator(_not_empty)] = Field(
         description="The room or folder to copy into: its id, or a room's exact title.", examples=[222222]
     )
     keep_folders: bool = Field(
@@ -127,7 +134,9 @@ class _Copying:
         ]
         lines += [f"report {one.item}: {one.reason}" for one in self._report.failed]
         already = self._report.count("already")
-        return Plan(tuple(lines), "" if lines else f"all {already} files are copied already" if already else "no files")
+        others = len(self._report.lines) - already
+        because = f"copied already: {already}; in the destination's own room: {others}"
+        return Plan(tuple(lines), "" if lines else because)
 
     # --- what is wanted, and what is there ------------------------------------------------------------------
 
@@ -171,7 +180,15 @@ class _Copying:
         wanted: dict[EntryId, _Wanted] = {}
         for event in self._context.events:
             about, place = event.facts.get("file", {}), event.place
-            if "id" not in about or (place is not None and room is not None and str(place.room) == str(room)):
+            if "id" not in about:
+                continue
+            if place is not None and room is not None and str(place.room) == str(room):
+                line = {
+                    "file": about["id"],
+                    "title": about.get("title", ""),
+                    "outcome": "lies in the destination's room",
+                }
+                self._report.lines.append(line)
                 continue
             folder, path = (place.folder, place.path) if place is not None else (None, ())
             wanted[about["id"]] = _Wanted(about["id"], str(about.get("title", "")), folder, path)
@@ -191,7 +208,7 @@ class _Copying:
                 continue
             entry = known.get(copying.item(file.id, file.version))
             if entry is not None and entry.done:
-                self._report.note(file, "already", entry.target or None)
+                self._report.note(file, "already", copying.as_id(entry.target), way[-1].id)
                 continue
             groups.setdefault(one.path if self._params.keep_folders else (), []).append(file)
         return groups
@@ -276,7 +293,7 @@ class _Copying:
             return result
         what = f"{len(report.failed)} of {len(report.failed) + len(report.lines)} files could not be copied"
         names = ", ".join(one.item for one in report.failed[:3]) + (" …" if len(report.failed) > 3 else "")  # noqa: PLR2004
-        remedy = "Each file is listed with its reason and remedy (`roomkeeper runs show`); then retry the run."
+        remedy = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."
         raise StepFailed(f"{what}: {names}", remedy=remedy, items=report.failed, result=result.model_dump(mode="json"))
 
 

@@ -76,7 +76,7 @@ class Transfer:
         for file in files:
             entry = entries.get(copying.item(file.id, file.version))
             if entry is not None and entry.done:
-                self._report.note(file, "already", entry.target or None, self._folder)
+                self._report.note(file, "already", copying.as_id(entry.target), self._folder)
                 by_id.pop(file.id)
         intents = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
         for operation, folder in {(intent.operation, intent.folder) for intent in intents}:

@@ -159,7 +159,7 @@ def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise DeliveryUnreadable(f"the body is not JSON that can be read: {type(error).__name__}") from error
+        raise DeliveryUnreadable("the body is not JSON that can be read") from error
     if not isinstance(document, dict):
         raise DeliveryUnreadable("the body is not a JSON object")
     return document
