@@ -38,6 +38,7 @@ def test_ten_kills_during_1000_uploads(portal: Portal, keepers: Make, store_addr
     _redeliver_what_was_given_up(portal)
     runs = keeper.settle(lambda: rooms.copies() >= 1000, within=240)
 
+    print(f"10 kills, 1000 uploads: {rooms.copies()} copies, {len(runs)} runs, {len(finished)} steps seen finished")
     assert rooms.missing_and_doubled() == ([], [])
     assert {one["state"] for one in runs} == {"done"}
     _no_finished_step_was_repeated(keeper, finished)
@@ -71,6 +72,7 @@ def test_the_survivor_finishes_a_dead_process_s_runs_within_30_s(
     keeper.settle(lambda: all(one.copies() == 5 for one in rooms), within=60)
     ended = max(_ended(keeper, number) for number in held)
 
+    print(f"{len(held)} runs of a dead process ended {ended - died:.1f} s after its end")
     assert ended - died < 30
     assert [one.missing_and_doubled() for one in rooms] == [([], [])] * 6
 

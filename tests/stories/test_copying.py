@@ -33,6 +33,7 @@ def test_200_single_request_uploads_half_in_subfolders_have_200_copies(
     assert rooms.portal.direct("GET", "/deliveries")["rows"] == 400
     assert rooms.missing_and_doubled() == ([], [])
     assert rooms.copies() == 200
+    print(f"200 uploads: {rooms.copies()} copies, {keeper.copy_requests()} requests to copy")
     counts = Counter(one["status"] for one in keeper.ask("events", "list", "--limit", "1000"))
     assert counts == {"accepted": 200, "ignored": 200}
 

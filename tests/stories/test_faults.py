@@ -20,6 +20,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "truncated bodies": [{"kind": "truncate", "every": 3, **COPY}, {"kind": "truncate", "every": 9, "path": READS}],
     "JSON cut short": [{"kind": "garble", "every": 3, **COPY}, {"kind": "garble", "every": 9, "path": READS}],
     "429 without Retry-After": [{"kind": "status", "status": 429, "every": 7, "path": READS}],
+    "no way to ask for namesakes": [{"kind": "status", "status": 404, "path": "/fileops/move"}],
     "5xx": [
         {"kind": "status", "status": 503, "every": 3, "path": READS},
         {"kind": "status", "status": 500, "every": 2, **COPY},
@@ -129,6 +130,7 @@ def test_5000_uploads_at_once_take_few_requests_and_keep_the_limits(portal: Port
     assert rooms.missing_and_doubled()[1] == []
     assert keeper.copy_requests() <= 75
     usage = portal.direct("GET", "/usage")["keeper"]
+    print(f"5000 uploads: {keeper.copy_requests()} requests to copy, {rooms.copies()} copies, limits: {usage}")
     assert usage["refused"] == 0
     assert usage["peak_reads"] <= 10
     assert usage["peak_writes"] <= 4

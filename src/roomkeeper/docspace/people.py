@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from roomkeeper.docspace.models import Account
 from roomkeeper.docspace.wire import Answer, Call
-from roomkeeper.errors import Forbidden, Garbled, NotFound
+from roomkeeper.errors import Forbidden, Garbled, NotFound, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
 
@@ -23,7 +23,7 @@ class People:
         """
         try:
             key = (await self._send(Call("GET", "/keys/@self"))).response
-        except (NotFound, Forbidden):
+        except (NotFound, Forbidden, Unavailable):
             key = None
         maker = key.get("createBy") if isinstance(key, dict) else None
         if isinstance(maker, dict) and maker.get("id"):

@@ -26,6 +26,7 @@ from roomkeeper.errors import (
     ScopeMissing,
     StepFailed,
     Unauthorized,
+    Unavailable,
 )
 
 _FIRST_POLL, _POLL_GROWTH, _LONGEST_POLL = 0.15, 1.6, 2.0  # seconds; the server drops what is not asked for in 60 s
@@ -81,7 +82,9 @@ class Transfer:
         intents = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
         for operation, folder in {(intent.operation, intent.folder) for intent in intents}:
             together = [one for one in intents if (one.operation, one.folder) == (operation, folder)]
-            for done in await self._finish(together, {file.id: file for file in files}):
+            # It may have gone to another folder, if the automation was changed meanwhile.
+            there = Transfer(self._context, self._scope, folder, self._policy, self._report)
+            for done in await there._finish(together, {file.id: file for file in files}):
                 by_id.pop(done, None)
         return list(by_id.values())
 
@@ -116,8 +119,15 @@ class Transfer:
     async def _namesakes(self, files: Sequence[File]) -> dict[str, File]:
         """Find the folder's files of the same titles."""
         ids = [file.id for file in files]
+
+        async def ask() -> tuple[File, ...]:
+            try:
+                return await self._portal.files.namesakes(ids, self._folder)
+            except Unavailable as error:  # if it is the portal and not the question, the listing will say so
+                raise NotFound(error.message, status=error.status) from error
+
         try:
-            found = await self._context.call(lambda: self._portal.files.namesakes(ids, self._folder))
+            found = await self._context.call(ask)
         except (NotFound, Forbidden, Rejected) as error:
             if isinstance(error, ScopeMissing):
                 raise
