@@ -5,6 +5,7 @@ Tables and transactions; what they mean is said by the modules that use them.
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -339,5 +340,8 @@ def durable_sqlite(file: Path) -> sa.Engine:
     def _prepare(connection: Any, _: Any) -> None:  # noqa: ANN401 - a DBAPI connection
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
+        if sqlite3.sqlite_version_info < (3, 42):
+            # From Python 3.12 on the engine library counts on unixepoch('subsec'), which an older SQLite does not have.
+            connection.create_function("unixepoch", 1, lambda _: time.time())
 
     return engine
