@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.config import Config, gathered
-from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.runs import retention
 from roomkeeper.runs.dispatch import Dispatch, Source
@@ -50,14 +49,13 @@ def build(
     config: Config,
     *,
     role: Role = "all",
-    catalog: Catalog = CATALOG,
     on_lost: Callable[[], None] = lambda: os._exit(75),
 ) -> App:
     """Build the service for a configuration.
 
     `on_lost` is called when another process has taken over this one's runs: by then it must not act any more.
     """
-    store = Store(config.store)
+    store, catalog = Store(config.store), config.catalog
     history = History(store)
     worker = _Worker(config, store, catalog, on_lost) if role != "web" else None
     inbox = Inbox(store, on_new=worker.wake if worker is not None else _nothing)

@@ -266,12 +266,12 @@ async def _rehearsed(config: Config, automation: Automation, happened: Event) ->
 
     def of_step(position: int) -> Source:
         step = automation.steps[position]
-        return source(config.connection_of(step, CATALOG.steps[step.do], happened.connection))
+        return source(config.connection_of(step, config.catalog.steps[step.do], happened.connection))
 
     store = opened(config.store)
     try:
         origin = source(happened.connection)
-        return await rehearse(automation, happened, store, CATALOG, source_of=of_step, origin=origin)
+        return await rehearse(automation, happened, store, config.catalog, source_of=of_step, origin=origin)
     finally:
         store.close()
         for one in sources.values():

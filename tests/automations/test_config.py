@@ -216,6 +216,29 @@ def test_the_store_s_address_holds_no_password(tmp_path: Path, store: str, probl
         assert problem in problems(tmp_path, text)[0].what
 
 
+def test_a_plugin_s_steps_can_be_used_and_a_bad_plugin_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "acme_steps.py").write_text(
+        "from dataclasses import replace\n"
+        "from roomkeeper.connectors.docspace.files import COPY_FILES\n"
+        "STEPS = [replace(COPY_FILES, name='acme_copy')]\n"
+    )
+    (tmp_path / "bad_steps.py").write_text("STEPS = ['no step']\n")
+    own = GOOD.replace("do: copy_files", "do: acme_copy")
+
+    config = read(tmp_path, own.replace("version: 1\n", "version: 1\nplugins: [acme_steps]\n"))
+
+    assert config.catalog.steps["acme_copy"].name == "acme_copy"
+    assert "acme_copy" in problems(tmp_path, own)[0].what
+    found = problems(tmp_path, GOOD.replace("version: 1\n", "version: 1\nplugins:\n  - bad_steps\n  - nowhere_steps\n"))
+    assert [(one.line, "bad_steps" in one.what or "nowhere_steps" in one.what) for one in found] == [
+        (3, True),
+        (4, True),
+    ]
+
+
 def test_how_many_events_a_run_gathers(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD)
     one = read(tmp_path, GOOD.replace("    where:", "    gather: 7\n    where:"))

@@ -50,11 +50,16 @@ class Connector:
 
 
 class Catalog:
-    """The connectors by type and the steps by name."""
+    """The connectors by type and the steps by name; `more` are steps of a company's own."""
 
-    def __init__(self, connectors: Sequence[Connector]) -> None:
+    def __init__(self, connectors: Sequence[Connector], more: Sequence[StepKind] = ()) -> None:
         self.connectors = {connector.type: connector for connector in connectors}
         self.steps = {step.name: step for connector in connectors for step in connector.steps}
+        self.steps |= {step.name: step for step in more}
+
+    def extended(self, more: Sequence[StepKind]) -> "Catalog":
+        """Give this catalogue with more steps."""
+        return Catalog(list(self.connectors.values()), more)
 
     def event(self, type_: str) -> EventKind | None:
         """Find a kind of event, whoever raises it."""

@@ -4,6 +4,7 @@ The file is YAML 1.2, so `on:` is a word. What a connection and a step may say c
 """
 
 import difflib
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,11 @@ class Top(BaseModel):
     )
     connections: dict[str, Any] = Field(description="The portals, helpdesks and CRMs, by name.", min_length=1)
     automations: list[Any] = Field(default_factory=list, description="What to do when something happens.")
+    plugins: list[str] = Field(
+        default_factory=list,
+        description="Installed packages with steps of your own: each names them in `STEPS`, a list of StepKind.",
+        examples=[["acme_steps"]],
+    )
     retention: Retention = Field(default=Retention(), description="How long what is over is kept.")
 
 
@@ -84,6 +90,8 @@ class Config:
     connections: Mapping[str, Connection]
     automations: tuple[Automation, ...]
     retention: Retention
+    #: What the file's automations are made of: ours, and the plugins' steps.
+    catalog: Catalog
     #: Secrets that could not be looked up, where that was allowed.
     notes: tuple[Problem, ...] = field(default=())
 
@@ -145,6 +153,7 @@ class _Reader:
         top = self._model(Top, self._resolved(self.root, (), Top), ())
         if top is None:
             return None
+        self._take_in(top.plugins)
         host, port = self._listen(top.listen)
         self._check_store(top.store)
         # A connection with a fault of its own still counts as one, so that its fault is not reported at each step.
@@ -164,6 +173,7 @@ class _Reader:
             connections=connections,
             automations=tuple(automations),
             retention=top.retention,
+            catalog=self.catalog,
             notes=tuple(self.notes),
         )
 
@@ -234,6 +244,25 @@ class _Reader:
 
     def _store(self, store: str) -> str:
         return store if "://" in store else str((self.file.parent / store).resolve())
+
+    def _take_in(self, plugins: Sequence[str]) -> None:
+        """Add the steps of a company's own packages; a name that is taken stays ours."""
+        more: list[StepKind] = []
+        for at, name in enumerate(plugins):
+            try:
+                found = list(importlib.import_module(name).STEPS)
+            except Exception as error:  # noqa: BLE001 - whatever somebody's package raises
+                what = f"the plugin {name!r} cannot be used: {type(error).__name__}: {error}"
+                self._say(("plugins", at), what, "install it into this environment, with a list `STEPS` of StepKind")
+                continue
+            for step in found:
+                if not isinstance(step, StepKind) or step.name in self.catalog.steps:
+                    shown = getattr(step, "name", step)
+                    what = f"the plugin {name!r} has {shown!r} in STEPS, which is no step or not a new one"
+                    self._say(("plugins", at), what, "give it a StepKind with a name of its own")
+                else:
+                    more.append(step)
+        self.catalog = self.catalog.extended(more)
 
     # --- connections --------------------------------------------------------------------------------------
 
