@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roomkeeper import __version__, demo
-from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.automation import Automation, acts_on
 from roomkeeper.automations.config import Config, Connection, load
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schema import json_schema
@@ -266,7 +266,12 @@ async def _rehearsed(config: Config, automation: Automation, happened: Event) ->
 
     def of_step(position: int) -> Source:
         step = automation.steps[position]
-        return source(config.connection_of(step, config.catalog.steps[step.do], happened.connection))
+        types = {name: one.type for name, one in config.connections.items()}
+        wanted = config.catalog.steps[step.do].connection_type
+        name = acts_on(step, wanted, happened.connection, types)
+        if name is None:
+            raise NotThere(f"It is not clear which connection {step.do} acts on", remedy="Name it with `via:`.")
+        return source(name)
 
     store = opened(config.store)
     try:

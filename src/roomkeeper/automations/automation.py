@@ -69,6 +69,21 @@ class Automation(BaseModel):
     steps: list[Step] = Field(description="What to do, in order.", min_length=1, examples=[[{"do": "copy_files"}]])
 
 
+def acts_on(step: Step, wanted: str, event_connection: str, types: Mapping[str, str]) -> str | None:
+    """Name the connection that a step acts on, of the type `wanted`: never another one than the automation meant.
+
+    It is the one that the step names, the event's own, or the only one of its type; None if that is not clear.
+    `types` gives the type of each connection.
+    """
+    named = step.via or event_connection
+    if named not in types:
+        return None
+    if step.via is not None or types[named] == wanted:
+        return named
+    fitting = [name for name, type_ in types.items() if type_ == wanted]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def is_for(automation: Automation, event: Event) -> bool:
     """Whether the automation listens to this kind of event from this connection."""
     return automation.on == event.type and automation.from_ in {None, event.connection}

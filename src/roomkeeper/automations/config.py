@@ -99,13 +99,6 @@ class Config:
         """Find an automation by name."""
         return next((one for one in self.automations if one.name == name), None)
 
-    def connection_of(self, step: Step, kind: StepKind, event_connection: str) -> str:
-        """Say which connection a step acts on: the named one, the event's own, or the only one of its kind."""
-        if step.via is not None:
-            return step.via
-        mine = [name for name, one in self.connections.items() if one.type == kind.connection_type]
-        return event_connection if event_connection in mine else mine[0]
-
 
 def gathered(automation: Automation, catalog: Catalog) -> int:
     """How many events one run of this automation takes at most."""

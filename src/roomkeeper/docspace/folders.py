@@ -6,7 +6,6 @@ from roomkeeper.docspace.models import Contents, EntryId, Folder, PathPart
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment, shortened
 
 Send = Callable[[Call], Awaitable[Answer]]
-_FILES_ONLY = 1
 
 
 class Folders:
@@ -41,15 +40,6 @@ class Folders:
         start: int | None = 0
         while start is not None:
             page = await self._page(folder, start, {"sortBy": sort_by, "sortOrder": int(newest_first)})
-            yield page
-            start = next_start(start, page.entries, page.total)
-
-    async def all_file_pages(self, folder: EntryId) -> AsyncIterator[Contents]:
-        """List every file below the folder, all levels, page by page: a filter makes the listing deep (3)."""
-        start: int | None = 0
-        order = {"sortBy": "DateAndTimeCreation", "sortOrder": 0, "filterType": _FILES_ONLY}
-        while start is not None:
-            page = await self._page(folder, start, order)
             yield page
             start = next_start(start, page.entries, page.total)
 

@@ -24,9 +24,9 @@ from dbos._serialization import Serializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs import walk
 from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.store import NOTICE, Store, durable_sqlite, runs
+from roomkeeper.runs.walk import Walker
 
 log = structlog.get_logger("engine")
 
@@ -45,7 +45,7 @@ _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 class Engine:
     """The engine of this process. `start` on the loop that serves, `stop` before it closes."""
 
-    def __init__(self, store: Store, lease: Lease, walker: "walk.Walker", connections: Sequence[str]) -> None:
+    def __init__(self, store: Store, lease: Lease, walker: Walker, connections: Sequence[str]) -> None:
         self._store, self._lease, self._walker = store, lease, walker
         self._connections = connections
         self._sqlite: sa.Engine | None = None

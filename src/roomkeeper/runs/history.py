@@ -88,7 +88,6 @@ class History:
                 sa.select(sa.func.count()).select_from(waiting).where(waiting.c.run_id.is_(None))
             ).scalar()
             new = db.execute(sa.select(sa.func.count()).select_from(events).where(events.c.state == "new")).scalar()
-        with self._store.read() as db:
             told = (events.c.state == "new", events.c.reason != "")
             held = db.execute(sa.select(sa.func.count()).select_from(events).where(*told)).scalar()
         return {

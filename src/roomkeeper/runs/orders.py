@@ -9,6 +9,9 @@ from roomkeeper.errors import NotThere, RoomkeeperError
 from roomkeeper.runs.dispatch import claim
 from roomkeeper.runs.store import Store, events, runs, waiting
 
+#: What a cancelled run says of itself.
+CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
+
 
 class OrderRefused(RoomkeeperError):
     """What was ordered makes no sense for this run or event as it is."""
@@ -41,8 +44,7 @@ def cancel(store: Store, number: int) -> str:
         if run.state == "waiting" and run.claims:
             claim(connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
         if run.state == "needs_attention" or (run.state == "waiting" and run.claims):
-            changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False}
-            changed |= {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
+            changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False, **CANCELLED}
         connection.execute(runs.update().where(runs.c.id == number).values(changed))
         return str(changed.get("state", run.state))
 

@@ -18,7 +18,7 @@ import structlog
 from pydantic import ValidationError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, Step
+from roomkeeper.automations.automation import Automation, Step, acts_on
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import Ledger as StepLedger
@@ -29,6 +29,7 @@ from roomkeeper.runs.dispatch import Source, claim, event_of
 from roomkeeper.runs.holds import hold
 from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.ledger import Ledger
+from roomkeeper.runs.orders import CANCELLED
 from roomkeeper.runs.store import Store, calls, events, runs, steps, waiting
 
 log = structlog.get_logger("run")
@@ -37,7 +38,6 @@ T = TypeVar("T")
 LIVE = 10  # a run with more events than this is bulk work and lets live work go first
 _CALLS_KEPT_BACK = 50  # calls gathered before they are written down
 _ADD_IT = "Put it back into the configuration and restart, then retry the run."
-_BY_HAND = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
 _STORE_BACK, _STORE_BACK_LONGEST = 0.5, 10.0  # seconds
 _LOOK = 1.0  # seconds between two looks whether the run was cancelled
 
@@ -100,7 +100,7 @@ class Walker:
             )
             values = {"state": state, "ended_at": time.time()}
             if state == "cancelled":
-                values |= _BY_HAND
+                values |= CANCELLED
             if fault is not None:
                 values |= {"error": f"{fault.name}: {fault.error}", "remedy": fault.remedy}
             connection.execute(runs.update().where(runs.c.id == number).values(values))
@@ -172,18 +172,12 @@ class Walker:
         return first | await self._store.reading(results)
 
     def _source(self, step: Step, kind: StepKind, connection: str) -> Source:
-        """Find the connection that a step acts on: never another one than the automation meant."""
-        named = step.via or connection
-        source = self._sources.get(named)
-        if source is None:
-            raise StepFailed(f"the connection {named!r} is not in the configuration any more", remedy=_ADD_IT)
-        if step.via is not None or source.connector.type == kind.connection_type:
-            return source
-        fitting = [one for one in self._sources.values() if one.connector.type == kind.connection_type]
-        if len(fitting) != 1:
-            what = f"{step.do} needs a connection of the type {kind.connection_type}, and there are {len(fitting)}"
+        types = {name: one.connector.type for name, one in self._sources.items()}
+        name = acts_on(step, kind.connection_type, connection, types)
+        if name is None:
+            what = f"it is not clear any more which connection {step.do} acts on ({step.via or connection!r})"
             raise StepFailed(what, remedy=_ADD_IT)
-        return fitting[0]
+        return self._sources[name]
 
 
 class _Work:
