@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,13 @@ from roomkeeper.runs.history import History
 from roomkeeper.runs.store import opened
 
 SECRET = "a-secret-of-the-tests"
+CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed with
+    "HUBSPOT_TOKEN": "pat-pretend",
+    "PIPEDRIVE_TOKEN": "pipedrive-pretend",
+    "SALESFORCE_SECRET": "salesforce-pretend",
+    "CRM_SECRET": "a-secret-of-the-crm",
+}
+ORGANIZATION = "00D5g000004pReT"
 OWNER_KEY = "sk-" + "0" * 63 + "1"
 
 
@@ -79,6 +87,132 @@ class Rooms:
         return len(self.portal.tree(self.internal))
 
 
+class ClosingDeals:
+    """A client room full of files, an archive, a guest whom the keeper invited, and deals at three pretend CRMs."""
+
+    def __init__(self, portal: Portal, *, owned: bool = False) -> None:
+        self.portal = portal
+        people = {"keeper": "room_admin", "guest": "guest"}
+        made = {
+            who: portal.direct("POST", "/users", json={"name": who, "email": f"{who}@x.example", "kind": kind})
+            for who, kind in people.items()
+        }
+        self.keeper, self.keeper_key = made["keeper"]["id"], made["keeper"]["key"]
+        self.guest, self.guest_key = made["guest"]["id"], made["guest"]["key"]
+        self.client = self.room("Client: Northwind", by=self.keeper_key if owned else "")
+        self.share(self.client, self.guest, 11, by=self.keeper_key)
+        vault = self.room("Vault")
+        self.archive = portal.call("POST", f"/files/folder/{vault}", json={"title": "Archive"})["id"]
+        self.deals: dict[str, int] = {}
+
+    def room(self, title: str, *, by: str = "") -> int:
+        room: int = self.portal.call("POST", "/files/rooms", key=by, json={"title": title, "roomType": 5})["id"]
+        if not by:
+            self.share(room, self.keeper, 9)
+        return room
+
+    def share(self, room: int, who: str, access: int, *, by: str = "") -> None:
+        invitations = [{"id": who, "access": access}]
+        self.portal.call("PUT", f"/files/rooms/{room}/share", key=by, json={"invitations": invitations})
+
+    def members(self) -> set[str]:
+        shown = self.portal.call("GET", f"/files/rooms/{self.client}/share")
+        return {one["sharedToUser"]["id"] for one in shown}
+
+    def fill(self) -> None:
+        """250 files: 12 nested folders, one of 150 files, 20 equal names, titles that are hard to keep."""
+        paths = ["Big", *(f"{year}/{kind}" for year in (2025, 2026) for kind in ("Offers", "Bills", "Photos"))]
+        made = self.portal.folders(self.client, [*paths, "2026/Offers/Old", "2026/Offers/Old/Older", "Empty"])
+        assert len(made) == 12
+        for number in range(150):
+            self.upload(f"File {number}.docx", made["Big"])
+        places = [self.client, *(made[path] for path in made if path not in {"Big", "Empty"})]
+        for number in range(20):  # some in one folder, too: the portal allows it
+            self.portal.call(
+                "POST",
+                f"/files/{places[number % 8]}/upload",
+                key=self.guest_key,
+                params={"createNewIfExist": "false"},
+                files={"file": ("Offer.docx", f"offer {number}".encode())},
+            )
+        for number in range(79):
+            self.upload(f"Letter {number}.pdf", places[number % len(places)])
+        hard = {"fileName": 'A/B: C+ "2026".docx', "fileSize": 4}
+        session = self.portal.call("POST", f"/files/{made['2026/Photos']}/session", key=self.guest_key, json=hard)["id"]
+        chunk = {"file": ("chunk", b"2026")}
+        self.portal.call("POST", f"/files/{made['2026/Photos']}/session/{session}", key=self.guest_key, files=chunk)
+
+    def upload(self, name: str, folder: int | None = None, content: bytes | None = None) -> Any:
+        return self.portal.upload(folder or self.client, name, content or name.encode(), key=self.guest_key)
+
+    def deal(self, vendor: str = "hubspot", **changed: Any) -> int:
+        """Make a deal at the CRMs."""
+        own = {"docspace_room_id": self.client, "docspace_guest_id": self.guest}
+        wanted = {"name": "Renewal", "company": "Northwind / Sons", "contact": "ann@n.example", "own": own} | changed
+        made: int = self.portal.direct("POST", "/crm/deals", json=wanted)["id"]
+        return made
+
+    def close(self, keeper: "Keeper", deal: int, vendor: str, **changed: Any) -> list[dict[str, Any]]:
+        """Let a CRM say that a deal is won."""
+        secret = {"pipedrive": f"roomkeeper:{CRM_SECRETS['CRM_SECRET']}"}.get(vendor, CRM_SECRETS["CRM_SECRET"])
+        told = {"status": "won", "vendor": vendor, "to": f"{keeper.url}/hooks/{vendor}", "secret": secret} | changed
+        answers: list[dict[str, Any]] = self.portal.direct("PUT", f"/crm/deals/{deal}", json=told)
+        return answers
+
+    def notes(self, deal: int) -> list[str]:
+        shown: list[str] = self.portal.direct("GET", f"/crm/deals/{deal}")["notes"]
+        return shown
+
+    def connection(self, vendor: str) -> dict[str, Any]:
+        url = f"{self.portal.url}/{vendor}"
+        return {
+            "hubspot": {"access_token": "!env HUBSPOT_TOKEN", "client_secret": "!env CRM_SECRET"},
+            "pipedrive": {
+                "api_token": "!env PIPEDRIVE_TOKEN",
+                "webhook_user": "roomkeeper",
+                "webhook_password": "!env CRM_SECRET",
+            },
+            "salesforce": {
+                "client_id": "app",
+                "client_secret": "!env SALESFORCE_SECRET",
+                "organization_id": ORGANIZATION,
+                "webhook_token": "!env CRM_SECRET",
+            },
+        }[vendor] | {"type": vendor, "url": url}
+
+    def automation(self, *more: dict[str, Any], layout: str = "flat", **archive: Any) -> dict[str, Any]:
+        """Write the automation of the second job; `more` steps come after revoking the guest."""
+        room = "{{ deal.fields.docspace_room_id }}"
+        settings = {"room": room, "under": self.archive, "title": "{{ deal.company }}", "layout": layout} | archive
+        guest = "{{ deal.fields.docspace_guest_id }}"
+        return {
+            "name": "archive-closed-deal",
+            "on": "deal.closed",
+            "where": {"status": "won"},
+            "steps": [
+                {"do": "archive_files", "as": "archive", "with": settings},
+                {
+                    "do": "revoke_guest",
+                    "if": "deal.fields.docspace_guest_id",
+                    "with": {"guest": guest, "room": room},
+                },
+                *more,
+            ],
+        }
+
+    def asked(self, method: str, pattern: str) -> list[int]:
+        """Find calls in the portal's journal; gives their positions."""
+        journal = self.portal.direct("GET", "/journal")
+        return [
+            at
+            for at, one in enumerate(journal)
+            if one["method"] == method and re.search(pattern, one["path"]) and one["user"] == "keeper"
+        ]
+
+
+NOTE = {"do": "note_on_deal", "with": {"text": "Archived {{ archive.files }} files: {{ archive.url }}"}}
+
+
 def copy_uploads(rooms: Rooms, **changed: Any) -> dict[str, Any]:
     """Write the automation of the first job."""
     settings = {"to": rooms.internal, "keep_folders": True, "on_conflict": "version"} | changed
@@ -111,7 +245,7 @@ class Keeper:
         self._history: History | None = None
         self.measured = measured
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.environment = {"API_KEY": key, "SECRET": SECRET}
+        self.environment = {"API_KEY": key, "SECRET": SECRET, **CRM_SECRETS}
         acme = {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY", "webhook_secret": "!env SECRET"}
         text = {
             "version": 1,
@@ -122,9 +256,7 @@ class Keeper:
         }
         self.file = folder / "roomkeeper.yaml"
         # JSON is YAML; only the tags must lose their quotes.
-        self.file.write_text(
-            json.dumps(text).replace('"!env API_KEY"', "!env API_KEY").replace('"!env SECRET"', "!env SECRET")
-        )
+        self.file.write_text(re.sub(r'"(!env \w+)"', r"\1", json.dumps(text)))
 
     @property
     def url(self) -> str:

@@ -14,9 +14,9 @@ import structlog
 from starlette.applications import Starlette
 
 from roomkeeper.automations.catalog import Catalog
-from roomkeeper.automations.config import Config, gathered
+from roomkeeper.automations.config import Config, gathered, wanted_of
 from roomkeeper.errors import RoomkeeperError
-from roomkeeper.runs import retention
+from roomkeeper.runs import approvals, retention
 from roomkeeper.runs.dispatch import Dispatch, Source
 from roomkeeper.runs.engine import Engine
 from roomkeeper.runs.history import History
@@ -112,6 +112,7 @@ class _Worker:
         beating += [
             asyncio.create_task(self._dispatch.run()),
             asyncio.create_task(self._engine.sweep()),
+            asyncio.create_task(approvals.keep(self._store)),
             asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),
         ]
         for task in beating:
@@ -133,7 +134,9 @@ class _Worker:
         for name, connection in self._config.connections.items():
             connector = catalog.connectors[connection.type]
             tally = SharedTally(self._store, name, self._lease.workers)
-            sources[name] = Source(name, connector, connector.connect(connection.settings, tally=tally))
+            wanted = wanted_of(connector, self._config)
+            client = connector.connect(connection.settings, tally=tally, wanted=wanted)
+            sources[name] = Source(name, connector, client)
         return sources
 
 
@@ -144,7 +147,12 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
         connector = catalog.connectors[connection.type]
         listened = frozenset(one.on for one in config.automations if one.from_ in {None, name})
         gates[name] = Gate(
-            name, partial(connector.verify, connection.settings), partial(connector.read, name), listened
+            name,
+            f"{config.public_url}/hooks/{name}" if config.public_url else "",
+            partial(connector.verify, connection.settings),
+            partial(connector.read, name, connection.settings),
+            connector.acknowledge,
+            listened,
         )
     return gates
 

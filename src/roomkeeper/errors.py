@@ -8,6 +8,7 @@ RoomkeeperError
 ├── StoreUnavailable       nothing can be kept just now: 503
 ├── NotThere               a run, an event or an automation that was named does not exist
 ├── StepFailed             a step did what it could; the rest needs a person
+├── ApprovalNeeded         a step waits for a person's consent
 ├── RunCancelled           somebody cancelled the run this step belongs to
 └── RemoteError            a service did not do what it was asked
     ├── Unreachable          no connection, or no answer in time
@@ -111,6 +112,14 @@ class StepFailed(RoomkeeperError):
         self.items = tuple(items)
         self.result = result
         super().__init__(message, remedy=remedy)
+
+
+class ApprovalNeeded(RoomkeeperError):
+    """A step waits for a person's consent, for so many seconds at most."""
+
+    def __init__(self, message: str, *, within: float) -> None:
+        super().__init__(message)
+        self.within = within
 
 
 class RunCancelled(RoomkeeperError):

@@ -230,7 +230,7 @@ def test_a_plugin_s_steps_can_be_used_and_a_bad_plugin_is_named(
 
     config = read(tmp_path, own.replace("version: 1\n", "version: 1\nplugins: [acme_steps]\n"))
 
-    assert config.catalog.steps["acme_copy"].name == "acme_copy"
+    assert config.catalog.kinds("acme_copy")["docspace"].name == "acme_copy"
     assert "acme_copy" in problems(tmp_path, own)[0].what
     found = problems(tmp_path, GOOD.replace("version: 1\n", "version: 1\nplugins:\n  - bad_steps\n  - nowhere_steps\n"))
     assert [(one.line, "bad_steps" in one.what or "nowhere_steps" in one.what) for one in found] == [

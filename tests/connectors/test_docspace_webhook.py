@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roomkeeper.automations.delivery import Delivery
 from roomkeeper.connectors.docspace import webhook
+from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.errors import DeliveryUnreadable
 
+SETTINGS = DocSpace(url="https://acme.example", api_key="k")
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -36,7 +39,7 @@ def delivery(**changed: Any) -> dict[str, Any]:
 
 
 def read(body: Any) -> Any:
-    return webhook.read("acme", {}, json.dumps(body).encode())[0]
+    return webhook.read("acme", SETTINGS, Delivery(json.dumps(body).encode()))[0]
 
 
 def test_an_upload_is_read_whole() -> None:
@@ -108,7 +111,7 @@ def test_there_are_all_36_of_them() -> None:
 )
 def test_what_cannot_be_read_says_so(body: bytes) -> None:
     with pytest.raises(DeliveryUnreadable) as raised:
-        webhook.read("acme", {}, body)
+        webhook.read("acme", SETTINGS, Delivery(body))
 
     assert raised.value.message
 
@@ -141,7 +144,7 @@ def test_no_bytes_make_it_stumble(body: bytes) -> None:
 
 def _read_or_refuse(body: bytes) -> None:
     try:
-        events = webhook.read("acme", {}, body)
+        events = webhook.read("acme", SETTINGS, Delivery(body))
     except DeliveryUnreadable as error:
         assert error.message
     else:

@@ -16,7 +16,7 @@ from roomkeeper import errors
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.files import OnConflict
-from roomkeeper.docspace.portal import Exchange, ReadOnlyTransport
+from roomkeeper.remote import Exchange, ReadOnlyTransport
 
 
 def _portal(

@@ -1,6 +1,6 @@
 """An automation: when this, do that; and whether an event is for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -69,18 +69,18 @@ class Automation(BaseModel):
     steps: list[Step] = Field(description="What to do, in order.", min_length=1, examples=[[{"do": "copy_files"}]])
 
 
-def acts_on(step: Step, wanted: str, event_connection: str, types: Mapping[str, str]) -> str | None:
-    """Name the connection that a step acts on, of the type `wanted`: never another one than the automation meant.
+def acts_on(step: Step, wanted: Collection[str], event_connection: str, types: Mapping[str, str]) -> str | None:
+    """Name the connection that a step acts on, of one of the types `wanted`: never another than the automation meant.
 
-    It is the one that the step names, the event's own, or the only one of its type; None if that is not clear.
-    `types` gives the type of each connection.
+    It is the one that the step names, the event's own, or the only one that fits; None if that is not clear.
+    `types` gives the type of each connection. A step that needs no connection gets the event's.
     """
     named = step.via or event_connection
     if named not in types:
         return None
-    if step.via is not None or types[named] == wanted:
+    if step.via is not None or types[named] in wanted or "" in wanted:
         return named
-    fitting = [name for name, type_ in types.items() if type_ == wanted]
+    fitting = [name for name, type_ in types.items() if type_ in wanted]
     return fitting[0] if len(fitting) == 1 else None
 
 

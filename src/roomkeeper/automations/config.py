@@ -20,8 +20,8 @@ from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, Step
-from roomkeeper.automations.catalog import Catalog
+from roomkeeper.automations.automation import Automation, Step, acts_on
+from roomkeeper.automations.catalog import Catalog, Connector
 from roomkeeper.automations.secret import Reference, is_secret
 from roomkeeper.automations.step import EventKind, StepKind
 from roomkeeper.errors import ConfigError, Problem, TemplateError
@@ -104,8 +104,22 @@ def gathered(automation: Automation, catalog: Catalog) -> int:
     """How many events one run of this automation takes at most."""
     if automation.gather is not None:
         return automation.gather
-    kinds = [catalog.steps.get(step.do) for step in automation.steps]
-    return GATHER if all(kind is not None and kind.takes_many for kind in kinds) else 1
+    kinds = [kind for step in automation.steps for kind in catalog.kinds(step.do).values()]
+    return GATHER if kinds and all(kind.takes_many for kind in kinds) else 1
+
+
+def wanted_of(connector: Connector, config: Config) -> frozenset[str]:
+    """List which fields of this connector's events the automations use, dotted: {"company", "fields.room"}."""
+    wanted: set[str] = set()
+    for one in config.automations:
+        if one.on not in connector.events:
+            continue
+        wanted |= set(one.where)
+        for step in one.steps:
+            for _, text, condition in _templates(step):
+                paths = template.references(text, condition=condition)
+                wanted |= {".".join(path[1:]) for path in paths if path[0] == one.on.partition(".")[0]}
+    return frozenset(wanted - {""})
 
 
 def load(file: Path, catalog: Catalog, *, secrets_required: bool = True) -> Config:
@@ -214,12 +228,12 @@ class _Reader:
             if "room" not in one.where and one.on.startswith("file."):
                 what = f"{one.name} has no `where: {{room: …}}`, so it is for every room that the account is in"
                 self._note(("automations", at), what, "name the rooms, unless that is what you want")
-        for name in connections:
-            if "webhook_secret" not in self.root["connections"][name] and not self.root["connections"][name].get(
-                "unsigned"
-            ):
-                remedy = "set `webhook_secret`; without one every delivery is refused"
-                self._note(("connections", name), f"{name} has no webhook secret", remedy)
+        for name, connection in connections.items():
+            settings, needed = self.root["connections"][name], self.catalog.connectors[connection.type].trusted_by
+            if needed and not settings.get("unsigned") and not any(key in settings for key in needed):
+                secrets = " or ".join(f"`{key}`" for key in needed)
+                what = f"{name} has nothing to tell its deliveries from a stranger's"
+                self._note(("connections", name), what, f"set {secrets}; until then every delivery is refused")
 
     def _note(self, where: Path_, what: str, remedy: str) -> None:
         self.notes.append(Problem(str(self.file), self._line(where), what, remedy))
@@ -249,7 +263,7 @@ class _Reader:
                 self._say(("plugins", at), what, "install it into this environment, with a list `STEPS` of StepKind")
                 continue
             for step in found:
-                if not isinstance(step, StepKind) or step.name in self.catalog.steps:
+                if not isinstance(step, StepKind) or self.catalog.kinds(step.name):
                     shown = getattr(step, "name", step)
                     what = f"the plugin {name!r} has {shown!r} in STEPS, which is no step or not a new one"
                     self._say(("plugins", at), what, "give it a StepKind with a name of its own")
@@ -335,7 +349,7 @@ class _Reader:
         return automation
 
     def _check_source(self, automation: Automation, connections: Mapping[str, Connection], where: Path_) -> None:
-        sources = [n for n, one in connections.items() if automation.on in self.catalog.connectors[one.type].events]
+        sources = self._sources(automation, connections)
         if automation.from_ is not None and automation.from_ not in sources:
             self._say(
                 (*where, "from"),
@@ -352,17 +366,31 @@ class _Reader:
                 (*where, "where"), "several portals raise this event, and a room is a room of one of them", remedy
             )
 
+    def _sources(self, automation: Automation, connections: Mapping[str, Connection]) -> list[str]:
+        """Name the connections that raise what the automation listens to."""
+        return [
+            name
+            for name, one in connections.items()
+            if automation.on in self.catalog.connectors[one.type].raised(one.settings)
+        ]
+
     def _check_where(self, automation: Automation, kind: EventKind, where: Path_) -> None:
         noun = kind.type.partition(".")[0]
         if any(one in {"", "0"} for one in _rooms(automation)):
             self._say((*where, "where", "room"), "`room` is empty", "write the room's id or its exact title")
+        fields = kind.fields.get(noun) or {}
         for name in automation.where:
-            first, *rest = name.split(".")
-            fields = kind.fields.get(noun) or {}
-            open_ended = first in fields and fields[first] is None and bool(rest)
-            if name != "actor" and not open_ended and (first not in fields or rest):
-                known = ["actor", *fields]
-                self._say((*where, "where", name), f"{kind.type} has no field {name!r} to ask for", _hint(name, known))
+            node: Any = fields
+            for part in name.split("."):
+                if node is None or name == "actor":
+                    break
+                if part not in node:
+                    known = ["actor", *fields]
+                    self._say(
+                        (*where, "where", name), f"{kind.type} has no field {name!r} to ask for", _hint(name, known)
+                    )
+                    break
+                node = node[part]
 
     def _check_steps(
         self, automation: Automation, kind: EventKind, connections: Mapping[str, Connection], where: Path_
@@ -372,7 +400,8 @@ class _Reader:
         names: set[str] = set()
         for at, step in enumerate(automation.steps):
             here: Path_ = (*where, "steps", at)
-            self._check_step(step, connections, here, many=many)
+            self._check_step(step, here, many=many)
+            self._check_target(step, automation, connections, here)
             self._check_variables(step, kind, known, here, many=many)
             if step.name in names:
                 self._say(
@@ -382,25 +411,39 @@ class _Reader:
             if step.as_ is not None and (not step.as_.isidentifier() or step.as_ in kind.fields):
                 remedy = "take another word of letters, digits and _"
                 self._say((*here, "as"), f"`as: {step.as_}` cannot be a variable's name here", remedy)
-            result = self.catalog.steps.get(step.do)
-            if step.as_ is not None and result is not None:
-                known[step.as_] = dict.fromkeys(result.result.model_fields)
+            kinds = self.catalog.kinds(step.do)
+            if step.as_ is not None and kinds:
+                known[step.as_] = {name: None for one in kinds.values() for name in one.result.model_fields}
 
-    def _check_step(self, step: Step, connections: Mapping[str, Connection], where: Path_, *, many: bool) -> None:
-        kind = self.catalog.steps.get(step.do)
-        if kind is None:
-            self._say((*where, "do"), f"there is no step {step.do!r}", _hint(step.do, sorted(self.catalog.steps)))
+    def _check_step(self, step: Step, where: Path_, *, many: bool) -> None:
+        kinds = self.catalog.kinds(step.do)
+        if not kinds:
+            self._say((*where, "do"), f"there is no step {step.do!r}", _hint(step.do, self.catalog.steps))
             return
-        self._model(kind.params, step.with_, (*where, "with"), templates=True)
-        if many and not kind.takes_many:
+        for kind in kinds.values():
+            self._model(kind.params, step.with_, (*where, "with"), templates=True)
+        if many and not all(kind.takes_many for kind in kinds.values()):
             self._say(where, f"{step.do} acts on one event, but this automation gathers several", "set `gather: 1`")
-        fitting = [name for name, one in connections.items() if one.type == kind.connection_type]
+
+    def _check_target(
+        self, step: Step, automation: Automation, connections: Mapping[str, Connection], where: Path_
+    ) -> None:
+        """Make sure that it is clear which connection the step acts on."""
+        kinds = self.catalog.kinds(step.do)
+        if not kinds or "" in kinds:
+            return
+        fitting = [name for name, one in connections.items() if one.type in kinds]
         if step.via is not None and step.via not in fitting:
             self._say((*where, "via"), f"{step.do} cannot act on {step.via!r}", _hint(step.via, fitting))
         elif not fitting:
-            self._say(
-                where, f"{step.do} needs a connection of the type {kind.connection_type}", "add one under `connections`"
-            )
+            types = " or ".join(kinds)
+            self._say(where, f"{step.do} needs a connection of the type {types}", "add one under `connections`")
+        elif step.via is None:
+            named, types_of = automation.from_, {name: one.type for name, one in connections.items()}
+            origins = [named] if named is not None else self._sources(automation, connections)
+            if any(acts_on(step, kinds, one, types_of) is None for one in origins if one in types_of):
+                what = f"it is not clear on which connection {step.do} acts: {', '.join(fitting)}"
+                self._say(where, what, f"add `via:` with one of them, for example `via: {fitting[0]}`")
 
     def _check_variables(
         self, step: Step, kind: EventKind, known: Mapping[str, Any], where: Path_, *, many: bool
@@ -418,16 +461,14 @@ class _Reader:
         self, reference: template.Reference, kind: EventKind, known: Mapping[str, Any], where: Path_, *, many: bool
     ) -> None:
         root, *rest = reference
-        written = ".".join(reference)
-        if root not in known:
-            self._say(where, f"nothing provides `{written}` here", _hint(root, sorted(known)))
-            return
-        if rest and rest[0] not in known[root]:
-            self._say(where, f"`{root}` has no field {rest[0]!r}", _hint(rest[0], sorted(known[root])))
-            return
-        if rest[1:] and known[root][rest[0]] is not None:
-            self._say(where, f"`{root}.{rest[0]}` has no fields of its own", f"write `{root}.{rest[0]}`")
-            return
+        written, node, seen = ".".join(reference), known, ""
+        for part in reference:
+            if node is None:
+                break  # what only the sender knows
+            if part not in node:
+                self._say(where, *_unknown(seen, part, written, node))
+                return
+            node, seen = node[part], f"{seen}.{part}".lstrip(".")
         if many and root in kind.fields and (root, rest[0] if rest else "") not in kind.shared:
             remedy = "set `gather: 1` for this automation, or leave it out"
             self._say(where, f"`{written}` differs between the events that one run gathers", remedy)
@@ -483,6 +524,15 @@ class _Reader:
             except (KeyError, IndexError, AttributeError, TypeError):
                 break
         return line
+
+
+def _unknown(seen: str, part: str, written: str, node: Mapping[str, Any]) -> tuple[str, str]:
+    """Say which part of a variable is not known, and what there is."""
+    if not seen:
+        return f"nothing provides `{written}` here", _hint(part, sorted(node))
+    if not node:
+        return f"`{seen}` has no fields of its own", f"write `{seen}`"
+    return f"`{seen}` has no field {part!r}", _hint(part, sorted(node))
 
 
 def _plain(data: Any) -> Any:  # noqa: ANN401 - YAML to plain Python
@@ -545,8 +595,8 @@ def _rooms(automation: Automation) -> list[str]:
 
 
 def _targets(automation: Automation, catalog: Catalog) -> list[str]:
-    kinds = [(step, catalog.steps.get(step.do)) for step in automation.steps]
-    found = [step.with_.get(kind.destination) for step, kind in kinds if kind is not None and kind.destination]
+    kinds = [(step, kind) for step in automation.steps for kind in catalog.kinds(step.do).values()]
+    found = [step.with_.get(kind.destination) for step, kind in kinds if kind.destination]
     return [str(one) for one in found if one is not None and not template.is_template(one)]
 
 

@@ -21,13 +21,13 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
     automation = _inlined(Automation, definitions)
     automation["properties"]["on"]["enum"] = catalog.event_types
     definitions["Automation"] = automation
-    definitions["Step"]["properties"]["do"]["enum"] = sorted(catalog.steps)
+    definitions["Step"]["properties"]["do"]["enum"] = catalog.steps
     definitions["Step"]["allOf"] = [
         {
             "if": {"properties": {"do": {"const": step.name}}},
             "then": {"properties": {"with": _params(step.params, step.summary, definitions)}},
         }
-        for step in catalog.steps.values()
+        for step in (next(iter(catalog.kinds(name).values())) for name in catalog.steps)
     ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -55,10 +55,14 @@ class StepContext(Protocol):
     """What a step may use: its events, its connection, the ledger, and the engine's patience."""
 
     run: int
+    #: The automation's and the step's name: the same in every run of it.
+    task: str
     events: Sequence[Event]
     ledger: Ledger
     client: Any
     connection: str
+    #: Whether a person approved what this step asked for.
+    approved: bool
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on.
@@ -83,6 +87,18 @@ class StepContext(Protocol):
         """Say how far it has come, for `runs show` and the page."""
         ...
 
+    async def record(self, plan: Any) -> None:  # noqa: ANN401 - JSON
+        """Keep what is to be done, with the run: it is shown, survives a crash, and can be undone."""
+        ...
+
+    async def recorded(self, of: tuple[int, int] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Read what this step recorded, or a step of another run by (run, position); None if nothing."""
+        ...
+
+    async def ahead(self) -> list[str]:
+        """Tell what the steps after this one would do, in lines for people to read."""
+        ...
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -102,7 +118,7 @@ class StepKind:
     result: type[BaseModel]
     plan: Callable[[Any, StepContext], Awaitable[Plan]]
     apply: Callable[[Any, StepContext], Awaitable[BaseModel]]
-    #: The type of connection it acts on.
+    #: The type of connection it acts on; empty if it needs none. Steps of one name may serve several types.
     connection_type: str
     #: Whether one call can serve many events.
     takes_many: bool = False

@@ -1,4 +1,4 @@
-"""Files: look up, find namesakes, copy (facts/docspace.md 2, 3)."""
+"""Files: look up, find namesakes, rename, copy, move (facts/docspace.md 2, 3)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
@@ -40,19 +40,42 @@ class Files:
         answer = await self._send(Call("GET", "/files/fileops/move", query=query))
         return tuple(entry for entry in _Namesake.many(answer.response) if entry.file_entry_type == _FILE)
 
-    async def copy(self, files: Sequence[EntryId], folder: EntryId, *, on_conflict: OnConflict) -> Operation:
-        """Start copying; a refusal concerns the whole list and starts nothing (2.2).
+    async def rename(self, file: EntryId, title: str) -> File:
+        """Give a file another title; the answer's title is the truth. Raises NotFound, Forbidden."""
+        call = Call("PUT", f"/files/file/{segment(file)}", body={"title": title, "lastVersion": 0})
+        return File.of((await self._send(call)).response)
 
-        `deleteAfter: false` keeps the finished operation observable, `returnSingleOperation: true` keeps this call
+    async def copy(self, files: Sequence[EntryId], folder: EntryId, *, on_conflict: OnConflict) -> Operation:
+        """Start copying; a refusal concerns the whole list and starts nothing (2.2)."""
+        return await self._transfer("copy", files, (), folder, on_conflict)
+
+    async def move(self, files: Sequence[EntryId], folders: Sequence[EntryId], into: EntryId) -> Operation:
+        """Start moving files and whole folders, which keep their ids; what collides with a title stays (2.5).
+
+        A refusal concerns the whole list and starts nothing (2.2).
+        """
+        return await self._transfer("move", files, folders, into, OnConflict.SKIP)
+
+    async def _transfer(
+        self,
+        what: str,
+        files: Sequence[EntryId],
+        folders: Sequence[EntryId],
+        into: EntryId,
+        on_conflict: OnConflict,
+    ) -> Operation:
+        """Start an operation.
+
+        `deleteAfter: false` keeps it observable once it has finished, `returnSingleOperation: true` keeps this call
         from consuming other operations' results (2.1, 2.3).
         """
         call = Call(
             "PUT",
-            "/files/fileops/copy",
+            f"/files/fileops/{what}",
             body={
                 "fileIds": list(files),
-                "folderIds": [],
-                "destFolderId": folder,
+                "folderIds": list(folders),
+                "destFolderId": into,
                 "conflictResolveType": int(on_conflict),
                 "deleteAfter": False,
                 "content": False,
@@ -62,5 +85,5 @@ class Files:
         )
         answer = await self._send(call)
         if not isinstance(answer.response, list) or not answer.response:
-            raise Garbled("The portal accepted a copy but named no operation for it")
+            raise Garbled(f"The portal accepted a {what} but named no operation for it")
         return Operation.of(answer.response[0])

@@ -1,11 +1,13 @@
-"""Folders: list, look up, create. A room is a folder too (facts/docspace.md 3, 4)."""
+"""Folders: list, look up, create, rename. A room is a folder too (facts/docspace.md 3, 4)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Literal
 
 from roomkeeper.docspace.models import Contents, EntryId, Folder, PathPart
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment, shortened
 
 Send = Callable[[Call], Awaitable[Answer]]
+_FILES_ONLY, _FOLDERS_ONLY = 1, 2  # filterType; any filter makes a listing deep (3)
 
 
 class Folders:
@@ -39,19 +41,36 @@ class Folders:
         """
         start: int | None = 0
         while start is not None:
-            page = await self._page(folder, start, {"sortBy": sort_by, "sortOrder": int(newest_first)})
+            page = await self.page(folder, start, sort_by=sort_by, descending=newest_first)
             yield page
             start = next_start(start, page.entries, page.total)
+
+    async def page(
+        self,
+        folder: EntryId,
+        start: int,
+        *,
+        sort_by: str,
+        descending: bool = False,
+        below: Literal["files", "folders"] | None = None,
+    ) -> Contents:
+        """Read one page: of the direct contents, or of all files or all folders `below`, whatever their depth (3)."""
+        query: dict[str, object] = {"count": PAGE, "startIndex": start}
+        if below is not None:
+            query |= {"filterType": _FILES_ONLY if below == "files" else _FOLDERS_ONLY, "withSubFolders": True}
+        query |= {"sortBy": sort_by, "sortOrder": int(descending)}
+        answer = await self._send(Call("GET", f"/files/{segment(folder)}", query=query))
+        return Contents.of(answer.response or {})
 
     async def create(self, parent: EntryId, title: str) -> Folder:
         """Create a folder; not idempotent, for titles need not be unique. The answer's title is the truth (4)."""
         call = Call("POST", f"/files/folder/{segment(parent)}", body={"title": shortened(title)})
         return Folder.of((await self._send(call)).response)
 
-    async def _page(self, folder: EntryId, start: int, order: dict[str, object]) -> Contents:
-        query = {"count": PAGE, "startIndex": start, **order}
-        answer = await self._send(Call("GET", f"/files/{segment(folder)}", query=query))
-        return Contents.of(answer.response or {})
+    async def rename(self, folder: EntryId, title: str) -> Folder:
+        """Give a folder another title. Raises NotFound, Forbidden."""
+        call = Call("PUT", f"/files/folder/{segment(folder)}", body={"title": shortened(title)})
+        return Folder.of((await self._send(call)).response)
 
 
 def stored_folder_title(title: str) -> str:

@@ -92,11 +92,65 @@ class _Model(BaseModel):
         return tuple(cls.of(entry) for entry in response or ())
 
 
+class Access(IntEnum):
+    """What somebody may do in a room (5.3)."""
+
+    NONE = 0
+    READ_WRITE = 1
+    READ = 2
+    RESTRICT = 3
+    VARIES = 4
+    REVIEW = 5
+    COMMENT = 6
+    FILL_FORMS = 7
+    CUSTOM_FILTER = 8
+    ROOM_MANAGER = 9
+    EDITING = 10
+    CONTENT_CREATOR = 11
+
+
+DISABLED = 2  # a person's status
+
+
 class Person(_Model):
-    """Who made or changed something."""
+    """Somebody on the portal; who only made or changed something comes with id and name."""
 
     id: str = ""
     display_name: str = ""
+    email: str = ""
+    status: int = 1
+    is_visitor: bool = False
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether this is a guest, and not one of the company's own (6.2)."""
+        return self.is_visitor
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the account is disabled."""
+        return self.status == DISABLED
+
+
+class Group(_Model):
+    """A group of people."""
+
+    id: str = ""
+    name: str = ""
+
+
+class Member(_Model):
+    """A person's or a group's access to a room."""
+
+    access: Annotated[Access | int, _tolerant(Access)] = Access.NONE
+    is_owner: bool = False
+    shared_to_user: Person | None = None
+    shared_to_group: Group | None = None
+
+    @property
+    def id(self) -> str:
+        """Whose it is; empty for a link's."""
+        return (self.shared_to_user or self.shared_to_group or Group()).id
 
 
 class Account(_Model):
@@ -126,6 +180,16 @@ class Entry(_Model):
     updated: Moment = None
     security: dict[str, bool] = Field(default_factory=dict)
 
+    @property
+    def is_in_trash(self) -> bool:
+        """Whether it was deleted, but can be restored."""
+        return self.root_folder_type == RootType.TRASH
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether it lies in the portal's Archive section, where nothing can be changed (2.6)."""
+        return self.root_folder_type == RootType.ARCHIVE
+
 
 class File(Entry):
     """A file; `size` is in bytes, None where the answer leaves it out (as it does when it is 0)."""
@@ -142,11 +206,6 @@ class File(Entry):
     def is_being_edited(self) -> bool:
         """Whether somebody has it open in the editor."""
         return bool(self.file_status & EDITING)
-
-    @property
-    def is_in_trash(self) -> bool:
-        """Whether it was deleted, but can be restored."""
-        return self.root_folder_type == RootType.TRASH
 
 
 class Folder(Entry):

@@ -1,9 +1,9 @@
-"""People: whose key this is (facts/docspace.md 8)."""
+"""People: whose key this is, and guests (facts/docspace.md 6, 8)."""
 
 from collections.abc import Awaitable, Callable
 
-from roomkeeper.docspace.models import Account
-from roomkeeper.docspace.wire import Answer, Call
+from roomkeeper.docspace.models import Account, Person
+from roomkeeper.docspace.wire import Answer, Call, segment
 from roomkeeper.errors import Forbidden, Garbled, NotFound, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
@@ -32,3 +32,22 @@ class People:
         if not isinstance(person, dict) or not person.get("id"):
             raise Garbled("The portal does not say whose key this is")
         return Account(id=str(person["id"]), name=str(person.get("displayName") or ""))
+
+    async def get(self, person: str) -> Person:
+        """Look somebody up by id. Raises NotFound."""
+        return Person.of((await self._send(Call("GET", f"/people/{segment(person)}"))).response)
+
+    async def by_email(self, email: str) -> Person:
+        """Look somebody up by e-mail address. Raises NotFound."""
+        return Person.of((await self._send(Call("GET", "/people/email", query={"email": email}))).response)
+
+    async def forget_guest(self, guest: str) -> None:
+        """End this account's relation to a guest and the access that this account granted, nothing else (6.1).
+
+        Not idempotent: a second call is refused, as is one for a guest whom somebody else invited.
+        """
+        await self._send(Call("DELETE", "/people/guests", body={"userIds": [guest]}))
+
+    async def disable(self, person: str) -> None:
+        """Disable an account: whoever it is is logged out at once, and can be enabled again (6.2)."""
+        await self._send(Call("PUT", "/people/status/Terminated", body={"userIds": [person]}))

@@ -1,9 +1,9 @@
-"""Rooms: find one by its exact title (facts/docspace.md 5.5)."""
+"""Rooms: find one by its exact title, its members, the Archive section (facts/docspace.md 5)."""
 
 from collections.abc import Awaitable, Callable
 
-from roomkeeper.docspace.models import Contents, Folder
-from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, same_title, sanitise_title
+from roomkeeper.docspace.models import Access, Contents, EntryId, Folder, Member, Operation
+from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, same_title, sanitise_title, segment
 
 Send = Callable[[Call], Awaitable[Answer]]
 
@@ -35,3 +35,33 @@ class Rooms:
             found |= {room.id: room for room in page.folders if same_title(room.title, stored)}
             start = next_start(start, page.entries, page.total)
         return tuple(found.values())
+
+    async def members(self, room: EntryId) -> tuple[Member, ...]:
+        """List who has access to a room, by whatever grant (5.3)."""
+        found: dict[str, Member] = {}
+        start: int | None = 0
+        while start is not None:
+            query = {"filterType": 0, "count": PAGE, "startIndex": start}
+            answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
+            page = Member.many(answer.response)
+            found |= {member.id: member for member in page if member.id}
+            start = next_start(start, len(page), answer.total or 0)
+        return tuple(found.values())
+
+    async def set_access(self, room: EntryId, person: str, access: Access) -> None:
+        """Give or end a person's or a group's access; the answer is no proof: read the members (5.3, 14)."""
+        body = {"invitations": [{"id": person, "access": int(access)}], "notify": False, "force": False}
+        await self._send(Call("PUT", f"/files/rooms/{segment(room)}/share", body=body))
+
+    async def archive(self, room: EntryId) -> Operation | None:
+        """Start bringing a room to the Archive section; None if the operation is over and consumed already (5.6)."""
+        return await self._archiving(room, "archive")
+
+    async def unarchive(self, room: EntryId) -> Operation | None:
+        """Start bringing a room back from the Archive section (5.6)."""
+        return await self._archiving(room, "unarchive")
+
+    async def _archiving(self, room: EntryId, what: str) -> Operation | None:
+        call = Call("PUT", f"/files/rooms/{segment(room)}/{what}", body={"deleteAfter": False})
+        response = (await self._send(call)).response
+        return Operation.of(response) if response is not None else None

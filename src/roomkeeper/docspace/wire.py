@@ -11,29 +11,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from roomkeeper.errors import (
-    Forbidden,
-    Garbled,
-    NotFound,
-    QuotaExceeded,
-    Rejected,
-    RemoteError,
-    RemoteFault,
-    ScopeMissing,
-    Throttled,
-    Unauthorized,
-    Unavailable,
-)
+from roomkeeper.errors import Forbidden, Garbled, RemoteError, ScopeMissing, Unavailable
+from roomkeeper.statuses import by_status, is_success
 
 PREFIX = "/api/2.0"
 PAGE = 100  # the server's default and its maximum; more is answered 400
 FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder
-_BY_STATUS: Mapping[int, type[RemoteError]] = {
-    HTTPStatus.UNAUTHORIZED: Unauthorized,
-    HTTPStatus.PAYMENT_REQUIRED: QuotaExceeded,
-    HTTPStatus.NOT_FOUND: NotFound,
-    HTTPStatus.TOO_MANY_REQUESTS: Throttled,
-}
 _UNSAFE = '\t*+:"<>?|\\/'
 
 
@@ -79,7 +62,7 @@ def read(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> An
 
     Raises the RemoteError that fits its status (0.3, 9), Garbled if a success cannot be read.
     """
-    if not 200 <= status < 300:  # noqa: PLR2004 - 2xx is clearer than names for it
+    if not is_success(status):
         raise _error(call, status, headers, body)
     document = _parse(body)
     if not isinstance(document, dict):
@@ -137,14 +120,11 @@ def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
     document = _parse(body)
     said = _said(document)
     told = f"The portal answered {call} with {status}" + (f": {said}" if said else "")
-    retry_after = _seconds(headers.get("retry-after"))
     if status == HTTPStatus.FORBIDDEN:
         return _forbidden(told, document, body)
     if status == HTTPStatus.NOT_FOUND and document is None:
         return Unavailable(told, status=status)  # a suspended or unknown portal: what is missing has an error (0.3)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return RemoteFault(told, status=status, retry_after=retry_after)
-    return _BY_STATUS.get(status, Rejected)(told, status=status, retry_after=retry_after)
+    return by_status(status, told, headers)
 
 
 def _forbidden(told: str, document: object, body: bytes) -> Forbidden:
@@ -175,10 +155,3 @@ def _said(document: object) -> str:
 
 def _flat(said: object) -> str:
     return " ".join(str(part) for part in said) if isinstance(said, list) else str(said)
-
-
-def _seconds(value: str | None) -> float | None:
-    try:
-        return max(0.0, float(value)) if value is not None else None
-    except ValueError:
-        return None

@@ -74,6 +74,8 @@ class Decision:
     event: Event
     parkings: tuple[Parking, ...] = ()
     reason: str = ""
+    #: Whether the event was completed, and is to be kept as it is now.
+    completed: bool = False
 
 
 class Dispatch:
@@ -196,12 +198,13 @@ class Dispatch:
         except (Unauthorized, QuotaExceeded, ScopeMissing, StoreUnavailable):
             raise
         except Forbidden as error:  # this room alone: it goes on by itself once the account is let in
-            log.warning("an event waits", event_id=row.id, reason=error.message, remedy=_LET_IN)
-            await self._put_aside(row, f"waits, for the account may not look at its room: {error.message}. {_LET_IN}")
+            remedy = _LET_IN if error.remedy == Forbidden.remedy else error.remedy
+            log.warning("an event waits", event_id=row.id, reason=error.message, remedy=remedy)
+            await self._put_aside(row, f"waits, for the account may not look at it: {error.message}. {remedy}")
             return None
         except RemoteError as error:
             failing[row.lane] = error
-            await self._put_aside(row, f"its room cannot be looked up: {error.message}; it is tried again")
+            await self._put_aside(row, f"it cannot be looked up: {error.message}; it is tried again")
         except Exception as error:
             log.exception("event put aside", event_id=row.id, connection=row.connection)
             await self._put_aside(row, f"could not be dispatched ({type(error).__name__}: {error}); it is tried again")
@@ -215,6 +218,13 @@ class Dispatch:
         listening = [one for one in self._automations if is_for(one, event) and row.target in {None, one.name}]
         if not listening:
             return Decision(event, reason=f"no automation listens to {event.type} from {event.connection}")
+        try:
+            event = await source.connector.complete(source.client, received := event)
+        except (NotFound, Rejected) as error:
+            return Decision(event, reason=f"it cannot be looked up: {error.message}. {error.remedy}")
+        completed = event is not received
+        if event.ignored:
+            return Decision(event, reason=event.ignored, completed=completed)
         found = await self._place(source, event)
         if isinstance(found, RemoteError):
             log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=found.message)
@@ -227,9 +237,10 @@ class Dispatch:
         chosen = [one for one in listening if row.target or matches(one.where, event, stored=stored)]
         if not chosen:
             where = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
-            return Decision(event, reason=f"no automation is for this one ({where})")
+            return Decision(event, reason=f"no automation is for this one ({where})", completed=completed)
         key = f"room {place.room}" if place is not None else f"event {event.meaning}"
-        return Decision(event, tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen))
+        parkings = tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen)
+        return Decision(event, parkings, completed=completed)
 
     async def _account(self, source: Source) -> str:
         if source.name not in self._accounts:
@@ -268,14 +279,19 @@ class Dispatch:
 
         Few statements for many events: deliveries wait for this transaction to end.
         """
-        by_fate: dict[tuple[str, str], list[Decision]] = {}
-        for one in decided:
-            by_fate.setdefault(("parked" if one.parkings else "over", one.reason), []).append(one)
+        by_fate: dict[tuple[str, str, str], list[Decision]] = {}
+        for one in (one for one in decided if not one.completed or _kept(connection, one.event)):
+            status = "ignored" if one.event.ignored else "accepted"
+            by_fate.setdefault((status, "parked" if one.parkings else "over", one.reason), []).append(one)
         rows: list[dict[str, Any]] = []
-        for (state, reason), same in by_fate.items():
+        for (status, state, reason), same in by_fate.items():
             numbers = [one.event.id for one in same]
             fate = events.update().where(events.c.id.in_(numbers), events.c.state == "new")
-            ours = set(connection.execute(fate.values(state=state, reason=reason).returning(events.c.id)).scalars())
+            ours = set(
+                connection.execute(
+                    fate.values(status=status, state=state, reason=reason).returning(events.c.id)
+                ).scalars()
+            )
             rows += [row for one in same if one.event.id in ours for row in _parked(one)]
         if rows:
             connection.execute(self._store.insert(waiting).on_conflict_do_nothing(), rows)
@@ -369,6 +385,28 @@ def choose(queue: Sequence[tuple[int, str]], most: int) -> list[int]:
     for number, lane in queue:
         order.setdefault(lane, []).append(number)
     return [number for numbers in order.values() for number in numbers][:most]
+
+
+def _kept(connection: sa.Connection, event: Event) -> bool:
+    """Keep an event as it was completed; false if its meaning shows that it is known already: then it is a duplicate.
+
+    Replayed by hand, it is dispatched all the same.
+    """
+    mine = events.update().where(events.c.id == event.id, events.c.state == "new")
+    same = sa.select(events.c.id).where(
+        events.c.connection == event.connection,
+        events.c.meaning == event.meaning,
+        events.c.status == "accepted",
+        events.c.id != event.id,
+    )
+    twin = connection.execute(same).scalar()
+    if twin is not None:
+        known = {"status": "duplicate", "state": "over", "duplicate_of": twin, "reason": f"the same as event {twin}"}
+        connection.execute(mine.values(known))
+        return False
+    now_known = {"facts": json.dumps(event.facts), "subject": event.subject, "meaning": event.meaning}
+    connection.execute(mine.values(now_known))
+    return True
 
 
 def _parked(decision: Decision) -> list[dict[str, Any]]:

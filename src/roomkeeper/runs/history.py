@@ -145,6 +145,10 @@ def _step(row: Any, made: Sequence[Any]) -> Shown:  # noqa: ANN401 - a database 
         "error": row.error,
         "remedy": row.remedy,
         "items": json.loads(row.items) if row.items else [],
+        "plan": json.loads(row.plan) if row.plan else None,
+        "ask_until": moment(row.ask_until),
+        "approved_at": moment(row.approved_at),
+        "approved_by": row.approved_by,
         "calls": [
             {
                 "at": moment(call.at),

@@ -1,5 +1,6 @@
-"""What people order: retry, cancel and replay. Written to the store, so that it works beside a running service."""
+"""What people order, written to the store, so that it works beside a running service."""
 
+import json
 import time
 from typing import Any
 
@@ -7,10 +8,13 @@ import sqlalchemy as sa
 
 from roomkeeper.errors import NotThere, RoomkeeperError
 from roomkeeper.runs.dispatch import claim
-from roomkeeper.runs.store import Store, events, runs, waiting
+from roomkeeper.runs.store import Store, events, runs, steps, waiting
 
 #: What a cancelled run says of itself.
 CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
+
+
+_CAN_BE_UNDONE = (steps.c.do == "archive_files", steps.c.plan.is_not(None))
 
 
 class OrderRefused(RoomkeeperError):
@@ -20,15 +24,64 @@ class OrderRefused(RoomkeeperError):
 def retry(store: Store, number: int) -> None:
     """Let a run go on from the step that failed. Raises NotThere, OrderRefused."""
     with store.write() as connection:
+        _go_on(connection, _run(connection, number))
+
+
+def approve(store: Store, number: int, by: str) -> str:
+    """Give consent to what a run asks for, and let it go on; gives what it asked. Raises NotThere, OrderRefused."""
+    with store.write() as connection:
         run = _run(connection, number)
-        if run.state not in {"needs_attention", "cancelled"}:
-            raise OrderRefused(
-                f"Run {number} is {run.state}: only a run that needs attention or was cancelled can be retried"
-            )
-        if run.claims and (other := _other_waiting(connection, run)) is not None:
-            raise OrderRefused(f"Run {number} had not claimed its events yet; run {other} takes them")
-        changed = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False, "cancel_requested": False}
-        connection.execute(runs.update().where(runs.c.id == number).values(changed))
+        asking = sa.select(steps).where(steps.c.run_id == number, steps.c.state == "asks")
+        step = connection.execute(asking).first() if run.state == "needs_attention" else None
+        if step is None:
+            raise OrderRefused(f"Run {number} ({run.state}) asks for nothing", remedy="`roomkeeper runs show` it.")
+        if step.ask_until < time.time():
+            what = f"The time to approve run {number} is over"
+            raise OrderRefused(what, remedy=f"`roomkeeper runs retry {number}` has it look again and ask anew.")
+        given = {"approved_at": time.time(), "approved_by": by}
+        connection.execute(steps.update().where(steps.c.run_id == number, steps.c.state == "asks").values(given))
+        _go_on(connection, run)
+        return str(step.error)
+
+
+def undo(store: Store, number: int) -> int:
+    """Make a run that puts back what an archive run moved; gives its number. Raises NotThere, OrderRefused."""
+    with store.write() as connection:
+        run = _run(connection, number)
+        if run.state in {"waiting", "running"}:
+            raise OrderRefused(f"Run {number} is {run.state}: what is under way cannot be undone", remedy="Cancel it.")
+        moved = sa.select(steps.c.position).where(steps.c.run_id == number, *_CAN_BE_UNDONE)
+        positions = list(connection.execute(moved.order_by(steps.c.position.desc())).scalars())
+        if not positions:
+            raise OrderRefused(f"Run {number} archived nothing, and only archived files can be put back")
+        text = json.loads(run.text)
+        doing = [
+            {"do": "restore_files", "as": f"undo_{at}", "via": text["steps"][at].get("via")}
+            | {"with": {"run": number, "position": at}}
+            for at in positions
+        ]
+        values = {
+            "automation": run.automation,
+            "key": run.key,
+            "connection": run.connection,
+            "text": json.dumps(text | {"steps": doing}),
+            "gather": 1,
+            "state": "waiting",
+            "claims": False,
+            "made_at": time.time(),
+        }
+        return int(connection.execute(sa.insert(runs).values(values).returning(runs.c.id)).scalar_one())
+
+
+def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+    if run.state not in {"needs_attention", "cancelled"}:
+        raise OrderRefused(
+            f"Run {run.id} is {run.state}: only a run that needs attention or was cancelled can be retried"
+        )
+    if run.claims and (other := _other_waiting(connection, run)) is not None:
+        raise OrderRefused(f"Run {run.id} had not claimed its events yet; run {other} takes them")
+    changed = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False, "cancel_requested": False}
+    connection.execute(runs.update().where(runs.c.id == run.id).values(changed))
 
 
 def cancel(store: Store, number: int) -> str:

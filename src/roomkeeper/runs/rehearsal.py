@@ -1,23 +1,25 @@
 """A rehearsal: what an automation would do with an event, without a single write to a service."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, is_for, matches
+from roomkeeper.automations.automation import Automation, Step, is_for, matches
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.step import Ledger as StepLedger
-from roomkeeper.errors import TemplateError
+from roomkeeper.automations.step import StepKind
+from roomkeeper.errors import StepFailed, TemplateError
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.ledger import Ledger
 from roomkeeper.runs.store import Store
 
 T = TypeVar("T")
+_INSTALL = "Install it again, then retry the run."
 
 
 @dataclass(frozen=True)
@@ -43,37 +45,57 @@ async def rehearse(
         return Rehearsed(applies=False, why=f"{automation.name} listens to {automation.on}, this is {event.type}")
     if event.actor and event.actor == await origin.connector.myself(origin.client):
         return Rehearsed(applies=False, why="it was raised by the account that Roomkeeper itself uses")
+    event = await origin.connector.complete(origin.client, event)
+    if event.ignored:
+        return Rehearsed(applies=False, why=event.ignored)
     place = await origin.connector.place(origin.client, event)
     event = event.at_place(place) if place is not None else event
     if not matches(automation.where, event, stored=origin.connector.stored_title):
-        where = f"it happened in room {place.room} {place.room_title!r}" if place is not None else "it is in no room"
-        return Rehearsed(applies=False, why=f"`where: {automation.where}` does not hold: {where}")
+        about = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
+        return Rehearsed(applies=False, why=f"`where: {automation.where}` does not hold for {about}")
     planned = []
     for position, step in enumerate(automation.steps):
-        kind, shown = catalog.steps[step.do], {"name": step.name, "do": step.do}
-        try:
-            if step.if_ is not None and not template.holds(step.if_, event.variables()):
-                planned.append(shown | {"plan": [], "because": f"`if: {step.if_}` is false"})
-                continue
-            params = kind.params.model_validate(template.render(step.with_, event.variables()))
-        except (TemplateError, ValidationError) as error:
-            planned.append(shown | {"plan": [], "because": f"it depends on what an earlier step gives ({error})"})
-            continue
-        source = source_of(position)
-        plan = await kind.plan(params, _Dry(Ledger(store, 0), source, [event]))
-        planned.append(shown | {"plan": list(plan.effects), "because": plan.nothing_because})
+        context = Dry(Ledger(store, 0), source_of(position), [event], automation, position)
+        planned.append(await foretold(step, catalog, event.variables(), context))
     return Rehearsed(applies=True, why="", steps=planned)
 
 
-class _Dry:
+async def foretold(step: Step, catalog: Catalog, variables: Mapping[str, Any], context: "Dry") -> dict[str, Any]:
+    """Say what one step would do: its lines, or why there are none. Raises RemoteError, StepFailed."""
+    shown = {"name": step.name, "do": step.do}
+    kind = kind_for(step, catalog, context.type)
+    try:
+        if step.if_ is not None and not template.holds(step.if_, variables):
+            return shown | {"plan": [], "because": f"`if: {step.if_}` is false"}
+        params = kind.params.model_validate(template.render(step.with_, variables))
+    except (TemplateError, ValidationError) as error:
+        return shown | {"plan": [], "because": f"it depends on what an earlier step gives ({error})"}
+    plan = await kind.plan(params, context)
+    return shown | {"plan": list(plan.effects), "because": plan.nothing_because}
+
+
+def kind_for(step: Step, catalog: Catalog, type_: str) -> StepKind:
+    """Find the kind of step that acts on this type of connection. Raises StepFailed."""
+    kinds = catalog.kinds(step.do)
+    kind = kinds.get(type_) or kinds.get("")
+    if kind is None:
+        raise StepFailed(f"there is no step {step.do!r} for a {type_} connection any more", remedy=_INSTALL)
+    return kind
+
+
+class Dry:
     """What a step may use in a rehearsal (automations.step.StepContext)."""
 
     run = 0
+    approved = True
 
-    def __init__(self, ledger: StepLedger, source: Source, happened: Sequence[Event]) -> None:
+    def __init__(
+        self, ledger: StepLedger, source: Source, happened: Sequence[Event], automation: Automation, position: int
+    ) -> None:
         self.ledger, self.events = ledger, happened
         self.client: Any = source.client
-        self.connection = source.name
+        self.connection, self.type = source.name, source.connector.type
+        self.task = f"{automation.name}/{automation.steps[position].name}"
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make the call, once: somebody is waiting for the answer."""
@@ -91,3 +113,14 @@ class _Dry:
 
     async def progress(self, text: str) -> None:
         """Say nothing."""
+
+    async def record(self, plan: Any) -> None:  # noqa: ANN401 - JSON
+        """Keep nothing."""
+
+    async def recorded(self, of: tuple[int, int] | None = None) -> Any:  # noqa: ANN401, ARG002 - JSON
+        """Know of nothing."""
+        return None
+
+    async def ahead(self) -> list[str]:
+        """Leave it to the rehearsal of the later steps."""
+        return []

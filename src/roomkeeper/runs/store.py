@@ -148,7 +148,7 @@ steps = sa.Table(
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("do", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # running | done | skipped | failed | cancelled
+    sa.Column("state", sa.Text, nullable=False),  # running | done | skipped | failed | asks | cancelled
     sa.Column("result", sa.Text),
     sa.Column("error", sa.Text),
     sa.Column("remedy", sa.Text),
@@ -157,6 +157,10 @@ steps = sa.Table(
     sa.Column("executions", sa.Integer, nullable=False, default=1),
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double),
+    sa.Column("plan", sa.Text),  # what it recorded of what is to be done: shown, gone on with, undone
+    sa.Column("ask_until", sa.Double),  # until when a person may approve it
+    sa.Column("approved_at", sa.Double),
+    sa.Column("approved_by", sa.Text),
 )
 
 calls = sa.Table(

@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,14 +22,22 @@ from roomkeeper.automations.automation import Automation, Step, acts_on
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import Ledger as StepLedger
-from roomkeeper.automations.step import StepKind
-from roomkeeper.errors import RemoteError, RoomkeeperError, RunCancelled, StepFailed, StoreUnavailable
+from roomkeeper.errors import (
+    ApprovalNeeded,
+    RemoteError,
+    RoomkeeperError,
+    RunCancelled,
+    StepFailed,
+    StoreUnavailable,
+)
 from roomkeeper.runs import retrying
 from roomkeeper.runs.dispatch import Source, claim, event_of
+from roomkeeper.runs.history import moment
 from roomkeeper.runs.holds import hold
 from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.ledger import Ledger
 from roomkeeper.runs.orders import CANCELLED
+from roomkeeper.runs.rehearsal import Dry, foretold, kind_for
 from roomkeeper.runs.store import Store, calls, events, runs, steps, waiting
 
 log = structlog.get_logger("run")
@@ -75,10 +83,11 @@ class Walker:
         if run is None or run.attempt != attempt:
             return "cancelled"  # a newer attempt has it
         step = _automation(run).steps[position]
-        recorded = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
-        if recorded is not None:
-            return recorded
-        work = _Work(self._store, self._lease, number, position)
+        work = _Work(self._store, self._lease, run, position)
+        opened = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
+        if opened.over is not None:
+            return opened.over
+        work.approved = opened.approved
         with structlog.contextvars.bound_contextvars(run=number, step=step.name):
             state, values = await self._outcome(run, step, position, work)
             await work.write_calls()
@@ -94,7 +103,7 @@ class Walker:
             run = _run(connection, number)
             if run is None or run.attempt != attempt or run.state != "running":
                 return state
-            failed = sa.select(steps).where(steps.c.run_id == number, steps.c.state == "failed")
+            failed = sa.select(steps).where(steps.c.run_id == number, steps.c.state.in_(["failed", "asks"]))
             fault = (
                 connection.execute(failed.order_by(steps.c.position)).first() if state == "needs_attention" else None
             )
@@ -128,21 +137,22 @@ class Walker:
 
     async def _outcome(self, run: Any, step: Step, position: int, work: "_Work") -> tuple[str, dict[str, Any]]:  # noqa: ANN401
         """Do the step and say how it went."""
-        kind = self._catalog.steps.get(step.do)
         try:
             await work.check()
             happened = await self._store.reading(lambda connection: claimed(connection, run.id))
             variables = await self._variables(run.id, position, happened)
             if step.if_ is not None and not template.holds(step.if_, variables):
                 return "skipped", {"result": {"because": f"`if: {step.if_}` is false"}}
-            if kind is None:
-                raise StepFailed(
-                    f"there is no step {step.do!r} any more", remedy="Install it again, then retry the run."
-                )
+            source = self._source(step, run.connection)
+            kind = kind_for(step, self._catalog, source.connector.type)
             params = kind.params.model_validate(template.render(step.with_, variables))
-            async with work.ready(self._source(step, kind, run.connection), happened):
-                result = await kind.apply(params, work)
+            work.ready(source, happened, partial(self._ahead, run, position, variables, happened))
+            result = await kind.apply(params, work)
             return "done", {"result": result.model_dump(mode="json")}
+        except ApprovalNeeded as error:
+            until = time.time() + error.within
+            remedy = f"`roomkeeper runs approve {run.id}` lets it go on, until {moment(until)}; or cancel it."
+            return "asks", {"error": error.message, "remedy": remedy, "ask_until": until}
         except RunCancelled:
             return "cancelled", {"error": "cancelled by hand"}
         except ValidationError as error:
@@ -171,9 +181,25 @@ class Walker:
         first = happened[0].variables() if happened else {}
         return first | await self._store.reading(results)
 
-    def _source(self, step: Step, kind: StepKind, connection: str) -> Source:
+    async def _ahead(
+        self,
+        run: Any,  # noqa: ANN401 - a row of `runs`
+        position: int,
+        variables: Mapping[str, Any],
+        happened: Sequence[Event],
+    ) -> list[str]:
+        """Tell what the steps after this one would do, as far as that can be known."""
+        automation, lines = _automation(run), list[str]()
+        for later in range(position + 1, len(automation.steps)):
+            step = automation.steps[later]
+            context = Dry(Ledger(self._store, 0), self._source(step, run.connection), happened, automation, later)
+            told = await foretold(step, self._catalog, variables, context)
+            lines += [f"{step.name}: {line}" for line in told["plan"] or [f"nothing: {told['because']}"]]
+        return lines
+
+    def _source(self, step: Step, connection: str) -> Source:
         types = {name: one.connector.type for name, one in self._sources.items()}
-        name = acts_on(step, kind.connection_type, connection, types)
+        name = acts_on(step, self._catalog.kinds(step.do), connection, types)
         if name is None:
             what = f"it is not clear any more which connection {step.do} acts on ({step.via or connection!r})"
             raise StepFailed(what, remedy=_ADD_IT)
@@ -183,23 +209,24 @@ class Walker:
 class _Work:
     """What a step may use while it runs (automations.step.StepContext)."""
 
-    def __init__(self, store: Store, lease: Lease, run: int, position: int) -> None:
-        self.run = run
+    def __init__(self, store: Store, lease: Lease, run: Any, position: int) -> None:  # noqa: ANN401 - a row of `runs`
+        self.run: int = run.id
+        self.task = f"{run.automation}/{_automation(run).steps[position].name}"
         self.events: Sequence[Event] = ()
-        self.ledger: StepLedger = Ledger(store, run)
+        self.ledger: StepLedger = Ledger(store, run.id)
         self.client: Any = None
         self.connection = ""
         self._store, self._lease, self._position = store, lease, position
         self._calls: list[dict[str, Any]] = []
         self._looked = 0.0
+        self.approved = False
+        self._ahead: Callable[[], Awaitable[list[str]]] = _nothing_ahead
         self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
-    @contextlib.asynccontextmanager
-    async def ready(self, source: Source, happened: Sequence[Event]) -> Any:  # noqa: ANN401 - an async context
+    def ready(self, source: Source, happened: Sequence[Event], ahead: Callable[[], Awaitable[list[str]]]) -> None:
         """Give the step its connection and its events."""
-        self.events, self.connection = happened, source.name
+        self.events, self.connection, self._ahead = happened, source.name, ahead
         self.client = source.client.view(bulk=len(happened) > LIVE, observe=self._observe)
-        yield
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on."""
@@ -244,8 +271,26 @@ class _Work:
 
     async def progress(self, text: str) -> None:
         """Say how far it has come."""
-        mine = steps.update().where(steps.c.run_id == self.run, steps.c.position == self._position)
-        await self._store.writing(lambda connection: connection.execute(mine.values(progress=text)))
+        await self._store.writing(lambda connection: connection.execute(self._mine().values(progress=text)))
+
+    async def record(self, plan: Any) -> None:  # noqa: ANN401 - JSON
+        """Keep what is to be done."""
+        written = json.dumps(plan)
+        await self._store.writing(lambda connection: connection.execute(self._mine().values(plan=written)))
+
+    async def recorded(self, of: tuple[int, int] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Read what was recorded."""
+        run, position = of or (self.run, self._position)
+        query = sa.select(steps.c.plan).where(steps.c.run_id == run, steps.c.position == position)
+        plan = await self._store.reading(lambda connection: connection.execute(query).scalar())
+        return json.loads(plan) if plan is not None else None
+
+    async def ahead(self) -> list[str]:
+        """Tell what the steps after this one would do."""
+        return await self._ahead()
+
+    def _mine(self) -> sa.Update:
+        return steps.update().where(steps.c.run_id == self.run, steps.c.position == self._position)
 
     async def write_calls(self) -> None:
         """Write down the calls made since the last time."""
@@ -271,6 +316,10 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
     ]
 
 
+async def _nothing_ahead() -> list[str]:
+    return []
+
+
 async def _persistently(act: Callable[[], Awaitable[T]]) -> T:
     """Do it again until the store is there: an outage of the store is no failure of a run."""
     pause = _STORE_BACK
@@ -291,25 +340,27 @@ def _automation(run: Any) -> Automation:  # noqa: ANN401 - a row of `runs`
     return Automation.model_validate_json(run.text)
 
 
-def _open_step(connection: sa.Connection, run: int, position: int, step: Step) -> str | None:
-    """Mark a step as running; if it is over already, give its state: the engine's record of it was lost in a crash."""
+@dataclass(frozen=True)
+class _Opened:
+    """A step as it was found: the state it ended in, if it did, and whether a person approved it."""
+
+    over: str | None = None
+    approved: bool = False
+
+
+def _open_step(connection: sa.Connection, run: int, position: int, step: Step) -> _Opened:
+    """Mark a step as running, unless it is over already: the engine's record of it may be lost in a crash."""
     here = sa.and_(steps.c.run_id == run, steps.c.position == position)
     row = connection.execute(sa.select(steps).where(here)).first()
     if row is not None and row.state in {"done", "skipped"}:
-        return str(row.state)
+        return _Opened(over=str(row.state))
     values = {"name": step.name, "do": step.do, "state": "running", "started_at": time.time(), "ended_at": None}
     if row is None:
         connection.execute(sa.insert(steps).values(run_id=run, position=position, executions=1, **values))
-    else:
-        again = values | {
-            "executions": row.executions + 1,
-            "error": None,
-            "remedy": None,
-            "items": None,
-            "progress": None,
-        }
-        connection.execute(steps.update().where(here).values(again))
-    return None
+        return _Opened()
+    again = {"executions": row.executions + 1, "error": None, "remedy": None, "items": None, "progress": None}
+    connection.execute(steps.update().where(here).values(values | again))
+    return _Opened(approved=row.approved_at is not None)
 
 
 def _close_step(connection: sa.Connection, run: int, position: int, state: str, values: Mapping[str, Any]) -> None:

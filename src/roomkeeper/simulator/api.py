@@ -186,6 +186,43 @@ def people_email(api: Api) -> Any:
     raise missing("user")
 
 
+def people_guests_delete(api: Api) -> Any:
+    """End the caller's relation to guests, and the shares that the caller granted: nothing more."""
+    guests = [_person(api, one) for one in api.body.get("userIds") or []]
+    mine = api.world.relations.get(api.user.id, set())
+    if not api.user.may_manage_rooms or any(
+        one.kind != "guest" or one.status != 1 or one.id not in mine for one in guests
+    ):
+        raise forbidden()
+    for guest in guests:
+        mine.discard(guest.id)
+        for folder in api.world.folders.values():
+            if guest.id in folder.shares and folder.shares[guest.id].granted_by == api.user.id:
+                del folder.shares[guest.id]
+    return Reply(None)
+
+
+def people_status(api: Api) -> Any:
+    status = {"active": 1, "1": 1, "terminated": 2, "2": 2}.get(api.request.path_params["status"].casefold())
+    if status is None:
+        raise ApiError(400, "The value is invalid.", "System.ArgumentException")
+    people = [_person(api, one) for one in api.body.get("userIds") or []]
+    if not api.user.is_admin or any(one is api.user or one.kind == "owner" for one in people):
+        raise forbidden()
+    for one in people:
+        one.status = status
+    return Reply([dto.profile(one) for one in people])
+
+
+def _person(api: Api, wanted: Any) -> User:
+    try:
+        return api.world.users[str(uuid.UUID(wanted))]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValidationError({"$.userIds[0]": ["The JSON value could not be converted to System.Guid."]}) from error
+    except KeyError as error:
+        raise missing("user") from error
+
+
 def keys_self(api: Api) -> Any:
     return dto.key(api.key)
 
@@ -328,6 +365,8 @@ def file_rename(api: Api) -> Any:
     file = api.file()
     if not api.world.may_edit(api.user, file):
         raise forbidden()
+    if file.editing_by or file.locked_by not in (None, api.user):
+        raise rule_broken("The file is locked or being edited")
     title = str(api.body.get("title") or "").strip()
     if title:
         api.world.rename_file(file, title + ("" if title.endswith(file.extension) else file.extension))
@@ -668,10 +707,13 @@ def room_share(api: Api) -> Any:
             raise rule_broken("The role is not available for this user type")
         if user is room.created_by:
             continue
+        related = member in api.world.relations.get(api.user.id, set())
         if access == Access.NONE:
-            room.shares.pop(member, None)
+            if user is None or user.kind != "guest" or room.created_by is api.user or related:
+                room.shares.pop(member, None)  # for anybody else's guest: 200, and nothing
         else:
             room.shares[member] = Share(Access(access), api.user.id)
+            api.world.relations.setdefault(api.user.id, set()).add(member)
             if "email" not in one:
                 shown.append(member)
     return {"members": [_member(api, room, member) for member in shown], "error": 0}
@@ -849,6 +891,8 @@ def _check_webhook(api: Api) -> None:
 ROUTES: list[tuple[str, str, Handler, str]] = [
     ("GET", "/people/@self", people_self, "accounts.self"),
     ("GET", "/people/email", people_email, "accounts"),
+    ("DELETE", "/people/guests", people_guests_delete, "accounts"),
+    ("PUT", "/people/status/{status}", people_status, "accounts"),
     ("GET", "/people/{user_id}", people_one, "accounts"),
     ("GET", "/keys/@self", keys_self, ""),
     ("GET", "/keys", keys_list, "*"),

@@ -94,6 +94,19 @@ def routes(faults: list[Fault]) -> list[Route]:
                 portal.webhooks.publish("file.uploaded", file, user)
         return JSONResponse({})
 
+    async def grow(request: Request) -> JSONResponse:
+        """Let {user} make {folders} folders, nested up to {depth}, and spread {files} files over them."""
+        portal, wanted = _portal(request), await request.json()
+        root, user = portal.world.folders[int(request.path_params["id"])], portal.world.users[wanted["user"]]
+        made = [root]
+        for number in range(wanted["folders"]):
+            shallow = [one for one in made[-20:] if len(one.way()) - len(root.way()) < wanted.get("depth", 4)]
+            parent = root if number % 10 == 0 or not shallow else shallow[number % len(shallow)]
+            made.append(portal.world.add_folder(parent, f"Folder {number}", user))
+        for number in range(wanted["files"]):
+            store(portal, made[number % len(made)], f"File {number}.docx", f"{number}".encode(), user, create_new=False)
+        return JSONResponse({})
+
     async def journal(request: Request) -> JSONResponse:
         since = int(request.query_params.get("since", 0))
         return JSONResponse(_portal(request).journal[since:])
@@ -128,6 +141,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/files/{id}", file, methods=["GET", "PUT"]),
         Route("/_sim/folders/{id}/tree", tree),
         Route("/_sim/folders/{id}/fill", fill, methods=["POST"]),
+        Route("/_sim/folders/{id}/grow", grow, methods=["POST"]),
         Route("/_sim/journal", journal),
         Route("/_sim/usage", usage),
         Route("/_sim/deliveries", deliveries),
@@ -143,6 +157,7 @@ def _described(one: File, below: int = 0) -> dict[str, Any]:
     return {
         "id": one.id,
         "title": one.title,
+        "folder": one.folder.id,
         "path": [part.title for part in one.folder.way()[below:]],
         "version": one.version,
         "digests": [version.digest for version in one.versions],

@@ -332,6 +332,9 @@ class FileOps:
             (one for one in destination.children.values() if one.title.casefold() == folder.title.casefold()), None
         )
         if operation.kind == MOVE and (same is None or conflict == DUPLICATE):
+            if self.world.is_stuck(user, folder):
+                operation.error = "The file is locked or being edited"
+                return
             source = folder.parent or folder
             self.world.move_folder(folder, destination)
             self.history.note("FolderMoved", folder, user, source=source)

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from roomkeeper.simulator import api, control
+from roomkeeper.simulator import api, control, crm
 from roomkeeper.simulator.faults import Fault, FaultInjector
 from roomkeeper.simulator.fileops import FileOps
 from roomkeeper.simulator.history import History
@@ -35,7 +35,7 @@ def build(*, pace: float = 0.02) -> Any:
     webhooks, history = Webhooks(world, pace=pace), History()
     portal = api.Portal(world, webhooks, history, FileOps(world, webhooks, history), Limits())
     faults: list[Fault] = []
-    app = api.build(portal, control.routes(faults))
+    app = api.build(portal, [*control.routes(faults), *crm.routes(portal)])
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -191,6 +191,7 @@ class World:
         self.files: dict[int, File] = {}
         # Files and folders are counted apart, and the same number can be both: so it is here.
         self._folder_ids, self._file_ids = itertools.count(1000), itertools.count(1000)
+        self.relations: dict[str, set[str]] = {}  # by user: the guests whom they invited or gave access
         self.anonymous = User("Anonymous", "", "anonymous")
         self.owner = self.add_user("Olga Owner", "owner@portal.example", "owner")
         self.rooms_root = self._add_root(ROOMS_ROOT, self.owner)
@@ -317,6 +318,11 @@ class World:
             if user.id in members and group in room.shares:
                 return room.shares[group].access
         return Access.RESTRICT if user.is_admin else Access.NONE
+
+    def is_stuck(self, user: User, folder: Folder) -> bool:
+        """Whether a file below is open, or locked by another: then the folder is not moved as a whole."""
+        files = self.files_in(folder, deep=True)
+        return any(file.editing_by or file.locked_by not in (None, user) for file in files)
 
     def may_read(self, user: User, folder: Folder) -> bool:
         return self.role(user, folder) is not Access.NONE

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavailable
 from roomkeeper.runs.inbox import Inbox, Verdict
@@ -23,12 +24,23 @@ _RETRY_AFTER = {"Retry-After": "5"}
 
 @dataclass(frozen=True)
 class Gate:
-    """One connection at the door: `verify` raises DeliveryRefused, `read` DeliveryUnreadable."""
+    """One connection at the door: `verify` raises DeliveryRefused, `read` DeliveryUnreadable.
+
+    `url` is where the sender calls, if the configuration says so: some sign it, and a proxy may have rewritten it.
+    `acknowledge` gives the answer to what was taken, where the sender wants one of its own.
+    """
 
     name: str
-    verify: Callable[[Mapping[str, str], bytes], None]
-    read: Callable[[Mapping[str, str], bytes], list[Event]]
+    url: str
+    verify: Callable[[Delivery], None]
+    read: Callable[[Delivery], list[Event]]
+    acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None
     listened: frozenset[str]
+
+    def delivery(self, request: Request, body: bytes) -> Delivery:
+        """Put together what arrived."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        return Delivery(body, request.headers, f"{self.url}{query}" if self.url else str(request.url), request.method)
 
 
 class Receiver:
@@ -57,10 +69,10 @@ class Receiver:
             return _said(400, "the body did not arrive")
         if body is None:
             return _said(413, f"the body is larger than {LARGEST} bytes")
-        headers = request.headers
+        delivery = gate.delivery(request, body)
         try:
-            gate.verify(headers, body)
-            events = gate.read(headers, body)
+            gate.verify(delivery)
+            events = gate.read(delivery)
         except DeliveryRefused as refused:
             log.warning("delivery refused", connection=gate.name, reason=refused.message, remedy=refused.remedy)
             return await self._turn_away(gate, refused, 401)
@@ -75,6 +87,9 @@ class Receiver:
                 "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
             )
             return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
+        wanted = gate.acknowledge(delivery) if gate.acknowledge is not None else None
+        if wanted is not None:
+            return Response(wanted[1], media_type=wanted[0])
         return JSONResponse({"status": _summary(verdicts)})
 
     async def _turn_away(self, gate: Gate, refused: DeliveryRefused | DeliveryUnreadable, status: int) -> Response:

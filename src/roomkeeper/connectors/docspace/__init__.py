@@ -1,7 +1,7 @@
-"""ONLYOFFICE DocSpace: its webhooks, and what can be done with files and rooms."""
+"""ONLYOFFICE DocSpace: its webhooks, and what can be done with files, rooms and guests."""
 
 from roomkeeper.automations.catalog import Connector
-from roomkeeper.connectors.docspace import files, settings, webhook
+from roomkeeper.connectors.docspace import archive, files, guests, restore, rooms, settings, webhook
 from roomkeeper.docspace.wire import sanitise_title
 
 CONNECTOR = Connector(
@@ -9,7 +9,14 @@ CONNECTOR = Connector(
     summary="An ONLYOFFICE DocSpace portal.",
     settings=settings.DocSpace,
     events=webhook.EVENTS,
-    steps=[files.COPY_FILES],
+    steps=[
+        files.COPY_FILES,
+        archive.ARCHIVE_FILES,
+        restore.RESTORE_FILES,
+        guests.REVOKE_GUEST,
+        rooms.ARCHIVE_ROOM,
+    ],
+    trusted_by=("webhook_secret",),
     verify=webhook.verify,
     read=webhook.read,
     connect=settings.connect,

@@ -13,11 +13,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Policy
+from roomkeeper.connectors.docspace.places import address, folder_at, must_be_named, way_to
 from roomkeeper.connectors.docspace.transfer import Report, Transfer
 from roomkeeper.docspace import EntryId, File, PathPart, Portal
-from roomkeeper.docspace.folders import stored_folder_title
-from roomkeeper.docspace.models import Folder
-from roomkeeper.docspace.wire import same_title
 from roomkeeper.errors import (
     Forbidden,
     NotFound,
@@ -26,18 +24,12 @@ from roomkeeper.errors import (
 )
 
 
-def _not_empty(value: EntryId) -> EntryId:
-    if value in ("", 0):
-        raise ValueError("must be the id or the title of a room or folder")
-    return value
-
-
 class CopyFiles(BaseModel):
     """What `copy_files` can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    to: Annotated[EntryId, AfterValidator(_not_empty)] = Field(
+    to: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
         description="The room or folder to copy into: its id, or a room's exact title.", examples=[222222]
     )
     keep_folders: bool = Field(
@@ -63,7 +55,7 @@ class Copied(BaseModel):
     skipped: int = 0
     folder: EntryId | None = None
     url: str = ""
-    files: list[dict[str, object]] = Field(default_factory=list)
+    report: list[dict[str, object]] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -109,13 +101,13 @@ class _Copying:
         self._total = 0
 
     async def run(self) -> Copied:
-        way = await self._destination()
+        way = await way_to(self._context, self._params.to, setting="to")
         groups = await self._grouped(way)
         self._total = sum(map(len, groups.values()))
         scope = _scope(self._context.connection, way[-1].id)
         for path, files in groups.items():
-            folder = await self._folder(way[-1].id, path)
-            async with self._context.hold(f"copies into folder {folder}"):
+            folder = await folder_at(self._context, way[-1].id, path)
+            async with self._context.hold(f"contents of folder {folder}"):
                 transfer = Transfer(self._context, scope, folder, self._params.on_conflict, self._report)
                 await transfer.carry_out(files, progress=self._progress)
         return self._outcome(way[-1])
@@ -124,7 +116,7 @@ class _Copying:
         return f"{len(self._report.lines) + len(self._report.failed)} of {self._total} files"
 
     async def plan(self) -> Plan:
-        way = await self._destination()
+        way = await way_to(self._context, self._params.to, setting="to")
         groups = await self._grouped(way)
         lines = [
             f"copy file {file.id} {file.title!r}, version {file.version}, "
@@ -139,39 +131,6 @@ class _Copying:
         return Plan(tuple(lines), "" if lines else because)
 
     # --- what is wanted, and what is there ------------------------------------------------------------------
-
-    async def _destination(self) -> tuple[PathPart, ...]:
-        """Find the destination: the way from the portal's root to it. Raises StepFailed."""
-        to = self._params.to
-        try:
-            if isinstance(to, str):
-                to = await self._room_titled(to)
-            way = await self._context.call(lambda: self._portal.folders.path(to))
-        except NotFound as error:
-            remedy = "Correct `to:` in the automation (it holds for new runs), or restore the folder and retry."
-            raise StepFailed(f"the destination {to} does not exist: {error.message}", remedy=remedy) from error
-        except ScopeMissing:
-            raise
-        except Forbidden as error:
-            remedy = "Invite the account of the API key into that room as room manager or content creator, then retry."
-            raise StepFailed(f"the account may not see the destination {to}: {error.message}", remedy=remedy) from error
-        if not way:
-            raise StepFailed(
-                f"the destination {to} has no place on the portal", remedy="Correct `to:` in the automation."
-            )
-        return way
-
-    async def _room_titled(self, to: str) -> EntryId:
-        """Read a string: it is a room's title, or else the id of a folder in third-party storage."""
-        if to.isdigit():
-            return int(to)
-        rooms = await self._context.call(lambda: self._portal.rooms.titled(to))
-        if len(rooms) > 1:
-            ids = ", ".join(str(room.id) for room in rooms)
-            raise StepFailed(
-                f"several rooms are called {to!r}: {ids}", remedy="Write the id of one of them into `to:`."
-            )
-        return rooms[0].id if rooms else to
 
     def _wanted(self, room: EntryId | None) -> list[_Wanted]:
         """List the files, each once; what was uploaded to the destination's own room is there already."""
@@ -259,26 +218,6 @@ class _Copying:
             return None
         return file
 
-    # --- where it goes --------------------------------------------------------------------------------------
-
-    async def _folder(self, root: EntryId, path: Sequence[str]) -> EntryId:
-        """Find or create the folder below the destination; one run at a time, for the portal allows twins (4)."""
-        here = root
-        if not path:
-            return here
-        async with self._context.hold(f"folders of {root}"):
-            for title in path:
-                here = (await self._context.call(partial(self._found_or_created, here, title))).id
-        return here
-
-    async def _found_or_created(self, parent: EntryId, title: str) -> Folder:
-        """Look before each attempt to create: the answer to the last one may have been lost."""
-        wanted = stored_folder_title(title)
-        for folder in await self._portal.folders.subfolders(parent):
-            if same_title(folder.title, wanted):
-                return folder
-        return await self._portal.folders.create(parent, title)
-
     def _outcome(self, destination: PathPart) -> Copied:
         report = self._report
         result = Copied(
@@ -286,8 +225,8 @@ class _Copying:
             already=report.count("already"),
             skipped=report.count("skipped"),
             folder=destination.id,
-            url=f"{self._portal.url}/rooms/shared/{destination.id}",
-            files=report.lines,
+            url=address(self._portal, destination.id),
+            report=report.lines,
         )
         if not report.failed:
             return result

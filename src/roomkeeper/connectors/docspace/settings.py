@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from roomkeeper.automations.secret import Secret, Secrets
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import Tally
-from roomkeeper.docspace.portal import ReadOnlyTransport
+from roomkeeper.remote import ReadOnlyTransport
 
 
 class BudgetSettings(BaseModel):
@@ -50,7 +50,13 @@ class DocSpace(BaseModel):
         return value.rstrip("/").removesuffix("/api/2.0")
 
 
-def connect(settings: DocSpace, *, tally: Tally, dry: bool = False) -> Portal:
+def connect(
+    settings: DocSpace,
+    *,
+    tally: Tally,
+    wanted: frozenset[str] = frozenset(),  # noqa: ARG001 - a delivery and its place have all that can be asked for
+    dry: bool = False,
+) -> Portal:
     """Open the client; a dry one cannot write."""
     limits = Limits(**settings.budget.model_dump())
     return Portal(

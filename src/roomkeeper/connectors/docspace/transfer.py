@@ -13,6 +13,7 @@ from functools import partial
 from roomkeeper.automations.step import StepContext
 from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Intent, Policy
+from roomkeeper.connectors.docspace.watching import GRACE, awaited
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind
@@ -29,8 +30,6 @@ from roomkeeper.errors import (
     Unavailable,
 )
 
-_FIRST_POLL, _POLL_GROWTH, _LONGEST_POLL = 0.15, 1.6, 2.0  # seconds; the server drops what is not asked for in 60 s
-_GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on
 _SETTLED = 10.0  # seconds after which a request without an answer can start nothing any more
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
 _LOST = 6  # operations without effect after which a file is given up
@@ -185,7 +184,7 @@ class Transfer:
                     continue
                 await self._refused([files[intent.file] for intent in left], namesakes, error)
                 return []
-            ended = await self._awaited(operation)
+            ended = await awaited(self._context, operation)
             done = await self._believed(asked, ended, files)
             left = [intent for intent in asked if intent.file not in done]
             if left and ended is not None and ended.error:
@@ -231,23 +230,13 @@ class Transfer:
             return False
         return True
 
-    async def _awaited(self, operation: str) -> Operation | None:
-        """Watch an operation to its end, however long that takes; None if it vanished."""
-        pause = _FIRST_POLL
-        while True:
-            await self._context.pause(pause)
-            seen = await self._context.call(lambda: self._portal.operations.get(operation))
-            if seen is None or seen.finished:
-                return seen
-            pause = min(_LONGEST_POLL, pause * _POLL_GROWTH)
-
     # --- believing ------------------------------------------------------------------------------------------
 
     async def _finish(self, intents: Sequence[Intent], files: Mapping[EntryId, File]) -> set[EntryId]:
         """Find out what became of intents whose end was not seen; gives the files that are copied."""
         if intents[0].operation:
-            return await self._believed(intents, await self._awaited(intents[0].operation), files)
-        settled_at, pause = max(intent.asked_at for intent in intents) + _SETTLED, _GRACE
+            return await self._believed(intents, await awaited(self._context, intents[0].operation), files)
+        settled_at, pause = max(intent.asked_at for intent in intents) + _SETTLED, GRACE
         while True:
             await self._context.pause(pause)
             under_way = await self._context.call(self._portal.operations.all)
@@ -256,7 +245,7 @@ class Transfer:
             found = await self._found_in_folder(intents)
             if len(found) == len(intents) or time.time() >= settled_at:
                 return await self._record(intents, found, files)
-            pause = min(2 * pause, max(_GRACE, settled_at - time.time()))
+            pause = min(2 * pause, max(GRACE, settled_at - time.time()))
 
     async def _believed(
         self, intents: Sequence[Intent], ended: Operation | None, files: Mapping[EntryId, File]
@@ -266,7 +255,7 @@ class Transfer:
         missing = [intent for intent in intents if intent.file not in found]
         if missing:
             if ended is None:
-                await self._context.pause(_GRACE)
+                await self._context.pause(GRACE)
             found |= await self._found_in_folder(missing)
         return await self._record(intents, found, files)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind
 from roomkeeper.connectors.docspace.settings import DocSpace
@@ -53,37 +54,37 @@ def _kind(trigger: str) -> EventKind:
 EVENTS: Mapping[str, EventKind] = {trigger: _kind(trigger) for trigger in TRIGGERS}
 
 
-def verify(settings: DocSpace, headers: Mapping[str, str], body: bytes) -> None:
+def verify(settings: DocSpace, delivery: Delivery) -> None:
     """Check that the portal sent it. Raises DeliveryRefused."""
     if settings.unsigned:
         return
     secrets = [secret.get_secret_value() for secret in settings.webhook_secret]
-    signature.verify(headers.get(signature.HEADER), body, secrets)
+    signature.verify(delivery.header(signature.HEADER), delivery.body, secrets)
 
 
-def read(connection: str, headers: Mapping[str, str], body: bytes) -> list[Event]:  # noqa: ARG001 - every reader has headers
+def read(connection: str, settings: DocSpace, delivery: Delivery) -> list[Event]:  # noqa: ARG001 - others need them
     """Read one delivery. Raises DeliveryUnreadable, naming what is missing.
 
     The same occurrence can come with another `event.id`: from a second webhook, or by a manual retry (1.1). So its
     meaning is made of what stays the same.
     """
-    document = _document(body)
+    document = _document(delivery.body)
     about, payload = _part(document, "event"), _part(document, "payload", required=False)
     trigger = about.get("trigger")
     if not isinstance(trigger, str) or not trigger:
         raise DeliveryUnreadable("event.trigger is missing")
     at = _moment(about.get("createOn"))
-    delivery = f"delivery {_text(about.get('id'), 'event.id')} of {_plain(about.get('createOn'))}"
+    told = f"delivery {_text(about.get('id'), 'event.id')} of {_plain(about.get('createOn'))}"
     common: dict[str, Any] = {
         "connection": connection,
         "at": at,
-        "delivery": delivery,
+        "delivery": told,
         "actor": _plain(about.get("createBy")),
         "raw": document,
     }
     if trigger not in EVENTS:
         shown = trigger[:_LONGEST]
-        meaning = f"{shown} {common['delivery']}"
+        meaning = f"{shown} {told}"
         return [
             Event(
                 type=shown,

@@ -1,0 +1,155 @@
+"""`events …` and `start`: what was received, and what is handed in by hand."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from roomkeeper.automations.config import load
+from roomkeeper.cli.options import (
+    DEFAULT,
+    AsJson,
+    ConfigFile,
+    Limit,
+    Wait,
+    automation_named,
+    by_whom,
+    history_of,
+    known,
+    loaded_for_reading,
+    source_of,
+)
+from roomkeeper.cli.printing import escaped, out, print_fields, print_json, print_table, show
+from roomkeeper.cli.waiting import wait_for_events
+from roomkeeper.connectors import CATALOG
+from roomkeeper.runs import orders
+from roomkeeper.runs.history import History
+from roomkeeper.runs.inbox import Inbox
+from roomkeeper.runs.store import opened
+
+
+def events_list(
+    config: ConfigFile = DEFAULT,
+    limit: Limit = 50,
+    connection: Annotated[str | None, typer.Option(help="Only from this connection.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only accepted, duplicate, ignored or refused ones.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was received, newest first."""
+    known("--status", status, ("accepted", "duplicate", "ignored", "refused"))
+    known("--connection", connection, list(loaded_for_reading(config).connections))
+    shown = history_of(config).events(limit=limit, connection=connection, status=status, type_=type_)
+    if as_json:
+        print_json(shown)
+        return
+    columns = ("id", "received_at", "connection", "type", "subject", "status", "runs", "reason")
+    print_table(columns, shown, "None." if connection or status or type_ else "Nothing received yet.")
+
+
+def events_show(
+    number: Annotated[int, typer.Argument(metavar="ID")], config: ConfigFile = DEFAULT, as_json: AsJson = False
+) -> None:
+    """Show one event with its body."""
+    shown = history_of(config).event(number)
+    if as_json:
+        print_json(shown)
+        return
+    print_fields(
+        shown,
+        (
+            "id",
+            "connection",
+            "type",
+            "status",
+            "reason",
+            "received_at",
+            "at",
+            "actor",
+            "subject",
+            "duplicate_of",
+            "runs",
+        ),
+    )
+    out.print(escaped(shown["body"] or "(no body is kept)"))
+
+
+def events_replay(
+    numbers: Annotated[list[int], typer.Argument(metavar="ID...")],
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Dispatch events again, by the configuration as it is now; what is done already is not done twice."""
+    store = opened(loaded_for_reading(config).store)
+    history = History(store)
+    for number in numbers:
+        history.row(number)  # all or nothing: a number that does not exist stops the others too
+    for number in numbers:
+        orders.replay(store, number)
+    show(
+        {"replayed": numbers},
+        as_json,
+        f"Event {', '.join(map(str, numbers))} will be dispatched again. {by_whom(store)}",
+    )
+
+
+def start(
+    name: Annotated[str, typer.Argument(help="The automation.", metavar="NAME")],
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help="A field of the event, such as file.id=50123; repeat a field for several events.",
+            metavar="FIELD=VALUE",
+        ),
+    ] = None,
+    config: ConfigFile = DEFAULT,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run an automation by hand, whatever its `where` says; the running service takes it up."""
+    loaded = load(config, CATALOG)
+    automation = automation_named(loaded, name)
+    source = source_of(loaded, automation, None)
+    connector = CATALOG.connectors[loaded.connections[source].type]
+    made = [connector.by_hand(source, automation.on, fields) for fields in _events_from(with_ or [], automation.on)]
+    store = opened(loaded.store)
+    numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
+    history = History(store)
+    told = f"Handed in: event {', '.join(map(str, numbers))}. {by_whom(store)}"
+    show({"events": numbers}, as_json, told, quiet=wait and as_json)
+    if wait:
+        wait_for_events(history, numbers, as_json)
+
+
+def _events_from(pairs: Sequence[str], type_: str) -> list[dict[str, Any]]:
+    """Turn `file.id=1` into events' fields; a field that comes again begins another event."""
+    made: list[dict[str, Any]] = [{}]
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        if not equals or not path:
+            raise typer.BadParameter(f"{pair!r} is not FIELD=VALUE", param_hint="--with")
+        names = path.split(".") if "." in path else [path, "id"] if path == type_.partition(".")[0] else [path]
+        if _has(made[-1], names):
+            made.append({})
+        node = made[-1]
+        for name in names[:-1]:
+            node = node.setdefault(name, {})
+        node[names[-1]] = _value(text)
+    return made
+
+
+def _has(node: Any, names: Sequence[str]) -> bool:  # noqa: ANN401 - JSON
+    for name in names:
+        if not isinstance(node, dict) or name not in node:
+            return False
+        node = node[name]
+    return True
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,71 @@
+"""What many commands share: their options, their exit codes, and finding what was named."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.config import Config, load
+from roomkeeper.connectors import CATALOG
+from roomkeeper.errors import NotThere
+from roomkeeper.runs.history import History
+from roomkeeper.runs.leases import is_served
+from roomkeeper.runs.store import Store, opened
+
+FAILED, USAGE, NEEDS_A_PERSON = 1, 2, 3
+
+ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configuration file.", metavar="FILE")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the runs to end.")]
+DEFAULT = Path("roomkeeper.yaml")
+
+
+def loaded_for_reading(file: Path) -> Config:
+    """Load a configuration for a command that needs no secret but the store's."""
+    return load(file, CATALOG, secrets_required=False)
+
+
+def known(option: str, value: str | None, known: Sequence[str]) -> None:
+    """Make sure that an option is one of those there are."""
+    if value is not None and value not in known:
+        raise typer.BadParameter(f"{value!r} is none of: {', '.join(known)}", param_hint=option)
+
+
+def by_whom(store: Store) -> str:
+    """Say who will take up what was ordered."""
+    if is_served(store):
+        return "The running service takes it from here."
+    return "No service is running on this store; it is taken up when you start one (`roomkeeper serve`)."
+
+
+def history_of(file: Path) -> History:
+    """Open the read side of this configuration's store."""
+    return History(opened(loaded_for_reading(file).store))
+
+
+def automation_named(config: Config, name: str) -> Automation:
+    """Find an automation. Raises NotThere."""
+    automation = config.automation(name)
+    if automation is None:
+        known = ", ".join(one.name for one in config.automations) or "none"
+        raise NotThere(f"There is no automation {name!r}", remedy=f"There is: {known}.")
+    return automation
+
+
+def source_of(config: Config, automation: Automation, wanted: str | None) -> str:
+    """Find the connection that an event comes from. Raises NotThere."""
+    raising = [
+        name
+        for name, one in config.connections.items()
+        if automation.on in CATALOG.connectors[one.type].raised(one.settings)
+    ]
+    name = wanted or automation.from_ or (raising[0] if len(raising) == 1 else None)
+    if name not in raising:
+        raise NotThere(
+            f"It is not clear where {automation.on} comes from",
+            remedy=f"Add --connection with one of: {', '.join(raising)}.",
+        )
+    return str(name)

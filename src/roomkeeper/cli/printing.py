@@ -1,0 +1,138 @@
+"""How commands print: JSON for programs, tables and lines for people."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from roomkeeper.errors import Problem
+
+_PIPED = 240  # columns where there is no terminal to fit
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print JSON for a program."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show(value: object, as_json: bool, told: str, *, quiet: bool = False) -> None:
+    """Print a result, or what it means."""
+    if quiet:
+        return
+    if as_json:
+        print_json(value)
+    else:
+        out.print(escaped(told))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], empty: str) -> None:
+    """Print rows as a table."""
+    if not rows:
+        out.print(empty)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*[_cell(column, row[column]) for column in columns])
+    out.print(table, soft_wrap=False)
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    text = str(value)[:19].replace("T", " ") if column.endswith("_at") else str(value)
+    return escaped(text)
+
+
+def print_fields(shown: dict[str, Any], names: Sequence[str]) -> None:
+    """Print the fields that are set."""
+    for name in names:
+        if shown[name] not in (None, "", []):
+            out.print(f"[bold]{name.replace('_', ' ')}[/bold]  {_cell(name, shown[name])}")
+
+
+def print_csv(lines: Sequence[dict[str, Any]]) -> None:
+    """Print lines as CSV, with every column that one of them has."""
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _safe_cell(value) for name, value in line.items()} for line in lines)
+
+
+def _safe_cell(value: object) -> object:
+    """Keep a spreadsheet from taking a title such as `=HYPERLINK(…)` for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
+
+
+def print_run(shown: dict[str, Any], *, calls: bool = False) -> None:
+    """Print one run for a person."""
+    print_fields(shown, ("id", "automation", "state", "key", "attempt", "started_at", "ended_at", "error", "remedy"))
+    out.print(f"[bold]events[/bold]  {len(shown['events'])}")
+    for step in shown["steps"]:
+        _print_step(step, calls=calls)
+
+
+def _print_step(step: dict[str, Any], *, calls: bool) -> None:
+    made, result = len(step["calls"]), step["result"] or {}
+    out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {made} call{'' if made == 1 else 's'}")
+    for name, value in result.items():
+        if not isinstance(value, list) and value not in (None, ""):
+            out.print(f"    {name}: {escaped(str(value))}")
+    if step["approved_by"]:
+        out.print(f"    approved by {escaped(step['approved_by'])} at {step['approved_at']}")
+    if step["error"]:
+        out.print(f"    [{'yellow' if step['state'] == 'asks' else 'red'}]{escaped(step['error'])}[/]")
+    if step["remedy"]:
+        out.print(f"    → {escaped(step['remedy'])}")
+    for line in _planned(step["plan"]) if step["state"] == "asks" else []:
+        out.print(f"    - {escaped(line)}")
+    for line in result.get("report", []):
+        out.print(f"    {escaped(_line(line))}")
+    for call in step["calls"] if calls else []:
+        status = call["status"] or "no answer"
+        out.print(f"    {call['method']} {escaped(call['path'])} {status} {call['milliseconds']} ms")
+    for item in step["items"]:
+        out.print(f"    - {escaped(item['item'])}: {escaped(item['reason'])}\n      → {escaped(item['remedy'])}")
+
+
+def _planned(plan: Any) -> list[str]:  # noqa: ANN401 - JSON
+    """Give the lines of a recorded plan."""
+    if isinstance(plan, list):
+        return [str(line) for line in plan]
+    return list((plan or {}).get("lines", []))
+
+
+def _line(line: dict[str, Any]) -> str:
+    """One line of a step's report: what became of a file."""
+    version = f", version {line['version']}" if "version" in line else ""
+    where = f" → {line['to']}" if line.get("to") else ""
+    return f"file {line['file']} {line['title']!r}{version}: {line['outcome']}{where}"
+
+
+def say_problems(problems: Sequence[Problem]) -> None:
+    """Say every problem of a configuration."""
+    for problem in problems:
+        where = escaped(f"{problem.file}:{problem.line}")
+        err.print(f"[red]{where}[/red]: {escaped(problem.what)}\n    → {escaped(problem.remedy)}")
+    err.print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")
+
+
+def stop(what: str, remedy: str, code: int) -> NoReturn:
+    """Say what is wrong and what to do, and exit."""
+    err.print(f"[red]{escaped(what)}[/red]\n    → {escaped(remedy)}")
+    raise typer.Exit(code)
+
+
+def escaped(text: str) -> str:
+    """Keep a title's [brackets] from being read as markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,139 @@
+"""`runs …`: what was done about events, and what people order."""
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from roomkeeper.cli.options import (
+    DEFAULT,
+    NEEDS_A_PERSON,
+    AsJson,
+    ConfigFile,
+    Limit,
+    Wait,
+    by_whom,
+    history_of,
+    known,
+    loaded_for_reading,
+)
+from roomkeeper.cli.printing import print_csv, print_json, print_run, print_table, show
+from roomkeeper.cli.waiting import wait_for_runs
+from roomkeeper.runs import orders
+from roomkeeper.runs.history import History
+from roomkeeper.runs.store import opened
+
+
+def runs_list(
+    config: ConfigFile = DEFAULT,
+    limit: Limit = 50,
+    automation: Annotated[str | None, typer.Option(help="Only of this automation.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only waiting, running, done, needs_attention or cancelled ones.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first; exit code 3 if one of those shown needs a person."""
+    known("--state", state, ("waiting", "running", "done", "needs_attention", "cancelled"))
+    shown = history_of(config).runs(limit=limit, automation=automation, state=state)
+    if as_json:
+        print_json(shown)
+    else:
+        rows = [one | {"events": len(one["events"]), "says": one["error"] or one["progress"]} for one in shown]
+        print_table(
+            ("id", "automation", "state", "events", "started_at", "ended_at", "says"),
+            rows,
+            "None." if automation or state else "No run yet.",
+        )
+    if any(one["state"] == "needs_attention" for one in shown):
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+def runs_show(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a line for each file, as CSV.")] = False,
+    calls: Annotated[bool, typer.Option("--calls", help="With every call to a service.")] = False,
+) -> None:
+    """Show one run: its steps, what they did, what failed and what to do."""
+    shown = history_of(config).run(number)
+    if as_json:
+        print_json(shown)
+    elif as_csv:
+        print_csv([line for step in shown["steps"] for line in (step["result"] or {}).get("report", [])])
+    else:
+        print_run(shown, calls=calls)
+    if shown["state"] == "needs_attention":
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+def runs_retry(
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID...]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All runs that need attention.")] = False,
+    config: ConfigFile = DEFAULT,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let runs go on from the step that failed; what is done is not done again."""
+    store = opened(loaded_for_reading(config).store)
+    history = History(store)
+    chosen = list(numbers or [])
+    if every:
+        chosen += [one["id"] for one in history.runs(limit=100_000, state="needs_attention")]
+    if not chosen and not every:
+        raise typer.BadParameter("name a run, or give --all")
+    for number in chosen:
+        history.run(number)  # all or nothing
+    for number in chosen:
+        orders.retry(store, number)
+    told = f"Run {', '.join(map(str, chosen))} will go on. {by_whom(store)}" if chosen else "No run needs attention."
+    show({"retried": chosen}, as_json, told, quiet=wait)
+    if wait:
+        wait_for_runs(history, chosen, as_json)
+
+
+def runs_cancel(
+    numbers: Annotated[list[int], typer.Argument(metavar="ID...")],
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Stop runs before their next call; what they did so far stays."""
+    store = opened(loaded_for_reading(config).store)
+    states = {number: orders.cancel(store, number) for number in numbers}
+    told = "\n".join(
+        f"Run {number} is cancelled."
+        if state == "cancelled"
+        else f"Run {number} is {state}, and stops before its next call."
+        for number, state in states.items()
+    )
+    show({"cancelled": [{"id": number, "state": state} for number, state in states.items()]}, as_json, told)
+
+
+def runs_approve(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    config: ConfigFile = DEFAULT,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Consent to what a run asks for, as `runs show` has it; it goes on."""
+    store = opened(loaded_for_reading(config).store)
+    asked = orders.approve(store, number, getpass.getuser())
+    show({"approved": number, "asked": asked}, as_json, f"Approved: {asked}. {by_whom(store)}", quiet=wait)
+    if wait:
+        wait_for_runs(History(store), [number], as_json)
+
+
+def runs_undo(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    config: ConfigFile = DEFAULT,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the files that a run archived back where they were; access that it ended is not given back."""
+    store = opened(loaded_for_reading(config).store)
+    made = orders.undo(store, number)
+    told = f"Run {made} puts back what run {number} moved. {by_whom(store)}"
+    show({"undone": number, "run": made}, as_json, told, quiet=wait)
+    if wait:
+        wait_for_runs(History(store), [made], as_json)

@@ -1,0 +1,367 @@
+"""`archive_files`: move every file of a room, all levels, into a folder of its own, and see that none is left.
+
+Plan, apply, verify, report. The plan is recorded with the run before anything is moved; `archiving` decides,
+`tree` lists, `moving` moves. A move keeps ids, so whatever cuts this short, a fresh listing says what is left to do.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from roomkeeper.automations.duration import Duration
+from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.connectors.docspace import archiving
+from roomkeeper.connectors.docspace.archiving import ArchivePlan, Layout, Line
+from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, is_there, move
+from roomkeeper.connectors.docspace.places import address, folder_at, folder_titled, must_be_named, way_to
+from roomkeeper.connectors.docspace.tree import Tree, below, directly_in, files_below
+from roomkeeper.docspace import EntryId, File, Folder, PathPart, Portal
+from roomkeeper.docspace.folders import stored_folder_title
+from roomkeeper.errors import (
+    ApprovalNeeded,
+    FailedItem,
+    Forbidden,
+    NotFound,
+    Rejected,
+    RemoteError,
+    ScopeMissing,
+    StepFailed,
+)
+
+_FIRST, _LONGEST = 1.0, 300.0  # seconds between two attempts at what is locked or open
+_TO_APPROVE = 7 * 86_400.0  # seconds that a person may take to approve
+_IN_VAIN = 2  # attempts to move a folder whole after which its contents are moved one by one
+_EXPLAINED = 200  # missing files that are looked up one by one, to say where they are
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("came out empty: the event has no such name")
+    return value
+
+
+class ArchiveFiles(BaseModel):
+    """What `archive_files` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
+        description="The room to empty: its id or its exact title.", examples=["{{ deal.fields.docspace_room_id }}"]
+    )
+    under: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
+        description="The room or folder that holds the archive: its id, or a room's exact title.", examples=[654321]
+    )
+    title: Annotated[str, AfterValidator(_not_blank)] = Field(
+        description="The folder's title below it; made if it is not there.", examples=["{{ deal.company }}"]
+    )
+    layout: Layout = Field(
+        default="flat",
+        description="All files into one folder, renaming what collides; or the folders as they are.",
+        examples=["flat"],
+    )
+    patience: Duration = Field(
+        default=3600.0, description="How long to try what is open or locked before it is reported.", examples=["1h"]
+    )
+    approve_over: int | None = Field(
+        default=None, ge=0, description="Ask a person before moving more files than this.", examples=[500]
+    )
+
+
+class Archived(BaseModel):
+    """What `archive_files` did: how many files, how many bytes, and where they are now."""
+
+    files: int = 0
+    bytes: int = 0
+    folder: EntryId | None = None
+    title: str = ""
+    url: str = ""
+    renamed: int = 0
+    report: list[dict[str, object]] = Field(default_factory=list)
+
+
+async def apply(params: ArchiveFiles, context: StepContext) -> Archived:
+    """Archive the room's files. Raises StepFailed, naming each file that is not archived; ApprovalNeeded."""
+    return await _Archiving(params, context).run()
+
+
+async def plan(params: ArchiveFiles, context: StepContext) -> Plan:
+    """Say what `apply` would do, without writing."""
+    return await _Archiving(params, context).foretell()
+
+
+ARCHIVE_FILES = StepKind(
+    name="archive_files",
+    summary="Move every file of a room into a folder of the archive: none left, none overwritten, verified.",
+    params=ArchiveFiles,
+    result=Archived,
+    plan=plan,
+    apply=apply,
+    connection_type="docspace",
+    destination="under",
+)
+
+
+class _Archiving:
+    """One execution of the step."""
+
+    def __init__(self, params: ArchiveFiles, context: StepContext) -> None:
+        self._params, self._context = params, context
+        self._portal: Portal = context.client
+        self._why: dict[Item, str] = {}
+        self._tried: dict[EntryId, int] = {}
+
+    async def run(self) -> Archived:
+        room, under = await self._places()
+        async with self._context.hold(f"archive of room {room.id}"):
+            planned, tree = await self._planned(room, under)
+            self._ask_for_approval(planned)
+            await self._find_destination(planned)
+            await self._empty(planned, tree)
+            return await self._verified(planned)
+
+    async def foretell(self) -> Plan:
+        room, under = await self._places()
+        planned = self._new_plan(room, under)
+        planned.take_in(await below(self._context, room.id))
+        there = await folder_titled(self._context, under.id, self._params.title)
+        taken = await directly_in(self._context, there.id) if there is not None else None
+        collide = [line for line in planned.lines.values() if planned.layout == "flat" or not line.path]
+        _entitle(planned, collide, taken)
+        made = [] if there is not None else [f"create the folder {planned.where!r}"]
+        limit = self._params.approve_over
+        asked = [f"ask a person: more than {limit} files"] if limit is not None and len(planned.lines) > limit else []
+        moves = [
+            f"move file {line.file} {line.was!r} ({line.size:,} bytes) to {planned.goes_to(line)!r}"
+            for line in planned.lines.values()
+        ]
+        return Plan((*made, *asked, *moves) if moves else (), "" if moves else f"{room.title!r} holds no file")
+
+    # --- plan -----------------------------------------------------------------------------------------------
+
+    async def _places(self) -> tuple[PathPart, PathPart]:
+        """Find the room to empty and where the archive is. Raises StepFailed."""
+        source = await way_to(self._context, self._params.room, setting="room")
+        target = await way_to(self._context, self._params.under, setting="under")
+        room, under = source[-1], target[-1]
+        if str(room.id) in {str(part.id) for part in target}:
+            what = f"the archive {under.title!r} ({under.id}) lies in the very room that is to be emptied"
+            raise StepFailed(what, remedy="Choose a folder of another room for `under:`.")
+        there = await self._context.call(lambda: self._portal.folders.get(under.id))
+        if there.is_archived or len(target) == 1:
+            what = f"`under` {under.id} {under.title!r} cannot take files: the portal's own sections take only rooms"
+            raise StepFailed(what, remedy="Make an ordinary folder in a room, and put its id into `under:`.")
+        return room, under
+
+    def _new_plan(self, room: PathPart, under: PathPart) -> ArchivePlan:
+        title = stored_folder_title(self._params.title)
+        return ArchivePlan(room.id, room.title, under.id, under.title, title, self._params.layout)
+
+    async def _planned(self, room: PathPart, under: PathPart) -> tuple[ArchivePlan, Tree | None]:
+        """Read the plan that is being carried out, or make one; a new one comes with the listing it was made from."""
+        recorded = await self._context.recorded()
+        if recorded is not None and recorded["folder"] is not None:
+            return ArchivePlan.from_json(recorded), None
+        tree = await below(self._context, room.id)
+        planned = self._new_plan(room, under)
+        planned.take_in(tree)
+        await self._context.record(planned.to_json())
+        return planned, tree
+
+    def _ask_for_approval(self, planned: ArchivePlan) -> None:
+        limit = self._params.approve_over
+        if limit is None or len(planned.lines) <= limit or self._context.approved:
+            return
+        raise ApprovalNeeded(f"{planned.told()[0]}?", within=_TO_APPROVE)
+
+    async def _find_destination(self, planned: ArchivePlan) -> None:
+        """Find or create the folder. One that was deleted with archived files in it is not quietly replaced."""
+        if planned.folder is not None and await is_there(self._context, planned.folder):
+            return
+        if planned.folder is not None:
+            left = await files_below(self._context, planned.room)
+            gone = [line for line in planned.lines.values() if line.file not in left]
+            if gone:
+                raise await self._destination_gone(planned, gone)
+        planned.folder = await folder_at(self._context, planned.under, [planned.title])
+        await self._context.record(planned.to_json())
+
+    # --- apply ----------------------------------------------------------------------------------------------
+
+    async def _empty(self, planned: ArchivePlan, tree: Tree | None) -> None:
+        """Move what is in the room until nothing is; gives up on what does not move for `patience`."""
+        pause, since = _FIRST, time.monotonic()
+        tree = tree or await below(self._context, planned.room)
+        while tree.files:
+            before = set(tree.files)
+            if planned.take_in(tree):
+                await self._context.record(planned.to_json())
+            try:
+                await self._round(planned, tree)
+            except DestinationGone as error:
+                left = await files_below(self._context, planned.room)
+                gone = [line for line in planned.lines.values() if line.file not in left]
+                raise await self._destination_gone(planned, gone) from error
+            tree = await below(self._context, planned.room)
+            await self._context.progress(f"{len(planned.lines) - len(tree.files)} of {len(planned.lines)} files moved")
+            if set(tree.files) != before:
+                pause, since = _FIRST, time.monotonic()
+                continue
+            if time.monotonic() - since >= self._params.patience:
+                raise self._left_behind(planned, list(tree.files.values()))
+            await self._context.progress(f"{len(tree.files)} files cannot be moved yet; next try in {pause:.0f} s")
+            await self._context.pause(min(pause, self._params.patience))
+            pause = min(_LONGEST, 2 * pause)
+            tree = await below(self._context, planned.room)
+
+    async def _round(self, planned: ArchivePlan, tree: Tree) -> None:
+        """Try once to move everything. Raises DestinationGone."""
+        if planned.folder is None:
+            raise DestinationGone
+        if not await is_there(self._context, planned.folder):
+            raise DestinationGone
+        self._why.clear()
+        async with self._context.hold(f"contents of folder {planned.folder}"):
+            if planned.layout == "flat":
+                await self._move_into(planned, list(tree.files.values()), [], planned.folder)
+            else:
+                await self._merge(planned, tree, tree.root, planned.folder)
+
+    async def _merge(self, planned: ArchivePlan, tree: Tree, source: EntryId, target: EntryId) -> None:
+        """Bring what lies in one folder into another: folders whole if nothing is in the way, else their contents."""
+        there = await directly_in(self._context, target)
+        taken = {folder.title.casefold() for folder in there.folders.values()}
+        whole: list[Folder] = []
+        opened: list[Folder] = []
+        for folder in tree.folders_in(source):
+            if self._tried.get(folder.id, 0) >= _IN_VAIN or folder.title.casefold() in taken:
+                opened.append(folder)
+                continue
+            taken.add(folder.title.casefold())
+            self._tried[folder.id] = self._tried.get(folder.id, 0) + 1
+            whole.append(folder)
+        await self._move_into(planned, tree.files_in(source), whole, target, there)
+        for folder in opened:
+            if tree.has_files(folder.id):
+                inner = await folder_at(self._context, target, [folder.title])
+                await self._merge(planned, tree, folder.id, inner)
+
+    async def _move_into(
+        self,
+        planned: ArchivePlan,
+        files: Sequence[File],
+        folders: Sequence[Folder],
+        target: EntryId,
+        there: Tree | None = None,
+    ) -> None:
+        """Move files, under titles that are free, and whole folders. Raises DestinationGone."""
+        there = there or await directly_in(self._context, target)
+        if _entitle(planned, [planned.lines[file.id] for file in files], there):
+            await self._context.record(planned.to_json())
+        fit = [file for file in files if await self._is_renamed(file, planned.lines[file.id].new_title)]
+        # What is locked or open would spoil its whole batch, so it comes last, where it is soon alone.
+        fit.sort(key=lambda file: file.locked or file.is_being_edited)
+        items: list[Item] = [("folder", folder.id) for folder in folders]
+        items += [("file", file.id) for file in fit]
+        moved: Moved = await move(self._context, items, target)
+        self._why |= {item: why for item in items if (why := moved.why(item))}
+        for folder in folders:
+            if moved.why(("folder", folder.id)):
+                self._tried[folder.id] = _IN_VAIN  # something in it cannot be moved: then the rest of it can
+
+    async def _is_renamed(self, file: File, title: str) -> bool:
+        """Give a file its new title before it is moved; false if that is not possible now."""
+        if file.title == title:
+            return True
+        try:
+            await self._context.call(partial(self._portal.files.rename, file.id, title))
+        except ScopeMissing:
+            raise
+        except (Forbidden, NotFound, Rejected) as error:
+            self._why["file", file.id] = error.message
+            return False
+        return True
+
+    # --- verify and report ----------------------------------------------------------------------------------
+
+    async def _verified(self, planned: ArchivePlan) -> Archived:
+        """Make sure that every planned file is in the archive. Raises StepFailed, naming those that are not."""
+        folder = planned.folder or planned.under
+        there = await files_below(self._context, folder) if planned.lines else {}
+        missing = [line for line in planned.lines.values() if line.file not in there]
+        if missing and not await is_there(self._context, folder):
+            raise await self._destination_gone(planned, missing)
+        if missing:
+            items = await self._explained(planned, missing)
+            what = f"{len(missing)} of {len(planned.lines)} files are not in {planned.where!r}"
+            raise StepFailed(f"{what}: {_names(items)}", remedy=_EACH, items=items, result=self._json(planned, missing))
+        return self._outcome(planned, [])
+
+    async def _explained(self, planned: ArchivePlan, missing: Sequence[Line]) -> list[FailedItem]:
+        items = []
+        for at, line in enumerate(missing):
+            file = await self._looked_up(line.file) if at < _EXPLAINED else None
+            items.append(archiving.explain_missing(line, file, planned))
+        return items
+
+    async def _looked_up(self, file: EntryId) -> File | None:
+        try:
+            return await self._context.call(partial(self._portal.files.get, file))
+        except ScopeMissing:
+            raise
+        except RemoteError as error:
+            if error.status in {403, 404}:
+                return None
+            raise
+
+    async def _destination_gone(self, planned: ArchivePlan, gone: Sequence[Line]) -> StepFailed:
+        """Say that the archive's folder was deleted, and which files went with it."""
+        items = await self._explained(planned, gone)
+        what = f"the folder {planned.where!r} ({planned.folder}) was deleted while files were being moved into it"
+        remedy = "Restore it from the trash, then `roomkeeper runs retry`."
+        return StepFailed(what, remedy=remedy, items=items, result=self._json(planned, gone))
+
+    def _left_behind(self, planned: ArchivePlan, left: Sequence[File]) -> StepFailed:
+        lines = [planned.lines[file.id] for file in left]
+        items = [
+            archiving.explain_left(file, line, self._why.get(("file", file.id), ""))
+            for file, line in zip(left, lines, strict=True)
+        ]
+        what = f"{len(left)} of {len(planned.lines)} files are still in room {planned.room} {planned.room_title!r}"
+        return StepFailed(f"{what}: {_names(items)}", remedy=_EACH, items=items, result=self._json(planned, lines))
+
+    def _json(self, planned: ArchivePlan, not_done: Sequence[Line]) -> dict[str, object]:
+        return self._outcome(planned, not_done).model_dump(mode="json")
+
+    def _outcome(self, planned: ArchivePlan, not_done: Sequence[Line]) -> Archived:
+        undone = {line.file for line in not_done}
+        done = [line for line in planned.lines.values() if line.file not in undone]
+        folder = planned.folder
+        return Archived(
+            files=len(done),
+            bytes=sum(line.size for line in done),
+            folder=folder,
+            title=planned.title,
+            url=address(self._portal, folder) if folder is not None else "",
+            renamed=sum(1 for line in done if line.new_title not in {"", line.title}),
+            report=archiving.report(planned, done, "moved") + archiving.report(planned, not_done, "not moved"),
+        )
+
+
+def _entitle(planned: ArchivePlan, lines: Sequence[Line], there: Tree | None) -> bool:
+    """Choose titles for files that come to lie together, beside what is there; true if any is another than before."""
+    mine = {line.file for line in lines}
+    taken = [file.title for file in there.files.values() if file.id not in mine] if there is not None else []
+    chosen = {line.file: line for line in archiving.titled(sorted(lines, key=archiving.order), taken)}
+    changed = any(planned.lines[file] != line for file, line in chosen.items())
+    planned.lines |= chosen
+    return changed
+
+
+def _names(items: Sequence[FailedItem]) -> str:
+    return ", ".join(one.item for one in items[:3]) + (" …" if len(items) > 3 else "")  # noqa: PLR2004
+
+
+_EACH = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."

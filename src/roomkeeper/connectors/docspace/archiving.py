@@ -1,0 +1,204 @@
+"""Decide about archiving: titles that do not collide, what is recorded, what to tell people. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from roomkeeper.connectors.docspace.tree import Tree
+from roomkeeper.docspace import EntryId, File
+from roomkeeper.errors import FailedItem
+
+Layout = Literal["flat", "tree"]
+TITLE_LIMIT = 170  # UTF-16 units that the server keeps of a title (facts/docspace.md 4)
+_SHOWN = 30  # lines of a plan that are shown to whoever approves it
+
+
+@dataclass(frozen=True)
+class Line:
+    """A file to be archived: where it was found, and under which title it goes where."""
+
+    file: EntryId
+    title: str
+    size: int
+    folder: EntryId
+    path: tuple[str, ...] = ()
+    new_title: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON data."""
+        return {**self.__dict__, "path": list(self.path)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Line":
+        """Read what `to_json` gave."""
+        return cls(**{**data, "path": tuple(data["path"])})
+
+    @property
+    def was(self) -> str:
+        """Where it was found, for people."""
+        return "/".join((*self.path, self.title))
+
+
+@dataclass
+class ArchivePlan:
+    """What is recorded with the run: what was found in the room, and where it goes. Enough to undo it."""
+
+    room: EntryId
+    room_title: str
+    under: EntryId
+    under_title: str
+    title: str
+    layout: Layout
+    folder: EntryId | None = None
+    lines: dict[EntryId, Line] = field(default_factory=dict)
+    #: Each folder of the room: its title and its parent.
+    folders: dict[EntryId, tuple[str, EntryId]] = field(default_factory=dict)
+
+    def take_in(self, tree: Tree) -> list[Line]:
+        """Add what is new in the room; gives the lines that were added."""
+        for folder in tree.folders.values():
+            self.folders.setdefault(folder.id, (folder.title, folder.parent_id or tree.root))
+        added = [line for line in found_in(tree) if line.file not in self.lines]
+        self.lines |= {line.file: line for line in added}
+        return added
+
+    @property
+    def bytes(self) -> int:
+        """How much it is altogether."""
+        return sum(line.size for line in self.lines.values())
+
+    @property
+    def where(self) -> str:
+        """Where it all goes, for people."""
+        return f"{self.under_title}/{self.title}"
+
+    def goes_to(self, line: Line) -> str:
+        """Where a file goes, for people."""
+        between = line.path if self.layout == "tree" else ()
+        return "/".join((self.where, *between, line.new_title or line.title))
+
+    def told(self) -> list[str]:
+        """Say what is to be done, in lines for people."""
+        shown = [f"move {line.was!r} to {self.goes_to(line)!r}" for line in self.lines.values()]
+        head = f"move {self.counted} of room {self.room} {self.room_title!r} to {self.where!r} ({self.layout})"
+        rest = [f"… and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+        return [head, *shown[:_SHOWN], *rest]
+
+    @property
+    def counted(self) -> str:
+        """How many files and how many bytes, for people."""
+        return f"{len(self.lines)} file{'' if len(self.lines) == 1 else 's'} ({self.bytes:,} bytes)"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON data; `lines` is for people."""
+        plain = {name: value for name, value in self.__dict__.items() if name not in {"lines", "folders"}}
+        folders = [[id_, title, parent] for id_, (title, parent) in self.folders.items()]
+        files = [line.to_json() for line in self.lines.values()]
+        return plain | {"files": files, "folders": folders, "lines": self.told()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "ArchivePlan":
+        """Read what `to_json` gave."""
+        plain = {name: value for name, value in data.items() if name not in {"files", "folders", "lines"}}
+        lines = {line.file: line for line in map(Line.from_json, data["files"])}
+        folders = {id_: (title, parent) for id_, title, parent in data["folders"]}
+        return cls(**plain, lines=lines, folders=folders)
+
+
+def found_in(tree: Tree) -> Iterator[Line]:
+    """Read the files of a room as lines, in the order of their places: the first of a title keeps it."""
+    lines = [
+        Line(file.id, file.title, file.size or 0, file.folder_id or tree.root, tree.path(file.folder_id))
+        for file in tree.files.values()
+    ]
+    return iter(sorted(lines, key=order))
+
+
+def order(line: Line) -> tuple[int, tuple[str, ...], str, str]:
+    """Put files into one order for all listings: those higher up come first, and keep their titles."""
+    return len(line.path), line.path, line.title.casefold(), str(line.file)
+
+
+def titled(lines: Iterable[Line], taken: Iterable[str]) -> list[Line]:
+    """Give each line a title that nothing else in the folder has; the portal compares without regard to case."""
+    used = {title.casefold() for title in taken}
+    out = []
+    for line in lines:
+        title = next(one for one in _candidates(line) if one.casefold() not in used)
+        used.add(title.casefold())
+        out.append(replace(line, new_title=title))
+    return out
+
+
+def _candidates(line: Line) -> Iterator[str]:
+    """Try the title it was given before, its own, then `Name (1).ext`, `Name (2).ext` …, as the server keeps it."""
+    if line.new_title:
+        yield line.new_title
+    yield line.title
+    yield from numbered(line.title)
+
+
+def numbered(title: str) -> Iterator[str]:
+    """Give `Name (1).ext`, `Name (2).ext` … without end."""
+    stem, dot, extension = title.rpartition(".") if "." in title.lstrip(".") else (title, "", "")
+    number = 0
+    while True:
+        number += 1
+        suffix = f" ({number}){dot}{extension}"
+        yield f"{_cut(stem, TITLE_LIMIT - _units(suffix))}{suffix}"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _cut(text: str, units: int) -> str:
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "ignore")
+
+
+def explain_left(file: File, line: Line, complaint: str) -> FailedItem:
+    """Say why a file is still in the client room, and what to do."""
+    name = f"file {file.id} {line.was!r}"
+    if file.is_being_edited:
+        return FailedItem(name, "it is open in the editor", "Have it closed, then `roomkeeper runs retry`.")
+    if file.locked:
+        by = f" by {file.locked_by}" if file.locked_by else ""
+        return FailedItem(name, f"it is locked{by}", "Have it unlocked, then `roomkeeper runs retry`.")
+    if complaint:
+        return FailedItem(name, f"the portal refuses to move it: {complaint}", _MAY_MOVE)
+    return FailedItem(name, "the portal moved it again and again, and it is still there", _MAY_MOVE)
+
+
+def explain_missing(line: Line, file: File | None, plan: ArchivePlan) -> FailedItem:
+    """Say that a planned file is not in the archive, and where it is as far as can be seen."""
+    name = f"file {line.file} {line.was!r}"
+    if file is None:
+        return FailedItem(name, "it is gone, or lies where the account of the API key may not look", _GONE)
+    if file.is_in_trash:
+        return FailedItem(name, "it was moved to the trash", _GONE)
+    return FailedItem(name, f"somebody moved it to folder {file.folder_id}, out of {plan.where!r}", _GONE)
+
+
+def report(plan: ArchivePlan, lines: Sequence[Line], outcome: str) -> list[dict[str, object]]:
+    """Give a line of the report for each file: its old and its new place."""
+    return [
+        {
+            "file": line.file,
+            "title": line.title,
+            "size": line.size,
+            "outcome": outcome,
+            "from": f"{plan.room_title}/{line.was}",
+            "to": plan.goes_to(line),
+        }
+        for line in lines
+    ]
+
+
+_MAY_MOVE = (
+    "Make sure that the account of the API key is room manager in both rooms (being a portal administrator is not "
+    "enough), then `roomkeeper runs retry`."
+)
+_GONE = (
+    "Bring it back to where it was, then `roomkeeper runs retry`. If it was meant to go, `roomkeeper events replay` "
+    "the event: that plans anew, with what is there."
+)

@@ -1,0 +1,240 @@
+"""`revoke_guest`: end a guest's access, and see that it has ended. Never anybody's but a guest's."""
+
+import uuid
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.connectors.docspace.places import way_to
+from roomkeeper.docspace import EntryId, PathPart, Portal
+from roomkeeper.docspace.models import Access, Member, Person
+from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, StepFailed
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class RevokeGuest(BaseModel):
+    """What `revoke_guest` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    guest: Annotated[str, BeforeValidator(_as_text)] = Field(
+        description="The guest: user id or e-mail address.", examples=["{{ deal.fields.docspace_guest_id }}"]
+    )
+    room: EntryId | None = Field(
+        default=None,
+        description="The room that the guest is to leave.",
+        examples=["{{ deal.fields.docspace_room_id }}"],
+    )
+    from_: Literal["room", "portal"] = Field(
+        default="room",
+        alias="from",
+        description="`room` ends the access to that room. `portal` ends this account's relation to the guest and all "
+        "access that this account granted; what others granted remains.",
+        examples=["room"],
+    )
+    disable: bool = Field(
+        default=False,
+        description="Disable the guest's account as well; an administrator can enable it again.",
+        examples=[False],
+    )
+
+
+class Revoked(BaseModel):
+    """Whose access ended, and whether this step ended it; else it had ended already."""
+
+    guest: str
+    email: str
+    room: EntryId | None = None
+    revoked: bool = False
+    disabled: bool = False
+    because: str = ""
+
+
+async def apply(params: RevokeGuest, context: StepContext) -> Revoked:
+    """End the access. Raises StepFailed."""
+    return await _Revoking(params, context).run()
+
+
+async def plan(params: RevokeGuest, context: StepContext) -> Plan:
+    """Say whose access would end."""
+    return await _Revoking(params, context).foretell()
+
+
+REVOKE_GUEST = StepKind(
+    name="revoke_guest",
+    summary="End a guest's access to a room or to the portal, verified; refuses anybody who is not a guest.",
+    params=RevokeGuest,
+    result=Revoked,
+    plan=plan,
+    apply=apply,
+    connection_type="docspace",
+)
+
+
+class _Revoking:
+    """One execution of the step."""
+
+    def __init__(self, params: RevokeGuest, context: StepContext) -> None:
+        self._params, self._context = params, context
+        self._portal: Portal = context.client
+
+    async def run(self) -> Revoked:
+        guest, room = await self._guest(), await self._room()
+        if self._params.from_ == "portal":
+            revoked, because = await self._leave_portal(guest, room)
+        else:
+            revoked, because = await self._leave_room(guest, room)
+        disabled = await self._disabled(guest) if self._params.disable else False
+        room_id = room.id if room is not None else None
+        return Revoked(
+            guest=guest.id, email=guest.email, room=room_id, revoked=revoked, disabled=disabled, because=because
+        )
+
+    async def foretell(self) -> Plan:
+        guest, room = await self._guest(), await self._room()
+        effects = []
+        if self._params.from_ == "portal":
+            effects.append(f"end this account's relation to {_named(guest)} and the access that it granted")
+        elif room is not None and await self._membership(guest, room) is not None:
+            effects.append(f"end the access of {_named(guest)} to room {room.id} {room.title!r}")
+        if self._params.disable and not guest.is_disabled:
+            effects.append(f"disable the account of {_named(guest)}")
+        return Plan(tuple(effects), "" if effects else f"{_named(guest)} has no access any more")
+
+    # --- who, where -----------------------------------------------------------------------------------------
+
+    async def _guest(self) -> Person:
+        """Find the guest. Raises StepFailed if there is none, or if it is not a guest."""
+        wanted = self._params.guest.strip()
+        people = self._portal.people
+        find = partial(people.by_email, wanted) if "@" in wanted else partial(people.get, _guid(wanted))
+        try:
+            person = await self._context.call(find)
+        except NotFound as error:
+            what = f"nobody on the portal is {wanted!r}: the account was deleted, or this is another's id"
+            remedy = "Correct it at the deal; if the account was deleted on purpose, `roomkeeper runs cancel`."
+            raise StepFailed(what, remedy=remedy) from error
+        except ScopeMissing as error:
+            remedy = "Give the API key the scope `accounts:write` (or full access), then `roomkeeper runs retry`."
+            raise StepFailed(f"the key may not look people up: {error.message}", remedy=remedy) from error
+        if not person.is_guest:
+            what = f"{_named(person)} is not a guest, but one of the portal's own users: nothing was done"
+            raise StepFailed(what, remedy="Correct the guest's id at the deal, then `roomkeeper runs retry`.")
+        return person
+
+    async def _room(self) -> PathPart | None:
+        if self._params.room is None:
+            if self._params.from_ == "room":
+                raise StepFailed("it is not known which room the guest is to leave", remedy="Add `room:` to the step.")
+            return None
+        return (await way_to(self._context, self._params.room, setting="room"))[-1]
+
+    async def _membership(self, guest: Person, room: PathPart) -> Member | None:
+        members = await self._context.call(partial(self._portal.rooms.members, room.id))
+        return next((one for one in members if one.id == guest.id and one.access != Access.NONE), None)
+
+    # --- acts -----------------------------------------------------------------------------------------------
+
+    async def _leave_room(self, guest: Person, room: PathPart | None) -> tuple[bool, str]:
+        """End the access to one room, whoever granted it; doing it twice is harmless (6.2)."""
+        if room is None:
+            return False, ""
+        if await self._membership(guest, room) is None:
+            return False, "had no access to the room any more"
+        try:
+            await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
+        except ScopeMissing:
+            raise
+        except Forbidden as error:
+            what = f"the portal does not let the account end the access of {_named(guest)}: {error.message}"
+            raise StepFailed(what, remedy=_MANAGER) from error
+        if await self._membership(guest, room) is not None:
+            what = f"the portal answered that all is well, but {_named(guest)} still has access to room {room.id}"
+            raise StepFailed(what, remedy=_RELATED)
+        return True, ""
+
+    async def _leave_portal(self, guest: Person, room: PathPart | None) -> tuple[bool, str]:
+        """End the relation to the guest; a second call is refused, so an earlier one is remembered (6.1)."""
+        scope, item = f"guests forgotten: {self._context.connection}", f"run {self._context.run} {guest.id}"
+        known = (await self._context.ledger.look(scope, [item])).get(item)
+        revoked, because = True, ""
+        if known is None or not known.done:
+            await self._context.ledger.trying(scope, {item: {}})
+            try:
+                await self._forget(guest)
+            except Forbidden as error:
+                if isinstance(error, ScopeMissing) or known is None:
+                    await self._context.ledger.undone(scope, [item])
+                    what = f"the portal does not let the account remove {_named(guest)}: {error.message}"
+                    raise StepFailed(what, remedy=_INVITED) from error
+                revoked, because = False, "the portal knows of no relation any more"
+            await self._context.ledger.done(scope, {item: (guest.id, {})})
+        if room is not None and await self._membership(guest, room) is not None:
+            what = f"{_named(guest)} still has access to room {room.id}, granted by somebody else"
+            raise StepFailed(what, remedy="Use `from: room`, which ends it whoever granted it; start the run anew.")
+        return revoked, because
+
+    async def _forget(self, guest: Person) -> None:
+        """Ask until there is an answer. After one that was lost, a refusal says that it had been done."""
+        unsure = False
+        while True:
+            try:
+                await self._portal.people.forget_guest(guest.id)
+                return
+            except Forbidden:
+                if unsure:
+                    return
+                raise
+            except RemoteError as error:
+                if not error.retryable:
+                    raise
+                unsure = unsure or error.may_have_happened
+                await self._context.pause(error.retry_after or 1.0)
+
+    async def _disabled(self, guest: Person) -> bool:
+        """Disable the account, unless it is; doing it twice is harmless (6.2)."""
+        if guest.is_disabled:
+            return False
+        try:
+            await self._context.call(partial(self._portal.people.disable, guest.id))
+        except Forbidden as error:
+            what = f"the portal does not let the account disable {_named(guest)}: {error.message}"
+            raise StepFailed(what, remedy=_ADMINISTRATOR) from error
+        now = await self._context.call(partial(self._portal.people.get, guest.id))
+        if not now.is_disabled:
+            raise StepFailed(f"the account of {_named(guest)} is still active", remedy=_ADMINISTRATOR)
+        return True
+
+
+def _guid(wanted: str) -> str:
+    try:
+        return str(uuid.UUID(wanted))
+    except ValueError as error:
+        what = f"{wanted!r} is not a user's id: the portal knows people by GUIDs or e-mail addresses"
+        remedy = "Put the guest's e-mail address, or the GUID from the portal, into the deal; then start anew."
+        raise StepFailed(what, remedy=remedy) from error
+
+
+def _named(person: Person) -> str:
+    return " ".join(part for part in (person.display_name, f"<{person.email}>" if person.email else person.id) if part)
+
+
+_MANAGER = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
+_RELATED = (
+    "The portal changes nothing for a guest whom this account neither invited nor shares a room of its own with "
+    "(facts/docspace.md 14). Make the account the room's owner, or have whoever invited the guest end the access; "
+    "then `roomkeeper runs retry`."
+)
+_INVITED = (
+    "Only who invited a guest can remove it from the portal, and only once. Use `from: room`, or have the inviter do "
+    "it; then `roomkeeper runs retry`, or cancel the run."
+)
+_ADMINISTRATOR = (
+    "Disabling needs an account that administrates the portal, and a key with `accounts:write`; then "
+    "`roomkeeper runs retry`."
+)

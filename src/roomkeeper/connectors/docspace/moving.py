@@ -1,0 +1,108 @@
+"""Move files and whole folders into one folder: in batches, divided where they are refused, each awaited.
+
+A move keeps ids, so it can be asked for again without harm: what is there already stays there, and what the next
+listing still shows at its old place was not moved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from roomkeeper.automations.step import StepContext
+from roomkeeper.connectors.docspace.watching import awaited, quiet
+from roomkeeper.docspace import EntryId, Operation, Portal
+from roomkeeper.docspace.models import OperationKind
+from roomkeeper.errors import RemoteError, RemoteFault, ScopeMissing, Unauthorized
+
+BATCH = 100  # the server checks each item before it answers (facts/docspace.md 2.1)
+_FAULTS = 4  # 5xx after which a request is suspected itself, and divided
+_PAUSE, _LONGEST = 0.3, 30.0  # seconds between two attempts
+
+Kind = Literal["file", "folder"]
+Item = tuple[Kind, EntryId]
+
+
+class DestinationGone(Exception):
+    """The folder to move into was deleted, or the account may not see it any more."""
+
+
+@dataclass
+class Moved:
+    """What came of moving: what was refused and why, and what operations complained of. The listing is the proof."""
+
+    refused: dict[Item, str] = field(default_factory=dict)
+    complaints: dict[Item, str] = field(default_factory=dict)
+
+    def why(self, item: Item) -> str:
+        """Say why an item was not moved, if the portal said so."""
+        return self.refused.get(item) or self.complaints.get(item, "")
+
+
+async def move(context: StepContext, items: Sequence[Item], into: EntryId) -> Moved:
+    """Move items into a folder, folders whole. Raises DestinationGone, RemoteError."""
+    moved = Moved()
+    for at in range(0, len(items), BATCH):
+        await _move_batch(context, items[at : at + BATCH], into, moved)
+    return moved
+
+
+async def is_there(context: StepContext, folder: EntryId) -> bool:
+    """Whether a folder still exists where files can be put into it."""
+    portal: Portal = context.client
+    try:
+        there = await context.call(lambda: portal.folders.get(folder))
+    except (Unauthorized, ScopeMissing):
+        raise
+    except RemoteError as error:
+        if error.status in {403, 404}:
+            return False
+        raise
+    return not there.is_in_trash
+
+
+async def _move_batch(context: StepContext, items: Sequence[Item], into: EntryId, moved: Moved) -> None:
+    try:
+        operation = await _asked(context, items, into)
+    except (Unauthorized, ScopeMissing):
+        raise
+    except RemoteError as error:
+        if not await is_there(context, into):
+            raise DestinationGone from error
+        if len(items) == 1:
+            moved.refused[items[0]] = error.message
+            return
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]):
+            await _move_batch(context, half, into, moved)
+        return
+    if operation is None:
+        await quiet(context, lambda one: one.kind == OperationKind.MOVE)
+        return
+    ended = await awaited(context, operation.id)
+    if ended is not None and ended.error:
+        moved.complaints |= dict.fromkeys(items, ended.error)
+
+
+async def _asked(context: StepContext, items: Sequence[Item], into: EntryId) -> Operation | None:
+    """Start the operation; None if there was no answer, so that it may be under way. Raises RemoteError if refused."""
+    portal: Portal = context.client
+    files = [id_ for kind, id_ in items if kind == "file"]
+    folders = [id_ for kind, id_ in items if kind == "folder"]
+    pause, faults = _PAUSE, 0
+    while True:
+        await context.check()
+        try:
+            return await portal.files.move(files, folders, into)
+        except RemoteError as error:
+            if not error.retryable:
+                raise
+            if isinstance(error, RemoteFault):
+                faults += 1
+                if faults >= _FAULTS:
+                    raise
+            elif error.may_have_happened:
+                return None
+            wait = max(pause, error.retry_after or 0.0)
+            await context.progress(f"{error.message}; goes on in {wait:.0f} s")
+            await context.pause(wait)
+            pause = min(_LONGEST, 2 * pause)

@@ -1,0 +1,276 @@
+"""`restore_files`: what `roomkeeper runs undo` runs: put archived files back where the plan found them.
+
+It goes by what the portal shows, not by what the archiving did: a folder that lies elsewhere than it did goes back
+whole, then each file that is not in its folder, then its title. So it can be cut short and goes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.connectors.docspace.archiving import ArchivePlan, Line
+from roomkeeper.connectors.docspace.moving import DestinationGone, Item, move
+from roomkeeper.connectors.docspace.places import folder_at
+from roomkeeper.connectors.docspace.rooms import bring_back
+from roomkeeper.connectors.docspace.tree import Tree, below
+from roomkeeper.docspace import EntryId, File, Folder, Portal
+from roomkeeper.docspace.wire import same_title
+from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+
+_ATTEMPTS = 5
+_PAUSE = 2.0  # seconds between them
+
+
+class RestoreFiles(BaseModel):
+    """What `restore_files` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: int = Field(description="The run that archived the files.", examples=[12])
+    position: int = Field(default=0, ge=0, description="Which of its steps did, counted from 0.", examples=[0])
+
+
+class Restored(BaseModel):
+    """What `restore_files` did."""
+
+    files: int = 0
+    room: EntryId | None = None
+    recreated: int = 0
+    report: list[dict[str, object]] = Field(default_factory=list)
+
+
+@dataclass
+class _State:
+    """Where everything is now: in the room, and in the archive."""
+
+    room: Tree
+    archive: Tree
+    wrong: list[FailedItem] = field(default_factory=list)
+
+    @property
+    def files(self) -> Mapping[EntryId, File]:
+        """Every file of either."""
+        return {**self.archive.files, **self.room.files}
+
+    @property
+    def folders(self) -> Mapping[EntryId, Folder]:
+        """Every folder of either."""
+        return {**self.archive.folders, **self.room.folders}
+
+
+async def apply(params: RestoreFiles, context: StepContext) -> Restored:
+    """Put the files back. Raises StepFailed, naming each that cannot go back."""
+    planned = await _planned(params, context)
+    async with context.hold(f"archive of room {planned.room}"):
+        await bring_back(context, planned.room)
+        return await _Restoring(context, planned).run()
+
+
+async def plan(params: RestoreFiles, context: StepContext) -> Plan:
+    """Say what would be put back."""
+    planned = await _planned(params, context)
+    lines = [f"move {planned.goes_to(line)!r} back to {line.was!r}" for line in planned.lines.values()]
+    return Plan(tuple(lines), "" if lines else "nothing was archived")
+
+
+RESTORE_FILES = StepKind(
+    name="restore_files",
+    summary="Put the files that a run archived back where they were, verified (`roomkeeper runs undo`).",
+    params=RestoreFiles,
+    result=Restored,
+    plan=plan,
+    apply=apply,
+    connection_type="docspace",
+)
+
+
+async def _planned(params: RestoreFiles, context: StepContext) -> ArchivePlan:
+    recorded = await context.recorded((params.run, params.position))
+    if not isinstance(recorded, dict) or recorded.get("folder") is None:
+        raise StepFailed(f"run {params.run} has not moved anything in its step {params.position}")
+    return ArchivePlan.from_json(recorded)
+
+
+class _Restoring:
+    """One execution of the step."""
+
+    def __init__(self, context: StepContext, planned: ArchivePlan) -> None:
+        self._context, self._planned = context, planned
+        self._portal: Portal = context.client
+        self._recreated: dict[EntryId, EntryId] = {}
+
+    async def run(self) -> Restored:
+        state = await self._look()
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await self._context.pause(_PAUSE)
+            await self._folders_back(state)
+            state = await self._look()
+            await self._files_back(state)
+            wrong, state = state.wrong, await self._look()
+            state.wrong = wrong
+            if not self._left(state):
+                break
+        return self._outcome(state)
+
+    async def _look(self) -> _State:
+        archive = self._planned.folder
+        if archive is None:
+            raise StepFailed("the plan names no folder of the archive")
+        room = await below(self._context, self._planned.room)
+        try:
+            return _State(room, await below(self._context, archive))
+        except (NotFound, Forbidden) as error:
+            if isinstance(error, ScopeMissing):
+                raise
+            return _State(room, Tree(archive, {}, {}))  # the archive is gone; each file is named
+
+    # --- folders --------------------------------------------------------------------------------------------
+
+    async def _folders_back(self, state: _State) -> None:
+        """Bring whole folders back to where they were, those higher up first: what is in them comes along."""
+        for folder, (title, parent) in self._top_down():
+            now = state.archive.folders.get(folder)
+            if now is None or folder in state.room.folders:
+                continue
+            if now.parent_id != state.archive.root and now.parent_id in self._planned.folders:
+                continue  # it comes along with the folder it lies in
+            target = await self._folder(state, parent)
+            await self._move([("folder", folder)], target)
+            if not same_title(now.title, title):
+                await self._context.call(partial(self._portal.folders.rename, folder, title))
+
+    def _top_down(self) -> list[tuple[EntryId, tuple[str, EntryId]]]:
+        def depth(folder: EntryId) -> int:
+            steps = 0
+            while folder in self._planned.folders:
+                folder, steps = self._planned.folders[folder][1], steps + 1
+            return steps
+
+        return sorted(self._planned.folders.items(), key=lambda one: depth(one[0]))
+
+    async def _folder(self, state: _State, folder: EntryId) -> EntryId:
+        """Give the folder where something was, made anew under its old path if it is gone."""
+        if folder == self._planned.room or folder in state.room.folders:
+            return folder
+        if folder not in self._recreated:
+            self._recreated[folder] = await folder_at(self._context, self._planned.room, self._path(folder))
+        return self._recreated[folder]
+
+    def _path(self, folder: EntryId) -> list[str]:
+        up: list[str] = []
+        while folder in self._planned.folders:
+            title, folder = self._planned.folders[folder]
+            up.append(title)
+        return up[::-1]
+
+    # --- files ----------------------------------------------------------------------------------------------
+
+    async def _files_back(self, state: _State) -> None:
+        state.wrong = []
+        by_target: dict[EntryId, list[Line]] = {}
+        for line in self._left(state):
+            file = state.archive.files.get(line.file)
+            if file is None and line.file in state.room.files:
+                file = state.room.files[line.file]
+            if file is None:
+                state.wrong.append(_gone(line))
+            else:
+                by_target.setdefault(await self._folder(state, line.folder), []).append(line)
+        for target, lines in by_target.items():
+            await self._into(state, target, lines)
+
+    async def _into(self, state: _State, target: EntryId, lines: Sequence[Line]) -> None:
+        """Bring files into their folder, unless another file has taken a title there meanwhile."""
+        taken = {file.title.casefold(): file for file in state.room.files_in(target)}
+        free: list[Line] = []
+        for line in lines:
+            other = taken.get(line.title.casefold())
+            now = state.files[line.file].title
+            if other is not None and other.id != line.file and not _was_so(other, self._planned):
+                state.wrong.append(_taken(line, other))
+            elif now != line.title and not await self._is_titled(state, line):
+                continue
+            else:
+                free.append(line)
+        elsewhere = [line for line in free if state.files[line.file].folder_id != target]
+        await self._move([("file", line.file) for line in elsewhere], target)
+
+    async def _is_titled(self, state: _State, line: Line) -> bool:
+        """Give a file its old title, before it is moved; false if that is not possible."""
+        try:
+            await self._context.call(partial(self._portal.files.rename, line.file, line.title))
+        except ScopeMissing:
+            raise
+        except (Forbidden, NotFound, Rejected) as error:
+            state.wrong.append(_refused(line, error.message))
+            return False
+        return True
+
+    async def _move(self, items: Sequence[Item], target: EntryId) -> None:
+        try:
+            await move(self._context, items, target)
+        except DestinationGone:
+            self._recreated = {old: new for old, new in self._recreated.items() if new != target}
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def _left(self, state: _State) -> list[Line]:
+        """List the files that are not where they were, or not under their title."""
+        return [line for line in self._planned.lines.values() if not self._is_back(line, state)]
+
+    def _is_back(self, line: Line, state: _State) -> bool:
+        file = state.room.files.get(line.file)
+        places = {line.folder, self._recreated.get(line.folder)}
+        return file is not None and file.title == line.title and (file.folder_id or state.room.root) in places
+
+    def _outcome(self, state: _State) -> Restored:
+        left = self._left(state)
+        explained = {one.item: one for one in state.wrong}
+        items = [explained.get(_name(line)) or _stuck(line, state.files.get(line.file)) for line in left]
+        done = [line for line in self._planned.lines.values() if line not in left]
+        lines = [
+            {"file": line.file, "title": line.title, "outcome": "back", "from": self._planned.goes_to(line)}
+            | {"to": f"{self._planned.room_title}/{line.was}"}
+            for line in done
+        ]
+        result = Restored(files=len(done), room=self._planned.room, recreated=len(self._recreated), report=lines)
+        if not items:
+            return result
+        what = f"{len(items)} of {len(self._planned.lines)} files cannot go back to {self._planned.room_title!r}"
+        remedy = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."
+        raise StepFailed(what, remedy=remedy, items=items, result=result.model_dump(mode="json"))
+
+
+def _was_so(other: File, planned: ArchivePlan) -> bool:
+    """Whether the file that has the title had it before, too: titles need not be unique on the portal."""
+    line = planned.lines.get(other.id)
+    return line is not None and same_title(line.title, other.title)
+
+
+def _name(line: Line) -> str:
+    return f"file {line.file} {line.was!r}"
+
+
+def _gone(line: Line) -> FailedItem:
+    reason = "it is not in the archive any more: deleted, or moved elsewhere"
+    return FailedItem(_name(line), reason, "Bring it back into the archive's folder, then `roomkeeper runs retry`.")
+
+
+def _taken(line: Line, other: File) -> FailedItem:
+    reason = f"another file (file {other.id}) has its title there now; it stays in the archive"
+    return FailedItem(_name(line), reason, "Rename or move the other one, then `roomkeeper runs retry`.")
+
+
+def _refused(line: Line, said: str) -> FailedItem:
+    return FailedItem(_name(line), f"the portal refuses it: {said}", "Put that right, then `roomkeeper runs retry`.")
+
+
+def _stuck(line: Line, file: File | None) -> FailedItem:
+    if file is not None and (file.locked or file.is_being_edited):
+        state = "locked" if file.locked else "open in the editor"
+        return FailedItem(_name(line), f"it is {state}", "Have that ended, then `roomkeeper runs retry`.")
+    return _refused(line, "it was moved again and again, and is not there")

@@ -1,0 +1,97 @@
+"""`archive_room`: bring a room to the portal's own Archive section, and see that it is there."""
+
+from functools import partial
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.connectors.docspace.places import address, way_to
+from roomkeeper.connectors.docspace.watching import awaited
+from roomkeeper.docspace import EntryId, Folder, Portal
+from roomkeeper.errors import Forbidden, ScopeMissing, StepFailed
+
+_ATTEMPTS = 5
+_OWNER = "Make the account of the API key the room's owner (or a portal administrator), then `roomkeeper runs retry`."
+
+
+class ArchiveRoom(BaseModel):
+    """What `archive_room` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room: EntryId = Field(
+        description="The room: its id or its exact title.", examples=["{{ deal.fields.docspace_room_id }}"]
+    )
+
+
+class ArchivedRoom(BaseModel):
+    """The room, and whether this step archived it; else it was archived already."""
+
+    room: EntryId
+    url: str
+    made: bool
+
+
+async def apply(params: ArchiveRoom, context: StepContext) -> ArchivedRoom:
+    """Archive the room. Raises StepFailed."""
+    portal: Portal = context.client
+    room = await _room(params, context)
+    made = await _brought(context, room, archived=True)
+    return ArchivedRoom(room=room.id, url=address(portal, room.id), made=made)
+
+
+async def plan(params: ArchiveRoom, context: StepContext) -> Plan:
+    """Say what would be archived."""
+    room = await _room(params, context)
+    if room.is_archived:
+        return Plan((), f"room {room.id} {room.title!r} is archived already")
+    return Plan((f"archive room {room.id} {room.title!r}; its members keep reading it",))
+
+
+ARCHIVE_ROOM = StepKind(
+    name="archive_room",
+    summary="Bring a room to the portal's Archive section, verified.",
+    params=ArchiveRoom,
+    result=ArchivedRoom,
+    plan=plan,
+    apply=apply,
+    connection_type="docspace",
+)
+
+
+async def bring_back(context: StepContext, room: EntryId) -> bool:
+    """Bring a room back from the Archive section, if it is there; tells whether it was. Raises StepFailed."""
+    portal: Portal = context.client
+    return await _brought(context, await context.call(partial(portal.folders.get, room)), archived=False)
+
+
+async def _room(params: ArchiveRoom, context: StepContext) -> Folder:
+    portal: Portal = context.client
+    found = await way_to(context, params.room, setting="room")
+    room = await context.call(partial(portal.folders.get, found[-1].id))
+    if room.room_type is None:
+        raise StepFailed(f"{room.title!r} ({room.id}) is a folder, and only rooms can be archived")
+    return room
+
+
+async def _brought(context: StepContext, room: Folder, *, archived: bool) -> bool:
+    """Bring a room into the Archive section or out of it; false if it is so already. Doing it twice is harmless."""
+    portal: Portal = context.client
+    if room.is_archived == archived:
+        return False
+    begin = portal.rooms.archive if archived else portal.rooms.unarchive
+    for _ in range(_ATTEMPTS):
+        try:
+            operation = await context.call(partial(begin, room.id))
+        except ScopeMissing:
+            raise
+        except Forbidden as error:
+            what = f"the account may not {'archive' if archived else 'bring back'} room {room.id}: {error.message}"
+            raise StepFailed(what, remedy=_OWNER) from error
+        ended = await awaited(context, operation.id) if operation is not None else None
+        now = await context.call(partial(portal.folders.get, room.id))
+        if now.is_archived == archived:
+            return True
+        if ended is not None and ended.error:
+            raise StepFailed(f"room {room.id} {room.title!r} stays where it is: {ended.error}", remedy=_OWNER)
+    raise StepFailed(f"room {room.id} {room.title!r} was asked for again and again, and stays where it is")

@@ -1,0 +1,32 @@
+"""Watch file operations to their end, however long that takes (facts/docspace.md 2.3)."""
+
+from collections.abc import Callable
+from functools import partial
+
+from roomkeeper.automations.step import StepContext
+from roomkeeper.docspace import Operation, Portal
+
+_FIRST, _GROWTH, _LONGEST = 0.15, 1.6, 2.0  # seconds between two looks; the server drops what is not asked for in 60 s
+GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on
+
+
+async def awaited(context: StepContext, operation: str) -> Operation | None:
+    """Watch an operation to its end; None if it vanished, which does not mean that it succeeded."""
+    portal: Portal = context.client
+    pause = _FIRST
+    while True:
+        await context.pause(pause)
+        seen = await context.call(partial(portal.operations.get, operation))
+        if seen is None or seen.finished:
+            return seen
+        pause = min(_LONGEST, pause * _GROWTH)
+
+
+async def quiet(context: StepContext, concerns: Callable[[Operation], bool]) -> None:
+    """Wait until no operation of this account that concerns us is under way: one may have started unseen."""
+    portal: Portal = context.client
+    while True:
+        await context.pause(GRACE)
+        under_way = await context.call(portal.operations.all)
+        if not any(concerns(one) for one in under_way if not one.finished):
+            return

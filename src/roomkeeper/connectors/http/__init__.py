@@ -1,0 +1,18 @@
+"""Anything that can POST JSON: it may tell of closed deals and of new tickets."""
+
+from roomkeeper.automations.catalog import Connector
+from roomkeeper.connectors.http import webhook
+from roomkeeper.connectors.http.settings import Http, connect
+
+CONNECTOR = Connector(
+    type="http",
+    summary="Anything that can POST JSON.",
+    settings=Http,
+    events=webhook.EVENTS,
+    trusted_by=("token", "hmac_secret"),
+    raises=webhook.raises,
+    verify=webhook.verify,
+    read=webhook.read,
+    connect=connect,
+    by_hand=webhook.by_hand,
+)

@@ -1,0 +1,69 @@
+"""What a connection to a sender of JSON can be told; there is nothing to call there."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from roomkeeper.automations.secret import Secrets
+from roomkeeper.vendors.settings import VendorSettings
+
+#: Our fields, and thus what `fields` may name.
+DEAL_FIELDS = ("id", "name", "status", "company", "contact.email", "owner.email", "amount", "currency", "url", "at")
+TICKET_FIELDS = ("id", "key", "subject", "url", "priority", "requester.name", "requester.email", "created_at")
+
+
+class Http(VendorSettings):
+    """A sender of JSON."""
+
+    event: Literal["deal.closed", "ticket.created"] | None = Field(
+        default=None,
+        description="What its deliveries mean. If it is left out, the sample documents' own bodies are understood.",
+        examples=["deal.closed"],
+    )
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our field: the dotted path in the body.",
+        examples=[{"id": "dealId", "status": "deal.status", "company": "clientName"}],
+    )
+    token: Secrets = Field(
+        default=(),
+        description="Expected in `Authorization: Bearer …`; a list of two while it is being changed.",
+        examples=["!file /run/secrets/erp_token"],
+    )
+    hmac_secret: Secrets = Field(
+        default=(),
+        description="Expected as `X-Signature-256: sha256=<HMAC-SHA256 of the body, in hex>` instead.",
+        examples=["!env ERP_HMAC_SECRET"],
+    )
+
+    @field_validator("fields")
+    @classmethod
+    def _are_ours(cls, value: dict[str, str]) -> dict[str, str]:
+        known = {*DEAL_FIELDS, *TICKET_FIELDS}
+        wrong = sorted(set(value) - known)
+        if wrong:
+            raise ValueError(f"there is no field {', '.join(wrong)}; there is {', '.join(sorted(known))}")
+        return value
+
+
+class Nothing:
+    """The client of a service that is never called."""
+
+    def view(self, *, bulk: bool = False, observe: Callable[[Any], None] | None = None) -> "Nothing":  # noqa: ARG002
+        """Give itself."""
+        return self
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+
+def connect(
+    settings: Http,  # noqa: ARG001 - every connector has these
+    *,
+    tally: object,  # noqa: ARG001
+    wanted: frozenset[str] = frozenset(),  # noqa: ARG001
+    dry: bool = False,  # noqa: ARG001
+) -> Nothing:
+    """Open nothing."""
+    return Nothing()

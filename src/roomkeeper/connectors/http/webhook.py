@@ -1,0 +1,173 @@
+"""Deliveries of any sender of JSON, verified and read. Pure.
+
+Without a map, the bodies of the portal's own sample documents are understood.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.automations.event import Event
+from roomkeeper.automations.step import EventKind
+from roomkeeper.connectors.http.settings import Http
+from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
+from roomkeeper.vendors import deals, tickets, trust
+from roomkeeper.vendors.client import mapping, text
+from roomkeeper.vendors.deals import Deal
+from roomkeeper.vendors.tickets import Ticket
+
+SIGNATURE, KEY = "X-Signature-256", "Idempotency-Key"
+EVENTS: Mapping[str, EventKind] = {**deals.EVENTS, **tickets.EVENTS}
+_WON = frozenset({"", "won", "closedwon", "win", "success", "successful"})
+_LOST = frozenset({"lost", "closedlost", "lose", "failed", "abandoned"})
+_SAMPLE_DEAL = {"id": "dealId", "company": "clientName"}
+_SAMPLE_TICKET = {"id": "ticketId", "subject": "subject"}
+
+
+def raises(settings: Http) -> Collection[str]:
+    """List what a connection with these settings tells of."""
+    return {settings.event} if settings.event is not None else EVENTS
+
+
+def verify(settings: Http, delivery: Delivery) -> None:
+    """Check the token or the signature. Raises DeliveryRefused."""
+    if settings.unsigned:
+        return
+    tokens, secrets = trust.plain(settings.token), trust.plain(settings.hmac_secret)
+    trust.must_be_set([*tokens, *secrets], "token` or `hmac_secret")
+    if secrets and (delivery.header(SIGNATURE) or not tokens):
+        given = delivery.header(SIGNATURE).lower().removeprefix("sha256=").strip()
+        trust.check_signature(given, secrets, lambda one: trust.hmac_hex(one, delivery.body), header=SIGNATURE)
+        return
+    if not delivery.bearer or not trust.same(delivery.bearer, tokens):
+        raise DeliveryRefused(
+            "the token is missing or not the one of this connection",
+            remedy="Send it as `Authorization: Bearer …`.",
+        )
+
+
+def read(connection: str, settings: Http, delivery: Delivery) -> list[Event]:
+    """Read one delivery. Raises DeliveryUnreadable, naming the field."""
+    try:
+        body = json.loads(delivery.body)
+    except (ValueError, RecursionError) as error:
+        raise DeliveryUnreadable("the body is not JSON that can be read") from error
+    if not isinstance(body, dict):
+        raise DeliveryUnreadable("the body is not a JSON object")
+    kind = settings.event or _recognised(body)
+    # What the sender says is one delivery is one; else a body is: sent again, it is known.
+    name = delivery.header(KEY) or hashlib.sha256(delivery.body).hexdigest()
+    if kind is None:
+        why = "it is neither a deal nor a ticket: set `event` and `fields` for this connection"
+        at = datetime.now(UTC)
+        return [Event("unknown", connection, at, delivery=name, meaning=name, subject="", raw=body, ignored=why)]
+    make = _deal if kind == deals.CLOSED else _ticket
+    return [make(connection, settings.fields, body, name)]
+
+
+def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
+    """Make the event that somebody asks for by hand; there is nobody to ask for what is left out. Raises NotThere."""
+    if type_ == deals.CLOSED:
+        event = deals.by_hand(connection, type_, fields)
+        empty = Deal(id=deals.identified(event), status="won").facts(connection)
+    else:
+        event = tickets.by_hand(connection, type_, fields)
+        empty = Ticket(id=str(event.facts["ticket"]["id"])).facts(connection)
+    return replace(event, facts={noun: known | dict(event.facts[noun]) for noun, known in empty.items()})
+
+
+def _recognised(body: Mapping[str, Any]) -> str | None:
+    """Recognise the bodies of the sample documents archive-crm-deal-files and investigation-room-from-ticket."""
+    if body.get("ticketId") not in (None, ""):
+        return tickets.CREATED
+    if body.get("clientRoomId") not in (None, "") or body.get("dealId") not in (None, ""):
+        return deals.CLOSED
+    return None
+
+
+def _deal(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], name: str) -> Event:
+    field = _reader(fields or _SAMPLE_DEAL, body)
+    if "id" in fields and not field("id"):
+        raise DeliveryUnreadable(f"the body has no `{fields['id']}`, which is to be the deal's id")
+    said = field("status")
+    status = _status(said)
+    deal = Deal(
+        id=field("id") or name[:12],
+        status=status or "lost",
+        name=field("name"),
+        company=field("company"),
+        contact_email=field("contact.email"),
+        owner_email=field("owner.email"),
+        amount=deals.amount(field("amount")),
+        currency=field("currency"),
+        url=field("url"),
+        fields=body,
+    )
+    since = field("at")
+    return Event(
+        type=deals.CLOSED,
+        connection=connection,
+        at=_moment(since),
+        delivery=f"delivery {name}",
+        meaning=f"deal {deal.id} {deal.status} since {since}" if since else f"deal {deal.id} by delivery {name}",
+        subject=deal.subject[:200],
+        facts=deal.facts(connection),
+        lane=f"deal {deal.id}",
+        raw=dict(body),
+        ignored="" if status else f"deal {deal.id} is {said!r}, neither won nor lost",
+    )
+
+
+def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], name: str) -> Event:
+    field = _reader(fields or _SAMPLE_TICKET, body)
+    path = (fields or _SAMPLE_TICKET).get("id", "id")
+    if not field("id"):
+        raise DeliveryUnreadable(f"the body has no `{path}`, which is to be the ticket's id")
+    ticket = Ticket(
+        id=field("id"),
+        key=field("key") or field("id"),
+        subject=field("subject"),
+        url=field("url"),
+        priority=field("priority"),
+        requester_name=field("requester.name"),
+        requester_email=field("requester.email"),
+        created_at=field("created_at"),
+        fields=body,
+    )
+    return tickets.created(connection, ticket, delivery=f"delivery {name}", raw=dict(body))
+
+
+def _status(said: str) -> Literal["won", "lost"] | None:
+    word = "".join(part for part in said.casefold() if part.isalpha())
+    return "won" if word in _WON else "lost" if word in _LOST else None
+
+
+def _reader(fields: Mapping[str, str], body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a function
+    """Give a function that reads our fields from where they stand in the body."""
+
+    def field(name: str) -> str:
+        value: object = body
+        for part in fields.get(name, "").split("."):
+            value = _inside(value, part)
+        return text(value)
+
+    return field
+
+
+def _inside(value: object, part: str) -> object:
+    """Take one part of a dotted path: a field of an object, or a position in a list."""
+    if isinstance(value, list):
+        return value[int(part)] if part.isdigit() and int(part) < len(value) else None
+    return mapping(value).get(part)
+
+
+def _moment(value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return datetime.now(UTC)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,21 @@
+"""HubSpot: closed deals, told by webhooks or workflows; notes on them."""
+
+from roomkeeper.automations.catalog import Connector
+from roomkeeper.connectors.hubspot import client, webhook
+from roomkeeper.connectors.hubspot.settings import HubSpot
+from roomkeeper.vendors import deals
+from roomkeeper.vendors.notes import note_on_deal
+
+CONNECTOR = Connector(
+    type="hubspot",
+    summary="A HubSpot account.",
+    settings=HubSpot,
+    events=deals.EVENTS,
+    steps=[note_on_deal("hubspot")],
+    trusted_by=("client_secret",),
+    verify=webhook.verify,
+    read=webhook.read,
+    complete=client.complete,
+    connect=client.connect,
+    by_hand=deals.by_hand,
+)

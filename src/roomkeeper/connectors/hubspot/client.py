@@ -1,0 +1,176 @@
+"""HubSpot's API: the deal with what belongs to it, and its notes (facts/vendors.md 4)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.hubspot.settings import HubSpot
+from roomkeeper.errors import Forbidden, NotFound
+from roomkeeper.vendors import deals
+from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.deals import Deal
+from roomkeeper.vendors.notes import as_html
+
+_NOTE_ON_DEAL = 214  # the type of the association
+_BATCH = 100
+_PROPERTIES = (
+    *("dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate", "hubspot_owner_id"),
+    *("hs_is_closed", "hs_is_closed_won"),
+)
+
+
+class HubSpotClient(VendorClient):
+    """A HubSpot account; `wanted` are the fields of deals that automations use."""
+
+    vendor = "HubSpot"
+    remedy = (
+        "Give the app the scopes crm.objects.deals.read and .write, companies.read, contacts.read and .write and "
+        "crm.objects.owners.read, or a new `access_token`; then it goes on."
+    )
+
+    def __init__(self, settings: HubSpot, wanted: frozenset[str], *, dry: bool) -> None:
+        token = settings.access_token.get_secret_value()
+        headers = {"Authorization": f"Bearer {token}"}
+        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        self._wanted = wanted
+        own = {name.partition(".")[2].partition(".")[0] for name in wanted if name.startswith("fields.")}
+        self._properties = ",".join(sorted({*_PROPERTIES, *own} - {""}))
+        self._stages: dict[str, dict[str, str]] = {}
+
+    async def closing(self, deal: str) -> tuple[Deal | None, str, str]:
+        """Read a deal: whether and how it is closed (None if it is open), its stage, and when it entered that."""
+        query = {
+            "properties": self._properties,
+            "propertiesWithHistory": "dealstage",
+            "associations": "companies,contacts",
+        }
+        found = mapping(await self.get(f"/crm/v3/objects/deals/{quote(deal, safe='')}", query))
+        properties = mapping(found.get("properties"))
+        stage = text(properties.get("dealstage"))
+        status = await self._status(properties, stage)
+        entered = _entered(found, stage)
+        if status is None:
+            return None, stage, entered
+        links = mapping(found.get("associations"))
+        return (
+            Deal(
+                id=text(found.get("id")) or deal,
+                status=status,
+                name=text(properties.get("dealname")),
+                company=await self._name_of(links, "companies", "name", "company"),
+                contact_email=await self._name_of(links, "contacts", "email", "contact.email"),
+                owner_email=await self._owner(text(properties.get("hubspot_owner_id"))),
+                amount=deals.amount(properties.get("amount")),
+                currency=text(properties.get("deal_currency_code")),
+                fields={name: value for name, value in properties.items() if value is not None},
+            ),
+            stage,
+            entered,
+        )
+
+    async def deal_notes(self, deal: str) -> dict[str, str]:
+        """List the deal's notes with their texts."""
+        ids: list[str] = []
+        after = ""
+        while True:
+            path = f"/crm/v4/objects/deals/{quote(deal, safe='')}/associations/notes"
+            page = mapping(await self.get(path, {"limit": 500} | ({"after": after} if after else {})))
+            ids += [text(mapping(one).get("toObjectId")) for one in page.get("results") or []]
+            after = text(mapping(mapping(page.get("paging")).get("next")).get("after"))
+            if not after:
+                break
+        notes: dict[str, str] = {}
+        for at in range(0, len(ids), _BATCH):
+            wanted = {"properties": ["hs_note_body"], "inputs": [{"id": id_} for id_ in ids[at : at + _BATCH]]}
+            read = mapping(await self.post("/crm/v3/objects/notes/batch/read", wanted))
+            for one in map(mapping, read.get("results") or []):
+                notes[text(one.get("id"))] = text(mapping(one.get("properties")).get("hs_note_body"))
+        return notes
+
+    async def add_deal_note(self, deal: str, text_: str) -> str:
+        """Write a note on the deal."""
+        association = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": _NOTE_ON_DEAL}
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = {
+            "properties": {"hs_timestamp": moment, "hs_note_body": as_html(text_)},
+            "associations": [{"to": {"id": deal}, "types": [association]}],
+        }
+        return text(mapping(await self.post("/crm/v3/objects/notes", body)).get("id"))
+
+    async def _status(self, properties: Mapping[str, Any], stage: str) -> Any:  # noqa: ANN401 - won, lost or None
+        """Tell won, lost or open: by the deal's own word, else by what its pipeline says of the stage."""
+        if "hs_is_closed" in properties and properties["hs_is_closed"] is not None:
+            if text(properties["hs_is_closed"]).lower() != "true":
+                return None
+            won = text(properties.get("hs_is_closed_won")).lower()
+            if won:
+                return "won" if won == "true" else "lost"
+        return (await self._closed_stages(text(properties.get("pipeline")), stage)).get(stage)
+
+    async def _closed_stages(self, pipeline: str, stage: str) -> dict[str, str]:
+        """Map the closed stages of a pipeline to won or lost; stage ids are the customer's own."""
+        if stage not in self._stages.get(pipeline, {}):
+            answer = mapping(await self.get("/crm/v3/pipelines/deals"))
+            for one in answer.get("results") or []:
+                stages = [mapping(each) for each in mapping(one).get("stages") or []]
+                closed = {text(each.get("id")): _outcome(mapping(each.get("metadata"))) for each in stages}
+                self._stages[text(mapping(one).get("id"))] = {id_: how for id_, how in closed.items() if how}
+        return self._stages.get(pipeline, {})
+
+    async def _name_of(self, links: Mapping[str, Any], kind: str, name: str, wanted: str) -> str:
+        """Read one field of the first company or contact, if an automation uses it."""
+        results = mapping(links.get(kind)).get("results") or []
+        if wanted not in self._wanted or not results:
+            return ""
+        path = f"/crm/v3/objects/{kind}/{text(mapping(results[0]).get('id'))}"
+        try:
+            found = mapping(await self.get(path, {"properties": name}))
+        except NotFound:
+            return ""
+        return text(mapping(found.get("properties")).get(name))
+
+    async def _owner(self, owner: str) -> str:
+        if "owner.email" not in self._wanted or not owner:
+            return ""
+        try:
+            return text(mapping(await self.get(f"/crm/v3/owners/{owner}")).get("email"))
+        except (NotFound, Forbidden):
+            return ""
+
+
+def connect(
+    settings: HubSpot,
+    *,
+    tally: object,  # noqa: ARG001 - HubSpot says itself when it wants fewer calls
+    wanted: frozenset[str] = frozenset(),
+    dry: bool = False,
+) -> HubSpotClient:
+    """Open the client; a dry one cannot write."""
+    return HubSpotClient(settings, wanted, dry=dry)
+
+
+async def complete(client: HubSpotClient, event: Event) -> Event:
+    """Read the deal: the delivery has its id only. Raises RemoteError."""
+    known = deals.identified(event)
+    deal, stage, entered = await client.closing(known)
+    if deal is None:
+        return replace(event, ignored=f"deal {known} is not closed: it is in the stage {stage!r}")
+    return deals.completed(event, deal, since=entered)
+
+
+def _entered(found: Mapping[str, Any], stage: str) -> str:
+    """When the deal came into its stage, if HubSpot says so: what tells one closing from the next."""
+    history = mapping(found.get("propertiesWithHistory")).get("dealstage")
+    versions = [mapping(one) for one in history] if isinstance(history, list) else []
+    return next((text(one.get("timestamp")) for one in versions if text(one.get("value")) == stage), "")
+
+
+def _outcome(metadata: Mapping[str, Any]) -> str:
+    """Say won or lost of a closed stage; empty if it is open. Everything is text, also truth and probability."""
+    probability = deals.amount(metadata.get("probability"))
+    if text(metadata.get("isClosed")).lower() != "true":
+        return ""
+    return "won" if probability == 1.0 else "lost"

@@ -1,0 +1,21 @@
+"""Pipedrive: closed deals, told by webhooks; notes on them."""
+
+from roomkeeper.automations.catalog import Connector
+from roomkeeper.connectors.pipedrive import client, webhook
+from roomkeeper.connectors.pipedrive.settings import Pipedrive
+from roomkeeper.vendors import deals
+from roomkeeper.vendors.notes import note_on_deal
+
+CONNECTOR = Connector(
+    type="pipedrive",
+    summary="A Pipedrive company.",
+    settings=Pipedrive,
+    events=deals.EVENTS,
+    steps=[note_on_deal("pipedrive")],
+    trusted_by=("webhook_user", "webhook_password"),
+    verify=webhook.verify,
+    read=webhook.read,
+    complete=client.complete,
+    connect=client.connect,
+    by_hand=deals.by_hand,
+)

@@ -1,0 +1,134 @@
+"""Pipedrive's API: the deal with what belongs to it, and its notes (facts/vendors.md 5)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.pipedrive.settings import Pipedrive
+from roomkeeper.connectors.pipedrive.webhook import CLOSED
+from roomkeeper.errors import NotFound
+from roomkeeper.vendors import deals
+from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.deals import Deal
+from roomkeeper.vendors.notes import as_html
+
+_PAGE = 100
+
+
+class PipedriveClient(VendorClient):
+    """A Pipedrive company; `wanted` are the fields of deals that automations use."""
+
+    vendor = "Pipedrive"
+    remedy = "Give `api_token` the token of a user who may see and change all deals; then it goes on."
+
+    def __init__(self, settings: Pipedrive, wanted: frozenset[str], *, dry: bool) -> None:
+        headers = {"x-api-token": settings.api_token.get_secret_value()}
+        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        self._wanted, self._names = wanted, settings.fields
+
+    async def closing(self, deal: str) -> tuple[Deal | None, str, str]:
+        """Read a deal: whether and how it is closed (None if it is open), its status, and since when."""
+        found = _data(await self.get(f"/api/v2/deals/{quote(deal, safe='')}"))
+        status = text(found.get("status"))
+        since = text(found.get(f"{status}_time") or found.get("close_time"))
+        if status not in CLOSED:
+            return None, status, since
+        return (
+            Deal(
+                id=text(found.get("id")) or deal,
+                status="won" if status == "won" else "lost",
+                name=text(found.get("title")),
+                company=await self._related("company", f"/api/v2/organizations/{_id(found.get('org_id'))}", "name"),
+                contact_email=await self._contact(_id(found.get("person_id"))),
+                owner_email=await self._related("owner.email", f"/api/v1/users/{_id(found.get('owner_id'))}", "email"),
+                amount=deals.amount(found.get("value")),
+                currency=text(found.get("currency")),
+                url=f"{self.url}/deal/{deal}",
+                fields=self._fields(found),
+            ),
+            status,
+            since,
+        )
+
+    async def deal_notes(self, deal: str) -> dict[str, str]:
+        """List the deal's notes with their texts."""
+        notes: dict[str, str] = {}
+        start = 0
+        while True:
+            query: dict[str, str | int] = {"deal_id": deal, "start": start, "limit": _PAGE, "sort": "add_time DESC"}
+            page = mapping(await self.get("/api/v1/notes", query))
+            found = [mapping(one) for one in page.get("data") or []]
+            notes |= {text(one.get("id")): text(one.get("content")) for one in found}
+            more = mapping(mapping(page.get("additional_data")).get("pagination"))
+            if not found or not more.get("more_items_in_collection"):
+                return notes
+            start += len(found)
+
+    async def add_deal_note(self, deal: str, text_: str) -> str:
+        """Write a note on the deal."""
+        body = {"content": as_html(text_), "deal_id": int(deal) if deal.isdigit() else deal}
+        return text(_data(await self.post("/api/v1/notes", body)).get("id"))
+
+    def _fields(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Give all fields of the deal, custom ones beside the others, and under the names they were given here."""
+        own = found.get("custom_fields")
+        fields = {name: value for name, value in found.items() if name != "custom_fields" and value is not None}
+        if isinstance(own, dict):
+            fields |= {key: plain for key, value in own.items() if (plain := _plain(value)) is not None}
+        return fields | {name: fields[key] for name, key in self._names.items() if key in fields}
+
+    async def _contact(self, person: str) -> str:
+        if "contact.email" not in self._wanted or not person:
+            return ""
+        try:
+            found = _data(await self.get(f"/api/v2/persons/{person}"))
+        except NotFound:
+            return ""
+        emails = [mapping(one) for one in found.get("emails") or found.get("email") or []]
+        chosen = sorted(emails, key=lambda one: not one.get("primary"))
+        return text(chosen[0].get("value")) if chosen else ""
+
+    async def _related(self, wanted: str, path: str, name: str) -> str:
+        """Read one field of what belongs to the deal, if an automation uses it."""
+        if wanted not in self._wanted or path.endswith("/"):
+            return ""
+        try:
+            return text(_data(await self.get(path)).get(name))
+        except NotFound:
+            return ""
+
+
+def connect(
+    settings: Pipedrive,
+    *,
+    tally: object,  # noqa: ARG001 - Pipedrive says itself when it wants fewer calls
+    wanted: frozenset[str] = frozenset(),
+    dry: bool = False,
+) -> PipedriveClient:
+    """Open the client; a dry one cannot write."""
+    return PipedriveClient(settings, wanted, dry=dry)
+
+
+async def complete(client: PipedriveClient, event: Event) -> Event:
+    """Read the deal as it is now. Raises RemoteError."""
+    known = deals.identified(event)
+    deal, status, since = await client.closing(known)
+    if deal is None:
+        return replace(event, ignored=f"deal {known} is not closed any more: it is {status or 'without a status'}")
+    return deals.completed(event, deal, since=since)
+
+
+def _data(answer: object) -> Mapping[str, Any]:
+    return mapping(mapping(answer).get("data"))
+
+
+def _id(value: object) -> str:
+    """Take the id of something related: a number, or an object with `value` as version 1 writes it."""
+    return text(mapping(value).get("value") if isinstance(value, dict) else value)
+
+
+def _plain(value: object) -> object:
+    """Take a custom field's value out of the object that version 2 puts around it."""
+    return value.get("value", value.get("id")) if isinstance(value, dict) else value

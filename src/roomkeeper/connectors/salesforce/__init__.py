@@ -1,0 +1,22 @@
+"""Salesforce: closed opportunities, told by Outbound Messages or a flow's callout; tasks on them as notes."""
+
+from roomkeeper.automations.catalog import Connector
+from roomkeeper.connectors.salesforce import client, webhook
+from roomkeeper.connectors.salesforce.settings import Salesforce
+from roomkeeper.vendors import deals
+from roomkeeper.vendors.notes import note_on_deal
+
+CONNECTOR = Connector(
+    type="salesforce",
+    summary="A Salesforce organisation.",
+    settings=Salesforce,
+    events=deals.EVENTS,
+    steps=[note_on_deal("salesforce")],
+    trusted_by=("webhook_token",),
+    verify=webhook.verify,
+    read=webhook.read,
+    acknowledge=webhook.acknowledge,
+    complete=client.complete,
+    connect=client.connect,
+    by_hand=deals.by_hand,
+)

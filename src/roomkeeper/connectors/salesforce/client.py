@@ -1,0 +1,182 @@
+"""Salesforce's API: the opportunity with what belongs to it, and tasks as notes (facts/vendors.md 6)."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.salesforce.settings import Salesforce
+from roomkeeper.connectors.salesforce.webhook import record_id
+from roomkeeper.errors import Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
+from roomkeeper.vendors import deals
+from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.deals import Deal
+
+_API = "/services/data/v62.0"
+_TOKEN = "/services/oauth2/token"  # noqa: S105 - a path
+_SUBJECT = 255  # characters of a task's subject
+_LIMIT = "REQUEST_LIMIT_EXCEEDED"  # comes as 403, and passes
+
+
+class SalesforceClient(VendorClient):
+    """A Salesforce organisation; `wanted` are the fields of deals that automations use."""
+
+    vendor = "Salesforce"
+    remedy = (
+        "Let the connected app's run-as user see and change opportunities and tasks, and check `client_id` and "
+        "`client_secret`; then it goes on."
+    )
+
+    def __init__(self, settings: Salesforce, wanted: frozenset[str], *, dry: bool) -> None:
+        super().__init__(settings.url, headers={}, timeout=settings.timeout, dry=dry, signing_in={_TOKEN})
+        self._wanted = wanted
+        self._login = {
+            "grant_type": "client_credentials",
+            "client_id": settings.client_id,
+            "client_secret": settings.client_secret.get_secret_value(),
+        }
+        self._session = _Session()
+
+    async def closing(self, deal: str) -> tuple[Deal | None, str, str]:
+        """Read an opportunity: whether and how it is closed (None if not), its stage, and since when it is in that."""
+        found = mapping(await self._ask("GET", f"/sobjects/Opportunity/{record_id(deal)}"))
+        stage = text(found.get("StageName"))
+        since = text(found.get("LastStageChangeDate"))
+        if found.get("IsClosed") is not True:
+            return None, stage, since
+        return (
+            Deal(
+                id=record_id(text(found.get("Id"))) or deal,
+                status="won" if found.get("IsWon") is True else "lost",
+                name=text(found.get("Name")),
+                company=await self._related("company", "Account", text(found.get("AccountId")), "Name"),
+                contact_email=await self._contact(deal),
+                owner_email=await self._related("owner.email", "User", text(found.get("OwnerId")), "Email"),
+                amount=deals.amount(found.get("Amount")),
+                currency=text(found.get("CurrencyIsoCode")),
+                url=f"{self.url}/{record_id(deal)}",
+                fields={name: value for name, value in found.items() if value is not None and name != "attributes"},
+            ),
+            stage,
+            since,
+        )
+
+    async def deal_notes(self, deal: str) -> dict[str, str]:
+        """List the opportunity's tasks with their texts."""
+        query = f"SELECT Id, Description FROM Task WHERE WhatId = '{record_id(deal)}' ORDER BY CreatedDate DESC"  # noqa: S608 - only letters and digits
+        notes: dict[str, str] = {}
+        page = mapping(await self._ask("GET", "/query", query={"q": query}))
+        while True:
+            found = [mapping(one) for one in page.get("records") or []]
+            notes |= {text(one.get("Id")): text(one.get("Description")) for one in found}
+            following = text(page.get("nextRecordsUrl"))
+            if not following:
+                return notes
+            page = mapping(await self._ask("GET", following.removeprefix(_API)))
+
+    async def add_deal_note(self, deal: str, text_: str) -> str:
+        """Write a completed task on the opportunity's timeline."""
+        task = {
+            "WhatId": record_id(deal),
+            "Subject": text_.strip().splitlines()[0][:_SUBJECT],
+            "Description": text_,
+            "Status": "Completed",
+            "ActivityDate": datetime.now(UTC).strftime("%Y-%m-%d"),
+        }
+        return text(mapping(await self._ask("POST", "/sobjects/Task", body=task)).get("id"))
+
+    async def _related(self, wanted: str, kind: str, record: str, name: str) -> str:
+        """Read one field of what belongs to the opportunity, if an automation uses it."""
+        if wanted not in self._wanted or not record_id(record):
+            return ""
+        try:
+            found = await self._ask("GET", f"/sobjects/{kind}/{record_id(record)}", query={"fields": name})
+        except NotFound:
+            return ""
+        return text(mapping(found).get(name))
+
+    async def _contact(self, deal: str) -> str:
+        if "contact.email" not in self._wanted:
+            return ""
+        query = (
+            "SELECT Contact.Email FROM OpportunityContactRole "  # noqa: S608 - only letters and digits
+            f"WHERE OpportunityId = '{record_id(deal)}' ORDER BY IsPrimary DESC LIMIT 1"
+        )
+        records = mapping(await self._ask("GET", "/query", query={"q": query})).get("records") or []
+        return text(mapping(mapping(records[0]).get("Contact")).get("Email")) if records else ""
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Make a call with a session that is renewed when it has expired."""
+        token = await self._token()
+        try:
+            return await self._with(token, method, path, query, body)
+        except Unauthorized:
+            if self._session.token == token:
+                self._session.token = ""
+            return await self._with(await self._token(), method, path, query, body)
+
+    async def _with(
+        self,
+        token: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int] | None,
+        body: Mapping[str, Any] | None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        try:
+            headers = {"Authorization": f"Bearer {token}"}
+            return await self.send(method, f"{_API}{path}", query=query, body=body, headers=headers)
+        except Forbidden as error:
+            if _LIMIT in error.message:
+                raise Throttled(error.message, status=error.status, retry_after=60.0) from error
+            raise
+
+    async def _token(self) -> str:
+        async with self._session.renewing:
+            if not self._session.token:
+                try:
+                    answer = await self.send("POST", _TOKEN, form=self._login)
+                except Rejected as error:  # Salesforce answers 400 to credentials that are wrong
+                    raise Unauthorized(error.message, status=error.status, remedy=self.remedy) from error
+                except RemoteError as error:
+                    error.may_have_happened = False  # logging in is no effect that could be doubled
+                    raise
+                self._session.token = text(mapping(answer).get("access_token"))
+            return self._session.token
+
+
+class _Session:
+    """The access token that all views of a client share."""
+
+    def __init__(self) -> None:
+        self.token = ""
+        self.renewing = asyncio.Lock()
+
+
+def connect(
+    settings: Salesforce,
+    *,
+    tally: object,  # noqa: ARG001 - Salesforce says itself when it wants fewer calls
+    wanted: frozenset[str] = frozenset(),
+    dry: bool = False,
+) -> SalesforceClient:
+    """Open the client; a dry one cannot write."""
+    return SalesforceClient(settings, wanted, dry=dry)
+
+
+async def complete(client: SalesforceClient, event: Event) -> Event:
+    """Read the opportunity as it is now. Raises RemoteError."""
+    known = deals.identified(event)
+    deal, stage, since = await client.closing(known)
+    if deal is None:
+        return replace(event, ignored=f"opportunity {known} is not closed: it is in the stage {stage!r}")
+    return deals.completed(event, deal, since=since)

@@ -1,0 +1,148 @@
+"""Salesforce's deliveries, verified and read (facts/vendors.md 6). Pure.
+
+An Outbound Message is SOAP with up to a hundred notifications and wants an Ack; a flow's HTTP callout is JSON.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.salesforce.settings import Salesforce
+from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
+from roomkeeper.vendors import deals, trust
+
+_ID = 15  # significant characters of a record id; the 18-character form adds a checksum
+_ACK = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
+    '<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack></notificationsResponse>'
+    "</soapenv:Body></soapenv:Envelope>"
+)
+_KEPT_OUT = frozenset({"SessionId"})  # a live credential: neither kept nor shown
+
+
+def verify(settings: Salesforce, delivery: Delivery) -> None:
+    """Check the token, and the organisation of an Outbound Message: nothing is signed. Raises DeliveryRefused."""
+    if not settings.unsigned:
+        tokens = trust.plain(settings.webhook_token)
+        trust.must_be_set(tokens, "webhook_token")
+        given = delivery.header("X-Webhook-Token") or delivery.basic[1] or delivery.bearer or delivery.query("token")
+        if not given or not trust.same(given, tokens):
+            raise DeliveryRefused(
+                "the token is missing or not the one of this connection",
+                remedy="Add `?token=…` to the Outbound Message's address, or the header X-Webhook-Token to the "
+                "callout's credential.",
+            )
+    if not _is_soap(delivery):
+        return
+    try:
+        organisation = _text(_parsed(delivery.body), "OrganizationId")
+    except DeliveryUnreadable:
+        return  # `read` says what is wrong with it
+    if record_id(organisation) != record_id(settings.organization_id):
+        raise DeliveryRefused(
+            f"it comes from the organisation {organisation!r}, not from the one of this connection",
+            remedy="Compare `organization_id` with Setup, Company Information; a sandbox has an id of its own.",
+        )
+
+
+def read(connection: str, settings: Salesforce, delivery: Delivery) -> list[Event]:  # noqa: ARG001 - others need them
+    """Read one delivery. Raises DeliveryUnreadable."""
+    if _is_soap(delivery):
+        notifications = [one for one in _parsed(delivery.body).iter() if _name(one) == "Notification"]
+        if not notifications:
+            raise DeliveryUnreadable("the message holds no Notification")
+        return [_of_notification(connection, one) for one in notifications]
+    return [_of_callout(connection, delivery.body)]
+
+
+def acknowledge(delivery: Delivery) -> tuple[str, bytes] | None:
+    """Give the answer without which Salesforce sends an Outbound Message again for a day."""
+    return ("text/xml", _ACK.encode()) if _is_soap(delivery) else None
+
+
+def record_id(text: str) -> str:
+    """Give the significant part of a record id: its 15- and 18-character forms are the same record."""
+    return text[:_ID] if len(text) >= _ID and text.isalnum() else ""
+
+
+def _of_notification(connection: str, notification: Element) -> Event:
+    number = _text(notification, "Id")
+    record = next((one for one in notification if _name(one) == "sObject"), None)
+    fields = {_name(one): one.text or "" for one in record} if record is not None else {}
+    kind = next((value for name, value in (record.attrib.items() if record is not None else ()) if "type" in name), "")
+    return _event(connection, fields, kind.rpartition(":")[2] or "Opportunity", f"notification {number}")
+
+
+def _of_callout(connection: str, body: bytes) -> Event:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise DeliveryUnreadable("the body is not JSON that can be read") from error
+    if not isinstance(document, dict):
+        raise DeliveryUnreadable("the body is not a JSON object")
+    known = {name.casefold(): value for name, value in document.items()}
+    given = next((str(known[one]) for one in ("id", "opportunityid", "recordid", "dealid") if known.get(one)), "")
+    if not record_id(given):
+        raise DeliveryUnreadable("no field names the opportunity: let the callout send its `Id`")
+    return _event(connection, document | {"Id": given}, "Opportunity", f"callout {hashlib.sha256(body).hexdigest()}")
+
+
+def _event(connection: str, fields: dict[str, Any], kind: str, delivery: str) -> Event:
+    deal = record_id(str(fields.get("Id", "")))
+    closed = str(fields.get("IsClosed", "")).casefold()
+    why = ""
+    if kind != "Opportunity":
+        why = f"{kind} is not an opportunity"
+    elif not deal:
+        why = "it names no opportunity: let the message send the field Id"
+    elif closed == "false":
+        why = f"opportunity {deal} is not closed"
+    return Event(
+        type=deals.CLOSED if kind == "Opportunity" else kind[:100],
+        connection=connection,
+        at=datetime.now(UTC),
+        delivery=delivery,
+        meaning=f"opportunity {deal} {delivery}",
+        subject=f"deal {deal} {fields.get('StageName', '')}".strip()[:200],
+        facts=deals.about(deal),
+        lane=f"deal {deal}",
+        raw={name: value for name, value in fields.items() if name not in _KEPT_OUT},
+        ignored=why,
+    )
+
+
+def _is_soap(delivery: Delivery) -> bool:
+    return "xml" in delivery.header("content-type").lower() or delivery.body.lstrip()[:1] == b"<"
+
+
+def _parsed(body: bytes) -> Element:
+    """Parse XML without entities, external or our own. Raises DeliveryUnreadable."""
+    try:
+        root: Element = fromstring(body, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise DeliveryUnreadable("the body is not XML that can be read") from error
+    return root
+
+
+def _text(element: Element, name: str) -> str:
+    return next((one.text or "" for one in _all(element) if _name(one) == name), "")
+
+
+def _all(element: Element) -> Iterator[Element]:
+    """Go through an element's own children first: a Notification's Id is not its record's."""
+    yield from element
+    yield from element.iter()
+
+
+def _name(element: Element) -> str:
+    """Give the local name: prefixes are the sender's choice."""
+    return str(element.tag).rpartition("}")[2]

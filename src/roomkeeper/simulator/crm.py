@@ -1,0 +1,432 @@
+"""Pretend CRMs: HubSpot, Pipedrive and Salesforce, as far as closed deals and notes on them go.
+
+Each below a path of its own (`/hubspot`, `/pipedrive`, `/salesforce`), in its own shapes, as vendors' documentation
+has them. `/_sim/crm/…` makes deals, closes them and tells whoever is to be told.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import itertools
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from roomkeeper.simulator.api import Portal
+
+HUBSPOT_TOKEN, PIPEDRIVE_TOKEN, SALESFORCE_SECRET = "pat-pretend", "pipedrive-pretend", "salesforce-pretend"
+ORGANIZATION = "00D5g000004pReT"
+OPEN_STAGE, CUSTOM_WON = "appointmentscheduled", "13394832"
+Handler = Callable[["Crm", Request], Awaitable[Response] | Response]
+
+
+@dataclass
+class Deal:
+    id: int
+    name: str
+    company: str = ""
+    contact: str = ""
+    owner: str = ""
+    amount: float = 0.0
+    status: str = "open"
+    stage: str = OPEN_STAGE
+    pipeline: str = "default"
+    changed: datetime = field(default_factory=lambda: datetime.now(UTC))
+    own: dict[str, Any] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def stamp(self) -> str:
+        return f"{self.changed:%Y-%m-%dT%H:%M:%S}.{self.changed.microsecond // 1000:03d}Z"
+
+    @property
+    def opportunity(self) -> str:
+        """Its id at Salesforce, in the long form."""
+        return f"006{self.id:012d}AAQ"
+
+
+class Crm:
+    """All deals, seen by three vendors."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+        self.deals: dict[int, Deal] = {}
+        self.ids = itertools.count(5001)
+        self.sessions: set[str] = set()
+        self.http = httpx2.AsyncClient(timeout=30.0)
+
+    def deal(self, text: str) -> Deal | None:
+        digits = re.fullmatch(r"(?:006)?0*(\d+?)(?:AAQ)?", text)
+        return self.deals.get(int(digits[1])) if digits else None
+
+    def note(self, request: Request, vendor: str, status: int) -> None:
+        entry = {"at": datetime.now(UTC).isoformat(), "user": vendor, "method": request.method}
+        self.portal.journal.append(entry | {"path": request.url.path, "status": status})
+
+
+# --- HubSpot --------------------------------------------------------------------------------------------------
+
+
+def hubspot_deal(crm: Crm, request: Request) -> Response:
+    deal = crm.deal(request.path_params["id"])
+    if deal is None:
+        return JSONResponse({"status": "error", "message": "resource not found"}, 404)
+    all_known = {
+        "dealname": deal.name,
+        "amount": str(deal.amount),
+        "deal_currency_code": "EUR",
+        "dealstage": deal.stage,
+        "pipeline": deal.pipeline,
+        "hubspot_owner_id": str(deal.id + 3),
+        "hs_is_closed": str(deal.status != "open").lower(),
+        "hs_is_closed_won": str(deal.status == "won").lower(),
+        **{name: None if value is None else str(value) for name, value in deal.own.items()},
+    }
+    asked = (request.query_params.get("properties") or "").split(",")
+    shown = {name: all_known.get(name) for name in asked if name} | {"hs_object_id": str(deal.id)}
+    body: dict[str, Any] = {"id": str(deal.id), "properties": shown, "archived": False}
+    if "dealstage" in (request.query_params.get("propertiesWithHistory") or ""):
+        history = [{"value": deal.stage, "timestamp": deal.stamp, "sourceType": "CRM_UI"}]
+        body["propertiesWithHistory"] = {"dealstage": history}
+    links = {"companies": (deal.company, deal.id + 1), "contacts": (deal.contact, deal.id + 2)}
+    wanted = (request.query_params.get("associations") or "").split(",")
+    found = {
+        kind: {"results": [{"id": str(id_), "type": "x"}]}
+        for kind, (has, id_) in links.items()
+        if has and kind in wanted
+    }
+    return JSONResponse(body | ({"associations": found} if found else {}))
+
+
+def hubspot_related(crm: Crm, request: Request) -> Response:
+    kind, number = request.path_params["kind"], int(request.path_params["id"])
+    away = {"companies": 1, "contacts": 2}[kind]
+    deal = crm.deals.get(number - away)
+    if deal is None:
+        return JSONResponse({"message": "not found"}, 404)
+    shown = {"name": deal.company} if kind == "companies" else {"email": deal.contact}
+    return JSONResponse({"id": str(number), "properties": shown})
+
+
+def hubspot_owner(crm: Crm, request: Request) -> Response:
+    deal = crm.deals.get(int(request.path_params["id"]) - 3)
+    return JSONResponse({"id": request.path_params["id"], "email": deal.owner} if deal else {}, 200 if deal else 404)
+
+
+def hubspot_pipelines(_: Crm, __: Request) -> Response:
+    def stage(id_: str, closed: str, probability: str) -> dict[str, Any]:
+        return {"id": id_, "label": id_, "metadata": {"isClosed": closed, "probability": probability}}
+
+    default = [stage(OPEN_STAGE, "false", "0.2"), stage("closedwon", "true", "1.0"), stage("closedlost", "true", "0.0")]
+    own = [stage("13394830", "false", "0.5"), stage(CUSTOM_WON, "true", "1.0")]
+    return JSONResponse({"results": [{"id": "default", "stages": default}, {"id": "777", "stages": own}]})
+
+
+def hubspot_note_links(crm: Crm, request: Request) -> Response:
+    deal = crm.deal(request.path_params["id"])
+    rows = [{"toObjectId": number, "associationTypes": []} for number in (deal.notes if deal else {})]
+    return JSONResponse({"results": rows}, 200 if deal else 404)
+
+
+async def hubspot_notes_read(crm: Crm, request: Request) -> Response:
+    wanted = [int(one["id"]) for one in (await request.json())["inputs"]]
+    every = {number: text for deal in crm.deals.values() for number, text in deal.notes.items()}
+    found = [{"id": str(one), "properties": {"hs_note_body": every[one]}} for one in wanted if one in every]
+    return JSONResponse({"status": "COMPLETE", "results": found})
+
+
+async def hubspot_note_create(crm: Crm, request: Request) -> Response:
+    body = await request.json()
+    properties, links = body.get("properties") or {}, body.get("associations") or []
+    if not properties.get("hs_timestamp") or len(properties.get("hs_note_body", "")) > 65_536:
+        return JSONResponse({"message": "Error creating NOTE. Some required properties were not set."}, 400)
+    deal = crm.deal(str(links[0]["to"]["id"])) if links else None
+    if deal is None or links[0]["types"][0]["associationTypeId"] != 214:
+        return JSONResponse({"message": "One or more associations are invalid"}, 400)
+    number = next(crm.ids)
+    deal.notes[number] = properties["hs_note_body"]
+    return JSONResponse({"id": str(number), "properties": properties}, 201)
+
+
+# --- Pipedrive ------------------------------------------------------------------------------------------------
+
+
+def pipedrive_shape(deal: Deal) -> dict[str, Any]:
+    own = {name: {"type": "varchar", "value": value} for name, value in deal.own.items()}
+    return {
+        "id": deal.id,
+        "title": deal.name,
+        "value": deal.amount,
+        "currency": "EUR",
+        "status": deal.status,
+        "org_id": deal.id + 1 if deal.company else None,
+        "person_id": deal.id + 2 if deal.contact else None,
+        "owner_id": deal.id + 3,
+        "won_time": deal.stamp if deal.status == "won" else None,
+        "lost_time": deal.stamp if deal.status == "lost" else None,
+        "close_time": deal.stamp if deal.status != "open" else None,
+        "update_time": deal.stamp,
+        "custom_fields": own,
+    }
+
+
+def pipedrive_deal(crm: Crm, request: Request) -> Response:
+    deal = crm.deal(request.path_params["id"])
+    if deal is None:
+        return JSONResponse({"success": False, "error": "Deal not found"}, 404)
+    return JSONResponse({"success": True, "data": pipedrive_shape(deal)})
+
+
+def pipedrive_organization(crm: Crm, request: Request) -> Response:
+    deal = crm.deals.get(int(request.path_params["id"]) - 1)
+    return _data({"id": int(request.path_params["id"]), "name": deal.company} if deal else None)
+
+
+def pipedrive_person(crm: Crm, request: Request) -> Response:
+    deal = crm.deals.get(int(request.path_params["id"]) - 2)
+    return _data({"id": 1, "emails": [{"value": deal.contact, "primary": True}]} if deal else None)
+
+
+def pipedrive_user(crm: Crm, request: Request) -> Response:
+    deal = crm.deals.get(int(request.path_params["id"]) - 3)
+    return _data({"id": 1, "email": deal.owner} if deal else None)
+
+
+def pipedrive_notes(crm: Crm, request: Request) -> Response:
+    deal = crm.deal(request.query_params.get("deal_id", ""))
+    start, limit = int(request.query_params.get("start", 0)), int(request.query_params.get("limit", 100))
+    rows = [{"id": number, "content": text} for number, text in (deal.notes if deal else {}).items()]
+    more = {"start": start, "limit": limit, "more_items_in_collection": len(rows) > start + limit}
+    return JSONResponse(
+        {"success": True, "data": rows[start : start + limit] or None, "additional_data": {"pagination": more}}
+    )
+
+
+async def pipedrive_note_create(crm: Crm, request: Request) -> Response:
+    body = await request.json()
+    deal = crm.deal(str(body.get("deal_id", "")))
+    if deal is None or not body.get("content"):
+        return JSONResponse({"success": False, "error": "Bad request"}, 400)
+    number = next(crm.ids)
+    deal.notes[number] = body["content"]
+    return JSONResponse({"success": True, "data": {"id": number, "content": body["content"]}}, 201)
+
+
+def _data(found: dict[str, Any] | None) -> Response:
+    return JSONResponse({"success": found is not None, "data": found}, 200 if found else 404)
+
+
+# --- Salesforce -----------------------------------------------------------------------------------------------
+
+
+async def salesforce_token(crm: Crm, request: Request) -> Response:
+    async with request.form() as form:
+        if form.get("grant_type") != "client_credentials" or form.get("client_secret") != SALESFORCE_SECRET:
+            return JSONResponse({"error": "invalid_client", "error_description": "invalid client credentials"}, 400)
+    token = f"00D!{uuid.uuid4().hex}"
+    crm.sessions.add(token)
+    return JSONResponse(
+        {"access_token": token, "instance_url": "https://acme.my.salesforce.com", "token_type": "Bearer"}
+    )
+
+
+def opportunity_shape(deal: Deal) -> dict[str, Any]:
+    return {
+        "attributes": {"type": "Opportunity"},
+        "Id": deal.opportunity,
+        "Name": deal.name,
+        "Amount": deal.amount,
+        "StageName": {"open": "Prospecting", "won": "Closed Won", "lost": "Closed Lost"}[deal.status],
+        "IsClosed": deal.status != "open",
+        "IsWon": deal.status == "won",
+        "AccountId": f"001{deal.id:012d}" if deal.company else None,
+        "OwnerId": f"005{deal.id:012d}",
+        "LastStageChangeDate": deal.stamp,
+        **deal.own,
+    }
+
+
+def salesforce_record(crm: Crm, request: Request) -> Response:
+    kind, number = request.path_params["kind"], int(request.path_params["id"][3:15])
+    deal = crm.deals.get(number)
+    if deal is None:
+        return JSONResponse([{"errorCode": "NOT_FOUND", "message": "Provided external ID field does not exist"}], 404)
+    if kind == "Opportunity":
+        return JSONResponse(opportunity_shape(deal))
+    return JSONResponse({"Name": deal.company} if kind == "Account" else {"Email": deal.owner})
+
+
+def salesforce_query(crm: Crm, request: Request) -> Response:
+    asked = request.query_params.get("q", "")
+    found = re.search(r"FROM (\w+) WHERE (?:WhatId|OpportunityId) = '(006\d{12})'", asked)
+    if found is None:
+        return JSONResponse([{"errorCode": "MALFORMED_QUERY", "message": "unexpected token"}], 400)
+    deal = crm.deals.get(int(found[2][3:]))
+    rows: list[dict[str, Any]] = []
+    if deal is not None and found[1] == "Task":
+        rows = [{"Id": f"00T{number:012d}", "Description": text} for number, text in deal.notes.items()]
+    elif deal is not None and deal.contact:
+        rows = [{"Contact": {"Email": deal.contact}}]
+    return JSONResponse({"totalSize": len(rows), "done": True, "records": rows})
+
+
+async def salesforce_task(crm: Crm, request: Request) -> Response:
+    body = await request.json()
+    deal = crm.deal(str(body.get("WhatId", "")))
+    if deal is None or len(body.get("Subject", "")) > 255:
+        return JSONResponse([{"errorCode": "STRING_TOO_LONG", "message": "Subject"}], 400)
+    number = next(crm.ids)
+    deal.notes[number] = body.get("Description", "")
+    return JSONResponse({"id": f"00T{number:012d}", "success": True, "errors": []}, 201)
+
+
+# --- telling --------------------------------------------------------------------------------------------------
+
+
+def told_by_hubspot(deal: Deal, to: str, secret: str) -> tuple[bytes, dict[str, str]]:
+    """One change of the deal's stage, signed as version 3."""
+    at = int(deal.changed.timestamp() * 1000)
+    change = {"eventId": deal.id * 7, "subscriptionId": 25, "portalId": 33, "appId": 1160452, "occurredAt": at}
+    change |= {"subscriptionType": "deal.propertyChange", "attemptNumber": 0, "objectId": deal.id}
+    body = json.dumps(
+        [change | {"propertyName": "dealstage", "propertyValue": deal.stage, "changeSource": "CRM_UI"}]
+    ).encode()
+    stamp = str(int(time.time() * 1000))
+    digest = hmac.new(secret.encode(), f"POST{to}".encode() + body + stamp.encode(), hashlib.sha256).digest()
+    signed = base64.b64encode(digest).decode()
+    return body, {"X-HubSpot-Signature-v3": signed, "X-HubSpot-Request-Timestamp": stamp}
+
+
+def told_by_pipedrive(deal: Deal, _: str, secret: str) -> tuple[bytes, dict[str, str]]:
+    """A change of the deal, as version 2; `secret` is user:password."""
+    meta: dict[str, Any] = {
+        "action": "change",
+        "entity": "deal",
+        "entity_id": str(deal.id),
+        "id": str(uuid.uuid4()),
+        "version": "2.0",
+        "timestamp": deal.stamp,
+        "host": "acme.pipedrive.com",
+        "attempt": 1,
+    }
+    body = {"meta": meta, "data": pipedrive_shape(deal), "previous": {"status": "open", "won_time": None}}
+    return json.dumps(body).encode(), {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
+
+
+def told_by_salesforce(deal: Deal, _: str, secret: str) -> tuple[bytes, dict[str, str]]:
+    """An Outbound Message with one notification; `secret` is the token."""
+    fields = {
+        name: value for name, value in opportunity_shape(deal).items() if name in {"Id", "Name", "IsClosed", "IsWon"}
+    }
+    inner = "".join(
+        f"<sf:{name}>{str(value).lower() if isinstance(value, bool) else value}</sf:{name}>"
+        for name, value in fields.items()
+    )
+    body = f"""<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>
+<notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>{ORGANIZATION}AAA</OrganizationId>
+<ActionId>04k000000000001</ActionId><SessionId xsi:nil="true"/><Notification><Id>04l{uuid.uuid4().hex[:12]}</Id>
+<sObject xsi:type="sf:Opportunity" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">{inner}</sObject>
+</Notification></notifications></soapenv:Body></soapenv:Envelope>"""
+    return body.encode(), {"Content-Type": "text/xml; charset=utf-8", "X-Webhook-Token": secret}
+
+
+TELLING = {"hubspot": told_by_hubspot, "pipedrive": told_by_pipedrive, "salesforce": told_by_salesforce}
+
+
+def control(crm: Crm) -> list[Route]:
+    async def make(request: Request) -> Response:
+        """Make a deal: {name, company, contact, owner, amount, own: {…}}."""
+        deal = Deal(next(crm.ids) * 10, **await request.json())
+        crm.deals[deal.id] = deal
+        return JSONResponse({"id": deal.id, "opportunity": deal.opportunity})
+
+    async def change(request: Request) -> Response:
+        """Set {status, stage?, pipeline?}; then tell {vendor, to, secret} so many `times`, all at once."""
+        deal, wanted = crm.deals[int(request.path_params["id"])], await request.json()
+        if "status" in wanted and wanted["status"] != deal.status:
+            deal.status, deal.changed = wanted["status"], datetime.now(UTC)
+            deal.stage = {"won": "closedwon", "lost": "closedlost", "open": OPEN_STAGE}[deal.status]
+        deal.stage, deal.pipeline = wanted.get("stage", deal.stage), wanted.get("pipeline", deal.pipeline)
+        if "vendor" not in wanted:
+            return JSONResponse({})
+        body, headers = TELLING[wanted["vendor"]](deal, wanted["to"], wanted["secret"])
+        headers = {"Content-Type": "application/json", **headers}
+        posts = [crm.http.post(wanted["to"], content=body, headers=headers) for _ in range(wanted.get("times", 1))]
+        answers = await asyncio.gather(*posts)
+        return JSONResponse([{"status": one.status_code, "body": one.text} for one in answers])
+
+    async def show(request: Request) -> Response:
+        deal = crm.deals[int(request.path_params["id"])]
+        return JSONResponse({"status": deal.status, "notes": list(deal.notes.values())})
+
+    return [
+        Route("/_sim/crm/deals", make, methods=["POST"]),
+        Route("/_sim/crm/deals/{id}", change, methods=["PUT"]),
+        Route("/_sim/crm/deals/{id}", show, methods=["GET"]),
+    ]
+
+
+ROUTES: list[tuple[str, str, str, Handler]] = [
+    ("hubspot", "GET", "/crm/v3/objects/deals/{id}", hubspot_deal),
+    ("hubspot", "GET", "/crm/v3/pipelines/deals", hubspot_pipelines),
+    ("hubspot", "GET", "/crm/v3/owners/{id}", hubspot_owner),
+    ("hubspot", "GET", "/crm/v4/objects/deals/{id}/associations/notes", hubspot_note_links),
+    ("hubspot", "POST", "/crm/v3/objects/notes/batch/read", hubspot_notes_read),
+    ("hubspot", "POST", "/crm/v3/objects/notes", hubspot_note_create),
+    ("hubspot", "GET", "/crm/v3/objects/{kind}/{id}", hubspot_related),
+    ("pipedrive", "GET", "/api/v2/deals/{id}", pipedrive_deal),
+    ("pipedrive", "GET", "/api/v2/organizations/{id}", pipedrive_organization),
+    ("pipedrive", "GET", "/api/v2/persons/{id}", pipedrive_person),
+    ("pipedrive", "GET", "/api/v1/users/{id}", pipedrive_user),
+    ("pipedrive", "GET", "/api/v1/notes", pipedrive_notes),
+    ("pipedrive", "POST", "/api/v1/notes", pipedrive_note_create),
+    ("salesforce", "POST", "/services/oauth2/token", salesforce_token),
+    ("salesforce", "GET", "/services/data/v62.0/query", salesforce_query),
+    ("salesforce", "GET", "/services/data/v62.0/sobjects/{kind}/{id}", salesforce_record),
+    ("salesforce", "POST", "/services/data/v62.0/sobjects/Task", salesforce_task),
+]
+
+
+def routes(portal: Portal) -> list[Route]:
+    """Build all routes; every call is in the portal's journal, under the vendor's name."""
+    crm = Crm(portal)
+    vendors = [
+        Route(f"/{vendor}{path}", _endpoint(crm, vendor, handler), methods=[method])
+        for vendor, method, path, handler in ROUTES
+    ]
+    return [*control(crm), *vendors]
+
+
+def _endpoint(crm: Crm, vendor: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        if not _is_allowed(crm, vendor, handler, request):
+            answer: Response = JSONResponse({"message": "Unauthorized"}, 401)
+        else:
+            outcome = handler(crm, request)
+            answer = outcome if isinstance(outcome, Response) else await outcome
+        crm.note(request, vendor, answer.status_code)
+        return answer
+
+    return endpoint
+
+
+def _is_allowed(crm: Crm, vendor: str, handler: Handler, request: Request) -> bool:
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if vendor == "hubspot":
+        return given == HUBSPOT_TOKEN
+    if vendor == "pipedrive":
+        return request.headers.get("x-api-token") == PIPEDRIVE_TOKEN
+    return handler is salesforce_token or given in crm.sessions

@@ -1,0 +1,121 @@
+"""A vendor's JSON API, as one account sees it."""
+
+import json
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx2
+
+from roomkeeper.errors import Garbled, RemoteError
+from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, unobserved
+from roomkeeper.statuses import by_status, is_success
+
+_SAID = 300  # characters of a refusal that are passed on
+
+
+class VendorClient:
+    """Makes calls, each once; says in our words what went wrong. Vendors' clients build on it.
+
+    `view` gives the same client with its calls observed; all views share one HTTP client.
+    """
+
+    #: The vendor's name, for people.
+    vendor = ""
+    #: What to do about a token that is refused, or a right that it lacks.
+    remedy = ""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        timeout: float,
+        dry: bool = False,
+        signing_in: Collection[str] = (),
+    ) -> None:
+        self.url = url.rstrip("/")
+        base = urlsplit(self.url).path
+        self._http = httpx2.AsyncClient(
+            base_url=self.url,
+            headers={"Accept": "application/json", **headers},
+            timeout=httpx2.Timeout(timeout, connect=CONNECT),
+            transport=ReadOnlyTransport(signing_in=[f"{base}{path}" for path in signing_in]) if dry else None,
+        )
+        self._observe: Observe = unobserved
+
+    def view(self, *, bulk: bool = False, observe: Observe | None = None) -> Self:  # noqa: ARG002 - no budget here
+        """Give the same client for other work."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._observe = observe or unobserved
+        return other
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Read. Raises RemoteError."""
+        return await self.send("GET", path, query=query)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """Write. Raises RemoteError."""
+        return await self.send("POST", path, body=body)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Make one call, once; gives the answer's JSON, None if it is empty.
+
+        Raises the RemoteError that fits; `may_have_happened` tells whether a write may have had its effect.
+        """
+        started, status, call = time.monotonic(), 0, f"{method} {path}"
+        try:
+            async with answered(self.vendor, call):
+                response = await self._http.request(method, path, params=query, json=body, data=form, headers=headers)
+            status = response.status_code
+            if not is_success(status):
+                raise self._refusal(call, response)
+            answer = self._read(call, response)
+        except RemoteError as error:
+            self._note(method, path, status, started, error.message)
+            raise
+        self._note(method, path, status, started, "")
+        return answer
+
+    def _read(self, call: str, response: httpx2.Response) -> Any:  # noqa: ANN401 - JSON
+        if not response.content:
+            return None
+        try:
+            return json.loads(response.content)
+        except (ValueError, RecursionError) as error:
+            raise Garbled(f"{self.vendor} answered {call} with something that cannot be read") from error
+
+    def _refusal(self, call: str, response: httpx2.Response) -> RemoteError:
+        said = " ".join(response.text.split())[:_SAID] if "html" not in response.headers.get("content-type", "") else ""
+        told = f"{self.vendor} answered {call} with {response.status_code}" + (f": {said}" if said else "")
+        remedy = self.remedy if response.status_code in {401, 403} else ""
+        return by_status(response.status_code, told, response.headers, remedy=remedy)
+
+    def _note(self, method: str, path: str, status: int, started: float, error: str) -> None:
+        took = round((time.monotonic() - started) * 1000)
+        self._observe(Exchange(method, path, status, took, error))
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Take an object of an answer; anything else counts as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: object) -> str:
+    """Take a field of an answer as text; what is absent is empty."""
+    return "" if value is None or isinstance(value, dict | list) else str(value)

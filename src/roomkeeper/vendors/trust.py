@@ -1,0 +1,52 @@
+"""Tell a vendor's delivery from a stranger's: over the raw bytes, in constant time, refusing without a secret. Pure."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+
+from pydantic import SecretStr
+
+from roomkeeper.errors import DeliveryRefused
+
+
+def plain(secrets: Iterable[SecretStr]) -> list[str]:
+    """Take the secrets that are set."""
+    return [value for secret in secrets if (value := secret.get_secret_value())]
+
+
+def must_be_set(secrets: Sequence[str], setting: str) -> None:
+    """Refuse everything where no secret is configured. Raises DeliveryRefused."""
+    if not secrets:
+        raise DeliveryRefused(
+            "no secret is configured for this connection, so no delivery can be trusted", remedy=f"Set `{setting}`."
+        )
+
+
+def same(given: str, expected: Iterable[str]) -> bool:
+    """Whether it is one of the expected, all of them compared, in constant time."""
+    mine = given.encode("utf-8", "replace")
+    return any([hmac.compare_digest(mine, one.encode()) for one in expected])  # noqa: C419 - constant time
+
+
+def hmac_hex(secret: str, message: bytes) -> str:
+    """HMAC-SHA256 as hex digits."""
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+def hmac_base64(secret: str, message: bytes) -> str:
+    """HMAC-SHA256 as base64."""
+    return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
+
+
+def check_signature(given: str, secrets: Sequence[str], expected: Callable[[str], str], *, header: str) -> None:
+    """Compare a signature with what each secret would give. Raises DeliveryRefused."""
+    if not given:
+        raise DeliveryRefused(
+            f"the header {header} is missing", remedy="Check that the sender signs its deliveries with the secret."
+        )
+    if not same(given, [expected(secret) for secret in secrets]):
+        raise DeliveryRefused(
+            f"the signature in {header} does not fit: another secret, or the body was altered on its way",
+            remedy="Compare the secret here with the one at the sender; nothing in between may rewrite the body.",
+        )

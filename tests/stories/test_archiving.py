@@ -1,0 +1,240 @@
+"""The second job, whole: a closed deal leaves no file behind, loses none, and the guest's access ends only then."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stage import NOTE, ClosingDeals, Keeper, Portal, until
+
+Make = Callable[..., Keeper]
+VENDORS = ("hubspot", "pipedrive", "salesforce")
+
+
+@pytest.fixture
+def scene(portal: Portal) -> ClosingDeals:
+    return ClosingDeals(portal)
+
+
+def started(scene: ClosingDeals, keepers: Make, automation: Any, *, vendor: str = "hubspot", **named: Any) -> Keeper:
+    keeper = keepers(scene.portal, scene.keeper_key, [automation], others={vendor: scene.connection(vendor)}, **named)
+    keeper.start()
+    return keeper
+
+
+def digests(files: list[dict[str, Any]]) -> dict[int, list[str]]:
+    return {one["id"]: one["digests"] for one in files}
+
+
+@pytest.mark.parametrize("layout", ["flat", "tree"])
+def test_250_files_are_archived_none_left_none_overwritten_and_the_guest_leaves_last(
+    scene: ClosingDeals, keepers: Make, store_address: str, layout: str
+) -> None:
+    scene.fill()
+    before = scene.portal.tree(scene.client)
+    assert len(before) == 250
+    keeper = started(scene, keepers, scene.automation(NOTE, layout=layout), store=store_address)
+    deal = scene.deal()
+
+    scene.close(keeper, deal, "hubspot")
+    run = keeper.settle()[0]
+
+    after = scene.portal.tree(scene.archive)
+    assert (run["state"], run["error"]) == ("done", None)
+    assert scene.portal.tree(scene.client) == []
+    assert digests(after) == digests(before)
+    assert {one["path"][0] for one in after} == {"Northwind _ Sons"}
+    if layout == "flat":
+        titles = Counter(one["title"].casefold() for one in after)
+        assert {len(one["path"]) for one in after} == {1}
+        assert set(titles.values()) == {1}
+        assert "a_b_ c_ _2026_.docx" in titles
+    else:
+        kept = {one["id"]: one["path"] for one in before}
+        assert {one["id"]: one["path"][1:] for one in after} == kept
+    assert scene.guest not in scene.members()
+    _the_guest_left_last(scene)
+    (note,) = scene.notes(deal)
+    assert "Archived 250 files" in note
+    moves, renames = len(scene.asked("PUT", "/fileops/move$")), len(scene.asked("PUT", r"/files/file/\d+$"))
+    print(f"{layout}: 250 archived, 0 left, {moves} requests to move, {renames} renames")
+    shown = keeper.ask("runs", "show", str(run["id"]))["steps"][0]["result"]
+    assert (shown["files"], len(shown["report"])) == (250, 250)
+    table = keeper.say("runs", "show", str(run["id"]), "--csv").splitlines()
+    assert (table[0], len(table)) == ("file,title,size,outcome,from,to", 251)
+
+
+def _the_guest_left_last(scene: ClosingDeals) -> None:
+    """The journal's order: the last move, then a look at the emptied room and one at the archive, then the guest."""
+    last_move = scene.asked("PUT", "/fileops/move$")[-1]
+    (revoked,) = [at for at in scene.asked("PUT", f"/files/rooms/{scene.client}/share$") if at > last_move]
+    room = [at for at in scene.asked("GET", f"/files/{scene.client}$") if last_move < at < revoked]
+    archive = [at for at in scene.asked("GET", r"/files/\d+$") if room[-1] < at < revoked]
+    assert room
+    assert archive
+    assert min(scene.asked("PUT", f"/files/rooms/{scene.client}/share$")) <= last_move  # the invitation
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_deal_delivered_five_times_at_once_and_later_is_archived_and_noted_once(
+    scene: ClosingDeals, keepers: Make, vendor: str
+) -> None:
+    for number in range(12):
+        scene.upload(f"File {number}.docx")
+    keeper = started(scene, keepers, scene.automation(NOTE), vendor=vendor)
+    deal = scene.deal()
+
+    answers = scene.close(keeper, deal, vendor, times=5)
+    keeper.settle()
+    later = scene.close(keeper, deal, vendor, times=2)
+    until(lambda: all(one["state"] != "new" for one in keeper.ask("events", "list")))
+    keeper.settle()
+
+    assert {one["status"] for one in answers + later} == {200}
+    assert len(keeper.runs()) == 1
+    assert len(scene.portal.call("GET", f"/files/{scene.archive}/subfolders")) == 1
+    assert len(scene.portal.tree(scene.archive)) == 12
+    assert len(scene.asked("PUT", "/fileops/move$")) == 1
+    assert len(scene.notes(deal)) == 1
+    if vendor == "salesforce":
+        assert all("<Ack>true</Ack>" in one["body"] for one in answers)
+
+
+def test_a_deal_that_is_reopened_and_closed_again_is_archived_again(scene: ClosingDeals, keepers: Make) -> None:
+    scene.upload("First.docx")
+    keeper = started(scene, keepers, scene.automation(NOTE))
+    deal = scene.deal()
+    scene.close(keeper, deal, "hubspot")
+    keeper.settle()
+
+    scene.close(keeper, deal, "hubspot", status="open")
+    scene.share(scene.client, scene.guest, 11, by=scene.keeper_key)
+    scene.upload("Second.docx")
+    scene.close(keeper, deal, "hubspot")
+    keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+    assert {one["title"] for one in scene.portal.tree(scene.archive)} == {"First.docx", "Second.docx"}
+    assert scene.portal.tree(scene.client) == []
+    assert len(scene.notes(deal)) == 2
+    ignored = [one for one in keeper.ask("events", "list") if one["status"] == "ignored"]
+    assert "not closed" in ignored[0]["reason"]
+
+
+@pytest.mark.parametrize("layout", ["flat", "tree"])
+def test_undo_restores_the_tree_by_id_title_and_folder(scene: ClosingDeals, keepers: Make, layout: str) -> None:
+    scene.fill()
+    before = {(one["id"], one["title"], one["folder"]) for one in scene.portal.tree(scene.client)}
+    keeper = started(scene, keepers, scene.automation(layout=layout))
+    scene.close(keeper, scene.deal(), "hubspot")
+    run = keeper.settle()[0]["id"]
+    assert scene.portal.tree(scene.client) == []
+
+    (undone,) = keeper.ask("runs", "undo", str(run), "--wait")
+
+    assert (undone["state"], undone["error"]) == ("done", None), undone["steps"][0]["items"][:3]
+    assert {(one["id"], one["title"], one["folder"]) for one in scene.portal.tree(scene.client)} == before
+    assert undone["steps"][0]["result"]["files"] == 250
+
+
+def test_try_shows_the_whole_plan_without_a_single_write(scene: ClosingDeals, keepers: Make) -> None:
+    for number in range(3):
+        scene.upload("Offer.docx", scene.portal.folders(scene.client, [f"Folder {number}"])[f"Folder {number}"])
+    keeper = keepers(
+        scene.portal,
+        scene.keeper_key,
+        [scene.automation(NOTE)],
+        others={one: scene.connection(one) for one in VENDORS},
+    )
+    deal = scene.deal()
+    scene.portal.direct("PUT", f"/crm/deals/{deal}", json={"status": "won"})
+    change = {"subscriptionType": "deal.propertyChange", "objectId": deal, "propertyName": "dealstage"}
+    (keeper.folder / "hubspot.json").write_text(json.dumps([change | {"propertyValue": "closedwon"}]))
+    record = scene.portal.direct("GET", f"/crm/deals/{deal}")
+    calls = len(scene.portal.direct("GET", "/journal"))
+    (keeper.folder / "salesforce.json").write_text(json.dumps({"Id": f"006{deal:012d}"}))
+
+    told = {
+        vendor: keeper.ask("try", "archive-closed-deal", "--event", str(file), "--connection", vendor)
+        for vendor in ("hubspot", "salesforce")
+        for file in [keeper.folder / f"{vendor}.json"]
+    }
+
+    for vendor in told:
+        archive, revoke, note = told[vendor]["steps"]
+        assert told[vendor]["applies"] is True
+        assert len([line for line in archive["plan"] if line.startswith("move file")]) == 3
+        assert any("Offer (2).docx" in line for line in archive["plan"])
+        assert any("create the folder" in line for line in archive["plan"])
+        assert "guest" in revoke["plan"][0]
+        assert "depends on" in note["because"]
+    made = scene.portal.direct("GET", "/journal")[calls:]
+    assert {one["method"] for one in made if "oauth2" not in one["path"]} == {"GET"}
+    assert scene.portal.direct("GET", f"/crm/deals/{deal}") == record
+    assert len(scene.portal.tree(scene.client)) == 3
+
+
+def test_a_large_archive_waits_for_consent_and_goes_on_with_it(scene: ClosingDeals, keepers: Make) -> None:
+    for number in range(4):
+        scene.upload(f"File {number}.docx")
+    keeper = started(scene, keepers, scene.automation(NOTE, approve_over=3))
+    deal = scene.deal()
+    scene.close(keeper, deal, "hubspot")
+
+    run = keeper.settle()[0]
+    assert run["state"] == "needs_attention"
+    assert "move 4 files" in run["error"]
+    assert len(scene.portal.tree(scene.client)) == 4
+    assert scene.asked("PUT", "/fileops/move$") == []
+    assert scene.guest in scene.members()
+    shown = keeper.say("runs", "show", str(run["id"]))
+    assert "move 'File 0.docx' to 'Archive/Northwind _ Sons/File 0.docx'" in shown
+    assert "runs approve" in shown
+
+    (approved,) = keeper.ask("runs", "approve", str(run["id"]), "--wait")
+    assert approved["state"] == "done"
+    assert approved["steps"][0]["approved_by"]
+    assert scene.portal.tree(scene.client) == []
+
+
+def test_a_step_that_asks_shows_what_the_next_ones_would_do(scene: ClosingDeals, keepers: Make) -> None:
+    scene.upload("File.docx")
+    automation = scene.automation(NOTE)
+    automation["steps"].insert(0, {"do": "approve", "with": {"text": "Archive {{ deal.company }}?", "within": "2s"}})
+    keeper = started(scene, keepers, automation)
+    scene.close(keeper, scene.deal(), "hubspot")
+
+    run = str(keeper.settle()[0]["id"])
+    asking = keeper.ask("runs", "show", run)["steps"][0]
+    assert asking["state"] == "asks"
+    assert asking["error"] == "Archive Northwind / Sons?"
+    assert any("move file" in line for line in asking["plan"])
+    assert any("end the access" in line for line in asking["plan"])
+
+    until(lambda: "time to approve" in keeper.say("runs", "approve", run, codes=(0, 1, 3)) or True)
+    import time
+
+    time.sleep(2.1)
+    keeper.say("runs", "approve", run, codes=(1,))
+    assert len(scene.portal.tree(scene.client)) == 1
+    keeper.say("runs", "retry", run, "--wait")
+    keeper.ask("runs", "approve", run, "--wait")
+    assert scene.portal.tree(scene.client) == []
+
+
+def test_a_room_of_ours_is_archived_after_its_files_and_undo_brings_it_back(portal: Portal, keepers: Make) -> None:
+    scene = ClosingDeals(portal, owned=True)
+    scene.upload("File.docx")
+    room = {"do": "archive_room", "with": {"room": "{{ deal.fields.docspace_room_id }}"}}
+    keeper = started(scene, keepers, scene.automation(room))
+    scene.close(keeper, scene.deal(), "hubspot")
+    run = keeper.settle()[0]
+    assert run["state"] == "done"
+    assert scene.portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 20
+
+    (undone,) = keeper.ask("runs", "undo", str(run["id"]), "--wait")
+
+    assert undone["state"] == "done"
+    assert scene.portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 14
+    assert [one["title"] for one in scene.portal.tree(scene.client)] == ["File.docx"]
