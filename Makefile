@@ -25,6 +25,7 @@ check: $(VENV)/.dev               ## format, lint, imports, types: seconds
 
 bench: $(VENV)/.dev               ## the measurements, each beside its yardstick
 	$(BIN)/python bench/ack.py
+	$(BIN)/python bench/archive.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -116,8 +116,7 @@ class ClosingDeals:
         self.portal.call("PUT", f"/files/rooms/{room}/share", key=by, json={"invitations": invitations})
 
     def members(self) -> set[str]:
-        shown = self.portal.call("GET", f"/files/rooms/{self.client}/share")
-        return {one["sharedToUser"]["id"] for one in shown}
+        return set(self.portal.direct("GET", f"/rooms/{self.client}/members"))
 
     def fill(self) -> None:
         """250 files: 12 nested folders, one of 150 files, 20 equal names, titles that are hard to keep."""
@@ -145,7 +144,7 @@ class ClosingDeals:
     def upload(self, name: str, folder: int | None = None, content: bytes | None = None) -> Any:
         return self.portal.upload(folder or self.client, name, content or name.encode(), key=self.guest_key)
 
-    def deal(self, vendor: str = "hubspot", **changed: Any) -> int:
+    def deal(self, **changed: Any) -> int:
         """Make a deal at the CRMs."""
         own = {"docspace_room_id": self.client, "docspace_guest_id": self.guest}
         wanted = {"name": "Renewal", "company": "Northwind / Sons", "contact": "ann@n.example", "own": own} | changed

@@ -21,6 +21,7 @@ from typing import Any
 import httpx2
 from rich.console import Console
 
+Check = tuple[str, bool]
 FILES = 60
 FOLDERS = ("Invoices", "Contracts/2026", "Photos")
 TRIGGER_UPLOADED, TRIGGER_CREATED = 256, 128
@@ -35,6 +36,11 @@ connections:
     url: {portal}
     api_key: !env DEMO_API_KEY
     webhook_secret: !env DEMO_WEBHOOK_SECRET
+  sales:
+    type: hubspot
+    url: {portal}/hubspot
+    access_token: !env DEMO_HUBSPOT_TOKEN
+    client_secret: !env DEMO_HUBSPOT_SECRET
 automations:
   - name: copy-client-uploads
     on: file.uploaded
@@ -43,6 +49,22 @@ automations:
     steps:
       - do: copy_files
         with: {{to: {internal}, keep_folders: true, on_conflict: version}}
+  - name: archive-closed-deal
+    on: deal.closed
+    where: {{status: won}}
+    steps:
+      - do: archive_files
+        as: archive
+        with:
+          room: "{{{{ deal.fields.docspace_room_id }}}}"
+          under: {archive}
+          title: "{{{{ deal.company }}}}"
+          layout: flat
+      - do: revoke_guest
+        if: deal.fields.docspace_guest_id
+        with: {{guest: "{{{{ deal.fields.docspace_guest_id }}}}", room: "{{{{ deal.fields.docspace_room_id }}}}"}}
+      - do: note_on_deal
+        with: {{text: "Archived {{{{ archive.files }}}} files: {{{{ archive.url }}}}"}}
 """
 
 
@@ -100,7 +122,9 @@ class Scene:
 
     client: int
     internal: int
+    archive: int
     folders: dict[str, int]
+    guest: str
     guest_key: str
     keeper_key: str
 
@@ -116,13 +140,20 @@ def play(out: Console, *, once: bool, port: int) -> bool:
         scene = set_scene(portal)
         secret = secrets.token_hex(12)
         (folder / "roomkeeper.yaml").write_text(
-            _CONFIG.format(port=port, portal=portal.url, client=scene.client, internal=scene.internal)
+            _CONFIG.format(
+                port=port, portal=portal.url, client=scene.client, internal=scene.internal, archive=scene.archive
+            )
         )
         env = {"DEMO_API_KEY": scene.keeper_key, "DEMO_WEBHOOK_SECRET": secret}
+        env |= {"DEMO_HUBSPOT_TOKEN": "pat-pretend", "DEMO_HUBSPOT_SECRET": secret}
         service = _start_service(stack, folder, env, port)
         portal.register(f"{service}/hooks/portal", secret)
         out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its live page).")
-        done = _act(out, portal, scene, _Runs(folder))
+        runs = _Runs(folder)
+        checks = _copying(out, portal, scene, runs)
+        checks += _archiving(out, portal, scene, runs, hook=f"{service}/hooks/sales", secret=secret)
+        checks += _ended(runs)
+        done = _told(out, checks)
         out.print(f"Its configuration and store are in {folder}")
         if not once:
             out.print(f"The live page stays at {service} until you press Ctrl+C.")
@@ -130,7 +161,8 @@ def play(out: Console, *, once: bool, port: int) -> bool:
     return done
 
 
-def _act(out: Console, portal: Portal, scene: Scene, runs: "_Runs") -> bool:
+def _copying(out: Console, portal: Portal, scene: Scene, runs: "_Runs") -> list[Check]:
+    """Play the first job."""
     out.print(f"\n[bold]1.[/bold] Clara, a guest, uploads {FILES} files into the client room and its folders.")
     out.print(
         "   Meanwhile the portal loses every fourth answer to a copy after doing it, and now and then fails with 500."
@@ -158,10 +190,43 @@ def _act(out: Console, portal: Portal, scene: Scene, runs: "_Runs") -> bool:
     portal.call("PUT", "/settings/webhook/retry", json={"ids": [row["id"] for row in log]})
     runs.settle(out)
     portal.direct("PUT", "/faults", json=[])
-    return _summary(out, portal, scene, unchanged=before == portal.tree(scene.internal), runs=runs)
+    return _copied(portal, scene, unchanged=before == portal.tree(scene.internal))
 
 
-def _summary(out: Console, portal: Portal, scene: Scene, *, unchanged: bool, runs: "_Runs") -> bool:
+def _archiving(out: Console, portal: Portal, scene: Scene, runs: "_Runs", *, hook: str, secret: str) -> list[Check]:
+    """Play the second job."""
+    before = portal.tree(scene.client)
+    out.print("\n[bold]4.[/bold] The CRM closes Northwind's deal, and tells it five times at once.")
+    out.print("   Meanwhile the portal loses the answer to the first request to move, and the CRM's to the first note.")
+    lost = [("PUT", "/fileops/move"), ("POST", "/hubspot/crm/v3/objects/notes$")]
+    faults = [{"kind": "drop_after", "method": method, "path": path, "times": 1} for method, path in lost]
+    portal.direct("PUT", "/faults", json=faults)
+    own = {"docspace_room_id": scene.client, "docspace_guest_id": scene.guest}
+    deal = portal.direct("POST", "/crm/deals", json={"name": "Renewal", "company": "Northwind / Sons", "own": own})[
+        "id"
+    ]
+    told = {"status": "won", "vendor": "hubspot", "to": hook, "secret": secret, "times": 5}
+    portal.direct("PUT", f"/crm/deals/{deal}", json=told)
+    runs.settle(out)
+    portal.direct("PUT", "/faults", json=[])
+    return _archived(portal, scene, before, deal)
+
+
+def _archived(portal: Portal, scene: Scene, before: list[dict[str, Any]], deal: int) -> list[Check]:
+    left, there = portal.tree(scene.client), portal.tree(scene.archive)
+    same = {one["id"]: one["digests"] for one in there} == {one["id"]: one["digests"] for one in before}
+    titles = {one["title"].casefold() for one in there}
+    notes = portal.direct("GET", f"/crm/deals/{deal}")["notes"]
+    gone = scene.guest not in portal.direct("GET", f"/rooms/{scene.client}/members")
+    return [
+        (f"{len(there)} of {len(before)} files in the archive, {len(left)} left behind", same and not left),
+        (f"{len(there) - len(titles)} titles twice in one folder", len(titles) == len(there)),
+        ("the guest has lost access to the room", gone),
+        (f"{len(notes)} note on the deal, told five times", len(notes) == 1),
+    ]
+
+
+def _copied(portal: Portal, scene: Scene, *, unchanged: bool) -> list[Check]:
     sources, copies = portal.tree(scene.client), portal.tree(scene.internal)
     wanted = {(*one["path"], one["title"]): one["digests"] for one in sources}
     there: dict[tuple[str, ...], list[list[str]]] = {}
@@ -170,19 +235,25 @@ def _summary(out: Console, portal: Portal, scene: Scene, *, unchanged: bool, run
     missing = [where for where in wanted if where not in there]
     twice = [where for where, found in there.items() if len(found) > 1 or where not in wanted]
     wrong = [where for where, digests in wanted.items() if where in there and there[where][0] != digests]
-    stuck = [one for one in runs.all() if one["state"] != "done"]
     asked = [one for one in portal.direct("GET", "/journal") if one["path"] == "/files/fileops/copy"]
     versions = sum(len(one["digests"]) for one in sources)
-    checks = [
+    return [
         (
             f"{len(sources)} files with {versions} versions in the client room, {len(missing)} without a copy",
             not missing,
         ),
         (f"{len(copies)} copies in the internal room, {len(twice)} too many", not twice),
         (f"{len(wrong)} copies whose versions differ from the original's, byte for byte", not wrong),
-        ("nothing changed on the portal when everything was delivered again", unchanged),
-        (f"{len(runs.all())} runs, {len(stuck)} of them not done; {len(asked)} requests to copy", not stuck),
+        (f"{len(asked)} requests to copy; nothing changed when everything was delivered again", unchanged),
     ]
+
+
+def _ended(runs: "_Runs") -> list[Check]:
+    stuck = [one for one in runs.all() if one["state"] != "done"]
+    return [(f"{len(runs.all())} runs, {len(stuck)} of them not done", not stuck)]
+
+
+def _told(out: Console, checks: Sequence[Check]) -> bool:
     out.print("\n[bold]Summary, checked against the portal[/bold]")
     for text, holds in checks:
         out.print(f"  {'[green]ok[/green]    ' if holds else '[red]failed[/red]'} {text}")
@@ -241,12 +312,16 @@ def set_scene(portal: Portal) -> Scene:
     internal = portal.call("POST", "/files/rooms", json={"title": "Northwind (internal)", "roomType": "CustomRoom"})[
         "id"
     ]
-    everyone = [{"id": keeper["id"], "access": 9}]
-    portal.call(
-        "PUT", f"/files/rooms/{client}/share", json={"invitations": [*everyone, {"id": guest["id"], "access": 11}]}
-    )
-    portal.call("PUT", f"/files/rooms/{internal}/share", json={"invitations": everyone})
-    return Scene(client, internal, portal.folders(client, FOLDERS), guest["key"], keeper["key"])
+    vault = portal.call("POST", "/files/rooms", json={"title": "Vault", "roomType": "CustomRoom"})["id"]
+    for room in (client, internal, vault):
+        everyone = [{"id": keeper["id"], "access": 9}]
+        portal.call("PUT", f"/files/rooms/{room}/share", json={"invitations": everyone})
+    # Roomkeeper's account invites the guest: nobody else's guest can be sent away (facts/docspace.md 14).
+    clara = [{"id": guest["id"], "access": 11}]
+    portal.call("PUT", f"/files/rooms/{client}/share", key=keeper["key"], json={"invitations": clara})
+    archive = portal.folders(vault, ["Archive"])["Archive"]
+    folders = portal.folders(client, FOLDERS)
+    return Scene(client, internal, archive, folders, guest["id"], guest["key"], keeper["key"])
 
 
 def _start_portal(stack: contextlib.ExitStack) -> Portal:

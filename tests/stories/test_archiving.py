@@ -69,10 +69,9 @@ def _the_guest_left_last(scene: ClosingDeals) -> None:
     """The journal's order: the last move, then a look at the emptied room and one at the archive, then the guest."""
     last_move = scene.asked("PUT", "/fileops/move$")[-1]
     (revoked,) = [at for at in scene.asked("PUT", f"/files/rooms/{scene.client}/share$") if at > last_move]
-    room = [at for at in scene.asked("GET", f"/files/{scene.client}$") if last_move < at < revoked]
-    archive = [at for at in scene.asked("GET", r"/files/\d+$") if room[-1] < at < revoked]
-    assert room
-    assert archive
+    assert [at for at in scene.asked("GET", f"/files/{scene.client}$") if last_move < at < revoked]
+    (folder,) = scene.portal.call("GET", f"/files/{scene.archive}/subfolders")
+    assert [at for at in scene.asked("GET", f"/files/{folder['id']}$") if last_move < at < revoked]
     assert min(scene.asked("PUT", f"/files/rooms/{scene.client}/share$")) <= last_move  # the invitation
 
 
@@ -238,3 +237,122 @@ def test_a_room_of_ours_is_archived_after_its_files_and_undo_brings_it_back(port
     assert undone["state"] == "done"
     assert scene.portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 14
     assert [one["title"] for one in scene.portal.tree(scene.client)] == ["File.docx"]
+
+
+@pytest.mark.parametrize(("layout", "most"), [("flat", 110), ("tree", 10)])
+def test_10000_files_in_500_folders_take_few_requests(
+    scene: ClosingDeals, keepers: Make, layout: str, most: int
+) -> None:
+    size = {"user": scene.guest, "folders": 500, "files": 10_000}
+    scene.portal.direct("POST", f"/folders/{scene.client}/grow", json=size)
+    scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.0})
+    keeper = started(scene, keepers, scene.automation(layout=layout), measured=False)
+
+    scene.close(keeper, scene.deal(), "hubspot")
+    run = keeper.settle(within=400)[0]
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert len(scene.portal.tree(scene.archive)) == 10_000
+    assert scene.portal.tree(scene.client) == []
+    moves = scene.asked("PUT", "/fileops/move$")
+    listing = [at for at in scene.asked("GET", f"/files/{scene.client}$") if at < moves[0]]
+    assert len(moves) <= most
+    assert len(listing) <= 110
+    print(f"{layout}: 10000 files, {len(moves)} requests to move, {len(listing)} reads to list the room")
+
+
+def test_a_customer_s_own_pipeline_and_a_lost_deal_are_told_apart(scene: ClosingDeals, keepers: Make) -> None:
+    scene.upload("File.docx")
+    keeper = started(scene, keepers, scene.automation())
+    lost, won = scene.deal(), scene.deal()
+
+    scene.close(keeper, lost, "hubspot", status="lost")
+    keeper.ask("events", "list")
+    scene.close(keeper, won, "hubspot", stage="13394832", pipeline="777")
+    keeper.settle()
+
+    assert len(keeper.runs()) == 1
+    assert scene.portal.tree(scene.client) == []
+    reasons = [one["reason"] for one in keeper.ask("events", "list") if not one["runs"]]
+    assert ["no automation is for this one" in one for one in reasons] == [True]
+
+
+def test_what_the_crm_does_not_show_yet_is_looked_up_again(scene: ClosingDeals, keepers: Make) -> None:
+    scene.upload("File.docx")
+    keeper = started(scene, keepers, scene.automation())
+    faults = [{"kind": "status", "path": "/hubspot/crm/v3/objects/deals/", "status": 404, "times": 3}]
+    scene.portal.direct("PUT", "/faults", json=faults)
+
+    scene.close(keeper, scene.deal(), "hubspot")
+    run = keeper.settle()[0]
+
+    assert run["state"] == "done"
+    assert scene.portal.tree(scene.client) == []
+
+
+def test_the_sample_document_s_own_body_archives_a_room(scene: ClosingDeals, keepers: Make) -> None:
+    import httpx2
+
+    scene.upload("File.docx")
+    room = "{{ deal.fields.clientRoomId }}"
+    settings = {"room": room, "under": "{{ deal.fields.archiveRootFolderId }}", "title": "{{ deal.company }}"}
+    revoke = {"do": "revoke_guest", "with": {"guest": "{{ deal.fields.guestUserId }}", "room": room}}
+    automation = {
+        "name": "archive-closed-deal",
+        "on": "deal.closed",
+        "steps": [{"do": "archive_files", "with": settings}, revoke],
+    }
+    erp = {"type": "http", "token": "!env CRM_SECRET"}
+    keeper = keepers(scene.portal, scene.keeper_key, [automation], others={"erp": erp})
+    keeper.start()
+    body = {
+        "clientRoomId": scene.client,
+        "archiveRootFolderId": scene.archive,
+        "clientName": "A/B",
+        "guestUserId": scene.guest,
+    }
+
+    answers = [
+        httpx2.post(f"{keeper.url}/hooks/erp", json=body, headers={"Authorization": "Bearer a-secret-of-the-crm"})
+        for _ in range(3)
+    ]
+    keeper.settle()
+
+    assert [one.json()["status"] for one in answers] == ["accepted", "duplicate", "duplicate"]
+    assert [(one["path"], one["title"]) for one in scene.portal.tree(scene.archive)] == [(["A_B"], "File.docx")]
+    assert scene.guest not in scene.members()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"room": 999999}, "`room` 999999 does not exist"),
+        ({"under": 999999}, "`under` 999999 does not exist"),
+        ({"title": "{{ deal.fields.nothing or '' }}"}, "cannot be worked out"),
+        ({"title": " "}, "came out empty"),
+    ],
+)
+def test_settings_that_come_out_wrong_are_named_and_nothing_is_moved(
+    scene: ClosingDeals, keepers: Make, changed: dict[str, Any], said: str
+) -> None:
+    scene.upload("File.docx")
+    keeper = started(scene, keepers, scene.automation(**changed))
+
+    scene.close(keeper, scene.deal(), "hubspot")
+    run = keeper.settle()[0]
+
+    assert run["state"] == "needs_attention"
+    assert said in run["error"]
+    assert len(scene.portal.tree(scene.client)) == 1
+    assert scene.guest in scene.members()
+
+
+def test_a_room_that_holds_its_own_archive_and_a_folder_are_refused(scene: ClosingDeals, keepers: Make) -> None:
+    folder = scene.portal.folders(scene.client, ["Inner"])["Inner"]
+    inside = started(scene, keepers, scene.automation(under=folder))
+    scene.close(inside, scene.deal(), "hubspot")
+    assert "lies in the very room" in inside.settle()[0]["error"]
+
+    no_room = started(scene, keepers, scene.automation(room=folder))
+    scene.close(no_room, scene.deal(), "hubspot")
+    assert "not a room" in no_room.settle()[0]["error"]

@@ -49,6 +49,8 @@ class Event:
     channel: str = ""
     #: What it shares with others that can be handled by one call, such as the folder; finds the place, too.
     lane: str = ""
+    #: Whether the raw body may be kept; if not, `raw` is kept in its stead.
+    keeps_body: bool = True
     id: int = 0
     place: Place | None = None
 

@@ -60,7 +60,7 @@ class Folders:
             query |= {"filterType": _FILES_ONLY if below == "files" else _FOLDERS_ONLY, "withSubFolders": True}
         query |= {"sortBy": sort_by, "sortOrder": int(descending)}
         answer = await self._send(Call("GET", f"/files/{segment(folder)}", query=query))
-        return Contents.of(answer.response or {})
+        return Contents.of(answer.response)
 
     async def create(self, parent: EntryId, title: str) -> Folder:
         """Create a folder; not idempotent, for titles need not be unique. The answer's title is the truth (4)."""

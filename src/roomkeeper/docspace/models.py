@@ -220,7 +220,7 @@ class Contents(_Model):
 
     files: tuple[File, ...] = ()
     folders: tuple[Folder, ...] = ()
-    total: int = 0
+    total: int  # required: an answer without it is not a listing of nothing
     path_parts: tuple[PathPart, ...] = ()
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from roomkeeper.docspace.models import Access, Contents, EntryId, Folder, Member, Operation
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, same_title, sanitise_title, segment
+from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
 
@@ -31,7 +32,7 @@ class Rooms:
                 "sortBy": "DateAndTimeCreation",
                 "sortOrder": 0,
             }
-            page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response or {})
+            page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
             found |= {room.id: room for room in page.folders if same_title(room.title, stored)}
             start = next_start(start, page.entries, page.total)
         return tuple(found.values())
@@ -43,6 +44,8 @@ class Rooms:
         while start is not None:
             query = {"filterType": 0, "count": PAGE, "startIndex": start}
             answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
+            if answer.response is None:
+                raise Garbled(f"The portal's answer does not say who the members of room {room} are")
             page = Member.many(answer.response)
             found |= {member.id: member for member in page if member.id}
             start = next_start(start, len(page), answer.total or 0)

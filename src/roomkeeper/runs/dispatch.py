@@ -29,11 +29,13 @@ from roomkeeper.errors import (
     QuotaExceeded,
     Rejected,
     RemoteError,
+    RoomkeeperError,
     ScopeMissing,
     StoreUnavailable,
     Unauthorized,
 )
-from roomkeeper.runs.store import Store, events, runs, waiting
+from roomkeeper.runs.inbox import storable
+from roomkeeper.runs.store import Store, clean, events, runs, waiting
 
 log = structlog.get_logger("dispatch")
 
@@ -47,7 +49,12 @@ _ABSENCE_KEPT = 5.0  # seconds: what was not there a moment ago may be restored
 _REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose lookups fail
 _ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 60.0  # seconds until an event is tried again that could not be looked up
 _FAILING_LANES = 3  # so many places that cannot be looked up in one batch mean that the connection is out of order
+_MAY_APPEAR = 3600.0  # seconds in which what an event is about may still appear, or become visible to the account
 _LOOK_BEHIND = 5000  # waiting events among which a run chooses
+
+
+class _NotYet(RoomkeeperError):
+    """What an event is about is not there, or not to be seen yet."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +209,8 @@ class Dispatch:
             log.warning("an event waits", event_id=row.id, reason=error.message, remedy=remedy)
             await self._put_aside(row, f"waits, for the account may not look at it: {error.message}. {remedy}")
             return None
+        except _NotYet as error:
+            await self._put_aside(row, f"it cannot be looked up yet: {error.message}; it is tried again")
         except RemoteError as error:
             failing[row.lane] = error
             await self._put_aside(row, f"it cannot be looked up: {error.message}; it is tried again")
@@ -221,7 +230,7 @@ class Dispatch:
         try:
             event = await source.connector.complete(source.client, received := event)
         except (NotFound, Rejected) as error:
-            return Decision(event, reason=f"it cannot be looked up: {error.message}. {error.remedy}")
+            return self._not_found(event, row, error)
         completed = event is not received
         if event.ignored:
             return Decision(event, reason=event.ignored, completed=completed)
@@ -241,6 +250,13 @@ class Dispatch:
         key = f"room {place.room}" if place is not None else f"event {event.meaning}"
         parkings = tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen)
         return Decision(event, parkings, completed=completed)
+
+    def _not_found(self, event: Event, row: Any, error: RemoteError) -> Decision:  # noqa: ANN401 - a row of `events`
+        """Decide on an event whose subject is not there: it may appear yet, so it is looked for a while."""
+        if time.time() - row.received_at < _MAY_APPEAR:
+            raise _NotYet(error.message) from error
+        log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=error.message)
+        return Decision(event, reason=f"it cannot be looked up: {error.message}. Replay it once that is put right")
 
     async def _account(self, source: Source) -> str:
         if source.name not in self._accounts:
@@ -271,7 +287,7 @@ class Dispatch:
     async def _put_aside(self, row: Any, reason: str) -> None:  # noqa: ANN401
         after = min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(row.tries, 8))
         later = events.update().where(events.c.id == row.id, events.c.state == "new")
-        later = later.values(next_try=time.time() + after, tries=row.tries + 1, reason=reason)
+        later = later.values(next_try=time.time() + after, tries=row.tries + 1, reason=clean(reason))
         await self._store.writing(lambda connection: connection.execute(later))
 
     def _park_all(self, decided: Sequence[Decision], connection: sa.Connection) -> None:
@@ -289,7 +305,7 @@ class Dispatch:
             fate = events.update().where(events.c.id.in_(numbers), events.c.state == "new")
             ours = set(
                 connection.execute(
-                    fate.values(status=status, state=state, reason=reason).returning(events.c.id)
+                    fate.values(status=status, state=state, reason=clean(reason)).returning(events.c.id)
                 ).scalars()
             )
             rows += [row for one in same if one.event.id in ours for row in _parked(one)]
@@ -395,7 +411,7 @@ def _kept(connection: sa.Connection, event: Event) -> bool:
     mine = events.update().where(events.c.id == event.id, events.c.state == "new")
     same = sa.select(events.c.id).where(
         events.c.connection == event.connection,
-        events.c.meaning == event.meaning,
+        events.c.meaning == storable(event.meaning),
         events.c.status == "accepted",
         events.c.id != event.id,
     )
@@ -404,7 +420,11 @@ def _kept(connection: sa.Connection, event: Event) -> bool:
         known = {"status": "duplicate", "state": "over", "duplicate_of": twin, "reason": f"the same as event {twin}"}
         connection.execute(mine.values(known))
         return False
-    now_known = {"facts": json.dumps(event.facts), "subject": event.subject, "meaning": event.meaning}
+    now_known = {
+        "facts": json.dumps(event.facts),
+        "subject": storable(event.subject),
+        "meaning": storable(event.meaning),
+    }
     connection.execute(mine.values(now_known))
     return True
 

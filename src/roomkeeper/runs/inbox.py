@@ -19,7 +19,7 @@ import structlog
 
 from roomkeeper.automations.event import Event
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.store import Store, events
+from roomkeeper.runs.store import Store, clean, events
 
 log = structlog.get_logger("inbox")
 
@@ -72,7 +72,7 @@ class Inbox:
 
     async def accept(self, received: Sequence[Event], body: bytes) -> list[Verdict]:
         """Keep the events of one delivery; returns after the commit. Raises StoreUnavailable."""
-        rows = [_row(event, body if len(received) == 1 else _part(event)) for event in received]
+        rows = [_row(event, body if len(received) == 1 and event.keeps_body else _part(event)) for event in received]
         return await self._keep(rows)
 
     async def refuse(self, connection: str, reason: str) -> None:
@@ -216,14 +216,14 @@ def _key(row: Row) -> tuple[str, ...]:
 
 
 def _row(event: Event, body: bytes) -> Row:
-    return _blank(event.connection, "ignored" if event.ignored else "accepted", event.ignored, time.time()) | {
-        "type": _storable(event.type),
-        "delivery": _storable(event.delivery),
-        "meaning": _storable(event.meaning),
-        "channel": _storable(event.channel),
-        "lane": _storable(event.lane),
-        "subject": _storable(event.subject),
-        "actor": _storable(event.actor),
+    return _blank(event.connection, "ignored" if event.ignored else "accepted", clean(event.ignored), time.time()) | {
+        "type": storable(event.type),
+        "delivery": storable(event.delivery),
+        "meaning": storable(event.meaning),
+        "channel": storable(event.channel),
+        "lane": storable(event.lane),
+        "subject": storable(event.subject),
+        "actor": storable(event.actor),
         "at": event.at.timestamp(),
         "facts": json.dumps(event.facts),
         "body": body,
@@ -255,12 +255,12 @@ def _blank(connection: str, status: str, reason: str, now: float) -> Row:
     }
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Make a stranger's text fit for a column and its index: no NUL, no half characters, not too long."""
-    clean = text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-    if len(clean) <= _LONGEST:
-        return clean
-    return f"{clean[:_SHOWN]}… {hashlib.sha256(clean.encode()).hexdigest()}"
+    fit = clean(text)
+    if len(fit) <= _LONGEST:
+        return fit
+    return f"{fit[:_SHOWN]}… {hashlib.sha256(fit.encode()).hexdigest()}"
 
 
 def _part(event: Event) -> bytes:

@@ -307,6 +307,11 @@ def _first_line(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
+def clean(text: str) -> str:
+    """Make a stranger's text fit for a column: no NUL, no half characters."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def opened(where: str) -> Store:
     """Open a store, up to date, for a command that runs beside the service or without it."""
     store = Store(where)

@@ -38,7 +38,7 @@ from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.ledger import Ledger
 from roomkeeper.runs.orders import CANCELLED
 from roomkeeper.runs.rehearsal import Dry, foretold, kind_for
-from roomkeeper.runs.store import Store, calls, events, runs, steps, waiting
+from roomkeeper.runs.store import Store, calls, clean, events, runs, steps, waiting
 
 log = structlog.get_logger("run")
 
@@ -299,7 +299,8 @@ class _Work:
             await self._store.writing(lambda connection: connection.execute(sa.insert(calls), gathered))
 
     def _observe(self, exchange: Any) -> None:  # noqa: ANN401 - each client has its own record of a call
-        self._calls.append({"run_id": self.run, "position": self._position, "at": time.time()} | asdict(exchange))
+        made = {"run_id": self.run, "position": self._position, "at": time.time()} | asdict(exchange)
+        self._calls.append(made | {"error": clean(exchange.error)})
 
 
 def claimed(connection: sa.Connection, run: int) -> list[Event]:
@@ -314,6 +315,12 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
         event_of(row, Place.from_json(json.loads(row.place)) if row.place else None)
         for row in connection.execute(query)
     ]
+
+
+def _written(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
+    if name in {"result", "items"}:
+        return json.dumps(value)
+    return clean(value) if isinstance(value, str) else value
 
 
 async def _nothing_ahead() -> list[str]:
@@ -364,6 +371,8 @@ def _open_step(connection: sa.Connection, run: int, position: int, step: Step) -
 
 
 def _close_step(connection: sa.Connection, run: int, position: int, state: str, values: Mapping[str, Any]) -> None:
-    written = {name: json.dumps(value) if name in {"result", "items"} else value for name, value in values.items()}
+    written = {name: _written(name, value) for name, value in values.items()}
+    if state == "asks":
+        written["approved_at"] = None  # an earlier consent was to something else
     here = sa.and_(steps.c.run_id == run, steps.c.position == position)
     connection.execute(steps.update().where(here).values(state=state, ended_at=time.time(), progress=None, **written))

@@ -94,6 +94,11 @@ def routes(faults: list[Fault]) -> list[Route]:
                 portal.webhooks.publish("file.uploaded", file, user)
         return JSONResponse({})
 
+    async def members(request: Request) -> JSONResponse:
+        """Who has access to a room, its owner first: {user or group id: access}."""
+        room = _portal(request).world.folders[int(request.path_params["id"])]
+        return JSONResponse({room.created_by.id: 1} | {who: int(one.access) for who, one in room.shares.items()})
+
     async def grow(request: Request) -> JSONResponse:
         """Let {user} make {folders} folders, nested up to {depth}, and spread {files} files over them."""
         portal, wanted = _portal(request), await request.json()
@@ -141,6 +146,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/files/{id}", file, methods=["GET", "PUT"]),
         Route("/_sim/folders/{id}/tree", tree),
         Route("/_sim/folders/{id}/fill", fill, methods=["POST"]),
+        Route("/_sim/rooms/{id}/members", members),
         Route("/_sim/folders/{id}/grow", grow, methods=["POST"]),
         Route("/_sim/journal", journal),
         Route("/_sim/usage", usage),

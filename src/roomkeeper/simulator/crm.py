@@ -28,6 +28,7 @@ from roomkeeper.simulator.api import Portal
 HUBSPOT_TOKEN, PIPEDRIVE_TOKEN, SALESFORCE_SECRET = "pat-pretend", "pipedrive-pretend", "salesforce-pretend"
 ORGANIZATION = "00D5g000004pReT"
 OPEN_STAGE, CUSTOM_WON = "appointmentscheduled", "13394832"
+SINGULAR = {"companies": "company", "contacts": "contact"}
 Handler = Callable[["Crm", Request], Awaitable[Response] | Response]
 
 
@@ -102,7 +103,7 @@ def hubspot_deal(crm: Crm, request: Request) -> Response:
     links = {"companies": (deal.company, deal.id + 1), "contacts": (deal.contact, deal.id + 2)}
     wanted = (request.query_params.get("associations") or "").split(",")
     found = {
-        kind: {"results": [{"id": str(id_), "type": "x"}]}
+        kind: {"results": [{"id": str(id_), "type": f"deal_to_{SINGULAR[kind]}"}]}
         for kind, (has, id_) in links.items()
         if has and kind in wanted
     }
@@ -297,11 +298,20 @@ async def salesforce_task(crm: Crm, request: Request) -> Response:
 def told_by_hubspot(deal: Deal, to: str, secret: str) -> tuple[bytes, dict[str, str]]:
     """One change of the deal's stage, signed as version 3."""
     at = int(deal.changed.timestamp() * 1000)
-    change = {"eventId": deal.id * 7, "subscriptionId": 25, "portalId": 33, "appId": 1160452, "occurredAt": at}
-    change |= {"subscriptionType": "deal.propertyChange", "attemptNumber": 0, "objectId": deal.id}
-    body = json.dumps(
-        [change | {"propertyName": "dealstage", "propertyValue": deal.stage, "changeSource": "CRM_UI"}]
-    ).encode()
+    change: dict[str, Any] = {
+        "eventId": deal.id * 7,
+        "subscriptionId": 25,
+        "portalId": 33,
+        "appId": 1160452,
+        "occurredAt": at,
+        "subscriptionType": "deal.propertyChange",
+        "attemptNumber": 0,
+        "objectId": deal.id,
+        "propertyName": "dealstage",
+        "propertyValue": deal.stage,
+        "changeSource": "CRM_UI",
+    }
+    body = json.dumps([change]).encode()
     stamp = str(int(time.time() * 1000))
     digest = hmac.new(secret.encode(), f"POST{to}".encode() + body + stamp.encode(), hashlib.sha256).digest()
     signed = base64.b64encode(digest).decode()

@@ -73,11 +73,19 @@ def completed(event: Event, deal: Deal, *, since: str) -> Event:
     `since` is when the deal came to be closed this way: one closing is one event, however often it was told, and
     closing it again later is another. Asked for by hand, it is done again.
     """
-    facts = deal.facts(event.connection)
-    facts["deal"] |= event.facts.get("deal", {})
+    facts = {"deal": _with(deal.facts(event.connection)["deal"], event.facts["deal"])}
     told = f"deal {deal.id} {deal.status} since {since}"
     meaning = event.meaning if not since or event.meaning.startswith(_BY_HAND) else told
     return replace(event, meaning=meaning, subject=deal.subject, facts=facts)
+
+
+def _with(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what is said to what is known, field by field."""
+    out = dict(known)
+    for name, value in more.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(name), Mapping)
+        out[name] = _with(out[name], value) if both else value
+    return out
 
 
 def identified(event: Event) -> str:

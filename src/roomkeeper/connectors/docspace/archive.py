@@ -112,15 +112,20 @@ class _Archiving:
         self._portal: Portal = context.client
         self._why: dict[Item, str] = {}
         self._tried: dict[EntryId, int] = {}
+        self._since: dict[EntryId, float] = {}
 
     async def run(self) -> Archived:
         room, under = await self._places()
         async with self._context.hold(f"archive of room {room.id}"):
             planned, tree = await self._planned(room, under)
-            self._ask_for_approval(planned)
+            await self._ask_for_approval(planned)
             await self._find_destination(planned)
-            await self._empty(planned, tree)
-            return await self._verified(planned)
+            while True:
+                await self._empty(planned, tree or await below(self._context, room.id))
+                outcome = await self._verified(planned)
+                tree = await below(self._context, room.id)
+                if not tree.files:  # nothing came while the archive was looked through
+                    return outcome
 
     async def foretell(self) -> Plan:
         room, under = await self._places()
@@ -146,9 +151,18 @@ class _Archiving:
         source = await way_to(self._context, self._params.room, setting="room")
         target = await way_to(self._context, self._params.under, setting="under")
         room, under = source[-1], target[-1]
+        if room.room_type is None:
+            what = f"`room` {room.id} {room.title!r} is a folder or a section, not a room"
+            raise StepFailed(what, remedy="Put the id of the client's room into the deal, then start anew.")
+        if isinstance(room.id, str) or isinstance(under.id, str):
+            what = "files cannot be archived out of or into third-party storage: there, a moved file is another file"
+            raise StepFailed(what, remedy="Choose a room and an archive in the portal's own storage.")
         if str(room.id) in {str(part.id) for part in target}:
             what = f"the archive {under.title!r} ({under.id}) lies in the very room that is to be emptied"
             raise StepFailed(what, remedy="Choose a folder of another room for `under:`.")
+        if (await self._context.call(lambda: self._portal.folders.get(room.id))).is_archived:
+            what = f"room {room.id} {room.title!r} lies in the portal's Archive section, where nothing can be moved"
+            raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`.")
         there = await self._context.call(lambda: self._portal.folders.get(under.id))
         if there.is_archived or len(target) == 1:
             what = f"`under` {under.id} {under.title!r} cannot take files: the portal's own sections take only rooms"
@@ -166,14 +180,18 @@ class _Archiving:
             return ArchivePlan.from_json(recorded), None
         tree = await below(self._context, room.id)
         planned = self._new_plan(room, under)
+        planned.asked = recorded["asked"] if recorded is not None else 0
         planned.take_in(tree)
         await self._context.record(planned.to_json())
         return planned, tree
 
-    def _ask_for_approval(self, planned: ArchivePlan) -> None:
-        limit = self._params.approve_over
-        if limit is None or len(planned.lines) <= limit or self._context.approved:
+    async def _ask_for_approval(self, planned: ArchivePlan) -> None:
+        """Ask a person before moving many files, and again if by then it is many more. Raises ApprovalNeeded."""
+        limit, wanted = self._params.approve_over, len(planned.lines)
+        if limit is None or wanted <= limit or (self._context.approved and wanted <= planned.asked + limit):
             return
+        planned.asked = wanted
+        await self._context.record(planned.to_json())
         raise ApprovalNeeded(f"{planned.told()[0]}?", within=_TO_APPROVE)
 
     async def _find_destination(self, planned: ArchivePlan) -> None:
@@ -190,37 +208,43 @@ class _Archiving:
 
     # --- apply ----------------------------------------------------------------------------------------------
 
-    async def _empty(self, planned: ArchivePlan, tree: Tree | None) -> None:
+    async def _empty(self, planned: ArchivePlan, tree: Tree) -> None:
         """Move what is in the room until nothing is; gives up on what does not move for `patience`."""
-        pause, since = _FIRST, time.monotonic()
-        tree = tree or await below(self._context, planned.room)
+        pause = _FIRST
         while tree.files:
-            before = set(tree.files)
             if planned.take_in(tree):
                 await self._context.record(planned.to_json())
-            try:
-                await self._round(planned, tree)
-            except DestinationGone as error:
-                left = await files_below(self._context, planned.room)
-                gone = [line for line in planned.lines.values() if line.file not in left]
-                raise await self._destination_gone(planned, gone) from error
-            tree = await below(self._context, planned.room)
+                await self._ask_for_approval(planned)
+            for file in tree.files:
+                self._since.setdefault(file, time.monotonic())
+            await self._try_round(planned, tree)
+            before, tree = tree, await below(self._context, planned.room)
             await self._context.progress(f"{len(planned.lines) - len(tree.files)} of {len(planned.lines)} files moved")
-            if set(tree.files) != before:
-                pause, since = _FIRST, time.monotonic()
-                continue
-            if time.monotonic() - since >= self._params.patience:
+            stuck = [file for file in tree.files if file in before.files]
+            if stuck and all(time.monotonic() - self._since[file] >= self._params.patience for file in stuck):
+                planned.take_in(tree)
                 raise self._left_behind(planned, list(tree.files.values()))
-            await self._context.progress(f"{len(tree.files)} files cannot be moved yet; next try in {pause:.0f} s")
+            if len(stuck) < max(len(before.files), len(tree.files)):
+                pause = _FIRST
+                continue  # something moved, or came
+            await self._context.progress(f"{len(stuck)} files cannot be moved yet; next try in {pause:.0f} s")
             await self._context.pause(min(pause, self._params.patience))
             pause = min(_LONGEST, 2 * pause)
             tree = await below(self._context, planned.room)
 
+    async def _try_round(self, planned: ArchivePlan, tree: Tree) -> None:
+        try:
+            await self._round(planned, tree)
+        except DestinationGone as error:
+            if planned.folder is not None and await is_there(self._context, planned.folder):
+                return  # a folder within it, which the next round makes again
+            left = await files_below(self._context, planned.room)
+            gone = [line for line in planned.lines.values() if line.file not in left]
+            raise await self._destination_gone(planned, gone) from error
+
     async def _round(self, planned: ArchivePlan, tree: Tree) -> None:
         """Try once to move everything. Raises DestinationGone."""
-        if planned.folder is None:
-            raise DestinationGone
-        if not await is_there(self._context, planned.folder):
+        if planned.folder is None or not await is_there(self._context, planned.folder):
             raise DestinationGone
         self._why.clear()
         async with self._context.hold(f"contents of folder {planned.folder}"):
@@ -321,7 +345,8 @@ class _Archiving:
         items = await self._explained(planned, gone)
         what = f"the folder {planned.where!r} ({planned.folder}) was deleted while files were being moved into it"
         remedy = "Restore it from the trash, then `roomkeeper runs retry`."
-        return StepFailed(what, remedy=remedy, items=items, result=self._json(planned, gone))
+        every = list(planned.lines.values())
+        return StepFailed(what, remedy=remedy, items=items, result=self._json(planned, every))
 
     def _left_behind(self, planned: ArchivePlan, left: Sequence[File]) -> StepFailed:
         lines = [planned.lines[file.id] for file in left]

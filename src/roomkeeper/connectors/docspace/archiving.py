@@ -50,6 +50,8 @@ class ArchivePlan:
     title: str
     layout: Layout
     folder: EntryId | None = None
+    #: For how many files a person was asked.
+    asked: int = 0
     lines: dict[EntryId, Line] = field(default_factory=dict)
     #: Each folder of the room: its title and its parent.
     folders: dict[EntryId, tuple[str, EntryId]] = field(default_factory=dict)

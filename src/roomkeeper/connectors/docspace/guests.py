@@ -76,6 +76,9 @@ REVOKE_GUEST = StepKind(
 )
 
 
+_PAUSE, _LONGEST = 1.0, 60.0  # seconds between two requests that cannot be answered
+
+
 class _Revoking:
     """One execution of the step."""
 
@@ -145,7 +148,7 @@ class _Revoking:
         if room is None:
             return False, ""
         if await self._membership(guest, room) is None:
-            return False, "had no access to the room any more"
+            return False, "the member list of the room does not have the guest (any more)"
         try:
             await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
         except ScopeMissing:
@@ -159,42 +162,45 @@ class _Revoking:
         return True, ""
 
     async def _leave_portal(self, guest: Person, room: PathPart | None) -> tuple[bool, str]:
-        """End the relation to the guest; a second call is refused, so an earlier one is remembered (6.1)."""
+        """End the relation to the guest. A second call is refused (6.1), so an unanswered one is remembered."""
         scope, item = f"guests forgotten: {self._context.connection}", f"run {self._context.run} {guest.id}"
         known = (await self._context.ledger.look(scope, [item])).get(item)
-        revoked, because = True, ""
         if known is None or not known.done:
-            await self._context.ledger.trying(scope, {item: {}})
-            try:
-                await self._forget(guest)
-            except Forbidden as error:
-                if isinstance(error, ScopeMissing) or known is None:
-                    await self._context.ledger.undone(scope, [item])
-                    what = f"the portal does not let the account remove {_named(guest)}: {error.message}"
-                    raise StepFailed(what, remedy=_INVITED) from error
-                revoked, because = False, "the portal knows of no relation any more"
+            await self._forget(guest, room, scope, item, unsure=known is not None)
             await self._context.ledger.done(scope, {item: (guest.id, {})})
         if room is not None and await self._membership(guest, room) is not None:
             what = f"{_named(guest)} still has access to room {room.id}, granted by somebody else"
             raise StepFailed(what, remedy="Use `from: room`, which ends it whoever granted it; start the run anew.")
-        return revoked, because
+        return True, ""
 
-    async def _forget(self, guest: Person) -> None:
-        """Ask until there is an answer. After one that was lost, a refusal says that it had been done."""
-        unsure = False
+    async def _forget(self, guest: Person, room: PathPart | None, scope: str, item: str, *, unsure: bool) -> None:
+        """Ask until there is an answer. `unsure` says that an earlier request may have done it already."""
+        ledger, pause = self._context.ledger, _PAUSE
         while True:
+            await self._context.check()
+            await ledger.trying(scope, {item: {}})
             try:
                 await self._portal.people.forget_guest(guest.id)
                 return
-            except Forbidden:
-                if unsure:
-                    return
-                raise
             except RemoteError as error:
+                unsure = unsure or error.may_have_happened
+                if not unsure:
+                    await ledger.undone(scope, [item])
+                if isinstance(error, Forbidden) and not isinstance(error, ScopeMissing):
+                    await self._refused(guest, room, error, unsure=unsure)
+                    return
                 if not error.retryable:
                     raise
-                unsure = unsure or error.may_have_happened
-                await self._context.pause(error.retry_after or 1.0)
+                await self._context.pause(max(pause, error.retry_after or 0.0))
+                pause = min(_LONGEST, 2 * pause)
+
+    async def _refused(self, guest: Person, room: PathPart | None, error: Forbidden, *, unsure: bool) -> None:
+        """Accept a refusal only where an earlier request went unanswered, and the room shows that it worked."""
+        if unsure and room is not None and await self._membership(guest, room) is None:
+            return
+        doubt = " (an earlier request was not answered, so it may be done; name `room:` to have that checked)"
+        what = f"the portal does not let the account remove {_named(guest)}: {error.message}"
+        raise StepFailed(what + (doubt if unsure else ""), remedy=_INVITED) from error
 
     async def _disabled(self, guest: Person) -> bool:
         """Disable the account, unless it is; doing it twice is harmless (6.2)."""

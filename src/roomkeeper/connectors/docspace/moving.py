@@ -12,9 +12,10 @@ from roomkeeper.automations.step import StepContext
 from roomkeeper.connectors.docspace.watching import awaited, quiet
 from roomkeeper.docspace import EntryId, Operation, Portal
 from roomkeeper.docspace.models import OperationKind
-from roomkeeper.errors import RemoteError, RemoteFault, ScopeMissing, Unauthorized
+from roomkeeper.errors import QuotaExceeded, RemoteError, RemoteFault, ScopeMissing, Unauthorized
 
 BATCH = 100  # the server checks each item before it answers (facts/docspace.md 2.1)
+_IN_VAIN = 20  # refusals of single items in a row after which it is not the items: the rest is not asked for one by one
 _FAULTS = 4  # 5xx after which a request is suspected itself, and divided
 _PAUSE, _LONGEST = 0.3, 30.0  # seconds between two attempts
 
@@ -32,6 +33,8 @@ class Moved:
 
     refused: dict[Item, str] = field(default_factory=dict)
     complaints: dict[Item, str] = field(default_factory=dict)
+    #: How many single items were refused, one after another, without anything being accepted.
+    in_vain: int = 0
 
     def why(self, item: Item) -> str:
         """Say why an item was not moved, if the portal said so."""
@@ -68,13 +71,15 @@ async def _move_batch(context: StepContext, items: Sequence[Item], into: EntryId
     except RemoteError as error:
         if not await is_there(context, into):
             raise DestinationGone from error
-        if len(items) == 1:
-            moved.refused[items[0]] = error.message
+        if len(items) == 1 or moved.in_vain >= _IN_VAIN or isinstance(error, QuotaExceeded):
+            moved.refused |= dict.fromkeys(items, error.message)
+            moved.in_vain += 1
             return
         middle = len(items) // 2
         for half in (items[:middle], items[middle:]):
             await _move_batch(context, half, into, moved)
         return
+    moved.in_vain = 0
     if operation is None:
         await quiet(context, lambda one: one.kind == OperationKind.MOVE)
         return

@@ -5,14 +5,15 @@ whole, then each file that is not in its folder, then its title. So it can be cu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.step import Plan, StepContext, StepKind
-from roomkeeper.connectors.docspace.archiving import ArchivePlan, Line
-from roomkeeper.connectors.docspace.moving import DestinationGone, Item, move
+from roomkeeper.connectors.docspace.archiving import ArchivePlan, Line, numbered
+from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, move
 from roomkeeper.connectors.docspace.places import folder_at
 from roomkeeper.connectors.docspace.rooms import bring_back
 from roomkeeper.connectors.docspace.tree import Tree, below
@@ -48,7 +49,6 @@ class _State:
 
     room: Tree
     archive: Tree
-    wrong: list[FailedItem] = field(default_factory=list)
 
     @property
     def files(self) -> Mapping[EntryId, File]:
@@ -101,6 +101,8 @@ class _Restoring:
         self._context, self._planned = context, planned
         self._portal: Portal = context.client
         self._recreated: dict[EntryId, EntryId] = {}
+        self._wrong: dict[EntryId, FailedItem] = {}
+        self._stays: dict[EntryId, str] = {}
 
     async def run(self) -> Restored:
         state = await self._look()
@@ -108,10 +110,9 @@ class _Restoring:
             if attempt:
                 await self._context.pause(_PAUSE)
             await self._folders_back(state)
+            await self._files_back(await self._look())
+            await self._titles_back(await self._look())
             state = await self._look()
-            await self._files_back(state)
-            wrong, state = state.wrong, await self._look()
-            state.wrong = wrong
             if not self._left(state):
                 break
         return self._outcome(state)
@@ -139,7 +140,10 @@ class _Restoring:
             if now.parent_id != state.archive.root and now.parent_id in self._planned.folders:
                 continue  # it comes along with the folder it lies in
             target = await self._folder(state, parent)
-            await self._move([("folder", folder)], target)
+            if target is None:
+                continue
+            moved = await self._move([("folder", folder)], target)
+            self._stays[folder] = moved.why(("folder", folder)) or "it was moved in vain"
             if not same_title(now.title, title):
                 await self._context.call(partial(self._portal.folders.rename, folder, title))
 
@@ -152,10 +156,12 @@ class _Restoring:
 
         return sorted(self._planned.folders.items(), key=lambda one: depth(one[0]))
 
-    async def _folder(self, state: _State, folder: EntryId) -> EntryId:
-        """Give the folder where something was, made anew under its old path if it is gone."""
+    async def _folder(self, state: _State, folder: EntryId) -> EntryId | None:
+        """Give the folder where something was, made anew if it is gone; None while it lies in the archive itself."""
         if folder == self._planned.room or folder in state.room.folders:
             return folder
+        if folder in state.archive.folders:
+            return None
         if folder not in self._recreated:
             self._recreated[folder] = await folder_at(self._context, self._planned.room, self._path(folder))
         return self._recreated[folder]
@@ -170,51 +176,69 @@ class _Restoring:
     # --- files ----------------------------------------------------------------------------------------------
 
     async def _files_back(self, state: _State) -> None:
-        state.wrong = []
+        """Bring back the files that lie elsewhere, unless another file has their title there now."""
+        self._wrong.clear()
         by_target: dict[EntryId, list[Line]] = {}
         for line in self._left(state):
-            file = state.archive.files.get(line.file)
-            if file is None and line.file in state.room.files:
-                file = state.room.files[line.file]
-            if file is None:
-                state.wrong.append(_gone(line))
-            else:
-                by_target.setdefault(await self._folder(state, line.folder), []).append(line)
+            if line.file not in state.files:
+                self._wrong[line.file] = _gone(line)
+                continue
+            target = await self._folder(state, line.folder)
+            if target is None:
+                why = self._stays.get(line.folder, "a folder above it stays")
+                self._wrong[line.file] = _refused(line, f"its folder cannot be moved back: {why}")
+                continue
+            other = self._stranger(state, target, line)
+            if other is not None:
+                self._wrong[line.file] = _taken(line, other)
+            elif state.files[line.file].folder_id != target:
+                by_target.setdefault(target, []).append(line)
         for target, lines in by_target.items():
             await self._into(state, target, lines)
 
-    async def _into(self, state: _State, target: EntryId, lines: Sequence[Line]) -> None:
-        """Bring files into their folder, unless another file has taken a title there meanwhile."""
-        taken = {file.title.casefold(): file for file in state.room.files_in(target)}
-        free: list[Line] = []
-        for line in lines:
-            other = taken.get(line.title.casefold())
-            now = state.files[line.file].title
-            if other is not None and other.id != line.file and not _was_so(other, self._planned):
-                state.wrong.append(_taken(line, other))
-            elif now != line.title and not await self._is_titled(state, line):
-                continue
-            else:
-                free.append(line)
-        elsewhere = [line for line in free if state.files[line.file].folder_id != target]
-        await self._move([("file", line.file) for line in elsewhere], target)
+    def _stranger(self, state: _State, target: EntryId, line: Line) -> File | None:
+        """Find a file of the same title in the folder that was not there when the room was archived."""
+        there = (one for one in state.room.files_in(target) if same_title(one.title, line.title))
+        return next((one for one in there if one.id not in self._planned.lines), None)
 
-    async def _is_titled(self, state: _State, line: Line) -> bool:
-        """Give a file its old title, before it is moved; false if that is not possible."""
+    async def _into(self, state: _State, target: EntryId, lines: Sequence[Line]) -> None:
+        """Move files, under titles that are free for the moment: of two equal ones, the portal moves only the first."""
+        used = {one.title.casefold() for one in state.room.files_in(target)}
+        items: list[Item] = []
+        for line in lines:
+            now = state.files[line.file].title
+            title = next(one for one in (now, *islice(numbered(now), len(used) + 1)) if one.casefold() not in used)
+            used.add(title.casefold())
+            if title == now or await self._is_titled(line, title):
+                items.append(("file", line.file))
+        moved = await self._move(items, target)
+        for line in lines:
+            if why := moved.why(("file", line.file)):
+                self._wrong[line.file] = _refused(line, why)
+
+    async def _titles_back(self, state: _State) -> None:
+        for line in self._left(state):
+            file = state.room.files.get(line.file)
+            if file is not None and file.title != line.title and line.file not in self._wrong:
+                await self._is_titled(line, line.title)
+
+    async def _is_titled(self, line: Line, title: str) -> bool:
+        """Give a file a title; false if that is not possible now."""
         try:
-            await self._context.call(partial(self._portal.files.rename, line.file, line.title))
+            await self._context.call(partial(self._portal.files.rename, line.file, title))
         except ScopeMissing:
             raise
         except (Forbidden, NotFound, Rejected) as error:
-            state.wrong.append(_refused(line, error.message))
+            self._wrong[line.file] = _refused(line, error.message)
             return False
         return True
 
-    async def _move(self, items: Sequence[Item], target: EntryId) -> None:
+    async def _move(self, items: Sequence[Item], target: EntryId) -> Moved:
         try:
-            await move(self._context, items, target)
+            return await move(self._context, items, target)
         except DestinationGone:
             self._recreated = {old: new for old, new in self._recreated.items() if new != target}
+            return Moved()
 
     # --- the end --------------------------------------------------------------------------------------------
 
@@ -229,8 +253,7 @@ class _Restoring:
 
     def _outcome(self, state: _State) -> Restored:
         left = self._left(state)
-        explained = {one.item: one for one in state.wrong}
-        items = [explained.get(_name(line)) or _stuck(line, state.files.get(line.file)) for line in left]
+        items = [self._wrong.get(line.file) or _stuck(line, state.files.get(line.file)) for line in left]
         done = [line for line in self._planned.lines.values() if line not in left]
         lines = [
             {"file": line.file, "title": line.title, "outcome": "back", "from": self._planned.goes_to(line)}
@@ -243,12 +266,6 @@ class _Restoring:
         what = f"{len(items)} of {len(self._planned.lines)} files cannot go back to {self._planned.room_title!r}"
         remedy = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."
         raise StepFailed(what, remedy=remedy, items=items, result=result.model_dump(mode="json"))
-
-
-def _was_so(other: File, planned: ArchivePlan) -> bool:
-    """Whether the file that has the title had it before, too: titles need not be unique on the portal."""
-    line = planned.lines.get(other.id)
-    return line is not None and same_title(line.title, other.title)
 
 
 def _name(line: Line) -> str:

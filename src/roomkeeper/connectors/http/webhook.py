@@ -22,7 +22,7 @@ from roomkeeper.vendors.tickets import Ticket
 
 SIGNATURE, KEY = "X-Signature-256", "Idempotency-Key"
 EVENTS: Mapping[str, EventKind] = {**deals.EVENTS, **tickets.EVENTS}
-_WON = frozenset({"", "won", "closedwon", "win", "success", "successful"})
+_WON = frozenset({"won", "closedwon", "win", "success", "successful"})
 _LOST = frozenset({"lost", "closedlost", "lose", "failed", "abandoned"})
 _SAMPLE_DEAL = {"id": "dealId", "company": "clientName"}
 _SAMPLE_TICKET = {"id": "ticketId", "subject": "subject"}
@@ -94,7 +94,8 @@ def _deal(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], n
     if "id" in fields and not field("id"):
         raise DeliveryUnreadable(f"the body has no `{fields['id']}`, which is to be the deal's id")
     said = field("status")
-    status = _status(said)
+    # Where no status is mapped, the sender tells of deals only once they are won.
+    status: Literal["won", "lost"] | None = _status(said) if "status" in fields else "won"
     deal = Deal(
         id=field("id") or name[:12],
         status=status or "lost",
@@ -118,7 +119,7 @@ def _deal(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], n
         facts=deal.facts(connection),
         lane=f"deal {deal.id}",
         raw=dict(body),
-        ignored="" if status else f"deal {deal.id} is {said!r}, neither won nor lost",
+        ignored="" if status else f"deal {deal.id}: `{fields['status']}` is {said!r}, neither won nor lost",
     )
 
 

@@ -1,14 +1,15 @@
 """HubSpot's API: the deal with what belongs to it, and its notes (facts/vendors.md 4)."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.hubspot.settings import HubSpot
-from roomkeeper.errors import Forbidden, NotFound
+from roomkeeper.errors import Forbidden, NotFound, Unavailable
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient, mapping, text
 from roomkeeper.vendors.deals import Deal
@@ -16,10 +17,9 @@ from roomkeeper.vendors.notes import as_html
 
 _NOTE_ON_DEAL = 214  # the type of the association
 _BATCH = 100
-_PROPERTIES = (
-    *("dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate", "hubspot_owner_id"),
-    *("hs_is_closed", "hs_is_closed_won"),
-)
+_PROPERTIES = ("dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate", "hubspot_owner_id")
+_LAG = 120.0  # seconds after a change in which a deal may still be shown as it was before
+Status = Literal["won", "lost"] | None
 
 
 class HubSpotClient(VendorClient):
@@ -38,7 +38,7 @@ class HubSpotClient(VendorClient):
         self._wanted = wanted
         own = {name.partition(".")[2].partition(".")[0] for name in wanted if name.startswith("fields.")}
         self._properties = ",".join(sorted({*_PROPERTIES, *own} - {""}))
-        self._stages: dict[str, dict[str, str]] = {}
+        self._stages: dict[str, dict[str, Status]] = {}
 
     async def closing(self, deal: str) -> tuple[Deal | None, str, str]:
         """Read a deal: whether and how it is closed (None if it is open), its stage, and when it entered that."""
@@ -50,8 +50,8 @@ class HubSpotClient(VendorClient):
         found = mapping(await self.get(f"/crm/v3/objects/deals/{quote(deal, safe='')}", query))
         properties = mapping(found.get("properties"))
         stage = text(properties.get("dealstage"))
-        status = await self._status(properties, stage)
-        entered = _entered(found, stage)
+        status = await self.outcome(text(properties.get("pipeline")), stage)
+        entered = _entered(found, stage) or text(properties.get("closedate"))
         if status is None:
             return None, stage, entered
         links = mapping(found.get("associations"))
@@ -100,32 +100,22 @@ class HubSpotClient(VendorClient):
         }
         return text(mapping(await self.post("/crm/v3/objects/notes", body)).get("id"))
 
-    async def _status(self, properties: Mapping[str, Any], stage: str) -> Any:  # noqa: ANN401 - won, lost or None
-        """Tell won, lost or open: by the deal's own word, else by what its pipeline says of the stage."""
-        if "hs_is_closed" in properties and properties["hs_is_closed"] is not None:
-            if text(properties["hs_is_closed"]).lower() != "true":
-                return None
-            won = text(properties.get("hs_is_closed_won")).lower()
-            if won:
-                return "won" if won == "true" else "lost"
-        return (await self._closed_stages(text(properties.get("pipeline")), stage)).get(stage)
-
-    async def _closed_stages(self, pipeline: str, stage: str) -> dict[str, str]:
-        """Map the closed stages of a pipeline to won or lost; stage ids are the customer's own."""
+    async def outcome(self, pipeline: str, stage: str) -> Status:
+        """Tell what a stage means, by its pipeline: stage ids are the customer's own; None if it is open."""
         if stage not in self._stages.get(pipeline, {}):
             answer = mapping(await self.get("/crm/v3/pipelines/deals"))
             for one in answer.get("results") or []:
                 stages = [mapping(each) for each in mapping(one).get("stages") or []]
-                closed = {text(each.get("id")): _outcome(mapping(each.get("metadata"))) for each in stages}
-                self._stages[text(mapping(one).get("id"))] = {id_: how for id_, how in closed.items() if how}
-        return self._stages.get(pipeline, {})
+                known = {text(each.get("id")): _outcome(mapping(each.get("metadata"))) for each in stages}
+                self._stages[text(mapping(one).get("id"))] = known
+        return self._stages.get(pipeline, {}).get(stage)
 
     async def _name_of(self, links: Mapping[str, Any], kind: str, name: str, wanted: str) -> str:
-        """Read one field of the first company or contact, if an automation uses it."""
-        results = mapping(links.get(kind)).get("results") or []
-        if wanted not in self._wanted or not results:
+        """Read one field of the deal's company or contact, if an automation uses it."""
+        one = _primary(mapping(links.get(kind)).get("results"), kind)
+        if wanted not in self._wanted or not one:
             return ""
-        path = f"/crm/v3/objects/{kind}/{text(mapping(results[0]).get('id'))}"
+        path = f"/crm/v3/objects/{kind}/{one}"
         try:
             found = mapping(await self.get(path, {"properties": name}))
         except NotFound:
@@ -157,6 +147,9 @@ async def complete(client: HubSpotClient, event: Event) -> Event:
     known = deals.identified(event)
     deal, stage, entered = await client.closing(known)
     if deal is None:
+        told = text(event.facts["deal"].get("stage"))
+        if told not in {"", stage} and time.time() - event.at.timestamp() < _LAG:
+            raise Unavailable(f"HubSpot told that deal {known} went to {told!r}, and shows it in {stage!r} still")
         return replace(event, ignored=f"deal {known} is not closed: it is in the stage {stage!r}")
     return deals.completed(event, deal, since=entered)
 
@@ -168,9 +161,18 @@ def _entered(found: Mapping[str, Any], stage: str) -> str:
     return next((text(one.get("timestamp")) for one in versions if text(one.get("value")) == stage), "")
 
 
-def _outcome(metadata: Mapping[str, Any]) -> str:
-    """Say won or lost of a closed stage; empty if it is open. Everything is text, also truth and probability."""
-    probability = deals.amount(metadata.get("probability"))
+def _primary(results: object, kind: str) -> str:
+    """Choose the primary company, or the only one: which of several is meant is not ours to guess."""
+    links = [mapping(one) for one in results] if isinstance(results, list) else []
+    primary = [text(one.get("id")) for one in links if kind == "companies" and one.get("type") == "deal_to_company"]
+    every = list(dict.fromkeys(text(one.get("id")) for one in links))
+    if kind == "contacts":
+        return every[0] if every else ""
+    return primary[0] if primary else every[0] if len(every) == 1 else ""
+
+
+def _outcome(metadata: Mapping[str, Any]) -> Status:
+    """Say won or lost of a closed stage. Everything is text, also truth and probability."""
     if text(metadata.get("isClosed")).lower() != "true":
-        return ""
-    return "won" if probability == 1.0 else "lost"
+        return None
+    return "won" if deals.amount(metadata.get("probability")) == 1.0 else "lost"

@@ -107,7 +107,7 @@ def _of_change(connection: str, settings: HubSpot, change: Mapping[str, Any]) ->
         delivery=delivery,
         meaning=meaning,
         subject=f"deal {deal}: {name or kind} {value}".strip()[:200],
-        facts=_facts(settings, change.get("portalId"), deal),
+        facts=_facts(settings, change.get("portalId"), deal, stage=value if name == "dealstage" else ""),
         lane=f"deal {deal}",
         raw=dict(change),
         ignored=_why_ignored(change, kind, name),
@@ -151,10 +151,13 @@ def _of_workflow(connection: str, settings: HubSpot, document: Mapping[str, Any]
     )
 
 
-def _facts(settings: HubSpot, account: object, deal: str) -> dict[str, dict[str, Any]]:
-    """Give what is known of the deal so far: where people see it is told by the account's number only."""
+def _facts(settings: HubSpot, account: object, deal: str, *, stage: str = "") -> dict[str, dict[str, Any]]:
+    """Give what is known of the deal so far; where people see it is told by the account's number only."""
+    known = {"stage": stage} if stage else {}
     number = _id(account)
-    return deals.about(deal, **({"url": f"{settings.app_url}/contacts/{number}/record/0-3/{deal}"} if number else {}))
+    if number:
+        known["url"] = f"{settings.app_url}/contacts/{number}/record/0-3/{deal}"
+    return deals.about(deal, **known)
 
 
 def _id(value: object) -> str:

@@ -43,7 +43,7 @@ class SalesforceClient(VendorClient):
         """Read an opportunity: whether and how it is closed (None if not), its stage, and since when it is in that."""
         found = mapping(await self._ask("GET", f"/sobjects/Opportunity/{record_id(deal)}"))
         stage = text(found.get("StageName"))
-        since = text(found.get("LastStageChangeDate"))
+        since = text(found.get("LastStageChangeDate") or found.get("CloseDate"))
         if found.get("IsClosed") is not True:
             return None, stage, since
         return (

@@ -117,6 +117,7 @@ def _event(connection: str, fields: dict[str, Any], kind: str, delivery: str) ->
         lane=f"deal {deal}",
         raw={name: value for name, value in fields.items() if name not in _KEPT_OUT},
         ignored=why,
+        keeps_body=False,  # it may hold a SessionId, a live credential
     )
 
 

@@ -1,0 +1,149 @@
+"""How long archiving a large room takes, beside the portal's own time and the official sample program's steps.
+
+Three rooms of the same size in one simulated portal: the sample's steps (list one page of each folder, move in chunks
+of a hundred with its pause of half a second, never look), our `flat` and our `tree`. The portal's own time is what
+its operations take by themselves: so many files, so long each.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from roomkeeper.demo import Portal, free_port, wait_for
+
+OWNER_KEY = "sk-" + "0" * 63 + "1"
+PAUSE = 0.5  # seconds that the sample program waits between two chunks
+CONFIG = """\
+version: 1
+listen: 127.0.0.1:{port}
+store: ./var
+connections:
+  portal: {{type: docspace, url: "{portal}", api_key: !env KEY, unsigned: true}}
+  erp: {{type: http, unsigned: true}}
+automations:
+{automations}
+"""
+AUTOMATION = """\
+  - name: archive-{layout}
+    on: deal.closed
+    where: {{id: {layout}}}
+    steps:
+      - do: archive_files
+        with: {{room: {room}, under: {under}, title: {layout}, layout: {layout}}}
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--files", type=int, default=10_000)
+    arguments.add_argument("--folders", type=int, default=500)
+    arguments.add_argument("--seconds-per-file", type=float, default=0.002)
+    options = arguments.parse_args()
+    port = free_port()
+    simulator = _spawn("simulate", "--port", str(port))
+    portal = Portal(f"http://127.0.0.1:{port}", OWNER_KEY)
+    try:
+        wait_for(f"{portal.url}/_sim/usage", process=simulator)
+        portal.direct("PUT", "/operations", json={"seconds_per_item": options.seconds_per_file})
+        keeper = portal.direct("POST", "/users", json={"name": "keeper", "email": "k@x.example", "kind": "room_admin"})
+        rooms = {name: _room(portal, keeper["id"], name, options) for name in ("sample", "flat", "tree")}
+        vault = _room(portal, keeper["id"], "vault", None)
+        _told("the sample's steps", portal, _sample(portal, keeper["key"], rooms["sample"], vault), options)
+        for layout in ("flat", "tree"):
+            _told(
+                f"archive_files, {layout}", portal, _ours(portal, keeper["key"], rooms[layout], vault, layout), options
+            )
+    finally:
+        simulator.terminate()
+        simulator.wait(20)
+
+
+def _room(portal: Portal, keeper: str, title: str, options: Any) -> int:
+    room: int = portal.call("POST", "/files/rooms", json={"title": title, "roomType": 5})["id"]
+    portal.call("PUT", f"/files/rooms/{room}/share", json={"invitations": [{"id": keeper, "access": 9}]})
+    if options is not None:
+        size = {"user": keeper, "folders": options.folders, "files": options.files}
+        portal.direct("POST", f"/folders/{room}/grow", json=size)
+    return room
+
+
+def _sample(portal: Portal, key: str, room: int, vault: int) -> dict[str, Any]:
+    """Do what archive-crm-deal-files does, and as long as it does it."""
+    since, began = len(portal.direct("GET", "/journal")), time.monotonic()
+    files, waiting = [], [room]
+    while waiting:
+        page = portal.call("GET", f"/files/{waiting.pop()}", key=key)
+        files += [one["id"] for one in page["files"]]
+        waiting += [one["id"] for one in page["folders"]]
+    folder = portal.call("POST", f"/files/folder/{vault}", key=key, json={"title": "sample"})["id"]
+    for at in range(0, len(files), 100):
+        chunk = {"fileIds": files[at : at + 100], "folderIds": [], "destFolderId": folder, "deleteAfter": True}
+        portal.call("PUT", "/files/fileops/move", key=key, json=chunk)
+        time.sleep(PAUSE)
+    return {"room": room, "seconds": time.monotonic() - began, "since": since, "said": len(files)}
+
+
+def _ours(portal: Portal, key: str, room: int, vault: int, layout: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as place:
+        folder, port = Path(place), free_port()
+        automations = AUTOMATION.format(layout=layout, room=room, under=vault)
+        (folder / "roomkeeper.yaml").write_text(CONFIG.format(port=port, portal=portal.url, automations=automations))
+        service = _spawn("serve", "-c", str(folder / "roomkeeper.yaml"), KEY=key)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/readyz", process=service)
+            since, began = len(portal.direct("GET", "/journal")), time.monotonic()
+            httpx2.post(f"http://127.0.0.1:{port}/hooks/erp", json={"dealId": layout, "clientName": layout})
+            run: dict[str, Any] = {"state": "waiting"}
+            while run["state"] in {"waiting", "running"}:
+                time.sleep(0.2)
+                run = (_runs(folder) or [run])[0]
+            seconds = time.monotonic() - began
+        finally:
+            service.terminate()
+            service.wait(20)
+        if run["state"] != "done":
+            raise SystemExit(f"the run is {run['state']}: {run.get('error')}")
+        return {"room": room, "seconds": seconds, "since": since, "said": None}
+
+
+def _runs(folder: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "roomkeeper", "runs", "list", "--json", "-c", str(folder / "roomkeeper.yaml")]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    shown: list[dict[str, Any]] = json.loads(told)
+    return shown
+
+
+def _told(what: str, portal: Portal, seen: dict[str, Any], options: Any) -> None:
+    time.sleep(2)  # what the sample left running
+    journal = [one for one in portal.direct("GET", "/journal")[seen["since"] :] if one["user"] == "keeper"]
+    moves = sum(1 for one in journal if one["path"].endswith("/fileops/move") and one["method"] == "PUT")
+    reads = sum(
+        1
+        for one in journal
+        if one["method"] == "GET" and one["path"].startswith("/files/") and "fileops" not in one["path"]
+    )
+    left = len(portal.tree(seen["room"]))
+    own = options.files * options.seconds_per_file
+    print(
+        f"{what:>22}: {seen['seconds']:6.1f} s ({own:.0f} s of it the portal's own for {options.files} files), "
+        f"{moves} requests to move, {reads} reads, {left} files left behind"
+    )
+
+
+def _spawn(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "roomkeeper", *words]
+    return subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+if __name__ == "__main__":
+    main()
