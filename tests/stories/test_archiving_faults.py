@@ -50,9 +50,9 @@ def watched(scene: ClosingDeals) -> Iterator[list[int]]:
 
 
 FAULTS: dict[str, list[dict[str, Any]]] = {
-    "every third answer to a move lost": [
-        {"kind": "drop_after", "method": "PUT", "path": "/fileops/move", "every": 3},
-        {"kind": "drop_after", "method": "PUT", "path": "/files/file/", "every": 3},
+    "every second answer to a move lost": [
+        {"kind": "drop_after", "method": "PUT", "path": "/fileops/move", "every": 2},
+        {"kind": "drop_after", "method": "PUT", "path": "/files/file/", "every": 2},
     ],
     "answers cut": [
         {"kind": "truncate", "method": "PUT", "path": "/fileops/move", "every": 2},
