@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed w
     "PIPEDRIVE_TOKEN": "pipedrive-pretend",
     "SALESFORCE_SECRET": "salesforce-pretend",
     "CRM_SECRET": "a-secret-of-the-crm",
+    "HELPDESK_TOKEN": "helpdesk-pretend",
 }
 ORGANIZATION = "00D5g000004pReT"
 OWNER_KEY = "sk-" + "0" * 63 + "1"
@@ -207,6 +208,102 @@ class ClosingDeals:
             for at, one in enumerate(journal)
             if one["method"] == method and re.search(pattern, one["path"]) and one["user"] == "keeper"
         ]
+
+
+class OpeningTickets:
+    """A portal with a team, and tickets at three pretend helpdesks."""
+
+    group = "0b5e1f0c-0000-4000-8000-00000000beef"
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+        made = {
+            who: portal.direct("POST", "/users", json={"name": who, "email": f"{who}@x.example", "kind": kind})
+            for who, kind in {"keeper": "room_admin", "lead": "room_admin", "ann": "user"}.items()
+        }
+        self.keeper_key, self.lead = made["keeper"]["key"], made["lead"]["id"]
+        team = {"id": self.group, "name": "Support", "members": [made["ann"]["id"]]}
+        portal.direct("POST", "/groups", json=team)
+
+    def connection(self, vendor: str) -> dict[str, Any]:
+        url = f"{self.portal.url}/{vendor}"
+        return {
+            "zendesk": {
+                "email": "bot@x.example",
+                "api_token": "!env HELPDESK_TOKEN",
+                "webhook_secret": "!env CRM_SECRET",
+            },
+            "freshdesk": {"api_key": "!env HELPDESK_TOKEN", "webhook_token": "!env CRM_SECRET"},
+            "jira": {
+                "email": "bot@x.example",
+                "api_token": "!env HELPDESK_TOKEN",
+                "webhook_secret": "!env CRM_SECRET",
+            },
+        }[vendor] | {"type": vendor, "url": url}
+
+    def automation(self, *more: dict[str, Any], members: Any = None, **room: Any) -> dict[str, Any]:
+        """Write the automation of the third job."""
+        members = members or [
+            {"group": "Support", "access": "editing"},
+            {"email": "lead@x.example", "access": "room_manager"},
+        ]
+        settings = {
+            "title": "Ticket #{{ ticket.id }} – {{ ticket.subject }}",
+            "type": "collaboration",
+            "folders": ["Logs", "Attachments", "Findings"],
+            "once_per": "{{ ticket.connection }}-{{ ticket.id }}",
+        } | room
+        return {
+            "name": "investigation-room",
+            "on": "ticket.created",
+            "steps": [
+                {"do": "create_room", "as": "room", "with": settings},
+                {"do": "invite", "with": {"room": "{{ room.id }}", "members": members}},
+                {"do": "share_link", "as": "link", "with": {"room": "{{ room.id }}"}},
+                *more,
+                {"do": "note_on_ticket", "with": {"text": "Investigation room: {{ link.url }}"}},
+            ],
+        }
+
+    def open(self, vendor: str, *addresses: str, subject: str = "Printer on fire", **changed: Any) -> dict[str, Any]:
+        """Open a ticket at a helpdesk, which tells each address at once."""
+        told = {"by": vendor, "to": list(addresses), "secret": CRM_SECRETS["CRM_SECRET"]}
+        made: dict[str, Any] = self.portal.direct(
+            "POST", "/helpdesk/tickets", json={"subject": subject} | told | changed
+        )
+        return made
+
+    def ticket(self, number: int) -> dict[str, Any]:
+        shown: dict[str, Any] = self.portal.direct("GET", f"/helpdesk/tickets/{number}")
+        return shown
+
+    def rooms(self) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = self.portal.direct("GET", "/rooms")
+        return shown
+
+    def faults_of(self, tickets: Sequence[int], vendor: str) -> list[str]:
+        """Look at the portal and the helpdesk; gives what is not as it must be for each of these tickets."""
+        wrong: list[str] = []
+        by_tag: dict[str, list[dict[str, Any]]] = {}
+        for room in self.rooms():
+            for tag in room["tags"]:
+                by_tag.setdefault(tag, []).append(room)
+        for number in tickets:
+            rooms = by_tag.get(f"{vendor}-{number}", [])
+            notes = self.ticket(number)["notes"]
+            if len(rooms) != 1:
+                wrong.append(f"{number}: {len(rooms)} rooms")
+                continue
+            (room,) = rooms
+            if room["folders"] != ["Attachments", "Findings", "Logs"]:
+                wrong.append(f"{number}: folders {room['folders']}")
+            if room["members"] != {self.group: 10, self.lead: 9}:
+                wrong.append(f"{number}: members {room['members']}")
+            if len(notes) != 1 or notes[0]["public"]:
+                wrong.append(f"{number}: notes {notes}")
+            elif f"{self.portal.url}/rooms/shared/{room['id']}" not in json.dumps(notes[0]["body"]):
+                wrong.append(f"{number}: another link {notes[0]['body']}")
+        return wrong
 
 
 NOTE = {"do": "note_on_deal", "with": {"text": "Archived {{ archive.files }} files: {{ archive.url }}"}}

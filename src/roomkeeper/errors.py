@@ -29,6 +29,12 @@ RoomkeeperError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+#: What to do where a run's settings came out wrong.
+COMPLETE_IT = (
+    "Complete what the event is about (the deal, the ticket), then `roomkeeper runs retry`, which reads it again. If "
+    "it is the automation that is wrong, correct it: that holds for new runs (`roomkeeper events replay`)."
+)
+
 
 class RoomkeeperError(Exception):
     """Something went wrong in Roomkeeper."""
@@ -71,6 +77,8 @@ class ConfigError(RoomkeeperError):
 
 class TemplateError(RoomkeeperError):
     """A template cannot be worked out."""
+
+    remedy = COMPLETE_IT
 
 
 class DeliveryRefused(RoomkeeperError):

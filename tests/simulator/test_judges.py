@@ -64,7 +64,11 @@ def test_the_official_client_creates_and_reads_folders_files_and_rooms(rooms: Ro
 
 
 @pytest.mark.parametrize(
-    "name", ["room", "folder", "file", "contents", "key", "self", "copy", "operations", "webhook", "log"]
+    "name",
+    [
+        *("room", "folder", "file", "contents", "key", "self", "copy", "operations", "webhook", "log"),
+        *("move", "members", "share", "rename", "person", "status", "archive"),
+    ],
 )
 def test_replies_conform_to_the_published_schema(rooms: Rooms, name: str) -> None:
     """An upload's reply is left out: the facts (10) have a list of files where the published schema has one object."""
@@ -154,6 +158,13 @@ def _schema_for(name: str) -> str:
         "operations": ("/api/2.0/files/fileops", "get"),
         "webhook": ("/api/2.0/settings/webhook", "post"),
         "log": ("/api/2.0/settings/webhooks/log", "get"),
+        "move": ("/api/2.0/files/fileops/move", "put"),
+        "members": ("/api/2.0/files/rooms/{id}/share", "get"),
+        "share": ("/api/2.0/files/rooms/{id}/share", "put"),
+        "rename": ("/api/2.0/files/file/{fileId}", "put"),
+        "person": ("/api/2.0/people/{userid}", "get"),
+        "status": ("/api/2.0/people/status/{status}", "put"),
+        "archive": ("/api/2.0/files/rooms/{id}/archive", "put"),
     }[name]
     content = _spec()["paths"][path][method]["responses"]["200"]["content"]
     schema: str = next(iter(content.values()))["schema"]["$ref"]
@@ -196,6 +207,16 @@ def _replies(rooms: Rooms) -> dict[str, Any]:
     keep("webhook", "POST", "/settings/webhook", portal.owner, json=hook)
     portal.upload(rooms.client, "Logged.docx", b"x")
     keep("log", "GET", "/settings/webhooks/log", portal.owner)
+    keep("rename", "PUT", f"/files/file/{file['id']}", json={"title": "Renamed.docx"})
+    keep("move", "PUT", "/files/fileops/move", json=copy)
+    keep("members", "GET", f"/files/rooms/{rooms.client}/share")
+    invitation = {"invitations": [{"id": rooms.guest, "access": 2}]}
+    keep("share", "PUT", f"/files/rooms/{rooms.client}/share", json=invitation)
+    keep("person", "GET", f"/people/{rooms.guest}")
+    keep("status", "PUT", "/people/status/Terminated", portal.owner, json={"userIds": [rooms.guest]})
+    portal.call("PUT", "/people/status/Active", json={"userIds": [rooms.guest]})
+    other = rooms.add("To be archived", {})
+    keep("archive", "PUT", f"/files/rooms/{other}/archive", portal.owner, json={"deleteAfter": False})
     _loaded["replies"] = kept
     return kept
 
@@ -255,6 +276,49 @@ def test_a_single_request_makes_two_deliveries_and_a_chunked_upload_one(portal: 
     assert kinds == [("Chunked.docx", 256), ("Single.docx", 128), ("Single.docx", 256)]
     payload = json.loads(log[0]["requestPayload"])["payload"]
     assert not {"version", "pureContentLength", "roomId", "fileExst"} & set(payload)
+
+
+def test_nobody_s_guest_but_one_s_own_can_be_sent_away(portal: Portal) -> None:
+    rooms = Rooms(portal)  # the guest was invited by the owner
+    share = {"invitations": [{"id": rooms.guest, "access": 0}]}
+    delete = {"headers": {"Authorization": f"Bearer {rooms.keeper_key}"}, "json": {"userIds": [rooms.guest]}}
+
+    portal.call("PUT", f"/files/rooms/{rooms.client}/share", key=rooms.keeper_key, json=share)
+    refused = httpx2.request("DELETE", f"{portal.url}/api/2.0/people/guests", **delete)
+
+    assert refused.status_code == 403
+    assert rooms.guest in portal.direct("GET", f"/rooms/{rooms.client}/members")
+    portal.call("PUT", f"/files/rooms/{rooms.client}/share", json=share)
+    assert rooms.guest not in portal.direct("GET", f"/rooms/{rooms.client}/members")
+
+
+def test_a_move_leaves_what_collides_and_a_folder_with_an_open_file(portal: Portal) -> None:
+    rooms = Rooms(portal)
+    folder = portal.folders(rooms.client, ["Folder"])["Folder"]
+    inner, outer = rooms.upload("Inner.docx", folder=folder)["id"], rooms.upload("Same.docx")["id"]
+    portal.upload(rooms.internal, "same.DOCX", b"there before")
+    portal.direct("PUT", f"/files/{inner}", json={"editing_by": [rooms.guest]})
+    wanted = {"fileIds": [outer], "folderIds": [folder], "destFolderId": rooms.internal, "returnSingleOperation": True}
+
+    operation = portal.call("PUT", "/files/fileops/move", key=rooms.keeper_key, json=wanted)[0]["id"]
+    time.sleep(0.3)
+    (ended,) = portal.call("GET", "/files/fileops", key=rooms.keeper_key, params={"id": operation})
+
+    assert ended["finished"] is True
+    assert "edited" in ended["error"]
+    assert {one["id"] for one in portal.tree(rooms.client)} == {inner, outer}
+
+
+def test_a_filter_makes_a_listing_deep(portal: Portal) -> None:
+    rooms = Rooms(portal)
+    folder = portal.folders(rooms.client, ["One/Two"])["One/Two"]
+    rooms.upload("Deep.docx", folder=folder)
+
+    direct = portal.call("GET", f"/files/{rooms.client}", params={"sortBy": "AZ"})
+    deep = portal.call("GET", f"/files/{rooms.client}", params={"filterType": 1, "sortBy": "AZ"})
+
+    assert ([one["title"] for one in direct["folders"]], direct["files"]) == (["One"], [])
+    assert ([one["title"] for one in deep["files"]], deep["folders"], deep["total"]) == (["Deep.docx"], [], 1)
 
 
 def _copy_status(rooms: Rooms, files: list[int], key: str = "") -> int:

@@ -64,7 +64,7 @@ def test_250_files_are_archived_none_left_none_overwritten_and_the_guest_leaves_
     shown = keeper.ask("runs", "show", str(run["id"]))["steps"][0]["result"]
     assert (shown["files"], len(shown["report"])) == (250, 250)
     table = keeper.say("runs", "show", str(run["id"]), "--csv").splitlines()
-    assert (table[0], len(table)) == ("file,title,size,outcome,from,to", 251)
+    assert (table[0], len(table)) == ("step,file,title,size,outcome,from,to", 251)
 
 
 def _the_guest_left_last(scene: ClosingDeals) -> None:
@@ -169,7 +169,7 @@ def test_try_shows_the_whole_plan_without_a_single_write(scene: ClosingDeals, ke
         assert any("Offer (2).docx" in line for line in archive["plan"])
         assert any("create the folder" in line for line in archive["plan"])
         assert "guest" in revoke["plan"][0]
-        assert "depends on" in note["because"]
+        assert note["plan"] == ["go on from what the steps before it give"]
     made = scene.portal.direct("GET", "/journal")[calls:]
     assert {one["method"] for one in made if "oauth2" not in one["path"]} == {"GET"}
     assert scene.portal.direct("GET", f"/crm/deals/{deal}") == record

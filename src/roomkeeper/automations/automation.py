@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from roomkeeper.automations import template
 from roomkeeper.automations.event import Event
 
 Scalar = str | int | float | bool
@@ -67,6 +68,32 @@ class Automation(BaseModel):
     )
     paused: bool = Field(default=False, description="Collect events, run nothing.", examples=[True])
     steps: list[Step] = Field(description="What to do, in order.", min_length=1, examples=[[{"do": "copy_files"}]])
+
+
+def stages(positions: Sequence[int], steps: Sequence[Step], side_by_side: Callable[[Step], bool]) -> list[list[int]]:
+    """Divide steps into stages: neighbours that may run side by side, and need nothing of each other, are one stage.
+
+    `side_by_side` tells which kinds may; every other step is a stage of its own. A step needs another if it uses the
+    other's result.
+    """
+    divided: list[list[int]] = []
+    for position in positions:
+        step = steps[position]
+        last = divided[-1] if divided else []
+        names = {steps[one].name for one in last}
+        joins = last and side_by_side(step) and all(side_by_side(steps[one]) for one in last)
+        if joins and not names & used_by(step):
+            last.append(position)
+        else:
+            divided.append([position])
+    return divided
+
+
+def used_by(step: Step) -> set[str]:
+    """List the variables that a step's templates and condition use."""
+    texts = [(text, False) for text in template.inside(step.with_)]
+    texts += [(step.if_, True)] if step.if_ is not None else []
+    return {path[0] for text, condition in texts for path in template.references(text, condition=condition)}
 
 
 def acts_on(step: Step, wanted: Collection[str], event_connection: str, types: Mapping[str, str]) -> str | None:

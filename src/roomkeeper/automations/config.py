@@ -230,7 +230,8 @@ class _Reader:
                 self._note(("automations", at), what, "name the rooms, unless that is what you want")
         for name, connection in connections.items():
             settings, needed = self.root["connections"][name], self.catalog.connectors[connection.type].trusted_by
-            if needed and not settings.get("unsigned") and not any(key in settings for key in needed):
+            listened = any(name in self._sources(one, connections) and one.from_ in {None, name} for one in automations)
+            if listened and needed and not settings.get("unsigned") and not any(key in settings for key in needed):
                 secrets = " or ".join(f"`{key}`" for key in needed)
                 what = f"{name} has nothing to tell its deliveries from a stranger's"
                 self._note(("connections", name), what, f"set {secrets}; until then every delivery is refused")
@@ -402,6 +403,7 @@ class _Reader:
             here: Path_ = (*where, "steps", at)
             self._check_step(step, here, many=many)
             self._check_target(step, automation, connections, here)
+            self._check_sense(step, automation, here)
             self._check_variables(step, kind, known, here, many=many)
             if step.name in names:
                 self._say(
@@ -444,6 +446,24 @@ class _Reader:
             if any(acts_on(step, kinds, one, types_of) is None for one in origins if one in types_of):
                 what = f"it is not clear on which connection {step.do} acts: {', '.join(fitting)}"
                 self._say(where, what, f"add `via:` with one of them, for example `via: {fitting[0]}`")
+
+    def _check_sense(self, step: Step, automation: Automation, where: Path_) -> None:
+        """Say what cannot work in the room that an earlier step of this automation makes."""
+        used = (
+            template.references(str(step.with_.get("room", "")))
+            if template.is_template(step.with_.get("room"))
+            else set()
+        )
+        makers = {one.name: one for one in automation.steps if one.do == "create_room"}
+        made_by = next((makers[path[0]] for path in used if path[0] in makers), None)
+        if made_by is None or made_by.with_.get("from_template") is not None:
+            return
+        kind = made_by.with_.get("type", "collaboration")
+        if template.is_template(kind):
+            return
+        for one in self.catalog.kinds(step.do).values():
+            for path, what, remedy in one.mistakes(step.with_, str(kind)) if one.mistakes is not None else []:
+                self._say((*where, "with", *path), what, remedy)
 
     def _check_variables(
         self, step: Step, kind: EventKind, known: Mapping[str, Any], where: Path_, *, many: bool

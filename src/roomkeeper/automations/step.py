@@ -122,6 +122,11 @@ class StepKind:
     connection_type: str
     #: Whether one call can serve many events.
     takes_many: bool = False
+    #: Whether it may run at the same time as others of this sort: it adds something, and takes nothing away.
+    side_by_side: bool = False
+    #: Finds what cannot work, given the step's text and the type of the room it names, if an earlier step makes that
+    #: room: (where, what, remedy). For `check`.
+    mistakes: Callable[[Mapping[str, Any], str | None], list[tuple[tuple[str | int, ...], str, str]]] | None = None
     #: The parameter that names the room or folder it writes to; `check` looks for circles through it.
     destination: str = ""
 

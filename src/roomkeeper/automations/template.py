@@ -23,6 +23,15 @@ def is_template(value: object) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
+def inside(value: object) -> list[str]:
+    """List the templates inside a JSON value."""
+    if isinstance(value, Mapping):
+        return [text for one in value.values() for text in inside(one)]
+    if isinstance(value, list | tuple):
+        return [text for one in value for text in inside(one)]
+    return [value] if isinstance(value, str) and is_template(value) else []
+
+
 def render(value: Any, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON in, JSON out
     """Work out every template inside a JSON value. Raises TemplateError."""
     if isinstance(value, Mapping):

@@ -116,7 +116,7 @@ def _line(line: dict[str, Any]) -> str:
     """One line of a step's report: what became of a file."""
     version = f", version {line['version']}" if "version" in line else ""
     where = f" → {line['to']}" if line.get("to") else ""
-    return f"file {line['file']} {line['title']!r}{version}: {line['outcome']}{where}"
+    return f"file {line['file']} {line.get('from') or line['title']!r}{version}: {line['outcome']}{where}"
 
 
 def say_problems(problems: Sequence[Problem]) -> None:

@@ -61,7 +61,8 @@ def runs_show(
     if as_json:
         print_json(shown)
     elif as_csv:
-        print_csv([line for step in shown["steps"] for line in (step["result"] or {}).get("report", [])])
+        reports = {step["name"]: (step["result"] or {}).get("report", []) for step in shown["steps"]}
+        print_csv([{"step": name} | line for name, lines in reports.items() for line in lines])
     else:
         print_run(shown, calls=calls)
     if shown["state"] == "needs_attention":

@@ -2,11 +2,14 @@
 
 from roomkeeper.automations.approve import APPROVE
 from roomkeeper.automations.catalog import Catalog
-from roomkeeper.connectors import docspace, http, hubspot, pipedrive, salesforce
+from roomkeeper.connectors import docspace, freshdesk, http, hubspot, jira, pipedrive, salesforce, zendesk
 
 CATALOG = Catalog(
     [
         docspace.CONNECTOR,
+        zendesk.CONNECTOR,
+        freshdesk.CONNECTOR,
+        jira.CONNECTOR,
         hubspot.CONNECTOR,
         pipedrive.CONNECTOR,
         salesforce.CONNECTOR,

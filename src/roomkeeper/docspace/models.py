@@ -139,6 +139,44 @@ class Group(_Model):
     name: str = ""
 
 
+class LinkData(_Model):
+    """What a link itself has; its address is `share_link` (5.4)."""
+
+    title: str = ""
+    share_link: str = ""
+    is_expired: bool = False
+
+
+class Link(_Model):
+    """A link to a room, and what it gives."""
+
+    access: Annotated[Access | int, _tolerant(Access)] = Access.NONE
+    shared_link: LinkData = LinkData()
+
+    @property
+    def url(self) -> str:
+        """The portal's own address of it."""
+        return self.shared_link.share_link
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.shared_link.title
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether it has ended."""
+        return self.shared_link.is_expired
+
+
+class TemplateJob(_Model):
+    """A room that is being made from a template; the portal makes one at a time (5.2)."""
+
+    progress: int = 0
+    error: str | None = None
+    is_completed: bool = False
+
+
 class Member(_Model):
     """A person's or a group's access to a room."""
 
@@ -213,6 +251,7 @@ class Folder(Entry):
 
     parent_id: EntryId | None = None
     room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
+    tags: tuple[str, ...] = ()
 
 
 class Contents(_Model):

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from roomkeeper.docspace.models import Account, Person
-from roomkeeper.docspace.wire import Answer, Call, segment
+from roomkeeper.docspace.models import Account, Group, Person
+from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, segment
 from roomkeeper.errors import Forbidden, Garbled, NotFound, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
@@ -40,6 +40,18 @@ class People:
     async def by_email(self, email: str) -> Person:
         """Look somebody up by e-mail address. Raises NotFound."""
         return Person.of((await self._send(Call("GET", "/people/email", query={"email": email}))).response)
+
+    async def groups(self) -> tuple[Group, ...]:
+        """List the portal's groups; needs the scope `accounts:read` (8)."""
+        found: dict[str, Group] = {}
+        start: int | None = 0
+        while start is not None:
+            answer = await self._send(Call("GET", "/group", query={"count": PAGE, "startIndex": start}))
+            page = Group.many(answer.response)
+            new = {one.id: one for one in page if one.id not in found}
+            found |= new
+            start = next_start(start, len(page), answer.total or len(page)) if new else None
+        return tuple(found.values())
 
     async def forget_guest(self, guest: str) -> None:
         """End this account's relation to a guest and the access that this account granted, nothing else (6.1).

@@ -83,6 +83,19 @@ class Portal:
             self._note(call, status, started, "")
             return answer
 
+    async def try_link(self, url: str) -> int | None:
+        """Open an address as a stranger would, without the key; gives the status, None if it cannot be reached."""
+        headers = {"Accept": "text/html"}
+        async with httpx2.AsyncClient(timeout=CONNECT, follow_redirects=True, headers=headers) as stranger:
+            started = time.monotonic()
+            try:
+                status = (await stranger.get(url)).status_code
+            except (httpx2.HTTPError, httpx2.InvalidURL):
+                status = 0
+        took = round((time.monotonic() - started) * 1000)
+        self._observe(Exchange("GET", "(the link)", status, took))
+        return status or None
+
     def _bind(self) -> None:
         self.rooms = Rooms(self.send)
         self.folders = Folders(self.send)

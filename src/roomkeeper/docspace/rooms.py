@@ -1,12 +1,24 @@
-"""Rooms: find one by its exact title, its members, the Archive section (facts/docspace.md 5)."""
+"""Rooms: find, make, share and archive them (facts/docspace.md 5)."""
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from roomkeeper.docspace.models import Access, Contents, EntryId, Folder, Member, Operation
+from roomkeeper.docspace.models import (
+    Access,
+    Contents,
+    EntryId,
+    Folder,
+    Link,
+    Member,
+    Operation,
+    RoomType,
+    TemplateJob,
+)
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, same_title, sanitise_title, segment
-from roomkeeper.errors import Garbled
+from roomkeeper.errors import Garbled, Rejected
 
 Send = Callable[[Call], Awaitable[Answer]]
+TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400
 
 
 class Rooms:
@@ -37,6 +49,68 @@ class Rooms:
             start = next_start(start, page.entries, page.total)
         return tuple(found.values())
 
+    async def tagged(self, tag: str) -> tuple[Folder, ...]:
+        """List the rooms, archived ones too, that bear this tag (5.5)."""
+        found: dict[int | str, Folder] = {}
+        start: int | None = 0
+        while start is not None:
+            query = {
+                "tags": json.dumps([tag], ensure_ascii=False),
+                "searchArea": 2,
+                "count": PAGE,
+                "startIndex": start,
+                "sortBy": "DateAndTimeCreation",
+                "sortOrder": 0,
+            }
+            page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
+            same = tag.casefold()
+            found |= {room.id: room for room in page.folders if same in {one.casefold() for one in room.tags}}
+            start = next_start(start, page.entries, page.total)
+        return tuple(found.values())
+
+    async def create(self, title: str, kind: RoomType, tags: Sequence[str]) -> Folder:
+        """Make a room; not idempotent, for titles need not be unique (5.1). Raises QuotaExceeded, Forbidden."""
+        body = {"title": title, "roomType": int(kind), "tags": list(tags)}
+        return Folder.of((await self._send(Call("POST", "/files/rooms", body=body))).response)
+
+    async def from_template(self, template: int, title: str, tags: Sequence[str]) -> None:
+        """Start making a room from a template; dropped in silence while another one is being made (5.2)."""
+        body = {"templateId": template, "title": title, "tags": list(tags), "copyLogo": True}
+        await self._send(Call("POST", "/files/rooms/fromTemplate", body=body))
+
+    async def template_status(self) -> TemplateJob | None:
+        """Tell how far the room from a template is, whoever's it is; None if there is none."""
+        response = (await self._send(Call("GET", "/files/rooms/fromTemplate/status"))).response
+        return TemplateJob.of(response) if response is not None else None
+
+    async def tag(self, room: EntryId, tags: Sequence[str]) -> None:
+        """Add tags; doing it twice is harmless (5.5)."""
+        await self._send(Call("PUT", f"/files/rooms/{segment(room)}/tags", body={"names": list(tags)}))
+
+    async def invite(self, room: EntryId, invitations: Sequence[Mapping[str, object]], *, notify: bool) -> None:
+        """Give people and groups access; the answer is no proof: read the members (5.3)."""
+        body = {"invitations": list(invitations), "notify": notify, "force": False}
+        await self._send(Call("PUT", f"/files/rooms/{segment(room)}/share", body=body))
+
+    async def links(self, room: EntryId, *, external: bool) -> tuple[Link, ...]:
+        """List the room's external or its invitation links (5.4)."""
+        query = {"type": 1 if external else 0}
+        return Link.many((await self._send(Call("GET", f"/files/rooms/{segment(room)}/links", query=query))).response)
+
+    async def make_link(self, room: EntryId, wanted: Mapping[str, object]) -> Link:
+        """Make a link; a request that makes none is answered 200 without one (5.4). Raises Rejected."""
+        answer = await self._send(Call("PUT", f"/files/rooms/{segment(room)}/links", body=wanted))
+        if answer.response is None:
+            raise Rejected("The portal accepted the request for a link, and made none", may_have_happened=False)
+        link = Link.of(answer.response)
+        if not link.url:
+            raise Garbled("The portal made a link and does not give its address")
+        return link
+
+    async def primary_link(self, room: EntryId) -> Link:
+        """Read the room's primary external link, made if it is missing (5.4). Raises Forbidden where there is none."""
+        return Link.of((await self._send(Call("GET", f"/files/rooms/{segment(room)}/link"))).response)
+
     async def members(self, room: EntryId) -> tuple[Member, ...]:
         """List who has access to a room, by whatever grant (5.3)."""
         found: dict[str, Member] = {}
@@ -53,8 +127,7 @@ class Rooms:
 
     async def set_access(self, room: EntryId, person: str, access: Access) -> None:
         """Give or end a person's or a group's access; the answer is no proof: read the members (5.3, 14)."""
-        body = {"invitations": [{"id": person, "access": int(access)}], "notify": False, "force": False}
-        await self._send(Call("PUT", f"/files/rooms/{segment(room)}/share", body=body))
+        await self.invite(room, [{"id": person, "access": int(access)}], notify=False)
 
     async def archive(self, room: EntryId) -> Operation | None:
         """Start bringing a room to the Archive section; None if the operation is over and consumed already (5.6)."""

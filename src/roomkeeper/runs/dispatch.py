@@ -253,7 +253,7 @@ class Dispatch:
 
     def _not_found(self, event: Event, row: Any, error: RemoteError) -> Decision:  # noqa: ANN401 - a row of `events`
         """Decide on an event whose subject is not there: it may appear yet, so it is looked for a while."""
-        if time.time() - row.received_at < _MAY_APPEAR:
+        if row.target is None and time.time() - row.received_at < _MAY_APPEAR:
             raise _NotYet(error.message) from error
         log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=error.message)
         return Decision(event, reason=f"it cannot be looked up: {error.message}. Replay it once that is put right")

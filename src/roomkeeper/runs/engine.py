@@ -61,12 +61,12 @@ class Engine:
 
         @DBOS.workflow(name="run", max_recovery_attempts=1_000)
         async def run(number: int, attempt: int) -> str:
-            steps: list[int] = await DBOS.run_step_async({"name": "claim"}, walker.begin, number, attempt)
+            stages: list[Any] = await DBOS.run_step_async({"name": "claim"}, walker.begin, number, attempt)
             outcome = "done"
-            for position in steps:
-                outcome = await DBOS.run_step_async(
-                    {"name": f"step {position}"}, walker.step, number, attempt, position
-                )
+            for stage in stages:
+                positions = stage if isinstance(stage, list) else [stage]  # as an older Roomkeeper recorded it
+                name = f"step {' '.join(map(str, positions))}"
+                outcome = await DBOS.run_step_async({"name": name}, walker.stage, number, attempt, positions)
                 if outcome not in {"done", "skipped"}:
                     break
             return await DBOS.run_step_async({"name": "end"}, walker.end, number, attempt, outcome)

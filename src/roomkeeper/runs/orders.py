@@ -14,6 +14,7 @@ from roomkeeper.runs.store import Store, events, runs, steps, waiting
 CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
 
 
+UNDO = "restore_files"
 _CAN_BE_UNDONE = (steps.c.do == "archive_files", steps.c.plan.is_not(None))
 
 
@@ -50,13 +51,20 @@ def undo(store: Store, number: int) -> int:
         run = _run(connection, number)
         if run.state in {"waiting", "running"}:
             raise OrderRefused(f"Run {number} is {run.state}: what is under way cannot be undone", remedy="Cancel it.")
-        moved = sa.select(steps.c.position).where(steps.c.run_id == number, *_CAN_BE_UNDONE)
-        positions = list(connection.execute(moved.order_by(steps.c.position.desc())).scalars())
+        moved = sa.select(steps.c.position, steps.c.plan).where(steps.c.run_id == number, *_CAN_BE_UNDONE)
+        rows = connection.execute(moved.order_by(steps.c.position.desc())).all()
+        positions = [row.position for row in rows if json.loads(row.plan).get("folder") is not None]
         if not positions:
             raise OrderRefused(f"Run {number} archived nothing, and only archived files can be put back")
+        undone = _undone_by(connection, run)
+        if undone is not None:
+            raise OrderRefused(
+                f"Run {number} is undone by run {undone} already",
+                remedy=f"`roomkeeper runs show {undone}`; if it could not finish, `roomkeeper runs retry {undone}`.",
+            )
         text = json.loads(run.text)
         doing = [
-            {"do": "restore_files", "as": f"undo_{at}", "via": text["steps"][at].get("via")}
+            {"do": UNDO, "as": f"undo_{at}", "via": text["steps"][at].get("via")}
             | {"with": {"run": number, "position": at}}
             for at in positions
         ]
@@ -71,6 +79,18 @@ def undo(store: Store, number: int) -> int:
             "made_at": time.time(),
         }
         return int(connection.execute(sa.insert(runs).values(values).returning(runs.c.id)).scalar_one())
+
+
+def _undone_by(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+    """Find the run that undid this one, or is about to."""
+    later = sa.select(runs.c.id, runs.c.text).where(
+        runs.c.automation == run.automation, runs.c.key == run.key, runs.c.id > run.id, runs.c.state != "cancelled"
+    )
+    for row in connection.execute(later.order_by(runs.c.id)):
+        doing = json.loads(row.text)["steps"]
+        if any(step["do"] == UNDO and step["with"].get("run") == run.id for step in doing):
+            return int(row.id)
+    return None
 
 
 def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, Step, is_for, matches
+from roomkeeper.automations.automation import Automation, Step, is_for, matches, used_by
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.step import Ledger as StepLedger
@@ -46,18 +46,18 @@ async def rehearse(
     if event.actor and event.actor == await origin.connector.myself(origin.client):
         return Rehearsed(applies=False, why="it was raised by the account that Roomkeeper itself uses")
     event = await origin.connector.complete(origin.client, event)
-    if event.ignored:
-        return Rehearsed(applies=False, why=event.ignored)
     place = await origin.connector.place(origin.client, event)
     event = event.at_place(place) if place is not None else event
     if not matches(automation.where, event, stored=origin.connector.stored_title):
         about = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
         return Rehearsed(applies=False, why=f"`where: {automation.where}` does not hold for {about}")
-    planned = []
+    # What is not closed yet, say, is planned all the same: as it would be if it were.
+    planned: list[dict[str, Any]] = []
+    done: set[tuple[str, str]] = set()
     for position, step in enumerate(automation.steps):
-        context = Dry(Ledger(store, 0), source_of(position), [event], automation, position)
+        context = Dry(Ledger(store, 0), source_of(position), [event], automation, position, foretold=done)
         planned.append(await foretold(step, catalog, event.variables(), context))
-    return Rehearsed(applies=True, why="", steps=planned)
+    return Rehearsed(applies=not event.ignored, why=event.ignored, steps=planned)
 
 
 async def foretold(step: Step, catalog: Catalog, variables: Mapping[str, Any], context: "Dry") -> dict[str, Any]:
@@ -69,8 +69,17 @@ async def foretold(step: Step, catalog: Catalog, variables: Mapping[str, Any], c
             return shown | {"plan": [], "because": f"`if: {step.if_}` is false"}
         params = kind.params.model_validate(template.render(step.with_, variables))
     except (TemplateError, ValidationError) as error:
-        return shown | {"plan": [], "because": f"it depends on what an earlier step gives ({error})"}
-    plan = await kind.plan(params, context)
+        if used_by(step) - set(variables):  # what the steps before it are to give
+            return shown | {"plan": ["go on from what the steps before it give"], "because": ""}
+        return shown | {"plan": [f"fail: {' '.join(str(error).split())}"], "because": ""}
+    same = (step.do, params.model_dump_json())
+    if same in context.foretold:
+        return shown | {"plan": [], "because": "an earlier step does the same; this one takes what is left by then"}
+    context.foretold.add(same)
+    try:
+        plan = await kind.plan(params, context)
+    except StepFailed as error:
+        return shown | {"plan": [f"fail: {error.message}"], "because": ""}
     return shown | {"plan": list(plan.effects), "because": plan.nothing_because}
 
 
@@ -90,12 +99,20 @@ class Dry:
     approved = True
 
     def __init__(
-        self, ledger: StepLedger, source: Source, happened: Sequence[Event], automation: Automation, position: int
+        self,
+        ledger: StepLedger,
+        source: Source,
+        happened: Sequence[Event],
+        automation: Automation,
+        position: int,
+        *,
+        foretold: set[tuple[str, str]],
     ) -> None:
         self.ledger, self.events = ledger, happened
         self.client: Any = source.client
         self.connection, self.type = source.name, source.connector.type
         self.task = f"{automation.name}/{automation.steps[position].name}"
+        self.foretold = foretold
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make the call, once: somebody is waiting for the answer."""

@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,11 +18,12 @@ import structlog
 from pydantic import ValidationError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, Step, acts_on
+from roomkeeper.automations.automation import Automation, Step, acts_on, stages
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import Ledger as StepLedger
 from roomkeeper.errors import (
+    COMPLETE_IT,
     ApprovalNeeded,
     RemoteError,
     RoomkeeperError,
@@ -56,10 +57,10 @@ class Walker:
     def __init__(self, store: Store, lease: Lease, catalog: Catalog, sources: Mapping[str, Source]) -> None:
         self._store, self._lease, self._catalog, self._sources = store, lease, catalog, sources
 
-    async def begin(self, number: int, attempt: int) -> list[int]:
-        """Claim the run's events and mark it as running; returns the positions of the steps still to do."""
+    async def begin(self, number: int, attempt: int) -> list[list[int]]:
+        """Claim the run's events and mark it as running; returns the positions of the steps still to do, by stages."""
 
-        def act(connection: sa.Connection) -> list[int]:
+        def act(connection: sa.Connection) -> list[list[int]]:
             run = _run(connection, number)
             if run is None or run.attempt != attempt or run.state not in {"waiting", "running"}:
                 return []
@@ -70,9 +71,19 @@ class Walker:
             connection.execute(runs.update().where(runs.c.id == number).values(**changed, error=None, remedy=None))
             over = sa.select(steps.c.position).where(steps.c.run_id == number, steps.c.state.in_(["done", "skipped"]))
             done = set(connection.execute(over).scalars())
-            return [at for at in range(len(_automation(run).steps)) if at not in done]
+            doing = _automation(run).steps
+            return stages([at for at in range(len(doing)) if at not in done], doing, self._is_side_by_side)
 
         return await _persistently(partial(self._store.writing, act))
+
+    def _is_side_by_side(self, step: Step) -> bool:
+        kinds = self._catalog.kinds(step.do).values()
+        return bool(kinds) and all(kind.side_by_side for kind in kinds)
+
+    async def stage(self, number: int, attempt: int, positions: Sequence[int]) -> str:
+        """Do the steps of one stage at the same time; returns the worst state of theirs."""
+        states = await asyncio.gather(*(self.step(number, attempt, position) for position in positions))
+        return next((state for state in ("cancelled", "failed", "asks") if state in states), "done")
 
     async def step(self, number: int, attempt: int, position: int) -> str:
         """Do one step; returns its state. What goes wrong is written down, not raised."""
@@ -139,7 +150,7 @@ class Walker:
         """Do the step and say how it went."""
         try:
             await work.check()
-            happened = await self._store.reading(lambda connection: claimed(connection, run.id))
+            happened = await self._happened(run)
             variables = await self._variables(run.id, position, happened)
             if step.if_ is not None and not template.holds(step.if_, variables):
                 return "skipped", {"result": {"because": f"`if: {step.if_}` is false"}}
@@ -156,11 +167,8 @@ class Walker:
         except RunCancelled:
             return "cancelled", {"error": "cancelled by hand"}
         except ValidationError as error:
-            said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            return "failed", {
-                "error": f"its settings came out wrong: {said}",
-                "remedy": "Correct the automation; it holds for new runs.",
-            }
+            said = "; ".join(f"`{'.'.join(map(str, one['loc']))}` {_plainly(one['msg'])}" for one in error.errors())
+            return "failed", {"error": f"its settings came out wrong: {said}", "remedy": COMPLETE_IT}
         except StepFailed as error:
             items = [asdict(item) for item in error.items]
             return "failed", {"error": error.message, "remedy": error.remedy, "items": items, "result": error.result}
@@ -172,6 +180,14 @@ class Walker:
             log.exception("a step failed in a way nobody foresaw")
             fault = f"a fault in Roomkeeper itself: {type(error).__name__}: {error}"
             return "failed", {"error": fault, "remedy": "Report it with the log; then retry the run."}
+
+    async def _happened(self, run: Any) -> list[Event]:  # noqa: ANN401 - a row of `runs`
+        """Read the run's events; for another attempt what they are about is read again: it may be corrected now."""
+        happened = await self._store.reading(lambda connection: claimed(connection, run.id))
+        source = self._sources.get(run.connection)
+        if run.attempt == 1 or source is None:
+            return happened
+        return [await _read_again(event, source) for event in happened]
 
     async def _variables(self, run: int, position: int, happened: Sequence[Event]) -> dict[str, Any]:
         def results(connection: sa.Connection) -> dict[str, Any]:
@@ -189,10 +205,12 @@ class Walker:
         happened: Sequence[Event],
     ) -> list[str]:
         """Tell what the steps after this one would do, as far as that can be known."""
-        automation, lines = _automation(run), list[str]()
+        automation, lines, done = _automation(run), list[str](), set[tuple[str, str]]()
         for later in range(position + 1, len(automation.steps)):
             step = automation.steps[later]
-            context = Dry(Ledger(self._store, 0), self._source(step, run.connection), happened, automation, later)
+            context = Dry(
+                Ledger(self._store, 0), self._source(step, run.connection), happened, automation, later, foretold=done
+            )
             told = await foretold(step, self._catalog, variables, context)
             lines += [f"{step.name}: {line}" for line in told["plan"] or [f"nothing: {told['because']}"]]
         return lines
@@ -303,6 +321,15 @@ class _Work:
         self._calls.append(made | {"error": clean(exchange.error)})
 
 
+async def _read_again(event: Event, source: Source) -> Event:
+    """Complete an event anew, if its service can be asked; it stays the same event."""
+    try:
+        fresh = await source.connector.complete(source.client, event)
+    except RemoteError:
+        return event
+    return event if fresh.ignored else replace(event, facts=fresh.facts)
+
+
 def claimed(connection: sa.Connection, run: int) -> list[Event]:
     """Read the events that a run has claimed, oldest first, each with its place."""
     query = (
@@ -315,6 +342,11 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
         event_of(row, Place.from_json(json.loads(row.place)) if row.place else None)
         for row in connection.execute(query)
     ]
+
+
+def _plainly(said: str) -> str:
+    """Leave out what only programmers want to know."""
+    return said.removeprefix("Value error, ")
 
 
 def _written(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value

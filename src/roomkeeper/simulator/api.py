@@ -1,5 +1,6 @@
 """The portal's REST API below /api/2.0, as routes that read top-down."""
 
+import asyncio
 import json
 import random
 import re
@@ -30,6 +31,7 @@ from roomkeeper.simulator.world import (
     File,
     Folder,
     Key,
+    Link,
     Share,
     User,
     ValidationError,
@@ -59,6 +61,8 @@ ROLES = {  # room type: what a user may be given
     8: {9, 11, 10, 2, 7, 0},
     9: {9, 11, 2, 0},
 }
+EXTERNAL = {1: {7}, 5: {10, 5, 6, 2}, 6: {2}}  # what external links of each type of room may give; others have none
+PRIMARY = {1: Access.FILL_FORMS, 6: Access.READ}  # the link that such a room is made with
 SORTS = {"dateandtime", "az", "size", "author", "type", "new", "dateandtimecreation", "usedspace", "lastopened"}
 FILES_ONLY, FOLDERS_ONLY = {"1", "filesonly"}, {"2", "foldersonly"}
 UPLOAD_LIMIT = 100 * 1024 * 1024
@@ -91,6 +95,8 @@ class Portal:
     suspended: bool = False
     sorting: dict[str, tuple[str, bool]] = field(default_factory=dict)
     sensitive: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    template_job: dict[str, Any] | None = None
+    jobs: set[Any] = field(default_factory=set)
 
 
 Handler = Callable[["Api"], Awaitable[Any] | Any]
@@ -658,11 +664,150 @@ def room_create(api: Api) -> Any:
         )
     if not api.user.may_manage_rooms:
         raise forbidden()
+    _check_room_count(api)
+    return dto.folder(_made_room(api, title, number), api.world, api.user)
+
+
+def _check_room_count(api: Api) -> None:
+    limit = api.world.room_limit
+    if limit is not None and len(api.world.rooms_root.children) >= limit:
+        raise ApiError(402, "The number of rooms exceeds the tariff", "ASC.Core.Tenants.TenantQuotaException")
+
+
+def _made_room(api: Api, title: str, number: int) -> Folder:
     room = api.world.add_folder(api.world.rooms_root, title, api.user, room_type=number)
     room.tags = [str(tag) for tag in api.body.get("tags") or []]
+    if number in PRIMARY:
+        room.links.append(Link(1, PRIMARY[number], "Shared link", primary=True))
     api.portal.history.note("RoomCreated", room, api.user)
     api.portal.webhooks.publish("room.created", room, api.user)
-    return dto.folder(room, api.world, api.user)
+    return room
+
+
+def room_from_template(api: Api) -> Any:
+    """One job on the whole portal: while one runs, another is dropped without a word."""
+    job = api.portal.template_job
+    if job is not None and not job["isCompleted"]:
+        return job
+    template = api.world.templates.get(int(api.body.get("templateId") or 0))
+    if template is None:
+        raise missing("folder")
+    if not api.user.may_manage_rooms:
+        raise forbidden()
+    title = api.title(170)
+    job = {"progress": 0, "error": "", "isCompleted": False}
+    api.portal.template_job = job
+
+    async def work() -> None:
+        await asyncio.sleep(0.3)
+        room = _made_room(api, title, template[0])
+        for name in template[1]:
+            api.world.add_folder(room, name, api.user)
+        job.update(progress=100, isCompleted=True, roomId=room.id)
+
+    api.portal.jobs.add(asyncio.get_running_loop().create_task(work()))
+    return job
+
+
+def room_template_status(api: Api) -> Any:
+    return api.portal.template_job
+
+
+def room_links(api: Api) -> Any:
+    wanted = api.query("type")
+    shown = [one for one in api.room().links if wanted == "" or one.kind == int(wanted)]
+    return Reply([_link(api, one) for one in shown], count=1)
+
+
+def room_primary_link(api: Api) -> Any:
+    """A GET that makes what is missing."""
+    room = api.room()
+    if room.room_type not in EXTERNAL:
+        raise rule_broken("The role is not available for this user type")
+    if not any(one.primary for one in room.links):
+        room.links.append(Link(1, PRIMARY.get(room.room_type or 0, Access.READ), "Shared link", primary=True))
+    return _link(api, next(one for one in room.links if one.primary))
+
+
+def room_link(api: Api) -> Any:
+    """Without `access` nothing is made, and 200 says so; an empty request beside an invitation link is refused."""
+    room, body = api.room(), api.body
+    if api.world.role(api.user, room) is not Access.ROOM_MANAGER or room.root.kind == ARCHIVE_ROOT:
+        raise forbidden()
+    kind, access = body.get("linkType", 0), _access(body.get("access"))
+    if kind not in {0, 1}:
+        raise ValidationError(
+            {"$.linkType": ["The JSON value could not be converted to ASC.Files.Core.ApiModels.LinkType."]}
+        )
+    if any(one.kind == 0 for one in room.links) and kind == 0 and not body.get("linkId"):
+        raise rule_broken("The maximum number of links has been reached")
+    if access == Access.NONE:
+        return None
+    number = room.room_type or 2
+    allowed = EXTERNAL.get(number, set()) if kind == 1 else ROLES[number] - {9, 0}
+    if access not in allowed:
+        raise rule_broken("The role is not available for this user type")
+    external = [one for one in room.links if one.kind == 1 and not one.primary]
+    if kind == 1 and (len(external) >= 5 or number == 1):
+        raise rule_broken("The maximum number of links has been reached")
+    link = Link(
+        kind,
+        Access(access),
+        str(body.get("title") or "Link"),
+        expires=body.get("expirationDate"),
+        password=body.get("password"),
+        internal=bool(body.get("internal")),
+    )
+    room.links.append(link)
+    return _link(api, link)
+
+
+def _link(api: Api, link: Link) -> dict[str, Any]:
+    path = "s" if link.kind == 1 else "confirm/LinkInvite"
+    data: dict[str, Any] = {
+        "id": link.id,
+        "title": link.title,
+        "linkType": link.kind,
+        "shareLink": f"{api.world.base}/{path}/{link.token}",
+        "primary": link.primary,
+        "internal": link.internal,
+        "denyDownload": False,
+        "isExpired": False,
+        "requestToken": link.token,
+    }
+    if link.expires:
+        data["expirationDate"] = link.expires
+    if link.password:
+        data["password"] = link.password
+    subject = 3 if link.kind == 0 else 4 if link.primary else 1
+    return {
+        "access": int(link.access),
+        "isLocked": False,
+        "isOwner": False,
+        "canEditAccess": True,
+        "canEditInternal": True,
+        "canEditDenyDownload": True,
+        "canEditExpirationDate": not link.primary,
+        "canRevoke": True,
+        "sharedLink": data,
+        "sharedTo": data,
+        "subjectType": subject,
+    }
+
+
+def groups_list(api: Api) -> Any:
+    shown = [{"id": id_, "name": name, "manager": None} for id_, (name, _) in api.world.groups.items()]
+    start, count = api.number("startIndex", 0), api.number("count", 100)
+    return Reply(shown[start : start + count], count=len(shown[start : start + count]), total=len(shown))
+
+
+async def shared_page(request: Request) -> Response:
+    """What a browser finds behind a link: a page, if there is such a link or room."""
+    world: World = request.app.state.portal.world
+    token, number = request.path_params.get("token"), request.path_params.get("room")
+    known = any(link.token == token for room in world.folders.values() for link in room.links)
+    known = known or world.folder(number) is not None
+    return Response("<!doctype html><title>DocSpace</title>", 200 if known else 404, media_type="text/html")
 
 
 def room_info(api: Api) -> Any:
@@ -906,6 +1051,12 @@ ROUTES: list[tuple[str, str, Handler, str]] = [
     ("PUT", "/files/fileops/terminate", fileops_terminate, "files"),
     ("GET", "/files/rooms", rooms_list, "rooms"),
     ("POST", "/files/rooms", room_create, "rooms"),
+    ("POST", "/files/rooms/fromTemplate", room_from_template, "rooms"),
+    ("GET", "/files/rooms/fromTemplate/status", room_template_status, "rooms"),
+    ("PUT", "/files/rooms/{room_id}/links", room_link, "rooms"),
+    ("GET", "/files/rooms/{room_id}/links", room_links, "rooms"),
+    ("GET", "/files/rooms/{room_id}/link", room_primary_link, "rooms"),
+    ("GET", "/group", groups_list, "accounts"),
     ("GET", "/files/rooms/{room_id}", room_info, "rooms"),
     ("PUT", "/files/rooms/{room_id}", room_update, "rooms"),
     ("PUT", "/files/rooms/{room_id}/tags", room_tags, "rooms"),
@@ -948,6 +1099,11 @@ ROUTES: list[tuple[str, str, Handler, str]] = [
 ]
 
 
+PAGES = [
+    Route("/s/{token}", shared_page),
+    Route("/confirm/LinkInvite/{token}", shared_page),
+    Route("/rooms/shared/{room}", shared_page),
+]
 ANONYMOUS = {folder_contents, folder_info, folder_path, file_info, fileops_list}
 SENSITIVE = {keys_create, webhook_retry}
 
@@ -957,7 +1113,7 @@ def build(portal: Portal, extra: list[Any]) -> Starlette:
         Route(f"/api/2.0{path}", _endpoint(handler, family), methods=[method])
         for method, path, handler, family in ROUTES
     ]
-    app = Starlette(routes=[*extra, Route("/filehandler.ashx", file_content), *routes])
+    app = Starlette(routes=[*extra, Route("/filehandler.ashx", file_content), *PAGES, *routes])
     app.state.portal = portal
     return app
 

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.api import Portal, store
 from roomkeeper.simulator.faults import KINDS, Fault
-from roomkeeper.simulator.world import File
+from roomkeeper.simulator.world import File, Folder
 
 
 def routes(faults: list[Fault]) -> list[Route]:
@@ -46,11 +46,12 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def settings(request: Request) -> JSONResponse:
-        """Set {suspended, webhooks_suppressed, enforce_limits, per_minute, reads, writes, writes_per_day}."""
+        """Set {suspended, webhooks_suppressed, room_limit, enforce_limits} and the numbers of the limits."""
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
         portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)
         portal.limits.enforce = wanted.pop("enforce_limits", portal.limits.enforce)
+        portal.world.room_limit = wanted.pop("room_limit", portal.world.room_limit)
         for name, value in wanted.items():
             setattr(portal.limits, name, value)
         return JSONResponse({})
@@ -93,6 +94,30 @@ def routes(faults: list[Fault]) -> list[Route]:
             if wanted.get("tell"):
                 portal.webhooks.publish("file.uploaded", file, user)
         return JSONResponse({})
+
+    async def templates(request: Request) -> JSONResponse:
+        """Make room templates: {id: [type, [folders]]}."""
+        wanted = await request.json()
+        _portal(request).world.templates |= {int(id_): (kind, names) for id_, (kind, names) in wanted.items()}
+        return JSONResponse({})
+
+    async def rooms(request: Request) -> JSONResponse:
+        """Every room: its title, type, tags, folders, members and links."""
+        world = _portal(request).world
+        shown = [
+            {
+                "id": room.id,
+                "title": room.title,
+                "type": room.room_type,
+                "tags": room.tags,
+                "folders": sorted("/".join(part.title for part in one.way()[2:]) for one in _below(room)),
+                "members": {who: int(one.access) for who, one in room.shares.items()},
+                "links": [{"token": one.token, "kind": one.kind, "title": one.title} for one in room.links],
+            }
+            for room in world.folders.values()
+            if room.room_type is not None
+        ]
+        return JSONResponse(shown)
 
     async def members(request: Request) -> JSONResponse:
         """Who has access to a room, its owner first: {user or group id: access}."""
@@ -146,6 +171,8 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/files/{id}", file, methods=["GET", "PUT"]),
         Route("/_sim/folders/{id}/tree", tree),
         Route("/_sim/folders/{id}/fill", fill, methods=["POST"]),
+        Route("/_sim/rooms", rooms),
+        Route("/_sim/templates", templates, methods=["PUT"]),
         Route("/_sim/rooms/{id}/members", members),
         Route("/_sim/folders/{id}/grow", grow, methods=["POST"]),
         Route("/_sim/journal", journal),
@@ -157,6 +184,10 @@ def routes(faults: list[Fault]) -> list[Route]:
 def _portal(request: Request) -> Portal:
     portal: Portal = request.app.state.portal
     return portal
+
+
+def _below(folder: Folder) -> list[Folder]:
+    return [found for child in folder.children.values() for found in (child, *_below(child))]
 
 
 def _described(one: File, below: int = 0) -> dict[str, Any]:

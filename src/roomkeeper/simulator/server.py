@@ -9,7 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from roomkeeper.simulator import api, control, crm
+from roomkeeper.simulator import api, control, crm, helpdesk
 from roomkeeper.simulator.faults import Fault, FaultInjector
 from roomkeeper.simulator.fileops import FileOps
 from roomkeeper.simulator.history import History
@@ -28,14 +28,15 @@ class Protocol(HttpToolsProtocol):
         self.scope["roomkeeper.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
 
 
-def build(*, pace: float = 0.02) -> Any:
+def build(*, pace: float = 0.02, base: str = "") -> Any:
     """Make a portal with an owner and nothing else; `pace` 1 keeps the real portal's waits between deliveries."""
     world = World()
+    world.base = base or world.base
     world.keys[OWNER_KEY] = Key(user=world.owner, name="owner", secret=OWNER_KEY)
     webhooks, history = Webhooks(world, pace=pace), History()
     portal = api.Portal(world, webhooks, history, FileOps(world, webhooks, history), Limits())
     faults: list[Fault] = []
-    app = api.build(portal, [*control.routes(faults), *crm.routes(portal)])
+    app = api.build(portal, [*control.routes(faults), *crm.routes(portal), *helpdesk.routes(portal)])
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -52,6 +53,12 @@ def build(*, pace: float = 0.02) -> Any:
 def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02) -> None:
     """Serve until stopped."""
     config = uvicorn.Config(
-        build(pace=pace), host=host, port=port, log_level="critical", access_log=False, http=Protocol, lifespan="on"
+        build(pace=pace, base=f"http://{host}:{port}"),
+        host=host,
+        port=port,
+        log_level="critical",
+        access_log=False,
+        http=Protocol,
+        lifespan="on",
     )
     uvicorn.Server(config).run()

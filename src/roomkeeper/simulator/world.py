@@ -110,6 +110,21 @@ class Share:
 
 
 @dataclass
+class Link:
+    """A link to a room; `kind` 0 is an invitation, 1 external."""
+
+    kind: int
+    access: Access
+    title: str
+    primary: bool = False
+    expires: str | None = None
+    password: str | None = None
+    internal: bool = False
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+
+
+@dataclass
 class Folder:
     id: int
     title: str
@@ -119,6 +134,7 @@ class Folder:
     room_type: int | None = None
     tags: list[str] = field(default_factory=list)
     shares: dict[str, Share] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
     created: datetime = field(default_factory=now)
     modified: datetime = field(default_factory=now)
     modified_by: User | None = None
@@ -192,6 +208,9 @@ class World:
         # Files and folders are counted apart, and the same number can be both: so it is here.
         self._folder_ids, self._file_ids = itertools.count(1000), itertools.count(1000)
         self.relations: dict[str, set[str]] = {}  # by user: the guests whom they invited or gave access
+        self.base = "http://portal.example"
+        self.room_limit: int | None = None
+        self.templates: dict[int, tuple[int, list[str]]] = {}  # by id: the type of room, its folders
         self.anonymous = User("Anonymous", "", "anonymous")
         self.owner = self.add_user("Olga Owner", "owner@portal.example", "owner")
         self.rooms_root = self._add_root(ROOMS_ROOT, self.owner)

@@ -62,21 +62,39 @@ class Deal:
         return " ".join(part for part in ("deal", self.id, self.company or self.name, self.status) if part)
 
 
+@dataclass(frozen=True)
+class Closing:
+    """A deal as its CRM has it now: `stage` is the CRM's own word, `since` is when it came to be so."""
+
+    deal: Deal
+    is_closed: bool
+    stage: str
+    since: str
+
+
 def about(deal: str, **known: str) -> dict[str, dict[str, Any]]:
     """Give what a delivery tells that has little more than the deal's id."""
     return {"deal": {"id": deal, **known}}
 
 
-def completed(event: Event, deal: Deal, *, since: str) -> Event:
+def completed(event: Event, deal: Deal, *, since: str, why: str = "") -> Event:
     """Add to an event what was read of its deal; what was said by hand stands.
 
-    `since` is when the deal came to be closed this way: one closing is one event, however often it was told, and
-    closing it again later is another. Asked for by hand, it is done again.
+    `why` says that it is not closed; what would be done if it were can be tried all the same. `since` is when the
+    deal came to be closed this way: one closing is one event, however often it was told, and closing it again later
+    is another. Asked for by hand, it is done again.
     """
-    facts = {"deal": _with(deal.facts(event.connection)["deal"], event.facts["deal"])}
+    said = event.facts["deal"] if event.meaning.startswith(_BY_HAND) else about(deal.id, **_told(event))["deal"]
+    facts = {"deal": _with(deal.facts(event.connection)["deal"], said)}
     told = f"deal {deal.id} {deal.status} since {since}"
-    meaning = event.meaning if not since or event.meaning.startswith(_BY_HAND) else told
-    return replace(event, meaning=meaning, subject=deal.subject, facts=facts)
+    meaning = event.meaning if why or not since or event.meaning.startswith(_BY_HAND) else told
+    return replace(event, meaning=meaning, subject=deal.subject, facts=facts, ignored=why)
+
+
+def _told(event: Event) -> dict[str, str]:
+    """Give what only the delivery tells."""
+    told = event.facts["deal"]
+    return {name: told[name] for name in ("url", "stage") if told.get(name)}
 
 
 def _with(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

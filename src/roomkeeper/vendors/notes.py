@@ -1,17 +1,19 @@
-"""`note_on_deal`: a note at the vendor's, once, with a marker that is looked for before it is posted again."""
+"""`note_on_deal`, `note_on_ticket`: a note, once, with a marker that is looked for before it is posted."""
 
 import hashlib
 import html
 import re
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.errors import NotFound, Rejected, StepFailed
 from roomkeeper.once import once
+from roomkeeper.vendors.tickets import subject_of
 
-_URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
+URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 
 
 class DealNotes(Protocol):
@@ -19,6 +21,29 @@ class DealNotes(Protocol):
 
     async def deal_notes(self, deal: str) -> dict[str, str]: ...  # noqa: D102
     async def add_deal_note(self, deal: str, text: str) -> str: ...  # noqa: D102
+
+
+class TicketNotes(Protocol):
+    """A helpdesk's client, as far as internal notes on tickets go."""
+
+    async def ticket_notes(self, ticket: str) -> dict[str, str]: ...  # noqa: D102
+    async def add_ticket_note(self, ticket: str, text: str) -> str: ...  # noqa: D102
+
+
+class NoteOnTicket(BaseModel):
+    """What `note_on_ticket` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    text: str = Field(
+        min_length=1,
+        max_length=20_000,
+        description="The note, which only agents see; addresses in it become links.",
+        examples=["Investigation room: {{ link.url }}"],
+    )
+    ticket: str | None = Field(
+        default=None, description="The ticket's id, if it is not the event's.", examples=["{{ ticket.id }}"]
+    )
 
 
 class NoteOnDeal(BaseModel):
@@ -41,9 +66,10 @@ class Noted(BaseModel):
     """The note that is there, and whether this step made it."""
 
     note: str
-    deal: str
+    subject: str
     made: bool
     marker: str
+    because: str = ""
 
 
 def note_on_deal(connection_type: str) -> StepKind:
@@ -53,45 +79,89 @@ def note_on_deal(connection_type: str) -> StepKind:
         summary="Write a note on the deal, once.",
         params=NoteOnDeal,
         result=Noted,
-        plan=_plan,
-        apply=_apply,
+        plan=_plan_on_deal,
+        apply=_write_on_deal,
         connection_type=connection_type,
     )
 
 
-async def _apply(params: NoteOnDeal, context: StepContext) -> Noted:
+def note_on_ticket(connection_type: str) -> StepKind:
+    """Give the step for one helpdesk, whose client has `ticket_notes` and `add_ticket_note`."""
+    return StepKind(
+        name="note_on_ticket",
+        summary="Write an internal note on the ticket, once.",
+        params=NoteOnTicket,
+        result=Noted,
+        plan=_plan_on_ticket,
+        apply=write_on_ticket,
+        connection_type=connection_type,
+        side_by_side=True,
+    )
+
+
+async def write_on_ticket(params: NoteOnTicket, context: StepContext) -> Noted:
     """Write the note. Raises StepFailed."""
-    deal = _deal(params, context)
-    marker = marker_of(context, deal)
+    notes: TicketNotes = context.client
+    ticket = subject_of(params.ticket, context, "ticket")
+    return await _written(
+        context,
+        f"ticket {ticket}",
+        ticket,
+        params.text,
+        read=lambda: notes.ticket_notes(ticket),
+        add=lambda text: notes.add_ticket_note(ticket, text),
+    )
+
+
+async def _write_on_deal(params: NoteOnDeal, context: StepContext) -> Noted:
+    """Write the note. Raises StepFailed."""
     notes: DealNotes = context.client
-    text = f"{params.text.rstrip()}\n\n{marker}"
+    deal = subject_of(params.deal, context, "deal")
+    return await _written(
+        context,
+        f"deal {deal}",
+        deal,
+        params.text,
+        read=lambda: notes.deal_notes(deal),
+        add=lambda text: notes.add_deal_note(deal, text),
+    )
+
+
+async def _written(
+    context: StepContext,
+    shown: str,
+    subject: str,
+    text: str,
+    *,
+    read: Callable[[], Awaitable[dict[str, str]]],
+    add: Callable[[str], Awaitable[str]],
+) -> Noted:
+    """Write a note with its mark, unless one with that mark is there. Raises StepFailed."""
+    marker = marker_of(context, subject)
 
     async def find() -> str | None:
-        written = await notes.deal_notes(deal)
-        return next((note for note, said in written.items() if marker in said), None)
+        return next((note for note, said in (await read()).items() if marker in said), None)
 
     async def make() -> str:
-        return await notes.add_deal_note(deal, text)
+        return await add(f"{text.rstrip()}\n\n{marker}")
 
     try:
-        scope = f"notes on deals: {context.connection}"
-        note, made = await once(context, scope, f"{deal} {marker}", find=find, make=make)
+        scope = f"notes: {context.connection}"
+        note, made = await once(context, scope, f"{subject} {marker}", find=find, make=make)
     except (NotFound, Rejected) as error:
-        remedy = "See whether the deal still exists, and what it says; then `roomkeeper runs retry`."
-        raise StepFailed(f"the note on deal {deal} was refused: {error.message}", remedy=remedy) from error
-    return Noted(note=note, deal=deal, made=made, marker=marker)
+        remedy = f"See whether the {shown} still exists and is open, and what it says; then `roomkeeper runs retry`."
+        raise StepFailed(f"the note on {shown} was refused: {error.message}", remedy=remedy) from error
+    return Noted(note=note, subject=subject, made=made, marker=marker)
 
 
-async def _plan(params: NoteOnDeal, context: StepContext) -> Plan:
+async def _plan_on_deal(params: NoteOnDeal, context: StepContext) -> Plan:
     """Say what would be written."""
-    return Plan((f"write on deal {_deal(params, context)}: {params.text.strip()!r}",))
+    return Plan((f"write on deal {subject_of(params.deal, context, 'deal')}: {params.text.strip()!r}",))
 
 
-def _deal(params: NoteOnDeal, context: StepContext) -> str:
-    given: Any = params.deal or next((event.facts.get("deal", {}).get("id") for event in context.events), None)
-    if not given:
-        raise StepFailed("it is not known which deal to write on", remedy="Add `deal:` with its id.")
-    return str(given)
+async def _plan_on_ticket(params: NoteOnTicket, context: StepContext) -> Plan:
+    """Say what would be written."""
+    return Plan((f"write on ticket {subject_of(params.ticket, context, 'ticket')}: {params.text.strip()!r}",))
 
 
 def marker_of(context: StepContext, subject: str) -> str:
@@ -104,7 +174,7 @@ def marker_of(context: StepContext, subject: str) -> str:
 def as_html(text: str) -> str:
     """Write text as HTML: escaped, its lines kept, its addresses made links."""
     lines, at = [], 0
-    for match in _URL.finditer(text):
+    for match in URL.finditer(text):
         address = html.escape(match[0])
         lines += [html.escape(text[at : match.start()]), f'<a href="{address}">{address}</a>']
         at = match.end()

@@ -1,13 +1,13 @@
 """A new ticket, in one shape whichever helpdesk says so."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.step import EventKind
-from roomkeeper.errors import NotThere
+from roomkeeper.automations.step import EventKind, StepContext
+from roomkeeper.errors import NotThere, StepFailed
 
 CREATED = "ticket.created"
 _FIELDS: Mapping[str, Mapping[str, Any] | None] = {
@@ -53,19 +53,67 @@ class Ticket:
         }
 
 
-def created(connection: str, ticket: Ticket, *, delivery: str, raw: object) -> Event:
-    """Make the event: a ticket is created once, however often and by whatever way that is told."""
+def told(connection: str, ticket: Ticket, *, delivery: str, raw: object, why: str = "", kind: str = "") -> Event:
+    """Make the event: a ticket is created once, however often and by whatever way that is told.
+
+    `why` says why it is no new ticket after all, `kind` the sender's own word for it then.
+    """
     return Event(
-        type=CREATED,
+        type=kind[:100] if why and kind else CREATED,
         connection=connection,
-        at=datetime.now(UTC),
+        at=_moment(ticket.created_at),
         delivery=delivery,
-        meaning=f"ticket {ticket.id} created",
+        meaning=delivery if why else f"ticket {ticket.id} created",
         subject=f"ticket {ticket.key or ticket.id} {ticket.subject}".strip()[:200],
         facts=ticket.facts(connection),
         lane=f"ticket {ticket.id}",
         raw=raw,
+        ignored=why,
     )
+
+
+async def completed(event: Event, wanted: frozenset[str], read: Callable[[str], Awaitable[Ticket]]) -> Event:
+    """Add what an automation uses and the delivery lacks; what was told stands. Raises RemoteError."""
+    known = event.facts["ticket"]
+    if all(_has(known, name) for name in wanted):
+        return event
+    ticket = await read(str(known["id"]))
+    facts = _with(ticket.facts(event.connection)["ticket"], known)
+    return replace(event, facts={"ticket": facts})
+
+
+def subject_of(given: str | None, context: StepContext, noun: str) -> str:
+    """Give the id of what is to be written on: named by the step, or the event's. Raises StepFailed."""
+    found = given or next((event.facts.get(noun, {}).get("id") for event in context.events), None)
+    if not found:
+        raise StepFailed(f"it is not known which {noun} to write on", remedy=f"Add `{noun}:` with its id.")
+    return str(found)
+
+
+def _has(known: Mapping[str, Any], name: str) -> bool:
+    value: Any = known
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value not in (None, "")
+
+
+def _with(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what was told to what was read, field by field; nothing does not replace something."""
+    out = dict(known)
+    for name, value in more.items():
+        if isinstance(value, Mapping) and isinstance(out.get(name), Mapping):
+            out[name] = _with(out[name], value)
+        elif value not in (None, "") or name not in out:
+            out[name] = value
+    return out
+
+
+def _moment(value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return datetime.now(UTC)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:

@@ -39,14 +39,17 @@ def hmac_base64(secret: str, message: bytes) -> str:
     return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
 
 
-def check_signature(given: str, secrets: Sequence[str], expected: Callable[[str], str], *, header: str) -> None:
-    """Compare a signature with what each secret would give. Raises DeliveryRefused."""
+def check_signature(
+    given: str, secrets: Sequence[str], expected: Callable[[str], str], *, header: str, over: str = ""
+) -> None:
+    """Compare a signature with what each secret would give; `over` is what else is signed. Raises DeliveryRefused."""
     if not given:
         raise DeliveryRefused(
             f"the header {header} is missing", remedy="Check that the sender signs its deliveries with the secret."
         )
     if not same(given, [expected(secret) for secret in secrets]):
         raise DeliveryRefused(
-            f"the signature in {header} does not fit: another secret, or the body was altered on its way",
-            remedy="Compare the secret here with the one at the sender; nothing in between may rewrite the body.",
+            f"the signature in {header} does not fit{over}: another secret, or the body was altered on its way",
+            remedy="Compare the secret here with the one at the sender; nothing in between may rewrite the body."
+            + (" The address that the sender calls is signed, too: set `public_url` to exactly that." if over else ""),
         )

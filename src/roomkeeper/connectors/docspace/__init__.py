@@ -1,7 +1,18 @@
 """ONLYOFFICE DocSpace: its webhooks, and what can be done with files, rooms and guests."""
 
 from roomkeeper.automations.catalog import Connector
-from roomkeeper.connectors.docspace import archive, files, guests, restore, rooms, settings, webhook
+from roomkeeper.connectors.docspace import (
+    archive,
+    creating,
+    files,
+    guests,
+    inviting,
+    restore,
+    rooms,
+    settings,
+    sharing,
+    webhook,
+)
 from roomkeeper.docspace.wire import sanitise_title
 
 CONNECTOR = Connector(
@@ -15,6 +26,11 @@ CONNECTOR = Connector(
         restore.RESTORE_FILES,
         guests.REVOKE_GUEST,
         rooms.ARCHIVE_ROOM,
+        creating.CREATE_ROOM,
+        creating.CREATE_FOLDERS,
+        creating.TAG_ROOM,
+        inviting.INVITE,
+        sharing.SHARE_LINK,
     ],
     trusted_by=("webhook_secret",),
     verify=webhook.verify,

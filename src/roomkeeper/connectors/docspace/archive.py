@@ -131,11 +131,7 @@ class _Archiving:
         room, under = await self._places()
         planned = self._new_plan(room, under)
         planned.take_in(await below(self._context, room.id))
-        there = await folder_titled(self._context, under.id, self._params.title)
-        taken = await directly_in(self._context, there.id) if there is not None else None
-        collide = [line for line in planned.lines.values() if planned.layout == "flat" or not line.path]
-        _entitle(planned, collide, taken)
-        made = [] if there is not None else [f"create the folder {planned.where!r}"]
+        made = [] if await self._foresee(planned) else [f"create the folder {planned.where!r}"]
         limit = self._params.approve_over
         asked = [f"ask a person: more than {limit} files"] if limit is not None and len(planned.lines) > limit else []
         moves = [
@@ -143,6 +139,14 @@ class _Archiving:
             for line in planned.lines.values()
         ]
         return Plan((*made, *asked, *moves) if moves else (), "" if moves else f"{room.title!r} holds no file")
+
+    async def _foresee(self, planned: ArchivePlan) -> bool:
+        """Choose the titles that the files would get by what is there now; tells whether the folder is there."""
+        there = await folder_titled(self._context, planned.under, planned.title)
+        taken = await directly_in(self._context, there.id) if there is not None else None
+        collide = [line for line in planned.lines.values() if planned.layout == "flat" or not line.path]
+        _entitle(planned, collide, taken)
+        return there is not None
 
     # --- plan -----------------------------------------------------------------------------------------------
 
@@ -191,7 +195,9 @@ class _Archiving:
         if limit is None or wanted <= limit or (self._context.approved and wanted <= planned.asked + limit):
             return
         planned.asked = wanted
-        await self._context.record(planned.to_json())
+        await self._foresee(planned)
+        then = [f"then {line}" for line in await self._context.ahead()]
+        await self._context.record(planned.to_json() | {"lines": [*planned.told(), *then]})
         raise ApprovalNeeded(f"{planned.told()[0]}?", within=_TO_APPROVE)
 
     async def _find_destination(self, planned: ArchivePlan) -> None:
@@ -227,7 +233,9 @@ class _Archiving:
             if len(stuck) < max(len(before.files), len(tree.files)):
                 pause = _FIRST
                 continue  # something moved, or came
-            await self._context.progress(f"{len(stuck)} files cannot be moved yet; next try in {pause:.0f} s")
+            first = planned.lines[stuck[0]].was
+            told = f"{len(stuck)} file{'' if len(stuck) == 1 else 's'} cannot be moved yet ({first!r} …)"
+            await self._context.progress(f"{told}; next try in {pause:.0f} s")
             await self._context.pause(min(pause, self._params.patience))
             pause = min(_LONGEST, 2 * pause)
             tree = await below(self._context, planned.room)

@@ -190,7 +190,7 @@ def report(plan: ArchivePlan, lines: Sequence[Line], outcome: str) -> list[dict[
             "size": line.size,
             "outcome": outcome,
             "from": f"{plan.room_title}/{line.was}",
-            "to": plan.goes_to(line),
+            "to": plan.goes_to(line) if outcome == "moved" else "",
         }
         for line in lines
     ]

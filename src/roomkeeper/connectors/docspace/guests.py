@@ -120,7 +120,9 @@ class _Revoking:
             person = await self._context.call(find)
         except NotFound as error:
             what = f"nobody on the portal is {wanted!r}: the account was deleted, or this is another's id"
-            remedy = "Correct it at the deal; if the account was deleted on purpose, `roomkeeper runs cancel`."
+            remedy = (
+                "Correct it at the deal, then `roomkeeper runs retry`; if the account is to be gone, cancel the run."
+            )
             raise StepFailed(what, remedy=remedy) from error
         except ScopeMissing as error:
             remedy = "Give the API key the scope `accounts:write` (or full access), then `roomkeeper runs retry`."
@@ -222,7 +224,9 @@ def _guid(wanted: str) -> str:
         return str(uuid.UUID(wanted))
     except ValueError as error:
         what = f"{wanted!r} is not a user's id: the portal knows people by GUIDs or e-mail addresses"
-        remedy = "Put the guest's e-mail address, or the GUID from the portal, into the deal; then start anew."
+        remedy = (
+            "Put the guest's e-mail address, or the GUID from the portal, into the deal; then `roomkeeper runs retry`."
+        )
         raise StepFailed(what, remedy=remedy) from error
 
 
@@ -232,9 +236,8 @@ def _named(person: Person) -> str:
 
 _MANAGER = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
 _RELATED = (
-    "The portal changes nothing for a guest whom this account neither invited nor shares a room of its own with "
-    "(facts/docspace.md 14). Make the account the room's owner, or have whoever invited the guest end the access; "
-    "then `roomkeeper runs retry`."
+    "The portal lets only the room's owner and whoever invited the guest end this access, and does not say so. Make "
+    "the account of the API key the room's owner, or have the other one end it; then `roomkeeper runs retry`."
 )
 _INVITED = (
     "Only who invited a guest can remove it from the portal, and only once. Use `from: room`, or have the inviter do "

@@ -1,5 +1,6 @@
 """Find the rooms and folders that an automation names, and make folders that are to be there."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -30,7 +31,10 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
         place = await _room_titled(context, wanted, setting) if isinstance(wanted, str) else wanted
         way = await context.call(lambda: portal.folders.path(place))
     except NotFound as error:
-        remedy = f"Correct `{setting}:` in the automation (it holds for new runs), or restore the folder and retry."
+        remedy = (
+            f"Correct `{setting}` where it comes from (the deal or the ticket), or restore the folder; then "
+            "`roomkeeper runs retry`. If it stands in the automation, correct it there: that holds for new runs."
+        )
         raise StepFailed(f"`{setting}` {wanted} does not exist: {error.message}", remedy=remedy) from error
     except ScopeMissing:
         raise
@@ -64,6 +68,40 @@ async def folder_at(context: StepContext, root: EntryId, path: Sequence[str]) ->
         for title in path:
             here = (await context.call(partial(_found_or_created, context.client, here, title))).id
     return here
+
+
+async def folders_at(
+    context: StepContext, root: EntryId, paths: Sequence[str], *, is_new: bool = False
+) -> dict[str, EntryId]:
+    """Find or create many folders by path, those side by side at the same time; `is_new` says that none is there."""
+    ways = [tuple(part.strip() for part in path.split("/") if part.strip()) for path in paths]
+    levels = [dict.fromkeys(way[: depth + 1] for way in ways if len(way) > depth) for depth in range(_deepest(ways))]
+    made: dict[tuple[str, ...], EntryId] = {(): root}
+    if not levels:
+        return {}
+    async with context.hold(f"folders of {root}"):
+        for level in levels:
+            found = await asyncio.gather(*(_child(context, made[way[:-1]], way[-1], is_new=is_new) for way in level))
+            made |= dict(zip(level, found, strict=True))
+    return {"/".join(way): made[way] for way in ways if way}
+
+
+def _deepest(ways: Sequence[tuple[str, ...]]) -> int:
+    return max(map(len, ways), default=0)
+
+
+async def _child(context: StepContext, parent: EntryId, title: str, *, is_new: bool) -> EntryId:
+    """Find or create one folder. In a new room the first attempt need not look; the answer to it may be lost."""
+    portal: Portal = context.client
+    first = is_new
+
+    async def attempt() -> Folder:
+        nonlocal first
+        looks, first = not first, False
+        found = await _found(portal, parent, title) if looks else None
+        return found or await portal.folders.create(parent, title)
+
+    return (await context.call(attempt)).id
 
 
 async def folder_titled(context: StepContext, parent: EntryId, title: str) -> Folder | None:

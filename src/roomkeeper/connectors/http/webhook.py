@@ -139,7 +139,7 @@ def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any],
         created_at=field("created_at"),
         fields=body,
     )
-    return tickets.created(connection, ticket, delivery=f"delivery {name}", raw=dict(body))
+    return tickets.told(connection, ticket, delivery=f"delivery {name}", raw=dict(body))
 
 
 def _status(said: str) -> Literal["won", "lost"] | None:

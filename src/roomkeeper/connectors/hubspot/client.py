@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -12,7 +11,7 @@ from roomkeeper.connectors.hubspot.settings import HubSpot
 from roomkeeper.errors import Forbidden, NotFound, Unavailable
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient, mapping, text
-from roomkeeper.vendors.deals import Deal
+from roomkeeper.vendors.deals import Closing, Deal
 from roomkeeper.vendors.notes import as_html
 
 _NOTE_ON_DEAL = 214  # the type of the association
@@ -40,8 +39,8 @@ class HubSpotClient(VendorClient):
         self._properties = ",".join(sorted({*_PROPERTIES, *own} - {""}))
         self._stages: dict[str, dict[str, Status]] = {}
 
-    async def closing(self, deal: str) -> tuple[Deal | None, str, str]:
-        """Read a deal: whether and how it is closed (None if it is open), its stage, and when it entered that."""
+    async def closing(self, deal: str) -> Closing:
+        """Read a deal: whether and how it is closed, its stage, and when it entered that."""
         query = {
             "properties": self._properties,
             "propertiesWithHistory": "dealstage",
@@ -52,13 +51,11 @@ class HubSpotClient(VendorClient):
         stage = text(properties.get("dealstage"))
         status = await self.outcome(text(properties.get("pipeline")), stage)
         entered = _entered(found, stage) or text(properties.get("closedate"))
-        if status is None:
-            return None, stage, entered
         links = mapping(found.get("associations"))
-        return (
+        return Closing(
             Deal(
                 id=text(found.get("id")) or deal,
-                status=status,
+                status=status or "won",
                 name=text(properties.get("dealname")),
                 company=await self._name_of(links, "companies", "name", "company"),
                 contact_email=await self._name_of(links, "contacts", "email", "contact.email"),
@@ -67,8 +64,9 @@ class HubSpotClient(VendorClient):
                 currency=text(properties.get("deal_currency_code")),
                 fields={name: value for name, value in properties.items() if value is not None},
             ),
-            stage,
-            entered,
+            is_closed=status is not None,
+            stage=stage,
+            since=entered,
         )
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
@@ -145,13 +143,14 @@ def connect(
 async def complete(client: HubSpotClient, event: Event) -> Event:
     """Read the deal: the delivery has its id only. Raises RemoteError."""
     known = deals.identified(event)
-    deal, stage, entered = await client.closing(known)
-    if deal is None:
-        told = text(event.facts["deal"].get("stage"))
-        if told not in {"", stage} and time.time() - event.at.timestamp() < _LAG:
-            raise Unavailable(f"HubSpot told that deal {known} went to {told!r}, and shows it in {stage!r} still")
-        return replace(event, ignored=f"deal {known} is not closed: it is in the stage {stage!r}")
-    return deals.completed(event, deal, since=entered)
+    found = await client.closing(known)
+    if found.is_closed:
+        return deals.completed(event, found.deal, since=found.since)
+    told = text(event.facts["deal"].get("stage"))
+    if told not in {"", found.stage} and time.time() - event.at.timestamp() < _LAG:
+        raise Unavailable(f"HubSpot told that deal {known} went to {told!r}, and shows it in {found.stage!r} still")
+    why = f"deal {known} is not closed: it is in the stage {found.stage!r}"
+    return deals.completed(event, found.deal, since="", why=why)
 
 
 def _entered(found: Mapping[str, Any], stage: str) -> str:

@@ -54,14 +54,16 @@ def verify(settings: HubSpot, delivery: Delivery) -> None:
     if delivery.header(V3) or settings.only_v3:
         _verify_v3(secrets, delivery)
         return
-    source = delivery.body
+    source, over = delivery.body, ""
     if delivery.header(OLD_VERSION).lower() == "v2":
+        over = _over(delivery)
         source = f"{delivery.method}{delivery.url}".encode() + source
     trust.check_signature(
         delivery.header(OLD).lower(),
         secrets,
         lambda secret: hashlib.sha256(secret.encode() + source).hexdigest(),
         header=OLD,
+        over=over,
     )
 
 
@@ -77,7 +79,13 @@ def _verify_v3(secrets: Sequence[str], delivery: Delivery) -> None:
         )
     uri = re.sub(r"%[0-9A-Fa-f]{2}", lambda found: _DECODED.get(found[0].upper(), found[0]), delivery.url)
     message = f"{delivery.method}{uri}".encode() + delivery.body + stamp.encode()
-    trust.check_signature(delivery.header(V3), secrets, lambda secret: trust.hmac_base64(secret, message), header=V3)
+    trust.check_signature(
+        delivery.header(V3), secrets, lambda secret: trust.hmac_base64(secret, message), header=V3, over=_over(delivery)
+    )
+
+
+def _over(delivery: Delivery) -> str:
+    return f" this delivery to {delivery.url.partition('?')[0]}"
 
 
 def read(connection: str, settings: HubSpot, delivery: Delivery) -> list[Event]:
@@ -107,7 +115,7 @@ def _of_change(connection: str, settings: HubSpot, change: Mapping[str, Any]) ->
         delivery=delivery,
         meaning=meaning,
         subject=f"deal {deal}: {name or kind} {value}".strip()[:200],
-        facts=_facts(settings, change.get("portalId"), deal, stage=value if name == "dealstage" else ""),
+        facts=_facts(settings, change.get("portalId"), deal, stage=value if name == "dealstage" and at else ""),
         lane=f"deal {deal}",
         raw=dict(change),
         ignored=_why_ignored(change, kind, name),

@@ -1,7 +1,6 @@
 """Pipedrive's API: the deal with what belongs to it, and its notes (facts/vendors.md 5)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ from roomkeeper.connectors.pipedrive.webhook import CLOSED
 from roomkeeper.errors import NotFound
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient, mapping, text
-from roomkeeper.vendors.deals import Deal
+from roomkeeper.vendors.deals import Closing, Deal
 from roomkeeper.vendors.notes import as_html
 
 _PAGE = 100
@@ -28,17 +27,15 @@ class PipedriveClient(VendorClient):
         super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
         self._wanted, self._names = wanted, settings.fields
 
-    async def closing(self, deal: str) -> tuple[Deal | None, str, str]:
-        """Read a deal: whether and how it is closed (None if it is open), its status, and since when."""
+    async def closing(self, deal: str) -> Closing:
+        """Read a deal: whether and how it is closed, its status, and since when."""
         found = _data(await self.get(f"/api/v2/deals/{quote(deal, safe='')}"))
         status = text(found.get("status"))
         since = text(found.get(f"{status}_time") or found.get("close_time"))
-        if status not in CLOSED:
-            return None, status, since
-        return (
+        return Closing(
             Deal(
                 id=text(found.get("id")) or deal,
-                status="won" if status == "won" else "lost",
+                status="lost" if status == "lost" else "won",
                 name=text(found.get("title")),
                 company=await self._related("company", f"/api/v2/organizations/{_id(found.get('org_id'))}", "name"),
                 contact_email=await self._contact(_id(found.get("person_id"))),
@@ -48,8 +45,9 @@ class PipedriveClient(VendorClient):
                 url=f"{self.url}/deal/{deal}",
                 fields=self._fields(found),
             ),
-            status,
-            since,
+            is_closed=status in CLOSED,
+            stage=status,
+            since=since,
         )
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
@@ -114,10 +112,9 @@ def connect(
 async def complete(client: PipedriveClient, event: Event) -> Event:
     """Read the deal as it is now. Raises RemoteError."""
     known = deals.identified(event)
-    deal, status, since = await client.closing(known)
-    if deal is None:
-        return replace(event, ignored=f"deal {known} is not closed any more: it is {status or 'without a status'}")
-    return deals.completed(event, deal, since=since)
+    found = await client.closing(known)
+    why = "" if found.is_closed else f"deal {known} is not closed: it is {found.stage or 'without a status'}"
+    return deals.completed(event, found.deal, since=found.since, why=why)
 
 
 def _data(answer: object) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from roomkeeper.connectors.salesforce.webhook import record_id
 from roomkeeper.errors import Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient, mapping, text
-from roomkeeper.vendors.deals import Deal
+from roomkeeper.vendors.deals import Closing, Deal
 
 _API = "/services/data/v62.0"
 _TOKEN = "/services/oauth2/token"  # noqa: S105 - a path
@@ -39,17 +38,16 @@ class SalesforceClient(VendorClient):
         }
         self._session = _Session()
 
-    async def closing(self, deal: str) -> tuple[Deal | None, str, str]:
-        """Read an opportunity: whether and how it is closed (None if not), its stage, and since when it is in that."""
+    async def closing(self, deal: str) -> Closing:
+        """Read an opportunity: whether and how it is closed, its stage, and since when it is in that."""
         found = mapping(await self._ask("GET", f"/sobjects/Opportunity/{record_id(deal)}"))
         stage = text(found.get("StageName"))
         since = text(found.get("LastStageChangeDate") or found.get("CloseDate"))
-        if found.get("IsClosed") is not True:
-            return None, stage, since
-        return (
+        is_closed = found.get("IsClosed") is True
+        return Closing(
             Deal(
                 id=record_id(text(found.get("Id"))) or deal,
-                status="won" if found.get("IsWon") is True else "lost",
+                status="lost" if is_closed and found.get("IsWon") is not True else "won",
                 name=text(found.get("Name")),
                 company=await self._related("company", "Account", text(found.get("AccountId")), "Name"),
                 contact_email=await self._contact(deal),
@@ -59,8 +57,9 @@ class SalesforceClient(VendorClient):
                 url=f"{self.url}/{record_id(deal)}",
                 fields={name: value for name, value in found.items() if value is not None and name != "attributes"},
             ),
-            stage,
-            since,
+            is_closed=is_closed,
+            stage=stage,
+            since=since,
         )
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
@@ -176,7 +175,6 @@ def connect(
 async def complete(client: SalesforceClient, event: Event) -> Event:
     """Read the opportunity as it is now. Raises RemoteError."""
     known = deals.identified(event)
-    deal, stage, since = await client.closing(known)
-    if deal is None:
-        return replace(event, ignored=f"opportunity {known} is not closed: it is in the stage {stage!r}")
-    return deals.completed(event, deal, since=since)
+    found = await client.closing(known)
+    why = "" if found.is_closed else f"opportunity {known} is not closed: it is in the stage {found.stage!r}"
+    return deals.completed(event, found.deal, since=found.since, why=why)

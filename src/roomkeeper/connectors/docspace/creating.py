@@ -1,0 +1,265 @@
+"""`create_room`, `create_folders`, `tag_room`: a room for something that happened, once, found again by its tag."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.connectors.docspace.places import address, folders_at, must_be_named, way_to
+from roomkeeper.docspace import EntryId, Folder, Portal
+from roomkeeper.docspace.roles import room_type_named
+from roomkeeper.docspace.rooms import TITLE_LIMIT
+from roomkeeper.docspace.wire import sanitise_title, shortened
+from roomkeeper.errors import Forbidden, QuotaExceeded, Rejected, RemoteError, ScopeMissing, StepFailed
+from roomkeeper.once import once
+
+RoomTypeName = Literal["collaboration", "custom", "public", "form_filling", "virtual_data"]
+_TEMPLATE_POLL, _TEMPLATE_PATIENCE = 0.5, 600.0  # seconds between two looks at a room being made, and in all
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("came out empty")
+    return value.strip()
+
+
+Text = Annotated[str, BeforeValidator(_as_text), AfterValidator(_not_blank)]
+
+
+class CreateRoom(BaseModel):
+    """What `create_room` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Text = Field(
+        description="The room's title; cut to what the portal takes.",
+        examples=["Ticket #{{ ticket.id }} – {{ ticket.subject }}"],
+    )
+    type: RoomTypeName = Field(default="collaboration", description="What kind of room.", examples=["collaboration"])
+    tags: list[Text] = Field(default_factory=list, description="Tags for the room.", examples=[["investigation"]])
+    folders: list[Text] = Field(
+        default_factory=list,
+        description="Folders in the room, nested ones by path.",
+        examples=[["Logs", "Attachments", "Findings/Draft"]],
+    )
+    from_template: int | None = Field(
+        default=None,
+        description="The id of a room template to make it from; `type` is then the template's.",
+        examples=[7],
+    )
+    once_per: Text | None = Field(
+        default=None,
+        description="What there is one room for; it is the tag by which the room is found again. The event, if you do "
+        "not say.",
+        examples=["{{ ticket.connection }}-{{ ticket.id }}"],
+    )
+
+
+class Created(BaseModel):
+    """The room, its folders by path, and whether this step made it."""
+
+    id: EntryId
+    title: str
+    url: str
+    type: str
+    tag: str
+    made: bool
+    folders: dict[str, EntryId] = Field(default_factory=dict)
+
+
+async def create_room(params: CreateRoom, context: StepContext) -> Created:
+    """Find or make the room, then its folders. Raises StepFailed."""
+    portal: Portal = context.client
+    tag = params.once_per or _tag_of_event(context)
+
+    async def find() -> str | None:
+        tagged = await portal.rooms.tagged(tag)
+        return str(tagged[0].id) if tagged else None
+
+    async def make() -> str:
+        title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
+        tags = list(dict.fromkeys([tag, *params.tags]))
+        if params.from_template is not None:
+            return str(await _from_template(context, params.from_template, title, tags))
+        return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
+
+    try:
+        number, made = await once(context, f"rooms: {context.connection}", tag, find=find, make=make)
+    except ScopeMissing:
+        raise
+    except (QuotaExceeded, Forbidden, Rejected) as error:
+        raise StepFailed(f"the room for {tag!r} cannot be made: {error.message}", remedy=_may_make(error)) from error
+    room = await context.call(partial(portal.folders.get, int(number) if number.isdigit() else number))
+    if room.is_archived:
+        what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
+        raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`; or cancel the run.")
+    folders = await folders_at(context, room.id, params.folders, is_new=made)
+    kind = room.room_type.name.lower() if hasattr(room.room_type, "name") else str(room.room_type)  # type: ignore[union-attr]
+    return Created(
+        id=room.id, title=room.title, url=address(portal, room.id), type=kind, tag=tag, made=made, folders=folders
+    )
+
+
+async def plan_room(params: CreateRoom, context: StepContext) -> Plan:
+    """Say whether the room is there, or what would be made."""
+    portal: Portal = context.client
+    tag = params.once_per or _tag_of_event(context)
+    found = await context.call(partial(portal.rooms.tagged, tag))
+    if found:
+        return Plan((), f"room {found[0].id} {found[0].title!r} is there already, with the tag {tag!r}")
+    title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
+    made = f"create the {params.type} room {title!r} with the tag {tag!r}"
+    return Plan((made, *(f"create the folder {path!r} in it" for path in params.folders)))
+
+
+CREATE_ROOM = StepKind(
+    name="create_room",
+    summary="Make a room with folders, once: it is found again by a tag.",
+    params=CreateRoom,
+    result=Created,
+    plan=plan_room,
+    apply=create_room,
+    connection_type="docspace",
+)
+
+
+class CreateFolders(BaseModel):
+    """What `create_folders` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
+        description="The room or folder: its id, or a room's exact title.", examples=["{{ room.id }}"]
+    )
+    folders: list[Text] = Field(
+        min_length=1, description="Folders, nested ones by path.", examples=[["Logs", "Findings/Draft"]]
+    )
+
+
+class FoldersThere(BaseModel):
+    """The folders that are there, by path."""
+
+    folders: dict[str, EntryId]
+
+
+async def create_folders(params: CreateFolders, context: StepContext) -> FoldersThere:
+    """Find or make the folders. Raises StepFailed, RemoteError."""
+    where = (await way_to(context, params.room, setting="room"))[-1].id
+    return FoldersThere(folders=await folders_at(context, where, params.folders))
+
+
+async def plan_folders(params: CreateFolders, context: StepContext) -> Plan:
+    """Say which folders would be looked for."""
+    where = (await way_to(context, params.room, setting="room"))[-1]
+    return Plan(tuple(f"create the folder {path!r} in {where.title!r}, unless it is there" for path in params.folders))
+
+
+CREATE_FOLDERS = StepKind(
+    name="create_folders",
+    summary="Make folders in a room, unless they are there.",
+    params=CreateFolders,
+    result=FoldersThere,
+    plan=plan_folders,
+    apply=create_folders,
+    connection_type="docspace",
+    side_by_side=True,
+)
+
+
+class TagRoom(BaseModel):
+    """What `tag_room` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
+        description="The room: its id or its exact title.", examples=["{{ room.id }}"]
+    )
+    tags: list[Text] = Field(
+        min_length=1, description="Tags to add.", examples=[["investigation", "priority {{ ticket.priority }}"]]
+    )
+
+
+class Tagged(BaseModel):
+    """The room's tags."""
+
+    tags: list[str]
+
+
+async def tag_room(params: TagRoom, context: StepContext) -> Tagged:
+    """Add tags to a room; doing it twice is harmless. Raises StepFailed."""
+    portal: Portal = context.client
+    room = (await way_to(context, params.room, setting="room"))[-1].id
+    await context.call(partial(portal.rooms.tag, room, params.tags))
+    now = await context.call(partial(portal.folders.get, room))
+    missing = [tag for tag in params.tags if tag.casefold() not in {one.casefold() for one in now.tags}]
+    if missing:
+        remedy = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
+        raise StepFailed(
+            f"room {room} does not have the tags {', '.join(missing)} after they were added", remedy=remedy
+        )
+    return Tagged(tags=list(now.tags))
+
+
+async def plan_tags(params: TagRoom, context: StepContext) -> Plan:
+    """Say which tags would be added."""
+    room = (await way_to(context, params.room, setting="room"))[-1]
+    return Plan((f"tag room {room.id} {room.title!r}: {', '.join(params.tags)}",))
+
+
+TAG_ROOM = StepKind(
+    name="tag_room",
+    summary="Add tags to a room.",
+    params=TagRoom,
+    result=Tagged,
+    plan=plan_tags,
+    apply=tag_room,
+    connection_type="docspace",
+    side_by_side=True,
+)
+
+
+def _tag_of_event(context: StepContext) -> str:
+    event = context.events[0] if context.events else None
+    return f"{event.connection} {event.meaning}"[:200] if event is not None else f"run {context.run}"
+
+
+async def _from_template(context: StepContext, template: int, title: str, tags: Sequence[str]) -> EntryId:
+    """Make a room from a template: one at a time on the whole portal, and the status may be another's (5.2)."""
+    portal: Portal = context.client
+    async with context.hold("rooms from templates"):
+        await portal.rooms.from_template(template, title, tags)
+        waited = 0.0
+        while waited < _TEMPLATE_PATIENCE:
+            await context.pause(_TEMPLATE_POLL)
+            waited += _TEMPLATE_POLL
+            made = await context.call(partial(_tagged, portal, tags[0]))
+            if made is not None:
+                return made.id
+            state = await context.call(portal.rooms.template_status)
+            if state is not None and state.error:
+                raise Rejected(f"The portal could not make a room from template {template}: {state.error}")
+            if state is None or state.is_completed:
+                # It was another's, or ours was dropped in silence because another's was running.
+                await portal.rooms.from_template(template, title, tags)
+    raise Rejected(f"The portal made no room from template {template} in {_TEMPLATE_PATIENCE:.0f} s")
+
+
+async def _tagged(portal: Portal, tag: str) -> Folder | None:
+    found = await portal.rooms.tagged(tag)
+    return found[0] if found else None
+
+
+def _may_make(error: RemoteError) -> str:
+    if isinstance(error, QuotaExceeded):
+        return (
+            "The tariff's rooms are used up: archive or delete some, or raise the tariff; then `roomkeeper runs retry`."
+        )
+    if isinstance(error, Forbidden):
+        return "Make the account of the API key a room admin of the portal, then `roomkeeper runs retry`."
+    return error.remedy

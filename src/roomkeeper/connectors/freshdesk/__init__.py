@@ -1,0 +1,22 @@
+"""Freshdesk: new tickets, told by an automation's webhook; private notes and fields."""
+
+from roomkeeper.automations.catalog import Connector
+from roomkeeper.connectors.freshdesk import client, webhook
+from roomkeeper.connectors.freshdesk.settings import Freshdesk
+from roomkeeper.vendors import tickets
+from roomkeeper.vendors.fields import set_ticket_field
+from roomkeeper.vendors.notes import note_on_ticket
+
+CONNECTOR = Connector(
+    type="freshdesk",
+    summary="A Freshdesk account.",
+    settings=Freshdesk,
+    events=tickets.EVENTS,
+    steps=[note_on_ticket("freshdesk"), set_ticket_field("freshdesk")],
+    trusted_by=("webhook_token",),
+    verify=webhook.verify,
+    read=webhook.read,
+    complete=client.complete,
+    connect=client.connect,
+    by_hand=tickets.by_hand,
+)

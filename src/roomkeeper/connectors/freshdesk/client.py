@@ -1,0 +1,90 @@
+"""Freshdesk's API: the ticket, private notes, custom fields (facts/vendors.md 2)."""
+
+import base64
+from urllib.parse import quote
+
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.freshdesk.settings import Freshdesk
+from roomkeeper.vendors import tickets
+from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.tickets import Ticket
+
+_PAGE = 100
+_PRIORITIES = {"1": "low", "2": "medium", "3": "high", "4": "urgent"}
+
+
+class FreshdeskClient(VendorClient):
+    """A Freshdesk account; `wanted` are the fields of tickets that automations use."""
+
+    vendor = "Freshdesk"
+    remedy = "Check `api_key` (profile settings), and that this agent may see the ticket; then it goes on."
+
+    def __init__(self, settings: Freshdesk, wanted: frozenset[str], *, dry: bool) -> None:
+        pair = f"{settings.api_key.get_secret_value()}:X"
+        headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        self.wanted = wanted
+
+    async def ticket(self, number: str) -> Ticket:
+        """Read a ticket with its requester. Raises NotFound."""
+        found = mapping(await self.get(_path(number), {"include": "requester"}))
+        requester = mapping(found.get("requester"))
+        priority = text(found.get("priority"))
+        return Ticket(
+            id=text(found.get("id")) or number,
+            subject=text(found.get("subject")),
+            url=f"{self.url}/a/tickets/{number}",
+            priority=_PRIORITIES.get(priority, priority.lower()),
+            requester_name=text(requester.get("name")),
+            requester_email=text(requester.get("email")),
+            created_at=text(found.get("created_at")),
+            fields={**found, **mapping(found.get("custom_fields"))},
+        )
+
+    async def ticket_notes(self, ticket: str) -> dict[str, str]:
+        """List the ticket's conversations with their texts."""
+        notes: dict[str, str] = {}
+        page = 0
+        while True:
+            page += 1
+            found = await self.get(f"{_path(ticket)}/conversations", {"per_page": _PAGE, "page": page})
+            rows = [mapping(one) for one in found] if isinstance(found, list) else []
+            notes |= {text(one.get("id")): text(one.get("body_text")) + text(one.get("body")) for one in rows}
+            if len(rows) < _PAGE:
+                return notes
+
+    async def add_ticket_note(self, ticket: str, text_: str) -> str:
+        """Write a private note; it is never public."""
+        answer = await self.post(f"{_path(ticket)}/notes", {"body": as_html(text_), "private": True})
+        return text(mapping(answer).get("id"))
+
+    async def ticket_field(self, ticket: str, field: str) -> str:
+        """Read a custom field (`cf_…`), or a field of the ticket."""
+        found = mapping(await self.get(_path(ticket)))
+        return text(mapping(found.get("custom_fields")).get(field) if field.startswith("cf_") else found.get(field))
+
+    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
+        """Set a custom field (`cf_…`), or a field of the ticket."""
+        change = {"custom_fields": {field: value}} if field.startswith("cf_") else {field: value}
+        await self.send("PUT", _path(ticket), body=change)
+
+
+def connect(
+    settings: Freshdesk,
+    *,
+    tally: object,  # noqa: ARG001 - Freshdesk says itself when it wants fewer calls
+    wanted: frozenset[str] = frozenset(),
+    dry: bool = False,
+) -> FreshdeskClient:
+    """Open the client; a dry one cannot write."""
+    return FreshdeskClient(settings, wanted, dry=dry)
+
+
+async def complete(client: FreshdeskClient, event: Event) -> Event:
+    """Read what the delivery lacks. Raises RemoteError."""
+    return await tickets.completed(event, client.wanted, client.ticket)
+
+
+def _path(ticket: str) -> str:
+    return f"/api/v2/tickets/{quote(ticket, safe='')}"

@@ -1,0 +1,53 @@
+"""Freshdesk's deliveries, verified and read (facts/vendors.md 2). Pure.
+
+Simple content comes in a wrapper, with fixed names; Advanced content is whatever the customer wrote.
+"""
+
+import hashlib
+import re
+
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.freshdesk.settings import Freshdesk
+from roomkeeper.errors import DeliveryRefused
+from roomkeeper.vendors import templated, tickets, trust
+from roomkeeper.vendors.client import mapping
+from roomkeeper.vendors.tickets import Ticket
+
+
+def verify(settings: Freshdesk, delivery: Delivery) -> None:
+    """Check the shared token; Freshdesk does not sign. Raises DeliveryRefused."""
+    if settings.unsigned:
+        return
+    tokens = trust.plain(settings.webhook_token)
+    trust.must_be_set(tokens, "webhook_token")
+    given = delivery.header("X-Webhook-Token") or delivery.basic[1]
+    if not given or not trust.same(given, tokens):
+        raise DeliveryRefused(
+            "the token is missing or not the one of this connection",
+            remedy="Give the webhook in Freshdesk the custom header X-Webhook-Token, or this token as password.",
+        )
+
+
+def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event]:
+    """Read one delivery; never refuses: what cannot be read is listed as ignored, with the reason."""
+    body, fault = templated.parsed(delivery.body)
+    inner = mapping(body.get("freshdesk_webhook")) or body
+    found = templated.flat(inner)
+    number = templated.first(found, "ticketid", "id", "ticketnumber")
+    number = number if re.fullmatch(r"\d+", number) else ""
+    ticket = Ticket(
+        id=number,
+        subject=templated.first(found, "ticketsubject", "subject", "title"),
+        url=f"{settings.url}/a/tickets/{number}",
+        priority=templated.first(found, "ticketpriority", "priority").lower(),
+        requester_name=templated.first(found, "requestername", "ticketrequestername"),
+        requester_email=templated.first(found, "requesteremail", "ticketrequesteremail"),
+        created_at=templated.first(found, "ticketcreatedat", "createdat"),
+        fields=dict(inner),
+    )
+    why = templated.why_not_created(found)
+    if not number:
+        why = f"no field holds a ticket's id{fault}: let the webhook send `ticket_id`"
+    name = f"body {hashlib.sha256(delivery.body).hexdigest()}"
+    return [tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why)]

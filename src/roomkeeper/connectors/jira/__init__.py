@@ -1,0 +1,21 @@
+"""Jira Service Management, Cloud and Data Center: new issues; internal comments, links and fields."""
+
+from roomkeeper.automations.catalog import Connector
+from roomkeeper.connectors.jira import client, steps, webhook
+from roomkeeper.connectors.jira.settings import Jira
+from roomkeeper.vendors import tickets
+from roomkeeper.vendors.fields import set_ticket_field
+
+CONNECTOR = Connector(
+    type="jira",
+    summary="A Jira Service Management site.",
+    settings=Jira,
+    events=tickets.EVENTS,
+    steps=[steps.NOTE_ON_TICKET, set_ticket_field("jira")],
+    trusted_by=("webhook_secret", "webhook_token"),
+    verify=webhook.verify,
+    read=webhook.read,
+    complete=client.complete,
+    connect=client.connect,
+    by_hand=tickets.by_hand,
+)

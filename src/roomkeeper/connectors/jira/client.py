@@ -1,0 +1,116 @@
+"""Jira's API: the issue, internal comments, remote links, fields (facts/vendors.md 3)."""
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.jira.settings import Jira
+from roomkeeper.connectors.jira.webhook import issue_as_ticket
+from roomkeeper.vendors import tickets
+from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.notes import URL
+from roomkeeper.vendors.tickets import Ticket
+
+_PAGE = 100
+_INTERNAL = [{"key": "sd.public.comment", "value": {"internal": True}}]  # `visibility` would not hide it (3)
+
+
+class JiraClient(VendorClient):
+    """A Jira site; `wanted` are the fields of tickets that automations use."""
+
+    vendor = "Jira"
+    remedy = (
+        "Check `email` and `api_token` (or `token`), and that the account is an agent of the project, with the rights "
+        "to comment and to link issues; then it goes on."
+    )
+
+    def __init__(self, settings: Jira, wanted: frozenset[str], *, dry: bool) -> None:
+        super().__init__(settings.url, headers=_authorization(settings), timeout=settings.timeout, dry=dry)
+        self.wanted, self._settings = wanted, settings
+        self._api = "/rest/api/3" if settings.is_cloud else "/rest/api/2"
+
+    async def ticket(self, number: str) -> Ticket:
+        """Read an issue. Raises NotFound."""
+        return issue_as_ticket(self._settings, mapping(await self.get(self._path(number))))
+
+    async def ticket_notes(self, ticket: str) -> dict[str, str]:
+        """List the issue's comments with their texts."""
+        notes: dict[str, str] = {}
+        while True:
+            query: dict[str, str | int] = {"startAt": len(notes), "maxResults": _PAGE}
+            page = mapping(await self.get(f"{self._path(ticket)}/comment", query))
+            found = [mapping(one) for one in page.get("comments") or []]
+            notes |= {text(one.get("id")): json.dumps(one.get("body"), ensure_ascii=False) for one in found}
+            if not found or len(notes) >= int(page.get("total") or 0):
+                return notes
+
+    async def add_ticket_note(self, ticket: str, text_: str) -> str:
+        """Write an internal comment; customers do not see it."""
+        body = as_document(text_) if self._settings.is_cloud else text_
+        answer = await self.post(f"{self._path(ticket)}/comment", {"body": body, "properties": _INTERNAL})
+        return text(mapping(answer).get("id"))
+
+    async def link_ticket(self, ticket: str, *, url: str, title: str, name: str) -> None:
+        """Link the issue to an address; a link of the same name is updated, not added."""
+        link = {
+            "globalId": name,
+            "application": {"type": "com.onlyoffice.docspace", "name": "DocSpace"},
+            "relationship": "investigation room",
+            "object": {"url": url, "title": title},
+        }
+        await self.post(f"{self._path(ticket)}/remotelink", link)
+
+    async def ticket_field(self, ticket: str, field: str) -> str:
+        """Read a field by its id, such as `customfield_10070`."""
+        found = mapping(await self.get(self._path(ticket), {"fields": field}))
+        return text(mapping(found.get("fields")).get(field))
+
+    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
+        """Set a field by its id; it must be on the edit screen."""
+        await self.send("PUT", self._path(ticket), body={"fields": {field: value}})
+
+    def _path(self, ticket: str) -> str:
+        return f"{self._api}/issue/{quote(ticket, safe='')}"
+
+
+def connect(
+    settings: Jira,
+    *,
+    tally: object,  # noqa: ARG001 - Jira says itself when it wants fewer calls
+    wanted: frozenset[str] = frozenset(),
+    dry: bool = False,
+) -> JiraClient:
+    """Open the client; a dry one cannot write."""
+    return JiraClient(settings, wanted, dry=dry)
+
+
+async def complete(client: JiraClient, event: Event) -> Event:
+    """Read what the delivery lacks. Raises RemoteError."""
+    return await tickets.completed(event, client.wanted, client.ticket)
+
+
+def as_document(text_: str) -> dict[str, Any]:
+    """Write text as an Atlassian document: a paragraph a line, addresses as links."""
+    lines = [{"type": "paragraph", "content": _parts(line)} for line in text_.split("\n") if line.strip()]
+    return {"type": "doc", "version": 1, "content": lines}
+
+
+def _parts(line: str) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    at = 0
+    for match in URL.finditer(line):
+        if match.start() > at:
+            parts.append({"type": "text", "text": line[at : match.start()]})
+        link = {"type": "link", "attrs": {"href": match[0]}}
+        parts.append({"type": "text", "text": match[0], "marks": [link]})
+        at = match.end()
+    return [*parts, {"type": "text", "text": line[at:]}] if line[at:] else parts
+
+
+def _authorization(settings: Jira) -> dict[str, str]:
+    if settings.token is not None:
+        return {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
+    secret = settings.api_token.get_secret_value() if settings.api_token is not None else ""
+    return {"Authorization": f"Basic {base64.b64encode(f'{settings.email}:{secret}'.encode()).decode()}"}

@@ -1,0 +1,94 @@
+"""Jira's deliveries, verified and read (facts/vendors.md 3). Pure.
+
+Four shapes: the admin webhook, Automation's "Send web request" in two formats, and Data Center's automation.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.jira.settings import Jira
+from roomkeeper.errors import DeliveryRefused
+from roomkeeper.vendors import tickets, trust
+from roomkeeper.vendors.client import mapping, text
+from roomkeeper.vendors.tickets import Ticket
+
+SIGNATURE = "X-Hub-Signature"
+IDENTIFIER = "X-Atlassian-Webhook-Identifier"
+_CREATED = "jira:issue_created"
+
+
+def verify(settings: Jira, delivery: Delivery) -> None:
+    """Check the signature if there is a secret, else the token. Raises DeliveryRefused."""
+    if settings.unsigned:
+        return
+    secrets, tokens = trust.plain(settings.webhook_secret), trust.plain(settings.webhook_token)
+    trust.must_be_set([*secrets, *tokens], "webhook_secret` or `webhook_token")
+    signature = delivery.header(SIGNATURE)
+    if secrets and (signature or not tokens):
+        method, _, given = signature.partition("=")
+        if signature and method.strip().lower() != "sha256":
+            raise DeliveryRefused(f"{SIGNATURE} says {method[:20]!r}, and only sha256 is accepted")
+        given = given.strip().lower()
+        trust.check_signature(given, secrets, lambda one: trust.hmac_hex(one, delivery.body), header=SIGNATURE)
+        return
+    given = delivery.header("X-Webhook-Token") or delivery.query("token")
+    if not given or not trust.same(given, tokens):
+        raise DeliveryRefused(
+            "the token is missing or not the one of this connection",
+            remedy="Add the header X-Webhook-Token to the web request, or `?token=…` to the webhook's address.",
+        )
+
+
+def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
+    """Read one delivery; never refuses: what is no new issue is listed as ignored, with its kind."""
+    try:
+        body = json.loads(delivery.body)
+    except (ValueError, RecursionError):
+        body = None
+    name = delivery.header(IDENTIFIER) or hashlib.sha256(delivery.body).hexdigest()
+    if not isinstance(body, dict):
+        return [_ignored(connection, name, {}, "the body is not a JSON object that can be read")]
+    kind = text(body.get("webhookEvent"))
+    issue = mapping(body.get("issue")) or (body if "key" in body and "fields" in body else {})
+    why = _why_ignored(body, kind, issue)
+    if why:
+        return [_ignored(connection, name, body, why, kind)]
+    return [tickets.told(connection, issue_as_ticket(settings, issue), delivery=f"delivery {name}", raw=body, why="")]
+
+
+def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
+    """Read an issue as a ticket, from a delivery or from the API."""
+    fields = mapping(issue.get("fields"))
+    reporter = mapping(fields.get("reporter")) or mapping(fields.get("creator"))
+    key = text(issue.get("key"))
+    return Ticket(
+        id=text(issue.get("id")),
+        key=key,
+        subject=text(fields.get("summary")),
+        url=f"{settings.url}/browse/{key}",
+        priority=text(mapping(fields.get("priority")).get("name")).lower(),
+        requester_name=text(reporter.get("displayName")),
+        requester_email=text(reporter.get("emailAddress")),
+        created_at=text(fields.get("created")),
+        fields=dict(fields),
+    )
+
+
+def _why_ignored(body: Mapping[str, Any], kind: str, issue: Mapping[str, Any]) -> str:
+    if kind and kind != _CREATED:
+        return f"{kind} is not a new issue"
+    if not kind and body.get("comment"):
+        return "a comment is not a new issue"
+    if not kind and body.get("changelog"):
+        return "a change is not a new issue"
+    if not text(issue.get("id")) or not text(issue.get("key")):
+        return "no issue is named: let the web request send the issue's data"
+    return ""
+
+
+def _ignored(connection: str, name: str, body: Mapping[str, Any], why: str, kind: str = "") -> Event:
+    return tickets.told(connection, Ticket(id=""), delivery=f"delivery {name}", raw=dict(body), why=why, kind=kind)

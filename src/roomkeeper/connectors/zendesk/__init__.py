@@ -1,0 +1,22 @@
+"""Zendesk: new tickets, told by triggers or event webhooks; internal notes and fields."""
+
+from roomkeeper.automations.catalog import Connector
+from roomkeeper.connectors.zendesk import client, webhook
+from roomkeeper.connectors.zendesk.settings import Zendesk
+from roomkeeper.vendors import tickets
+from roomkeeper.vendors.fields import set_ticket_field
+from roomkeeper.vendors.notes import note_on_ticket
+
+CONNECTOR = Connector(
+    type="zendesk",
+    summary="A Zendesk account.",
+    settings=Zendesk,
+    events=tickets.EVENTS,
+    steps=[note_on_ticket("zendesk"), set_ticket_field("zendesk")],
+    trusted_by=("webhook_secret",),
+    verify=webhook.verify,
+    read=webhook.read,
+    complete=client.complete,
+    connect=client.connect,
+    by_hand=tickets.by_hand,
+)

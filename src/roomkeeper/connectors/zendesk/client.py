@@ -1,0 +1,104 @@
+"""Zendesk's API: the ticket, internal notes, custom fields (facts/vendors.md 1)."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.zendesk.settings import Zendesk
+from roomkeeper.errors import NotFound
+from roomkeeper.vendors import tickets
+from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.tickets import Ticket
+
+
+class ZendeskClient(VendorClient):
+    """A Zendesk account; `wanted` are the fields of tickets that automations use."""
+
+    vendor = "Zendesk"
+    remedy = (
+        "Check `email` and `api_token` (Admin Center, APIs), and that this agent may see the ticket; then it goes on."
+    )
+
+    def __init__(self, settings: Zendesk, wanted: frozenset[str], *, dry: bool) -> None:
+        pair = f"{settings.email}/token:{settings.api_token.get_secret_value()}"
+        headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        self.wanted = wanted
+
+    async def ticket(self, number: str) -> Ticket:
+        """Read a ticket, with its requester if an automation uses that. Raises NotFound."""
+        found = mapping(mapping(await self.get(_path(number))).get("ticket"))
+        requester: Mapping[str, Any] = {}
+        if {"requester.name", "requester.email"} & self.wanted and found.get("requester_id"):
+            try:
+                answer = await self.get(f"/api/v2/users/{found['requester_id']}.json")
+                requester = mapping(mapping(answer).get("user"))
+            except NotFound:
+                requester = {}
+        return Ticket(
+            id=text(found.get("id")) or number,
+            subject=text(found.get("subject")),
+            url=f"{self.url}/agent/tickets/{number}",
+            priority=text(found.get("priority")).lower(),
+            requester_name=text(requester.get("name")),
+            requester_email=text(requester.get("email")),
+            created_at=text(found.get("created_at")),
+            fields=dict(found),
+        )
+
+    async def ticket_notes(self, ticket: str) -> dict[str, str]:
+        """List the ticket's comments with their texts, the newest first."""
+        notes: dict[str, str] = {}
+        after = ""
+        while True:
+            query: dict[str, str | int] = {"sort": "-created_at", "page[size]": 100}
+            path = f"/api/v2/tickets/{quote(ticket, safe='')}/comments.json"
+            page = mapping(await self.get(path, query | ({"page[after]": after} if after else {})))
+            for one in map(mapping, page.get("comments") or []):
+                notes[text(one.get("id"))] = text(one.get("plain_body")) + text(one.get("body"))
+            meta = mapping(page.get("meta"))
+            after = text(meta.get("after_cursor")) if meta.get("has_more") is True else ""
+            if not after:
+                return notes
+
+    async def add_ticket_note(self, ticket: str, text_: str) -> str:
+        """Write an internal comment; it is never public."""
+        answer = await self._change(ticket, {"comment": {"html_body": as_html(text_), "public": False}})
+        return text(mapping(answer.get("audit")).get("id"))
+
+    async def ticket_field(self, ticket: str, field: str) -> str:
+        """Read a custom field by its number, or a field of the ticket by its name."""
+        found = mapping(mapping(await self.get(_path(ticket))).get("ticket"))
+        own = {text(mapping(one).get("id")): mapping(one).get("value") for one in found.get("custom_fields") or []}
+        return text(own.get(field) if field.isdigit() else found.get(field))
+
+    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
+        """Set a custom field by its number, or a field of the ticket by its name."""
+        change = {"custom_fields": [{"id": int(field), "value": value}]} if field.isdigit() else {field: value}
+        await self._change(ticket, change)
+
+    async def _change(self, ticket: str, change: Mapping[str, Any]) -> Mapping[str, Any]:
+        return mapping(await self.send("PUT", _path(ticket), body={"ticket": change}))
+
+
+def connect(
+    settings: Zendesk,
+    *,
+    tally: object,  # noqa: ARG001 - Zendesk says itself when it wants fewer calls
+    wanted: frozenset[str] = frozenset(),
+    dry: bool = False,
+) -> ZendeskClient:
+    """Open the client; a dry one cannot write."""
+    return ZendeskClient(settings, wanted, dry=dry)
+
+
+async def complete(client: ZendeskClient, event: Event) -> Event:
+    """Read what the delivery lacks. Raises RemoteError."""
+    return await tickets.completed(event, client.wanted, client.ticket)
+
+
+def _path(ticket: str) -> str:
+    return f"/api/v2/tickets/{quote(ticket, safe='')}.json"

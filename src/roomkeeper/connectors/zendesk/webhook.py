@@ -1,0 +1,102 @@
+"""Zendesk's deliveries, verified and read (facts/vendors.md 1). Pure.
+
+A trigger's webhook has whatever body the customer wrote, often broken JSON; an event webhook a fixed one.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.zendesk.settings import PUBLIC_TEST_SECRET, Zendesk
+from roomkeeper.errors import DeliveryRefused
+from roomkeeper.vendors import templated, tickets, trust
+from roomkeeper.vendors.client import mapping, text
+from roomkeeper.vendors.tickets import Ticket
+
+SIGNATURE, STAMP = "X-Zendesk-Webhook-Signature", "X-Zendesk-Webhook-Signature-Timestamp"
+INVOCATION = "X-Zendesk-Webhook-Invocation-Id"
+_EVENTS = "zen:event-type:"
+_CREATED = f"{_EVENTS}ticket.created"
+
+
+def verify(settings: Zendesk, delivery: Delivery) -> None:
+    """Check the signature over timestamp and body. Raises DeliveryRefused."""
+    if settings.unsigned:
+        return
+    secrets = trust.plain(settings.webhook_secret)
+    trust.must_be_set(secrets, "webhook_secret")
+    stamp, given = delivery.header(STAMP), delivery.header(SIGNATURE)
+    message = stamp.encode() + delivery.body
+    if given and trust.same(given, [trust.hmac_base64(PUBLIC_TEST_SECRET, message)]):
+        raise DeliveryRefused(
+            "it is signed with the public secret of Zendesk's test button, which everybody knows",
+            remedy="Create the webhook first, then test it: it is signed with its own secret from then on.",
+        )
+    trust.check_signature(given, secrets, lambda one: trust.hmac_base64(one, message), header=SIGNATURE)
+    if settings.window is not None and _age(stamp) > settings.window:
+        raise DeliveryRefused(
+            f"it was signed at {stamp[:40]!r}, longer ago than `window` allows",
+            remedy="Set the clock of this machine, if it is wrong (NTP), or leave out `window`.",
+        )
+
+
+def read(connection: str, settings: Zendesk, delivery: Delivery) -> list[Event]:
+    """Read one delivery; never refuses: what cannot be read is listed as ignored, with the reason."""
+    body, fault = templated.parsed(delivery.body)
+    invocation = delivery.header(INVOCATION)
+    kind = text(body.get("type"))
+    if kind.startswith(_EVENTS):
+        return [_of_event(connection, settings, body, kind)]
+    ticket, why = _of_template(settings, body, fault)
+    told = f"invocation {invocation}" if invocation else f"body {hashlib.sha256(delivery.body).hexdigest()}"
+    return [tickets.told(connection, ticket, delivery=told, raw=dict(body), why=why)]
+
+
+def _of_event(connection: str, settings: Zendesk, body: Mapping[str, Any], kind: str) -> Event:
+    detail = mapping(body.get("detail"))
+    number = text(detail.get("id"))
+    ticket = Ticket(
+        id=number,
+        subject=text(detail.get("subject")),
+        url=f"{settings.url}/agent/tickets/{number}",
+        priority=text(detail.get("priority")).lower(),
+        created_at=text(detail.get("created_at")),
+        fields=dict(detail),
+    )
+    name = f"event {text(body.get('id')) or hashlib.sha256(repr(body).encode()).hexdigest()}"
+    why = "" if kind == _CREATED else f"{kind.removeprefix(_EVENTS)} is not a new ticket"
+    return tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why, kind=kind)
+
+
+def _of_template(settings: Zendesk, body: Mapping[str, Any], fault: str) -> tuple[Ticket, str]:
+    """Read a customer's own body: placeholders render as text, and the keys are theirs."""
+    found = templated.flat(body)
+    number = templated.first(found, "ticketid", "ticketnumber", "id")
+    number = number if re.fullmatch(r"\d+", number) else ""
+    ticket = Ticket(
+        id=number,
+        subject=templated.first(found, "subject", "tickettitle", "ticketsubject", "title"),
+        url=f"{settings.url}/agent/tickets/{number}",
+        priority=templated.first(found, "priority", "ticketpriority").lower(),
+        requester_name=templated.first(found, "requestername", "requesterfullname", "ticketrequestername"),
+        requester_email=templated.first(found, "requesteremail", "ticketrequesteremail"),
+        created_at=templated.first(found, "createdat", "ticketcreatedat"),
+        fields=dict(body),
+    )
+    if not number:
+        return ticket, f"no field holds a ticket's id{fault}: let the trigger send `ticket_id`"
+    return ticket, templated.why_not_created(found)
+
+
+def _age(stamp: str) -> float:
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return float("inf")
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return abs(time.time() - moment.timestamp())

@@ -1,0 +1,436 @@
+"""Pretend helpdesks: Zendesk, Freshdesk and Jira, as far as new tickets and internal notes on them go.
+
+Each below a path of its own (`/zendesk`, `/freshdesk`, `/jira`), in its own shapes, as vendors' documentation has
+them. `/_sim/helpdesk/…` makes tickets and tells whoever is to be told.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import itertools
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from roomkeeper.simulator.api import Portal
+
+TOKEN = "helpdesk-pretend"  # noqa: S105 - a pretend helpdesk's token is no secret
+Handler = Callable[["Helpdesk", Request], Awaitable[Response] | Response]
+
+
+@dataclass
+class Note:
+    id: int
+    body: Any
+    public: bool
+
+
+@dataclass
+class Ticket:
+    id: int
+    subject: str
+    requester: str = "Ann"
+    email: str = "ann@client.example"
+    priority: str = "high"
+    closed: bool = False
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    notes: list[Note] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return f"SUP-{self.id}"
+
+    @property
+    def stamp(self) -> str:
+        return f"{self.created:%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Helpdesk:
+    """All tickets, seen by three vendors."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+        self.tickets: dict[int, Ticket] = {}
+        self.ids = itertools.count(7001)
+        self.http = httpx2.AsyncClient(timeout=30.0, limits=httpx2.Limits(max_connections=200))
+
+    def ticket(self, text: str) -> Ticket | None:
+        digits = text.removeprefix("SUP-")
+        return self.tickets.get(int(digits)) if digits.isdigit() else None
+
+    def add_note(self, ticket: Ticket, body: Any, *, public: bool) -> Note:
+        note = Note(next(self.ids), body, public)
+        ticket.notes.append(note)
+        return note
+
+    def journal(self, request: Request, vendor: str, status: int) -> None:
+        entry = {"at": datetime.now(UTC).isoformat(), "user": vendor, "method": request.method}
+        self.portal.journal.append(entry | {"path": request.url.path, "status": status})
+
+
+# --- Zendesk --------------------------------------------------------------------------------------------------
+
+
+def zendesk_ticket(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    if ticket is None:
+        return JSONResponse({"error": "RecordNotFound", "description": "Not found"}, 404)
+    return JSONResponse({"ticket": _zendesk_shape(ticket)})
+
+
+def _zendesk_shape(ticket: Ticket) -> dict[str, Any]:
+    return {
+        "id": ticket.id,
+        "subject": ticket.subject,
+        "priority": ticket.priority,
+        "status": "closed" if ticket.closed else "new",
+        "requester_id": ticket.id + 1,
+        "created_at": ticket.stamp,
+        "custom_fields": [{"id": int(name), "value": value} for name, value in ticket.fields.items()],
+    }
+
+
+def zendesk_user(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.tickets.get(int(request.path_params["id"]) - 1)
+    if ticket is None:
+        return JSONResponse({"error": "RecordNotFound"}, 404)
+    return JSONResponse({"user": {"id": ticket.id + 1, "name": ticket.requester, "email": ticket.email}})
+
+
+def zendesk_comments(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    rows = [
+        {"id": one.id, "body": one.body, "html_body": one.body, "plain_body": one.body, "public": one.public}
+        for one in reversed(ticket.notes if ticket else [])
+    ]
+    return JSONResponse({"comments": rows, "meta": {"has_more": False, "after_cursor": None}})
+
+
+async def zendesk_update(desk: Helpdesk, request: Request) -> Response:
+    ticket, wanted = desk.ticket(request.path_params["id"]), (await request.json()).get("ticket") or {}
+    if ticket is None:
+        return JSONResponse({"error": "RecordNotFound"}, 404)
+    if ticket.closed:
+        details = {"status": [{"description": "Status: closed prevents ticket update"}]}
+        return JSONResponse(
+            {"error": "RecordInvalid", "description": "Record validation errors", "details": details}, 422
+        )
+    comment = wanted.get("comment")
+    events: list[dict[str, Any]] = []
+    if comment:
+        note = desk.add_note(
+            ticket, comment.get("html_body") or comment.get("body"), public=comment.get("public", True)
+        )
+        events.append({"id": note.id, "type": "Comment"})
+    for one in wanted.get("custom_fields") or []:
+        ticket.fields[str(one["id"])] = one["value"]
+    return JSONResponse({"ticket": _zendesk_shape(ticket), "audit": {"id": next(desk.ids), "events": events}})
+
+
+# --- Freshdesk ------------------------------------------------------------------------------------------------
+
+
+def freshdesk_ticket(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    if ticket is None:
+        return Response(status_code=404)
+    shown: dict[str, Any] = {
+        "id": ticket.id,
+        "subject": ticket.subject,
+        "priority": 3,
+        "status": 5 if ticket.closed else 2,
+        "created_at": ticket.stamp,
+        "custom_fields": ticket.fields,
+    }
+    if request.query_params.get("include") == "requester":
+        shown["requester"] = {"id": 1, "name": ticket.requester, "email": ticket.email}
+    return JSONResponse(shown)
+
+
+def freshdesk_conversations(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    page, size = int(request.query_params.get("page", 1)), int(request.query_params.get("per_page", 30))
+    rows = [
+        {"id": one.id, "body": one.body, "body_text": one.body, "private": not one.public}
+        for one in (ticket.notes if ticket else [])
+    ]
+    return JSONResponse(rows[(page - 1) * size : page * size])
+
+
+async def freshdesk_note(desk: Helpdesk, request: Request) -> Response:
+    ticket, wanted = desk.ticket(request.path_params["id"]), await request.json()
+    if ticket is None:
+        return Response(status_code=404)
+    note = desk.add_note(ticket, wanted["body"], public=not wanted.get("private", True))
+    return JSONResponse({"id": note.id, "body": note.body, "private": not note.public}, 201)
+
+
+async def freshdesk_update(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    if ticket is None:
+        return Response(status_code=404)
+    ticket.fields |= (await request.json()).get("custom_fields") or {}
+    return freshdesk_ticket(desk, request)
+
+
+# --- Jira -----------------------------------------------------------------------------------------------------
+
+
+def _jira_shape(ticket: Ticket) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "summary": ticket.subject,
+        "description": None,
+        "created": f"{ticket.created:%Y-%m-%dT%H:%M:%S}.000+0530",
+        "reporter": {"accountId": "712020:1", "displayName": ticket.requester},
+        "priority": {"name": ticket.priority.capitalize()},
+        "status": {"name": "Done" if ticket.closed else "To Do"},
+        "project": {"key": "SUP", "projectTypeKey": "service_desk"},
+        **ticket.fields,
+    }
+    return {
+        "id": str(ticket.id),
+        "key": ticket.key,
+        "self": f"https://internal/rest/api/2/issue/{ticket.id}",
+        "fields": fields,
+    }
+
+
+def jira_issue(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    if ticket is None:
+        return JSONResponse({"errorMessages": ["Issue does not exist"]}, 404)
+    return JSONResponse(_jira_shape(ticket))
+
+
+def jira_comments(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    start, size = int(request.query_params.get("startAt", 0)), int(request.query_params.get("maxResults", 50))
+    notes = ticket.notes if ticket else []
+    rows = [{"id": str(one.id), "body": one.body} for one in notes[start : start + size]]
+    return JSONResponse({"startAt": start, "maxResults": size, "total": len(notes), "comments": rows})
+
+
+async def jira_comment(desk: Helpdesk, request: Request) -> Response:
+    ticket, wanted = desk.ticket(request.path_params["id"]), await request.json()
+    if ticket is None:
+        return JSONResponse({"errorMessages": ["Issue does not exist"]}, 404)
+    is_document = isinstance(wanted.get("body"), dict)
+    if is_document != (request.path_params["version"] == "3"):
+        return JSONResponse({"errorMessages": [], "errors": {"comment": "Comment body is not valid!"}}, 400)
+    hidden = {"key": "sd.public.comment", "value": {"internal": True}}
+    note = desk.add_note(ticket, wanted["body"], public=hidden not in (wanted.get("properties") or []))
+    return JSONResponse({"id": str(note.id), "body": note.body}, 201)
+
+
+async def jira_link(desk: Helpdesk, request: Request) -> Response:
+    ticket, wanted = desk.ticket(request.path_params["id"]), await request.json()
+    if ticket is None:
+        return JSONResponse({"errorMessages": ["Issue does not exist"]}, 404)
+    known = wanted.get("globalId") in ticket.links
+    ticket.links[wanted.get("globalId") or uuid.uuid4().hex] = wanted["object"]["url"]
+    return JSONResponse({"id": 1}, 200 if known else 201)
+
+
+async def jira_update(desk: Helpdesk, request: Request) -> Response:
+    ticket = desk.ticket(request.path_params["id"])
+    if ticket is None:
+        return JSONResponse({"errorMessages": ["Issue does not exist"]}, 404)
+    ticket.fields |= (await request.json())["fields"]
+    return Response(status_code=204)
+
+
+# --- telling --------------------------------------------------------------------------------------------------
+
+
+def told_by_zendesk(ticket: Ticket, secret: str) -> tuple[bytes, dict[str, str]]:
+    """A trigger's webhook with the template that the how-to page gives, rendered as placeholders are."""
+    body = json.dumps(
+        {
+            "ticket_id": str(ticket.id),
+            "subject": ticket.subject,
+            "url": f"https://acme.zendesk.com/{ticket.id}",
+            "requester_name": ticket.requester,
+            "requester_email": ticket.email,
+            "priority": ticket.priority.capitalize(),
+            "created_at": ticket.stamp,
+        }
+    ).encode()
+    return body, _zendesk_signed(body, secret)
+
+
+def told_by_zendesk_event(ticket: Ticket, secret: str) -> tuple[bytes, dict[str, str]]:
+    """The fixed event: no requester's address, no link."""
+    detail = {
+        "id": str(ticket.id),
+        "subject": ticket.subject,
+        "priority": "HIGH",
+        "status": "NEW",
+        "created_at": ticket.stamp,
+    }
+    body = json.dumps(
+        {
+            "account_id": 1,
+            "id": str(uuid.uuid4()),
+            "type": "zen:event-type:ticket.created",
+            "subject": f"zen:ticket:{ticket.id}",
+            "detail": detail,
+            "event": {},
+        }
+    ).encode()
+    return body, _zendesk_signed(body, secret)
+
+
+def _zendesk_signed(body: bytes, secret: str) -> dict[str, str]:
+    stamp = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    digest = hmac.new(secret.encode(), stamp.encode() + body, hashlib.sha256).digest()
+    signed = base64.b64encode(digest).decode()
+    return {
+        "X-Zendesk-Webhook-Signature": signed,
+        "X-Zendesk-Webhook-Signature-Timestamp": stamp,
+        "X-Zendesk-Webhook-Invocation-Id": uuid.uuid4().hex,
+    }
+
+
+def told_by_freshdesk(ticket: Ticket, secret: str) -> tuple[bytes, dict[str, str]]:
+    """Simple content, in its wrapper."""
+    inner = {
+        "ticket_id": str(ticket.id),
+        "ticket_subject": ticket.subject,
+        "ticket_url": f"http://acme.freshdesk.com/helpdesk/tickets/{ticket.id}",
+        "ticket_status": "Open",
+        "ticket_priority": "High",
+        "requester_name": ticket.requester,
+        "requester_email": ticket.email,
+        "triggered_event": "{ticket_action:created}",
+    }
+    return json.dumps({"freshdesk_webhook": inner}).encode(), {"X-Webhook-Token": secret}
+
+
+def told_by_jira(ticket: Ticket, secret: str) -> tuple[bytes, dict[str, str]]:
+    """The admin webhook, signed."""
+    body = json.dumps(
+        {
+            "timestamp": int(ticket.created.timestamp() * 1000),
+            "webhookEvent": "jira:issue_created",
+            "issue_event_type_name": "issue_created",
+            "user": {"accountId": "712020:1", "displayName": ticket.requester},
+            "issue": _jira_shape(ticket),
+        }
+    ).encode()
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return body, {"X-Hub-Signature": f"sha256={digest}", "X-Atlassian-Webhook-Identifier": uuid.uuid4().hex}
+
+
+TELLING = {
+    "zendesk": told_by_zendesk,
+    "zendesk-event": told_by_zendesk_event,
+    "freshdesk": told_by_freshdesk,
+    "jira": told_by_jira,
+}
+
+
+def control(desk: Helpdesk) -> list[Route]:
+    async def make(request: Request) -> Response:
+        """Make a ticket {subject, …}; then tell {by, to: [addresses], secret}, each of them at once."""
+        wanted = await request.json()
+        told = {name: wanted.pop(name, None) for name in ("by", "to", "secret")}
+        ticket = Ticket(next(desk.ids), **wanted)
+        desk.tickets[ticket.id] = ticket
+        answers = await _tell(desk, ticket, told) if told["by"] else []
+        return JSONResponse({"id": ticket.id, "key": ticket.key, "answers": answers})
+
+    async def change(request: Request) -> Response:
+        """Set {closed}; tell {by, to, secret} again."""
+        ticket, wanted = desk.tickets[int(request.path_params["id"])], await request.json()
+        ticket.closed = wanted.get("closed", ticket.closed)
+        return JSONResponse(await _tell(desk, ticket, wanted) if wanted.get("by") else [])
+
+    async def show(request: Request) -> Response:
+        ticket = desk.tickets[int(request.path_params["id"])]
+        notes = [{"body": one.body, "public": one.public} for one in ticket.notes]
+        return JSONResponse({"notes": notes, "links": ticket.links, "fields": ticket.fields})
+
+    return [
+        Route("/_sim/helpdesk/tickets", make, methods=["POST"]),
+        Route("/_sim/helpdesk/tickets/{id}", change, methods=["PUT"]),
+        Route("/_sim/helpdesk/tickets/{id}", show, methods=["GET"]),
+    ]
+
+
+async def _tell(desk: Helpdesk, ticket: Ticket, told: dict[str, Any]) -> list[int]:
+    """Deliver to each address at the same moment, each delivery with an id of its own; gives the answers' statuses."""
+
+    async def deliver(address: str) -> int:
+        body, headers = TELLING[told["by"]](ticket, told["secret"])
+        try:
+            answer = await desk.http.post(
+                address, content=body, headers={"Content-Type": "application/json", **headers}
+            )
+        except httpx2.HTTPError:
+            return 0
+        return answer.status_code
+
+    return list(await asyncio.gather(*(deliver(address) for address in told["to"])))
+
+
+ROUTES: list[tuple[str, str, str, Handler]] = [
+    ("zendesk", "GET", "/api/v2/tickets/{id}.json", zendesk_ticket),
+    ("zendesk", "PUT", "/api/v2/tickets/{id}.json", zendesk_update),
+    ("zendesk", "GET", "/api/v2/tickets/{id}/comments.json", zendesk_comments),
+    ("zendesk", "GET", "/api/v2/users/{id}.json", zendesk_user),
+    ("freshdesk", "GET", "/api/v2/tickets/{id}", freshdesk_ticket),
+    ("freshdesk", "PUT", "/api/v2/tickets/{id}", freshdesk_update),
+    ("freshdesk", "GET", "/api/v2/tickets/{id}/conversations", freshdesk_conversations),
+    ("freshdesk", "POST", "/api/v2/tickets/{id}/notes", freshdesk_note),
+    ("jira", "GET", "/rest/api/{version}/issue/{id}", jira_issue),
+    ("jira", "PUT", "/rest/api/{version}/issue/{id}", jira_update),
+    ("jira", "GET", "/rest/api/{version}/issue/{id}/comment", jira_comments),
+    ("jira", "POST", "/rest/api/{version}/issue/{id}/comment", jira_comment),
+    ("jira", "POST", "/rest/api/{version}/issue/{id}/remotelink", jira_link),
+]
+
+
+def routes(portal: Portal) -> list[Route]:
+    """Build all routes; every call is in the portal's journal, under the vendor's name."""
+    desk = Helpdesk(portal)
+    vendors = [
+        Route(f"/{vendor}{path}", _endpoint(desk, vendor, handler), methods=[method])
+        for vendor, method, path, handler in ROUTES
+    ]
+    return [*control(desk), *vendors]
+
+
+def _endpoint(desk: Helpdesk, vendor: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        if not _is_allowed(request):
+            answer: Response = JSONResponse({"error": "Couldn't authenticate you"}, 401)
+        else:
+            outcome = handler(desk, request)
+            answer = outcome if isinstance(outcome, Response) else await outcome
+        desk.journal(request, vendor, answer.status_code)
+        return answer
+
+    return endpoint
+
+
+def _is_allowed(request: Request) -> bool:
+    """The token is the password, the user name or the bearer's, as each vendor has it."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme == "Bearer":
+        return given == TOKEN
+    try:
+        user, _, password = base64.b64decode(given).decode().partition(":")
+    except ValueError:
+        return False
+    return TOKEN in {user, password}

@@ -1,0 +1,85 @@
+"""`set_ticket_field`: write a value into a field of the ticket, and read it back."""
+
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.errors import NotFound, Rejected, StepFailed
+from roomkeeper.vendors.tickets import subject_of
+
+
+class TicketFields(Protocol):
+    """A helpdesk's client, as far as fields of tickets go."""
+
+    async def ticket_field(self, ticket: str, field: str) -> str: ...  # noqa: D102
+    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None: ...  # noqa: D102
+
+
+def _as_text(value: Any) -> Any:  # noqa: ANN401 - YAML
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class SetTicketField(BaseModel):
+    """What `set_ticket_field` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: Annotated[str, BeforeValidator(_as_text)] = Field(
+        min_length=1,
+        description="The field: a number at Zendesk, `cf_…` at Freshdesk, `customfield_…` at Jira.",
+        examples=["360012345678"],
+    )
+    value: Annotated[str, BeforeValidator(_as_text)] = Field(
+        max_length=5000, description="What to write into it.", examples=["{{ link.url }}"]
+    )
+    ticket: Annotated[str | None, BeforeValidator(_as_text)] = Field(
+        default=None, description="The ticket's id, if it is not the event's.", examples=["{{ ticket.id }}"]
+    )
+
+
+class FieldSet(BaseModel):
+    """The field as it is, and whether this step wrote it."""
+
+    ticket: str
+    field: str
+    value: str
+    made: bool
+
+
+def set_ticket_field(connection_type: str) -> StepKind:
+    """Give the step for one helpdesk, whose client has `ticket_field` and `set_ticket_field`."""
+    return StepKind(
+        name="set_ticket_field",
+        summary="Write a value into a field of the ticket.",
+        params=SetTicketField,
+        result=FieldSet,
+        plan=_plan,
+        apply=_apply,
+        connection_type=connection_type,
+        side_by_side=True,
+    )
+
+
+async def _apply(params: SetTicketField, context: StepContext) -> FieldSet:
+    """Write the value; doing it twice is harmless. Raises StepFailed."""
+    fields: TicketFields = context.client
+    ticket = subject_of(params.ticket, context, "ticket")
+    try:
+        if await context.call(lambda: fields.ticket_field(ticket, params.field)) == params.value:
+            return FieldSet(ticket=ticket, field=params.field, value=params.value, made=False)
+        await context.call(lambda: fields.set_ticket_field(ticket, params.field, params.value))
+        now = await context.call(lambda: fields.ticket_field(ticket, params.field))
+    except (NotFound, Rejected) as error:
+        what = f"the field {params.field!r} of ticket {ticket} was refused: {error.message}"
+        raise StepFailed(what, remedy="Check the field's name and the ticket; then `roomkeeper runs retry`.") from error
+    if now != params.value:
+        what = f"the field {params.field!r} of ticket {ticket} is {now!r} after it was set"
+        raise StepFailed(what, remedy="See whether something at the helpdesk changes it back; then retry.")
+    return FieldSet(ticket=ticket, field=params.field, value=params.value, made=True)
+
+
+async def _plan(params: SetTicketField, context: StepContext) -> Plan:
+    """Say what would be written."""
+    ticket = subject_of(params.ticket, context, "ticket")
+    return Plan((f"set the field {params.field!r} of ticket {ticket} to {params.value!r}",))
