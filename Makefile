@@ -26,6 +26,7 @@ check: $(VENV)/.dev               ## format, lint, imports, types: seconds
 bench: $(VENV)/.dev               ## the measurements, each beside its yardstick
 	$(BIN)/python bench/ack.py
 	$(BIN)/python bench/archive.py
+	$(BIN)/python bench/ticket.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

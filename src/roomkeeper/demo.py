@@ -24,6 +24,8 @@ from rich.console import Console
 Check = tuple[str, bool]
 FILES = 60
 FOLDERS = ("Invoices", "Contracts/2026", "Photos")
+TICKETS = 6
+SUPPORT, EDITING = "0b5e1f0c-0000-4000-8000-00000000beef", 10
 TRIGGER_UPLOADED, TRIGGER_CREATED = 256, 128
 
 _CONFIG = """\
@@ -41,6 +43,12 @@ connections:
     url: {portal}/hubspot
     access_token: !env DEMO_HUBSPOT_TOKEN
     client_secret: !env DEMO_HUBSPOT_SECRET
+  support:
+    type: zendesk
+    url: {portal}/zendesk
+    email: bot@acme.example
+    api_token: !env DEMO_ZENDESK_TOKEN
+    webhook_secret: !env DEMO_ZENDESK_SECRET
 automations:
   - name: copy-client-uploads
     on: file.uploaded
@@ -65,6 +73,23 @@ automations:
         with: {{guest: "{{{{ deal.fields.docspace_guest_id }}}}", room: "{{{{ deal.fields.docspace_room_id }}}}"}}
       - do: note_on_deal
         with: {{text: "Archived {{{{ archive.files }}}} files: {{{{ archive.url }}}}"}}
+  - name: investigation-room
+    on: ticket.created
+    steps:
+      - do: create_room
+        as: room
+        with:
+          title: "Ticket #{{{{ ticket.id }}}} - {{{{ ticket.subject }}}}"
+          type: collaboration
+          folders: [Logs, Attachments, Findings]
+          once_per: "{{{{ ticket.connection }}}}-{{{{ ticket.id }}}}"
+      - do: invite
+        with: {{room: "{{{{ room.id }}}}", members: [{{group: Support, access: editing}}]}}
+      - do: share_link
+        as: link
+        with: {{room: "{{{{ room.id }}}}"}}
+      - do: note_on_ticket
+        with: {{text: "Investigation room: {{{{ link.url }}}}"}}
 """
 
 
@@ -146,12 +171,14 @@ def play(out: Console, *, once: bool, port: int) -> bool:
         )
         env = {"DEMO_API_KEY": scene.keeper_key, "DEMO_WEBHOOK_SECRET": secret}
         env |= {"DEMO_HUBSPOT_TOKEN": "pat-pretend", "DEMO_HUBSPOT_SECRET": secret}
+        env |= {"DEMO_ZENDESK_TOKEN": "helpdesk-pretend", "DEMO_ZENDESK_SECRET": secret}
         service = _start_service(stack, folder, env, port)
         portal.register(f"{service}/hooks/portal", secret)
         out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its live page).")
         runs = _Runs(folder)
         checks = _copying(out, portal, scene, runs)
         checks += _archiving(out, portal, scene, runs, hook=f"{service}/hooks/sales", secret=secret)
+        checks += _investigating(out, portal, runs, hook=f"{service}/hooks/support", secret=secret)
         checks += _ended(runs)
         done = _told(out, checks)
         out.print(f"Its configuration and store are in {folder}")
@@ -210,6 +237,43 @@ def _archiving(out: Console, portal: Portal, scene: Scene, runs: "_Runs", *, hoo
     runs.settle(out)
     portal.direct("PUT", "/faults", json=[])
     return _archived(portal, scene, before, deal)
+
+
+def _investigating(out: Console, portal: Portal, runs: "_Runs", *, hook: str, secret: str) -> list[Check]:
+    """Play the third job."""
+    out.print(
+        f"\n[bold]5.[/bold] The helpdesk gets {TICKETS} tickets, and tells each of them twice at the same moment."
+    )
+    out.print(
+        "   Meanwhile the portal loses every third answer to making a room, and the helpdesk every third to a note."
+    )
+    lost = [("POST", "/files/rooms$"), ("PUT", "/zendesk/api/v2/tickets/")]
+    faults = [{"kind": "drop_after", "method": method, "path": path, "every": 3} for method, path in lost]
+    portal.direct("PUT", "/faults", json=faults)
+    told = {"by": "zendesk", "to": [hook, hook], "secret": secret}
+    tickets = [
+        portal.direct("POST", "/helpdesk/tickets", json=told | {"subject": f"Problem {number + 1}"})["id"]
+        for number in range(TICKETS)
+    ]
+    runs.settle(out)
+    portal.direct("PUT", "/faults", json=[])
+    return _investigated(portal, tickets)
+
+
+def _investigated(portal: Portal, tickets: Sequence[int]) -> list[Check]:
+    rooms = [room for room in portal.direct("GET", "/rooms") if any(tag.startswith("support-") for tag in room["tags"])]
+    whole = [one for one in rooms if len(one["folders"]) == 3 and one["members"] == {SUPPORT: EDITING}]
+    notes = [portal.direct("GET", f"/helpdesk/tickets/{ticket}")["notes"] for ticket in tickets]
+    told = [
+        one
+        for one in notes
+        if len(one) == 1 and not one[0]["public"] and f"{portal.url}/rooms/shared/" in one[0]["body"]
+    ]
+    return [
+        (f"{len(rooms)} rooms for {len(tickets)} tickets", len(rooms) == len(tickets)),
+        (f"{len(whole)} of them with their folders and their team", len(whole) == len(tickets)),
+        (f"{len(told)} tickets with one internal note and the room's link", len(told) == len(tickets)),
+    ]
 
 
 def _archived(portal: Portal, scene: Scene, before: list[dict[str, Any]], deal: int) -> list[Check]:
@@ -312,6 +376,8 @@ def set_scene(portal: Portal) -> Scene:
     internal = portal.call("POST", "/files/rooms", json={"title": "Northwind (internal)", "roomType": "CustomRoom"})[
         "id"
     ]
+    team = {"id": SUPPORT, "name": "Support", "members": []}
+    portal.direct("POST", "/groups", json=team)
     vault = portal.call("POST", "/files/rooms", json={"title": "Vault", "roomType": "CustomRoom"})["id"]
     for room in (client, internal, vault):
         everyone = [{"id": keeper["id"], "access": 9}]

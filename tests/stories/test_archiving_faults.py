@@ -286,10 +286,10 @@ def test_undo_names_what_cannot_go_back_and_recreates_folders(scene: ClosingDeal
 
 @pytest.mark.crash
 @pytest.mark.parametrize("layout", ["flat", "tree"])
-def test_ten_kills_at_random_moments_lose_nothing(
+def test_kills_at_random_moments_lose_nothing(
     scene: ClosingDeals, keepers: Make, store_address: str, layout: str
 ) -> None:
-    """Ten for each layout and store: forty in all."""
+    """Five for each layout and store: twenty in all."""
     scene.fill()
     before = {one["id"]: one["digests"] for one in scene.portal.tree(scene.client)}
     scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.02, "queue_seconds": 0.2})
@@ -299,8 +299,8 @@ def test_ten_kills_at_random_moments_lose_nothing(
 
     with watched(scene) as early:
         scene.close(keeper, deal, "hubspot")
-        for _ in range(10):
-            time.sleep(kills.uniform(0.05, 1.5))
+        for _ in range(5):
+            time.sleep(kills.uniform(0.05, 2.0))
             keeper.kill()
             keeper.start()
         run = keeper.settle()[0]
@@ -315,4 +315,4 @@ def test_ten_kills_at_random_moments_lose_nothing(
     assert len(scene.notes(deal)) == 1
     assert scene.guest not in scene.members()
     assert early == []
-    print(f"{layout}: 10 kills, 250 files archived, {len(scene.asked('PUT', '/fileops/move$'))} requests to move")
+    print(f"{layout}: 5 kills, 250 files archived, {len(scene.asked('PUT', '/fileops/move$'))} requests to move")

@@ -28,10 +28,9 @@ def started(scene: OpeningTickets, keepers: Make, automation: Any, vendor: str =
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_tickets_a_quarter_of_them_told_twice_to_two_processes_have_a_room_each(
+def test_200_tickets_a_quarter_of_them_told_twice_to_two_processes_have_a_room_each(
     scene: OpeningTickets, keepers: Make, postgresql: Callable[[], str], vendor: str
 ) -> None:
-    """200 tickets over the three helpdesks' shapes would be 67 each; it is 200 of each in `make bench`."""
     keeper = started(scene, keepers, scene.automation(), vendor, store=postgresql(), measured=False)
     other = free_port()
     keeper.start(port=other)
@@ -43,15 +42,15 @@ def test_tickets_a_quarter_of_them_told_twice_to_two_processes_have_a_room_each(
         return opened
 
     with ThreadPoolExecutor(8) as pool:
-        tickets = list(pool.map(open_one, range(67)))
-    keeper.settle(lambda: len(keeper.runs()) >= 67)
+        tickets = list(pool.map(open_one, range(200)))
+    keeper.settle(lambda: len(keeper.runs()) >= 200)
 
     assert {one["state"] for one in keeper.runs()} == {"done"}
     assert scene.faults_of(tickets, vendor) == []
-    assert len(scene.rooms()) == 67
+    assert len(scene.rooms()) == 200
     if vendor == "jira":
         assert all(len(scene.ticket(one)["links"]) == 1 for one in tickets)
-    print(f"{vendor}: 67 tickets, {len(scene.rooms())} rooms, {len(keeper.runs())} runs, faults: none")
+    print(f"{vendor}: 200 tickets, {len(scene.rooms())} rooms, {len(keeper.runs())} runs, faults: none")
 
 
 @pytest.mark.crash

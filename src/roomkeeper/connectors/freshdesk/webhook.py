@@ -47,6 +47,9 @@ def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event
         fields=dict(inner),
     )
     why = templated.why_not_created(found)
+    triggered = found.get("triggeredevent", "")
+    if triggered and "{{" not in triggered and "creat" not in triggered.lower():
+        why = f"{triggered[:80]!r} is not a new ticket"
     if not number:
         why = f"no field holds a ticket's id{fault}: let the webhook send `ticket_id`"
     name = f"body {hashlib.sha256(delivery.body).hexdigest()}"

@@ -1,0 +1,234 @@
+"""Deliveries of the helpdesks: signatures, altered, stale and missing; every shape, and hostile ones."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.connectors.freshdesk import webhook as freshdesk
+from roomkeeper.connectors.freshdesk.settings import Freshdesk
+from roomkeeper.connectors.jira import webhook as jira
+from roomkeeper.connectors.jira.settings import Jira
+from roomkeeper.connectors.zendesk import webhook as zendesk
+from roomkeeper.connectors.zendesk.settings import PUBLIC_TEST_SECRET, Zendesk
+from roomkeeper.errors import DeliveryRefused
+
+ACCOUNT = {"url": "https://acme.zendesk.com", "email": "bot@acme.example", "api_token": "t"}
+ZENDESK = Zendesk(**ACCOUNT, webhook_secret=("old", "secret"))
+FRESHDESK = Freshdesk(url="https://acme.freshdesk.com", api_key="k", webhook_token=("old", "token"))
+JIRA = Jira(
+    url="https://acme.atlassian.net",
+    email="b@x.example",
+    api_token="t",
+    webhook_secret=("old", "It's a Secret to Everybody"),
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def refused(connector: Any, settings: Any, delivery: Delivery) -> str:
+    with pytest.raises(DeliveryRefused) as caught:
+        connector.verify(settings, delivery)
+    return caught.value.message
+
+
+# --- Zendesk --------------------------------------------------------------------------------------------------
+
+
+def signed(body: bytes, secret: str = "secret", at: datetime | None = None) -> dict[str, str]:
+    stamp = f"{at or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    digest = hmac.new(secret.encode(), stamp.encode() + body, hashlib.sha256).digest()
+    return {
+        "x-zendesk-webhook-signature": base64.b64encode(digest).decode(),
+        "x-zendesk-webhook-signature-timestamp": stamp,
+    }
+
+
+def test_zendesk_s_worked_value_is_the_public_secret_s_and_refused_with_its_reason() -> None:
+    headers = {
+        "X-Zendesk-Webhook-Signature": "en/ni9vbvGxPZiCR3QAyIo8BQOXkSMAih2wjD+XKcd0=",
+        "X-Zendesk-Webhook-Signature-Timestamp": "2026-07-22T10:00:00Z",
+    }
+
+    assert "public secret" in refused(zendesk, ZENDESK, Delivery(b'{"ticket_id":"35436"}', headers))
+
+
+def test_the_public_secret_cannot_even_be_configured() -> None:
+    with pytest.raises(ValidationError, match="everybody knows"):
+        Zendesk(**ACCOUNT, webhook_secret=PUBLIC_TEST_SECRET)
+
+
+def test_zendesk_s_signature_covers_time_and_body() -> None:
+    body = b'{"ticket_id": "1"}'
+    zendesk.verify(ZENDESK, Delivery(body, signed(body)))
+    zendesk.verify(ZENDESK, Delivery(body, signed(body, "old")))
+    zendesk.verify(ZENDESK, Delivery(body, signed(body, at=datetime.now(UTC) - timedelta(hours=5))))
+
+    assert "does not fit" in refused(zendesk, ZENDESK, Delivery(body + b" ", signed(body)))
+    assert "does not fit" in refused(zendesk, ZENDESK, Delivery(body, signed(body, "another")))
+    moved = signed(body) | {"x-zendesk-webhook-signature-timestamp": "2020-01-01T00:00:00Z"}
+    assert "does not fit" in refused(zendesk, ZENDESK, Delivery(body, moved))
+    assert "is missing" in refused(zendesk, ZENDESK, Delivery(body, {}))
+    assert "no secret" in refused(zendesk, Zendesk(**ACCOUNT), Delivery(body, signed(body)))
+
+
+def test_a_window_refuses_what_was_signed_long_ago() -> None:
+    strict = Zendesk(**ACCOUNT, webhook_secret="secret", window="5m")
+    zendesk.verify(strict, Delivery(b"{}", signed(b"{}")))
+
+    old = signed(b"{}", at=datetime.now(UTC) - timedelta(minutes=6))
+    assert "longer ago" in refused(zendesk, strict, Delivery(b"{}", old))
+
+
+def read_zendesk(body: bytes) -> Any:
+    (event,) = zendesk.read("support", ZENDESK, Delivery(body))
+    return event
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"ticket_id": "42", "subject": "a"}',
+        b'{"ticketID": 42, "title": "a"}',
+        b'{"ticket": {"id": 42, "subject": "a"}}',
+        b"ticket_id=42&subject=a",
+        b'{"ticket_id": "42", "subject": "he said "no" and\nleft"}',
+        b"{'ticket_id': 42, subject: \xff\xfe",
+    ],
+)
+def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: bytes) -> None:
+    event = read_zendesk(body)
+
+    assert (event.type, event.ignored, event.meaning) == ("ticket.created", "", "ticket 42 created")
+    assert event.facts["ticket"]["url"] == "https://acme.zendesk.com/agent/tickets/42"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"type": "End User Comment", "ticketID": "12345"}', "'End User Comment' is not a new ticket"),
+        (b'{"ticket_id": 1, "event": "ticket.updated"}', "not a new ticket"),
+        (b'{"ticket_id": 1, "action": "deleted"}', "not a new ticket"),
+        (b'{"type": "zen:event-type:ticket.comment_added", "detail": {"id": "1"}}', "ticket.comment_added is not"),
+        (b'{"type": "zen:event-type:user.created", "detail": {"id": "1"}}', "user.created is not"),
+        (b'{"hello": 1}', "no field holds a ticket's id"),
+        (b"", "no field holds a ticket's id (the body is not valid JSON"),
+        (b"[]", "the body is not a JSON object"),
+    ],
+)
+def test_what_is_no_new_zendesk_ticket_is_ignored_with_its_reason(body: bytes, why: str) -> None:
+    assert why in read_zendesk(body).ignored
+
+
+# --- Freshdesk ------------------------------------------------------------------------------------------------
+
+
+def test_freshdesk_s_token_comes_as_header_or_password() -> None:
+    basic = {"Authorization": "Basic " + base64.b64encode(b"anybody:token").decode()}
+    freshdesk.verify(FRESHDESK, Delivery(b"{}", {"x-webhook-token": "token"}))
+    freshdesk.verify(FRESHDESK, Delivery(b"{}", {"X-Webhook-Token": "old"}))
+    freshdesk.verify(FRESHDESK, Delivery(b"{}", basic))
+
+    for headers in ({}, {"X-Webhook-Token": ""}, {"X-Webhook-Token": "no"}, {"Authorization": "Basic x"}):
+        assert "token" in refused(freshdesk, FRESHDESK, Delivery(b"{}", headers))
+
+
+@pytest.mark.parametrize(
+    ("inner", "ignored"),
+    [
+        ({"ticket_id": "11", "triggered_event": "{ticket_action:created}"}, False),
+        ({"ticket_id": "11"}, False),
+        ({"ticket_id": "11", "triggered_event": "{status:{from:2,to:5}}"}, True),
+        ({"ticket_id": "11", "triggered_event": "{ticket_action:update}"}, True),
+        ({"ticket_id": "11", "triggered_event": "{unknown_event:{from:3,to:1}}"}, True),
+        ({"ticket_subject": "no id"}, True),
+    ],
+)
+def test_freshdesk_s_wrapper_tells_whether_the_ticket_is_new(inner: dict[str, str], ignored: bool) -> None:
+    (event,) = freshdesk.read("support", FRESHDESK, Delivery(json.dumps({"freshdesk_webhook": inner}).encode()))
+    assert bool(event.ignored) is ignored
+
+
+# --- Jira -----------------------------------------------------------------------------------------------------
+
+
+def test_jira_s_official_vector_fits_and_nothing_else() -> None:
+    right = "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"
+    jira.verify(JIRA, Delivery(b"Hello World!", {"X-Hub-Signature": right}))
+    jira.verify(JIRA, Delivery(b"Hello World!", {"x-hub-signature": right.upper().replace("SHA256", "sha256")}))
+
+    assert "does not fit" in refused(jira, JIRA, Delivery(b"Hello World?", {"X-Hub-Signature": right}))
+    assert "only sha256" in refused(jira, JIRA, Delivery(b"x", {"X-Hub-Signature": "sha1=ab"}))
+    assert "is missing" in refused(jira, JIRA, Delivery(b"x", {"X-Hub-Signature-256": right}))
+
+
+def test_jira_s_token_comes_as_header_or_in_the_address() -> None:
+    settings = Jira(url="https://j.example", token="pat", webhook_token="token")
+    jira.verify(settings, Delivery(b"{}", {"X-Webhook-Token": "token"}))
+    jira.verify(settings, Delivery(b"{}", {}, "https://hooks.example/hooks/jira?token=token"))
+
+    assert "token" in refused(jira, settings, Delivery(b"{}", {}, "https://hooks.example/hooks/jira?token="))
+    assert "token" in refused(jira, settings, Delivery(b"{}", {"X-Hub-Signature": "sha256=aa"}))
+
+
+def test_a_jira_connection_must_be_able_to_speak() -> None:
+    with pytest.raises(ValidationError, match="Data Center"):
+        Jira(url="https://j.example", email="only@x.example")
+
+
+ISSUE = {"id": "10033", "key": "SUP-3", "fields": {"summary": "VPN down", "creator": {"displayName": "Ann"}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "ignored"),
+    [
+        ({"webhookEvent": "jira:issue_created", "issue": ISSUE}, ""),
+        ({"issue": ISSUE, "timestamp": 1}, ""),
+        (ISSUE | {"id": 10033, "self": "https://internal/x"}, ""),
+        ({"webhookEvent": "jira:issue_updated", "issue": ISSUE}, "jira:issue_updated is not a new issue"),
+        ({"webhookEvent": "comment_created", "comment": {}}, "comment_created is not a new issue"),
+        ({"issue": ISSUE, "comment": {"body": "x"}}, "a comment is not a new issue"),
+        ({"issue": ISSUE, "changelog": {"items": []}}, "a change is not a new issue"),
+        ({"webhookEvent": "jira:issue_created"}, "no issue is named"),
+        ([], "not a JSON object"),
+    ],
+)
+def test_jira_s_shapes_are_told_apart(body: Any, ignored: str) -> None:
+    (event,) = jira.read("support", JIRA, Delivery(json.dumps(body).encode()))
+
+    assert ignored in event.ignored
+    assert bool(event.ignored) is bool(ignored)
+    if not ignored:
+        ticket = event.facts["ticket"]
+        assert (ticket["id"], ticket["key"], ticket["url"]) == (
+            "10033",
+            "SUP-3",
+            "https://acme.atlassian.net/browse/SUP-3",
+        )
+        assert ticket["requester"]["name"] == "Ann"
+
+
+READERS: list[Callable[[Delivery], Any]] = [
+    lambda one: zendesk.read("x", ZENDESK, one),
+    lambda one: freshdesk.read("x", FRESHDESK, one),
+    lambda one: jira.read("x", JIRA, one),
+]
+
+
+@given(st.one_of(json_values.map(lambda value: json.dumps(value).encode()), st.binary(max_size=80)))
+def test_nothing_makes_a_helpdesk_s_reader_refuse(body: bytes) -> None:
+    for read in READERS:
+        assert len(read(Delivery(body))) == 1
