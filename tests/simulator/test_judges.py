@@ -68,6 +68,7 @@ def test_the_official_client_creates_and_reads_folders_files_and_rooms(rooms: Ro
     [
         *("room", "folder", "file", "contents", "key", "self", "copy", "operations", "webhook", "log"),
         *("move", "members", "share", "rename", "person", "status", "archive"),
+        *("made", "link", "links", "primary", "tags", "rooms"),
     ],
 )
 def test_replies_conform_to_the_published_schema(rooms: Rooms, name: str) -> None:
@@ -165,6 +166,12 @@ def _schema_for(name: str) -> str:
         "person": ("/api/2.0/people/{userid}", "get"),
         "status": ("/api/2.0/people/status/{status}", "put"),
         "archive": ("/api/2.0/files/rooms/{id}/archive", "put"),
+        "made": ("/api/2.0/files/rooms", "post"),
+        "link": ("/api/2.0/files/rooms/{id}/links", "put"),
+        "links": ("/api/2.0/files/rooms/{id}/links", "get"),
+        "primary": ("/api/2.0/files/rooms/{id}/link", "get"),
+        "tags": ("/api/2.0/files/rooms/{id}/tags", "put"),
+        "rooms": ("/api/2.0/files/rooms", "get"),
     }[name]
     content = _spec()["paths"][path][method]["responses"]["200"]["content"]
     schema: str = next(iter(content.values()))["schema"]["$ref"]
@@ -207,18 +214,29 @@ def _replies(rooms: Rooms) -> dict[str, Any]:
     keep("webhook", "POST", "/settings/webhook", portal.owner, json=hook)
     portal.upload(rooms.client, "Logged.docx", b"x")
     keep("log", "GET", "/settings/webhooks/log", portal.owner)
-    keep("rename", "PUT", f"/files/file/{file['id']}", json={"title": "Renamed.docx"})
+    _keep_rooms_and_people(keep, rooms, file["id"], copy)
+    _loaded["replies"] = kept
+    return kept
+
+
+def _keep_rooms_and_people(keep: Any, rooms: Rooms, file: int, copy: dict[str, Any]) -> None:
+    portal = rooms.portal
+    keep("rename", "PUT", f"/files/file/{file}", json={"title": "Renamed.docx"})
     keep("move", "PUT", "/files/fileops/move", json=copy)
     keep("members", "GET", f"/files/rooms/{rooms.client}/share")
-    invitation = {"invitations": [{"id": rooms.guest, "access": 2}]}
+    invitation = {"invitations": [{"id": rooms.guest, "access": 11}]}
     keep("share", "PUT", f"/files/rooms/{rooms.client}/share", json=invitation)
     keep("person", "GET", f"/people/{rooms.guest}")
     keep("status", "PUT", "/people/status/Terminated", portal.owner, json={"userIds": [rooms.guest]})
     portal.call("PUT", "/people/status/Active", json={"userIds": [rooms.guest]})
+    room = keep("made", "POST", "/files/rooms", json={"title": "Made", "roomType": 5, "tags": ["one"]})["id"]
+    keep("link", "PUT", f"/files/rooms/{room}/links", json={"linkType": 1, "access": 2, "title": "Ours"})
+    keep("links", "GET", f"/files/rooms/{room}/links", params={"type": 1})
+    keep("primary", "GET", f"/files/rooms/{room}/link")
+    keep("tags", "PUT", f"/files/rooms/{room}/tags", json={"names": ["two"]})
+    keep("rooms", "GET", "/files/rooms", params={"tags": '["two"]'})
     other = rooms.add("To be archived", {})
     keep("archive", "PUT", f"/files/rooms/{other}/archive", portal.owner, json={"deleteAfter": False})
-    _loaded["replies"] = kept
-    return kept
 
 
 def _finished(operations: Any, operation: str) -> bool:
@@ -307,6 +325,24 @@ def test_a_move_leaves_what_collides_and_a_folder_with_an_open_file(portal: Port
     assert ended["finished"] is True
     assert "edited" in ended["error"]
     assert {one["id"] for one in portal.tree(rooms.client)} == {inner, outer}
+
+
+def test_links_are_made_only_where_the_room_has_them_and_only_if_an_access_is_asked_for(portal: Portal) -> None:
+    def asked(room: int, **wanted: Any) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {portal.owner}"}
+        return httpx2.put(f"{portal.url}/api/2.0/files/rooms/{room}/links", json=wanted, headers=headers)
+
+    made = {
+        kind: portal.call("POST", "/files/rooms", json={"title": "Room", "roomType": kind})["id"] for kind in (2, 5, 6)
+    }
+
+    assert "response" not in asked(made[2]).json()
+    assert asked(made[2], linkType=1, access=2).status_code == 403
+    assert asked(made[2], linkType=0, access=10).json()["response"]["sharedLink"]["shareLink"]
+    assert asked(made[2], linkType=0, access=10).status_code == 403  # there is one invitation link at most
+    assert asked(made[5], linkType="External", access=2).status_code == 400
+    assert [asked(made[5], linkType=1, access=2).status_code for _ in range(6)] == [200] * 5 + [403]
+    assert len(portal.call("GET", f"/files/rooms/{made[6]}/links", params={"type": 1})) == 1
 
 
 def test_a_filter_makes_a_listing_deep(portal: Portal) -> None:
