@@ -353,3 +353,50 @@ def test_a_room_that_holds_its_own_archive_and_a_folder_are_refused(scene: Closi
     no_room = started(scene, keepers, scene.automation(room=folder))
     scene.close(no_room, scene.deal(), "hubspot")
     assert "not a room" in no_room.settle()[0]["error"]
+
+
+def test_an_open_deal_can_be_tried_as_if_it_were_won(scene: ClosingDeals, keepers: Make) -> None:
+    scene.upload("File.docx")
+    others = {"hubspot": scene.connection("hubspot")}
+    keeper = keepers(scene.portal, scene.keeper_key, [scene.automation(NOTE)], others=others)
+    change = {"subscriptionType": "deal.propertyChange", "objectId": scene.deal(), "propertyName": "dealstage"}
+    (keeper.folder / "change.json").write_text(json.dumps([change | {"propertyValue": "closedwon"}]))
+
+    told = keeper.ask("try", "archive-closed-deal", "--event", str(keeper.folder / "change.json"))
+
+    assert told["applies"] is False
+    assert "not closed" in told["why"]
+    assert any("File.docx" in line for line in told["steps"][0]["plan"])
+
+
+def test_a_retry_reads_the_deal_again(scene: ClosingDeals, keepers: Make) -> None:
+    scene.upload("File.docx")
+    keeper = started(scene, keepers, scene.automation(NOTE))
+    deal = scene.deal(own={"docspace_room_id": scene.client, "docspace_guest_id": "nobody@x.example"})
+    scene.close(keeper, deal, "hubspot")
+    run = keeper.settle()[0]
+    assert "nobody on the portal" in run["error"]
+    assert scene.guest in scene.members()
+
+    scene.portal.direct("PUT", f"/crm/deals/{deal}", json={"own": {"docspace_guest_id": "guest@x.example"}})
+    (retried,) = keeper.ask("runs", "retry", str(run["id"]), "--wait")
+
+    assert retried["state"] == "done"
+    assert scene.guest not in scene.members()
+    assert "Archived 1 files" in scene.notes(deal)[0]
+
+
+def test_what_was_not_archived_or_is_undone_already_cannot_be_undone(scene: ClosingDeals, keepers: Make) -> None:
+    for number in range(4):
+        scene.upload(f"File {number}.docx")
+    keeper = started(scene, keepers, scene.automation(approve_over=3))
+    scene.close(keeper, scene.deal(), "hubspot")
+    run = str(keeper.settle()[0]["id"])
+
+    keeper.say("runs", "undo", run, codes=(1,))  # it only asks
+    keeper.ask("runs", "approve", run, "--wait")
+    keeper.ask("runs", "undo", run, "--wait")
+    keeper.say("runs", "undo", run, codes=(1,))
+
+    assert len(scene.portal.tree(scene.client)) == 4
+    assert len(keeper.runs()) == 2

@@ -364,12 +364,13 @@ def control(crm: Crm) -> list[Route]:
         return JSONResponse({"id": deal.id, "opportunity": deal.opportunity})
 
     async def change(request: Request) -> Response:
-        """Set {status, stage?, pipeline?}; then tell {vendor, to, secret} so many `times`, all at once."""
+        """Set {status, stage?, pipeline?, own?}; then tell {vendor, to, secret} so many `times`, all at once."""
         deal, wanted = crm.deals[int(request.path_params["id"])], await request.json()
         if "status" in wanted and wanted["status"] != deal.status:
             deal.status, deal.changed = wanted["status"], datetime.now(UTC)
             deal.stage = {"won": "closedwon", "lost": "closedlost", "open": OPEN_STAGE}[deal.status]
         deal.stage, deal.pipeline = wanted.get("stage", deal.stage), wanted.get("pipeline", deal.pipeline)
+        deal.own |= wanted.get("own", {})
         if "vendor" not in wanted:
             return JSONResponse({})
         body, headers = TELLING[wanted["vendor"]](deal, wanted["to"], wanted["secret"])
