@@ -15,6 +15,7 @@ RoomkeeperError
     ├── Garbled              an answer that cannot be read
     ├── RemoteFault          5xx
     ├── Throttled            429
+    ├── Clash                408, 409, 425: it passes
     ├── BudgetSpent          our own limit for this portal is used up
     ├── Unavailable          the portal is suspended, restoring or unknown under this name
     ├── Unauthorized         401
@@ -189,6 +190,13 @@ class Throttled(RemoteError):
 
     retryable = True
     remedy = "Nothing to do: Roomkeeper slows down. If this goes on, lower `budget` for this connection."
+
+
+class Clash(RemoteError):
+    """Somebody else was at it at the same moment, or it was too early."""
+
+    retryable = True
+    remedy = "Nothing to do: Roomkeeper tries again."
 
 
 class BudgetSpent(RemoteError):

@@ -23,16 +23,19 @@ async def once(
     *,
     find: Callable[[], Awaitable[str | None]],
     make: Callable[[], Awaitable[str]],
+    may_go: bool = False,
 ) -> tuple[str, bool]:
     """Make what `item` stands for, unless it is there; gives what it became, and whether this call made it.
 
-    `find` looks for it at the service and may be repeated; `make` makes it and must not be. Raises RemoteError.
+    `find` looks for it at the service and may be repeated; `make` makes it and must not be. `may_go` says that it may
+    have been removed since, and is then made again. Raises RemoteError.
     """
     async with context.hold(f"{scope} {item}"):
         known = (await context.ledger.look(scope, [item])).get(item)
-        if known is not None and known.done:
+        if known is not None and known.done and not may_go:
             return known.target, False
-        settled_at = float(known.detail["asked_at"]) + _SETTLED if known is not None else 0.0
+        tried = known is not None and not known.done
+        settled_at = float(known.detail["asked_at"]) + _SETTLED if known is not None and tried else 0.0
         target, made = await _made(context, scope, item, find=find, make=make, settled_at=settled_at)
         await context.ledger.done(scope, {item: (target, {})})
         return target, made

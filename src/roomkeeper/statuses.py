@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from roomkeeper.errors import (
+    Clash,
     Forbidden,
     NotFound,
     QuotaExceeded,
@@ -20,6 +21,8 @@ _BY_STATUS: Mapping[int, type[RemoteError]] = {
     HTTPStatus.FORBIDDEN: Forbidden,
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.TOO_MANY_REQUESTS: Throttled,
+    HTTPStatus.CONFLICT: Clash,
+    HTTPStatus.TOO_EARLY: Clash,
 }
 
 
@@ -33,6 +36,8 @@ def by_status(status: int, told: str, headers: Mapping[str, str], *, remedy: str
     wait = _seconds(headers.get("retry-after"))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return RemoteFault(told, status=status, retry_after=wait, remedy=remedy)
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        return Clash(told, status=status, retry_after=wait, remedy=remedy, may_have_happened=True)
     return _BY_STATUS.get(status, Rejected)(told, status=status, retry_after=wait, remedy=remedy)
 
 

@@ -314,3 +314,57 @@ def test_captured_payloads_are_new_tickets_or_are_ignored(scene: OpeningTickets,
     assert {name for name, status in said.items() if status == "ignored"} == set(said) - set(CREATED)
     assert all(one["reason"] for one in events if one["status"] == "ignored")
     until(lambda: all(one["state"] != "new" for one in keeper.ask("events", "list", "--limit", "100")))
+
+
+def test_two_steps_side_by_side_make_one_folder_and_one_link(scene: OpeningTickets, keepers: Make) -> None:
+    room = "{{ room.id }}"
+    more = [
+        {
+            "do": "create_folders",
+            "as": "one",
+            "with": {"room": room, "folders": ["Shared/A", "shared/B", "A:B", "A?B"]},
+        },
+        {"do": "create_folders", "as": "two", "with": {"room": room, "folders": ["Shared/A", "Logs"]}},
+        {"do": "share_link", "as": "again", "with": {"room": room, "kind": "external"}},
+    ]
+    automation = scene.automation(*more, type="custom")
+    automation["steps"][2]["with"]["kind"] = "external"
+    keeper = started(scene, keepers, automation)
+
+    scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    run = keeper.settle()[0]
+
+    assert (run["state"], run["error"]) == ("done", None)
+    (made,) = scene.rooms()
+    assert made["folders"] == ["A_B", "Attachments", "Findings", "Logs", "Shared", "Shared/A", "Shared/B"]
+    assert len(made["links"]) == 1
+
+
+def test_a_link_that_was_removed_and_one_with_a_password_are_made_anew(scene: OpeningTickets, keepers: Make) -> None:
+    locked = {"do": "share_link", "as": "locked", "with": {"room": "{{ room.id }}", "password_env": "LINK_PASSWORD"}}
+    automation = scene.automation(locked, type="custom")
+    keeper = keepers(scene.portal, scene.keeper_key, [automation], others={"zendesk": scene.connection("zendesk")})
+    (keeper.folder / ".env").write_text("LINK_PASSWORD=a-password-of-the-link\n")
+    keeper.start()
+
+    scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    run = keeper.settle()[0]
+
+    assert (run["state"], run["error"]) == ("done", None)
+    results = {one["name"]: one["result"] for one in keeper.ask("runs", "show", str(run["id"]))["steps"]}
+    assert results["link"]["url"] != results["locked"]["url"]
+    assert results["link"]["answered"] is results["locked"]["answered"] is True
+    assert len(scene.rooms()[0]["links"]) == 2
+
+
+def test_a_run_by_hand_for_a_ticket_that_has_a_room_uses_it(scene: OpeningTickets, keepers: Make) -> None:
+    automation = scene.automation()
+    del automation["steps"][0]["with"]["once_per"]
+    keeper = started(scene, keepers, automation)
+    number = scene.open("zendesk", f"{keeper.url}/hooks/zendesk")["id"]
+    keeper.settle()
+
+    keeper.ask("start", "investigation-room", "--with", f"ticket.id={number}", "--wait")
+
+    assert len(scene.rooms()) == 1
+    assert len(scene.ticket(number)["notes"]) == 1

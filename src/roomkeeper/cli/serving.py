@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 import uvicorn
+from dotenv import load_dotenv
 
 from roomkeeper import demo
 from roomkeeper.automations.config import Config, load
@@ -32,6 +33,7 @@ def serve(
     ] = "all",
 ) -> None:
     """Receive events, run automations and show the live page, in one process or in several."""
+    load_dotenv(config.parent / ".env")  # for what a step reads from the environment while it runs
     loaded = load(config, CATALOG)
     if role not in {"all", "web", "worker"}:
         raise typer.BadParameter("choose all, web or worker", param_hint="--role")

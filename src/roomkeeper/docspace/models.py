@@ -145,6 +145,9 @@ class LinkData(_Model):
     title: str = ""
     share_link: str = ""
     is_expired: bool = False
+    request_token: str = ""
+    expiration_date: str | None = None
+    password: str | None = Field(default=None, repr=False)
 
 
 class Link(_Model):
@@ -164,9 +167,35 @@ class Link(_Model):
         return self.shared_link.title
 
     @property
+    def has_end(self) -> bool:
+        """Whether it ends some day."""
+        return bool(self.shared_link.expiration_date)
+
+    @property
+    def has_password(self) -> bool:
+        """Whether it asks for a password."""
+        return bool(self.shared_link.password)
+
+    @property
+    def token(self) -> str:
+        """What the portal knows an external link by."""
+        return self.shared_link.request_token
+
+    @property
     def is_expired(self) -> bool:
         """Whether it has ended."""
         return self.shared_link.is_expired
+
+
+class LinkState(IntEnum):
+    """What the portal says of an external link to whoever asks (the published `getExternalShareData`)."""
+
+    OK = 0
+    INVALID = 1
+    EXPIRED = 2
+    REQUIRED_PASSWORD = 3
+    INVALID_PASSWORD = 4
+    EXTERNAL_ACCESS_DENIED = 5
 
 
 class TemplateJob(_Model):

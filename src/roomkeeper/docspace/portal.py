@@ -8,13 +8,14 @@ import httpx2
 from roomkeeper.docspace.budget import Budget
 from roomkeeper.docspace.files import Files
 from roomkeeper.docspace.folders import Folders
-from roomkeeper.docspace.models import Operation
+from roomkeeper.docspace.models import LinkState, Operation
 from roomkeeper.docspace.operations import Operations
 from roomkeeper.docspace.people import People
 from roomkeeper.docspace.rooms import Rooms
-from roomkeeper.docspace.wire import PREFIX, Answer, Call, read
+from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
 from roomkeeper.errors import RemoteError
 from roomkeeper.remote import CONNECT, Exchange, Observe, answered, unobserved
+from roomkeeper.statuses import is_success
 
 
 class Portal:
@@ -83,18 +84,20 @@ class Portal:
             self._note(call, status, started, "")
             return answer
 
-    async def try_link(self, url: str) -> int | None:
-        """Open an address as a stranger would, without the key; gives the status, None if it cannot be reached."""
-        headers = {"Accept": "text/html"}
-        async with httpx2.AsyncClient(timeout=CONNECT, follow_redirects=True, headers=headers) as stranger:
-            started = time.monotonic()
-            try:
-                status = (await stranger.get(url)).status_code
-            except (httpx2.HTTPError, httpx2.InvalidURL):
-                status = 0
-        took = round((time.monotonic() - started) * 1000)
-        self._observe(Exchange("GET", "(the link)", status, took))
-        return status or None
+    async def try_link(self, url: str, token: str = "") -> LinkState | int | None:
+        """Try a link as a stranger would, without the key: what the portal says of it, or the status of its page.
+
+        The page of the web client may be answered 200 whatever the link, so the portal's word counts for more. None
+        if neither can be reached.
+        """
+        async with httpx2.AsyncClient(timeout=CONNECT, follow_redirects=True) as stranger:
+            if token:
+                asked = await _opened(stranger, f"{self.url}{PREFIX}/files/share/{segment(token)}")
+                state = _link_state(asked)
+                if state is not None:
+                    return state
+            page = await _opened(stranger, url)
+        return page.status_code if page is not None else None
 
     def _bind(self) -> None:
         self.rooms = Rooms(self.send)
@@ -106,6 +109,25 @@ class Portal:
     def _note(self, call: Call, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)
         self._observe(Exchange(call.method, call.path, status, took, error))
+
+
+async def _opened(stranger: httpx2.AsyncClient, url: str) -> httpx2.Response | None:
+    try:
+        return await stranger.get(url)
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        return None
+
+
+def _link_state(answer: httpx2.Response | None) -> LinkState | None:
+    """Read what the portal says of a link; None if it does not say."""
+    if answer is None or not is_success(answer.status_code):
+        return None
+    try:
+        said = answer.json()["response"]["status"]
+        named = {state.name.replace("_", ""): state for state in LinkState}
+        return named[said.upper()] if isinstance(said, str) and not said.isdigit() else LinkState(int(said))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _query(query: Mapping[str, object]) -> list[tuple[str, str | int | float | bool | None]]:

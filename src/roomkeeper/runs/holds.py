@@ -8,25 +8,29 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 
 from roomkeeper.runs.store import Store, holds, runs
 
 _LOOK_AGAIN = 0.25  # seconds
+_turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
 
 @contextlib.asynccontextmanager
 async def hold(store: Store, name: str, run: int, check: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Wait for the hold on this name, and keep it. `check` is asked while waiting and may raise."""
-    while not await store.writing(lambda connection: _take(store, connection, name, run)):
-        await check()
-        await asyncio.sleep(_LOOK_AGAIN)
-    try:
-        yield
-    finally:
-        mine = sa.delete(holds).where(holds.c.name == name, holds.c.run_id == run)
-        await asyncio.shield(store.writing(lambda connection: connection.execute(mine)))
+    turn = _turns.setdefault((run, name), asyncio.Lock())
+    async with turn:  # steps of one run that run side by side share the run's hold, and take turns
+        while not await store.writing(lambda connection: _take(store, connection, name, run)):
+            await check()
+            await asyncio.sleep(_LOOK_AGAIN)
+        try:
+            yield
+        finally:
+            mine = sa.delete(holds).where(holds.c.name == name, holds.c.run_id == run)
+            await asyncio.shield(store.writing(lambda connection: connection.execute(mine)))
 
 
 def _take(store: Store, connection: sa.Connection, name: str, run: int) -> bool:

@@ -801,13 +801,20 @@ def groups_list(api: Api) -> Any:
     return Reply(shown[start : start + count], count=len(shown[start : start + count]), total=len(shown))
 
 
-async def shared_page(request: Request) -> Response:
-    """What a browser finds behind a link: a page, if there is such a link or room."""
+async def shared_page(_: Request) -> Response:
+    """What a browser finds behind a link: the web client's page, whether there is such a link or not."""
+    return Response("<!doctype html><title>DocSpace</title>", media_type="text/html")
+
+
+async def share_data(request: Request) -> Response:
+    """What the portal says of an external link, to anybody: 0 ok, 1 invalid, 3 wants a password."""
     world: World = request.app.state.portal.world
-    token, number = request.path_params.get("token"), request.path_params.get("room")
-    known = any(link.token == token for room in world.folders.values() for link in room.links)
-    known = known or world.folder(number) is not None
-    return Response("<!doctype html><title>DocSpace</title>", 200 if known else 404, media_type="text/html")
+    token = request.path_params["key"]
+    found = next((link for room in world.folders.values() for link in room.links if link.token == token), None)
+    state = 1 if found is None else 3 if found.password else 0
+    return JSONResponse(
+        dto.envelope({"status": state, "tenantId": "1", "shared": found is not None}, href=str(request.url))
+    )
 
 
 def room_info(api: Api) -> Any:
@@ -1103,6 +1110,7 @@ PAGES = [
     Route("/s/{token}", shared_page),
     Route("/confirm/LinkInvite/{token}", shared_page),
     Route("/rooms/shared/{room}", shared_page),
+    Route("/api/2.0/files/share/{key}", share_data),
 ]
 ANONYMOUS = {folder_contents, folder_info, folder_path, file_info, fileops_list}
 SENSITIVE = {keys_create, webhook_retry}

@@ -65,14 +65,16 @@ async def _apply(params: SetTicketField, context: StepContext) -> FieldSet:
     """Write the value; doing it twice is harmless. Raises StepFailed."""
     fields: TicketFields = context.client
     ticket = subject_of(params.ticket, context, "ticket")
-    try:
-        if await context.call(lambda: fields.ticket_field(ticket, params.field)) == params.value:
-            return FieldSet(ticket=ticket, field=params.field, value=params.value, made=False)
-        await context.call(lambda: fields.set_ticket_field(ticket, params.field, params.value))
-        now = await context.call(lambda: fields.ticket_field(ticket, params.field))
-    except (NotFound, Rejected) as error:
-        what = f"the field {params.field!r} of ticket {ticket} was refused: {error.message}"
-        raise StepFailed(what, remedy="Check the field's name and the ticket; then `roomkeeper runs retry`.") from error
+    async with context.hold(f"ticket {ticket}"):  # helpdesks want the writes on one ticket one after another
+        try:
+            if await context.call(lambda: fields.ticket_field(ticket, params.field)) == params.value:
+                return FieldSet(ticket=ticket, field=params.field, value=params.value, made=False)
+            await context.call(lambda: fields.set_ticket_field(ticket, params.field, params.value))
+            now = await context.call(lambda: fields.ticket_field(ticket, params.field))
+        except (NotFound, Rejected) as error:
+            what = f"the field {params.field!r} of ticket {ticket} was refused: {error.message}"
+            remedy = "Check the field's name and the ticket; then `roomkeeper runs retry`."
+            raise StepFailed(what, remedy=remedy) from error
     if now != params.value:
         what = f"the field {params.field!r} of ticket {ticket} is {now!r} after it was set"
         raise StepFailed(what, remedy="See whether something at the helpdesk changes it back; then retry.")

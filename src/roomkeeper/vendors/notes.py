@@ -103,14 +103,16 @@ async def write_on_ticket(params: NoteOnTicket, context: StepContext) -> Noted:
     """Write the note. Raises StepFailed."""
     notes: TicketNotes = context.client
     ticket = subject_of(params.ticket, context, "ticket")
-    return await _written(
-        context,
-        f"ticket {ticket}",
-        ticket,
-        params.text,
-        read=lambda: notes.ticket_notes(ticket),
-        add=lambda text: notes.add_ticket_note(ticket, text),
-    )
+    async with context.hold(f"ticket {ticket}"):  # helpdesks want the writes on one ticket one after another
+        return await _written(
+            context,
+            f"ticket {ticket}",
+            params.text,
+            marker=marker_of(context, ticket, "created"),
+            subject=ticket,
+            read=lambda: notes.ticket_notes(ticket),
+            add=lambda text: notes.add_ticket_note(ticket, text),
+        )
 
 
 async def _write_on_deal(params: NoteOnDeal, context: StepContext) -> Noted:
@@ -120,8 +122,9 @@ async def _write_on_deal(params: NoteOnDeal, context: StepContext) -> Noted:
     return await _written(
         context,
         f"deal {deal}",
-        deal,
         params.text,
+        marker=marker_of(context, deal, context.events[0].meaning if context.events else f"run {context.run}"),
+        subject=deal,
         read=lambda: notes.deal_notes(deal),
         add=lambda text: notes.add_deal_note(deal, text),
     )
@@ -130,14 +133,14 @@ async def _write_on_deal(params: NoteOnDeal, context: StepContext) -> Noted:
 async def _written(
     context: StepContext,
     shown: str,
-    subject: str,
     text: str,
     *,
+    marker: str,
+    subject: str,
     read: Callable[[], Awaitable[dict[str, str]]],
     add: Callable[[str], Awaitable[str]],
 ) -> Noted:
     """Write a note with its mark, unless one with that mark is there. Raises StepFailed."""
-    marker = marker_of(context, subject)
 
     async def find() -> str | None:
         return next((note for note, said in (await read()).items() if marker in said), None)
@@ -164,9 +167,8 @@ async def _plan_on_ticket(params: NoteOnTicket, context: StepContext) -> Plan:
     return Plan((f"write on ticket {subject_of(params.ticket, context, 'ticket')}: {params.text.strip()!r}",))
 
 
-def marker_of(context: StepContext, subject: str) -> str:
+def marker_of(context: StepContext, subject: str, occurrence: str) -> str:
     """Give the mark by which the note is known again: the same for this step and this occurrence, whatever the run."""
-    occurrence = context.events[0].meaning if context.events else f"run {context.run}"
     digest = hashlib.sha256(f"{context.connection}\n{subject}\n{occurrence}\n{context.task}".encode()).hexdigest()
     return f"ref: rk-{digest[:10]}"
 

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-_ID = re.compile(r"""["']?(?:ticket|issue)[_\s-]?(?:id|number)["']?\s*[:=]\s*["']?(\d+)""", re.IGNORECASE)
-_KINDS = ("type", "event", "eventtype", "action", "triggeredevent", "trigger")
-_OTHER = re.compile(r"comment|updat|delet|solv|clos|merg|reply|replied|resolv|edit|assign|unknown", re.IGNORECASE)
-_NEW = re.compile(r"creat|new|open", re.IGNORECASE)
+_ID = re.compile(
+    r"""(?:^|[{,\[&])\s*["']?(?:ticket|issue)[_\s-]?(?:id|number)["']?\s*[:=]\s*["']?(\d+)""", re.IGNORECASE
+)
+_EVENT = re.compile(r"""["'](?:event|event_?type|action|triggered_?event)["']\s*:\s*["']([^"']{1,80})""", re.IGNORECASE)
+_KINDS = ("event", "eventtype", "action", "triggeredevent", "trigger", "webhookevent")
+_OTHER = re.compile(
+    r"comment|note|repl(?:y|ied)|updat|delet|chang|reopen|solv|clos|merg|edit|assign|escalat", re.IGNORECASE
+)
+_COMMENT = re.compile(r"comment|reply", re.IGNORECASE)
 _DEEP = 6  # levels that are looked into
 
 
@@ -25,24 +30,34 @@ def parsed(body: bytes) -> tuple[Mapping[str, Any], str]:
     form = dict(parse_qsl(text)) if "=" in text and "{" not in text else {}
     if form:
         return form, ""
-    found = _ID.search(text)
-    return ({"ticket_id": found[1], "not_json": True} if found else {}), reason
+    numbers = set(_ID.findall(text))
+    if len(numbers) != 1:
+        return {}, f"{reason}; it may name several tickets" if numbers else reason
+    event = _EVENT.search(text)
+    return {"ticket_id": numbers.pop(), "not_json": True} | ({"event": event[1]} if event else {}), reason
 
 
 def flat(body: Mapping[str, Any]) -> dict[str, str]:
-    """Give every scalar under its key, in one spelling: `Ticket ID`, `ticket_id` and `ticketID` are the same."""
+    """Give every scalar under its path, in one spelling: `Ticket ID`, `ticket_id` and `ticket: {id}` are the same."""
     found: dict[str, str] = {}
-    level: list[Mapping[str, Any]] = [body]
+    level: list[tuple[str, Mapping[str, Any]]] = [("", body)]
     for _ in range(_DEEP):
-        deeper: list[Mapping[str, Any]] = []
-        for node in level:
+        deeper: list[tuple[str, Mapping[str, Any]]] = []
+        for path, node in level:
             for name, value in node.items():
+                here = path + re.sub(r"[^a-z0-9]", "", str(name).lower())
                 if isinstance(value, dict):
-                    deeper.append(value)
+                    deeper.append((here, value))
                 elif isinstance(value, str | int | float) and not isinstance(value, bool):
-                    found.setdefault(re.sub(r"[^a-z0-9]", "", str(name).lower()), str(value).strip())
+                    found.setdefault(here, str(value).strip())
         level = deeper
     return found
+
+
+def ticket_id(found: Mapping[str, str]) -> str:
+    """Give the ticket's number: by a field that says so, else by a bare `id` at the top."""
+    names = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
+    return next((found[name] for name in names if re.fullmatch(r"\d+", found.get(name, ""))), "")
 
 
 def first(found: Mapping[str, str], *names: str) -> str:
@@ -51,9 +66,11 @@ def first(found: Mapping[str, str], *names: str) -> str:
 
 
 def why_not_created(found: Mapping[str, str]) -> str:
-    """Say why the body tells of no new ticket, if it names what happened; empty if it does not, or if it is one."""
-    for name in _KINDS:
-        said = found.get(name, "")
-        if said and _OTHER.search(said) and not _NEW.search(said):
-            return f"{said[:80]!r} is not a new ticket"
-    return ""
+    """Say why the body tells of no new ticket, if it names what happened; empty if it does not, or if it is one.
+
+    `type` is often the ticket's own, so only a comment counts there.
+    """
+    said = next((found[name] for name in _KINDS if _OTHER.search(found.get(name, ""))), "")
+    if not said and _COMMENT.search(found.get("type", "")):
+        said = found["type"]
+    return f"{said[:80]!r} is not a new ticket" if said else ""

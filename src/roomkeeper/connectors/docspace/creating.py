@@ -17,6 +17,7 @@ from roomkeeper.once import once
 
 RoomTypeName = Literal["collaboration", "custom", "public", "form_filling", "virtual_data"]
 _TEMPLATE_POLL, _TEMPLATE_PATIENCE = 0.5, 600.0  # seconds between two looks at a room being made, and in all
+_TEMPLATE_RETRY = 60.0  # of it that an attempt counts for which the portal ended with an error
 
 
 def _as_text(value: object) -> object:
@@ -90,7 +91,7 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
         return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
 
     try:
-        number, made = await once(context, f"rooms: {context.connection}", tag, find=find, make=make)
+        number, made = await once(context, f"rooms: {context.connection}", tag, find=find, make=make, may_go=True)
     except ScopeMissing:
         raise
     except (QuotaExceeded, Forbidden, Rejected) as error:
@@ -99,7 +100,7 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
         raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`; or cancel the run.")
-    folders = await folders_at(context, room.id, params.folders, is_new=made)
+    folders = await folders_at(context, room.id, params.folders, is_new=made and params.from_template is None)
     kind = room.room_type.name.lower() if hasattr(room.room_type, "name") else str(room.room_type)  # type: ignore[union-attr]
     return Created(
         id=room.id, title=room.title, url=address(portal, room.id), type=kind, tag=tag, made=made, folders=folders
@@ -226,7 +227,7 @@ TAG_ROOM = StepKind(
 
 def _tag_of_event(context: StepContext) -> str:
     event = context.events[0] if context.events else None
-    return f"{event.connection} {event.meaning}"[:200] if event is not None else f"run {context.run}"
+    return f"{event.connection} {event.lane or event.meaning}"[:200] if event is not None else f"run {context.run}"
 
 
 async def _from_template(context: StepContext, template: int, title: str, tags: Sequence[str]) -> EntryId:
@@ -234,20 +235,21 @@ async def _from_template(context: StepContext, template: int, title: str, tags: 
     portal: Portal = context.client
     async with context.hold("rooms from templates"):
         await portal.rooms.from_template(template, title, tags)
-        waited = 0.0
+        waited, said = 0.0, ""
         while waited < _TEMPLATE_PATIENCE:
             await context.pause(_TEMPLATE_POLL)
             waited += _TEMPLATE_POLL
-            made = await context.call(partial(_tagged, portal, tags[0]))
+            state = await context.call(portal.rooms.template_status)
+            if state is not None and not state.is_completed and not state.error:
+                continue
+            made = await context.call(partial(_tagged, portal, tags[0]))  # asked after the job: it is whole by now
             if made is not None:
                 return made.id
-            state = await context.call(portal.rooms.template_status)
-            if state is not None and state.error:
-                raise Rejected(f"The portal could not make a room from template {template}: {state.error}")
-            if state is None or state.is_completed:
-                # It was another's, or ours was dropped in silence because another's was running.
-                await portal.rooms.from_template(template, title, tags)
-    raise Rejected(f"The portal made no room from template {template} in {_TEMPLATE_PATIENCE:.0f} s")
+            # It was another's job, or ours was dropped in silence because another's was running.
+            said = state.error or said if state is not None else said
+            await portal.rooms.from_template(template, title, tags)
+            waited += _TEMPLATE_RETRY if said else 0.0
+    raise Rejected(f"The portal made no room from template {template}: {said or 'it says nothing'}")
 
 
 async def _tagged(portal: Portal, tag: str) -> Folder | None:

@@ -13,7 +13,16 @@ from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Member, RoomType
 from roomkeeper.docspace.roles import IN_ROOM, named, room_type_named
-from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, RemoteError, ScopeMissing, StepFailed
+from roomkeeper.errors import (
+    FailedItem,
+    Forbidden,
+    NotFound,
+    QuotaExceeded,
+    Rejected,
+    RemoteError,
+    ScopeMissing,
+    StepFailed,
+)
 
 AccessName = Literal["room_manager", "content_creator", "editing", "review", "comment", "read", "fill_forms"]
 
@@ -32,6 +41,8 @@ class Invitee(BaseModel):
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
+        if any(one is not None and not one.strip() for one in (self.user, self.email, self.group)):
+            raise ValueError("whom to invite came out empty")
         if sum(one is not None for one in (self.user, self.email, self.group)) != 1:
             raise ValueError("name one of `user`, `email`, `group`")
         return self
@@ -83,7 +94,9 @@ class _Wanted:
         return who | {"access": int(self.access)}
 
     def is_met(self, members: Sequence[Member]) -> bool:
-        return any(self._is(one) and (one.is_owner or one.access == self.access) for one in members)
+        return any(
+            self._is(one) and (one.is_owner or one.access in {self.access, Access.ROOM_MANAGER}) for one in members
+        )
 
     def _is(self, member: Member) -> bool:
         if self.id:
@@ -177,7 +190,7 @@ def _refused_by_type(members: Sequence[Invitee], room: PathPart) -> dict[str, Fa
 
 async def _identified(members: Sequence[Invitee], context: StepContext, failed: dict[str, FailedItem]) -> list[_Wanted]:
     """Find the ids of users and groups; who is not known is named. E-mail addresses the portal knows itself."""
-    groups: dict[str, str] | None = None
+    groups: dict[str, list[str]] | None = None
     wanted: list[_Wanted] = []
     for one in members:
         name = one.user or one.group
@@ -189,15 +202,17 @@ async def _identified(members: Sequence[Invitee], context: StepContext, failed: 
             continue
         if groups is None:
             groups = await _groups(context)
-        id_ = groups.get(name.casefold())
-        if id_ is None:
+        ids = groups.get(name.casefold(), [])
+        if not ids:
             failed[one.shown] = FailedItem(one.shown, "there is no such group on the portal", _GROUP)
+        elif len(ids) > 1:
+            failed[one.shown] = FailedItem(one.shown, f"several groups have this name: {', '.join(ids)}", _ONE_GROUP)
         else:
-            wanted.append(_Wanted(one, id_))
+            wanted.append(_Wanted(one, ids[0]))
     return wanted
 
 
-async def _groups(context: StepContext) -> dict[str, str]:
+async def _groups(context: StepContext) -> dict[str, list[str]]:
     portal: Portal = context.client
     try:
         found = await context.call(portal.people.groups)
@@ -206,7 +221,10 @@ async def _groups(context: StepContext) -> dict[str, str]:
             "Give the API key the scope `accounts:read`, or name groups by their ids; then `roomkeeper runs retry`."
         )
         raise StepFailed(f"the key may not look groups up by name: {error.message}", remedy=remedy) from error
-    return {one.name.casefold(): one.id for one in found}
+    groups: dict[str, list[str]] = {}
+    for one in found:
+        groups.setdefault(one.name.casefold(), []).append(one.id)
+    return groups
 
 
 async def _invite(
@@ -221,7 +239,7 @@ async def _invite(
         await context.call(partial(portal.rooms.invite, room.id, invitations, notify=notify))
     except ScopeMissing:
         raise
-    except (Forbidden, NotFound, Rejected) as error:
+    except (Forbidden, NotFound, QuotaExceeded, Rejected) as error:
         if len(wanted) == 1:
             failed[wanted[0].invitee.shown] = _explained(wanted[0].invitee, error)
             return
@@ -253,6 +271,7 @@ def _unseen(invitee: Invitee) -> FailedItem:
 
 _EACH = "Each has its reason and remedy below; put them right, then `roomkeeper runs retry`."
 _GROUP = "Correct the name in the automation (it holds for new runs), or make the group; then `roomkeeper runs retry`."
+_ONE_GROUP = "Write the id of one of them into the automation: that holds for new runs (`roomkeeper events replay`)."
 _MAY = (
     "See whether the account of the API key manages the room, and guests may be invited; then `roomkeeper runs retry`."
 )

@@ -1,6 +1,7 @@
 """Find the rooms and folders that an automation names, and make folders that are to be there."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,8 +10,10 @@ from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.docspace.models import Folder
 from roomkeeper.docspace.wire import same_title
-from roomkeeper.errors import Forbidden, NotFound, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, StepFailed
 
+_SETTLED = 10.0  # seconds after which a request without an answer can make nothing any more
+_LOOK_AGAIN = 0.5  # seconds between two looks meanwhile
 LET_IN = "Invite the account of the API key into that room as room manager, then `roomkeeper runs retry`."
 
 
@@ -66,7 +69,7 @@ async def folder_at(context: StepContext, root: EntryId, path: Sequence[str]) ->
         return here
     async with context.hold(f"folders of {root}"):
         for title in path:
-            here = (await context.call(partial(_found_or_created, context.client, here, title))).id
+            here = await _child(context, here, title, is_new=False)
     return here
 
 
@@ -74,34 +77,50 @@ async def folders_at(
     context: StepContext, root: EntryId, paths: Sequence[str], *, is_new: bool = False
 ) -> dict[str, EntryId]:
     """Find or create many folders by path, those side by side at the same time; `is_new` says that none is there."""
-    ways = [tuple(part.strip() for part in path.split("/") if part.strip()) for path in paths]
-    levels = [dict.fromkeys(way[: depth + 1] for way in ways if len(way) > depth) for depth in range(_deepest(ways))]
+    ways = {path: tuple(part.strip() for part in path.split("/") if part.strip()) for path in paths}
+    titles: dict[tuple[str, ...], str] = {}
+    for way in ways.values():
+        for at in range(len(way)):
+            titles.setdefault(_key(way[: at + 1]), way[at])
     made: dict[tuple[str, ...], EntryId] = {(): root}
-    if not levels:
+    if not titles:
         return {}
     async with context.hold(f"folders of {root}"):
-        for level in levels:
-            found = await asyncio.gather(*(_child(context, made[way[:-1]], way[-1], is_new=is_new) for way in level))
+        for depth in range(1, max(map(len, titles)) + 1):
+            level = [key for key in titles if len(key) == depth]
+            found = await asyncio.gather(
+                *(_child(context, made[key[:-1]], titles[key], is_new=is_new) for key in level)
+            )
             made |= dict(zip(level, found, strict=True))
-    return {"/".join(way): made[way] for way in ways if way}
+    return {"/".join(way): made[_key(way)] for way in ways.values() if way}
 
 
-def _deepest(ways: Sequence[tuple[str, ...]]) -> int:
-    return max(map(len, ways), default=0)
+def _key(way: Sequence[str]) -> tuple[str, ...]:
+    """Tell paths apart as the portal does: by what it stores, without regard to case."""
+    return tuple(stored_folder_title(part).casefold() for part in way)
 
 
 async def _child(context: StepContext, parent: EntryId, title: str, *, is_new: bool) -> EntryId:
-    """Find or create one folder. In a new room the first attempt need not look; the answer to it may be lost."""
+    """Find or create one folder. In a new room the first attempt need not look; a lost answer is waited for."""
     portal: Portal = context.client
-    first = is_new
-
-    async def attempt() -> Folder:
-        nonlocal first
-        looks, first = not first, False
-        found = await _found(portal, parent, title) if looks else None
-        return found or await portal.folders.create(parent, title)
-
-    return (await context.call(attempt)).id
+    looks, settled_at = not is_new, 0.0
+    while True:
+        found = await context.call(partial(_found, portal, parent, title)) if looks else None
+        if found is not None:
+            return found.id
+        looks = True
+        if time.time() < settled_at:
+            await context.pause(_LOOK_AGAIN)
+            continue
+        await context.check()
+        try:
+            return (await portal.folders.create(parent, title)).id
+        except RemoteError as error:
+            if not error.retryable:
+                raise
+            if error.may_have_happened:
+                settled_at = time.time() + _SETTLED
+            await context.pause(max(_LOOK_AGAIN, error.retry_after or 0.0))
 
 
 async def folder_titled(context: StepContext, parent: EntryId, title: str) -> Folder | None:
@@ -113,11 +132,6 @@ async def folder_titled(context: StepContext, parent: EntryId, title: str) -> Fo
 async def _found(portal: Portal, parent: EntryId, title: str) -> Folder | None:
     wanted = stored_folder_title(title)
     return next((one for one in await portal.folders.subfolders(parent) if same_title(one.title, wanted)), None)
-
-
-async def _found_or_created(portal: Portal, parent: EntryId, title: str) -> Folder:
-    """Look before each attempt to create: the answer to the last one may have been lost."""
-    return await _found(portal, parent, title) or await portal.folders.create(parent, title)
 
 
 def address(portal: Portal, folder: EntryId) -> str:

@@ -13,7 +13,7 @@ from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace.inviting import AccessName
 from roomkeeper.connectors.docspace.places import address, must_be_named, way_to
 from roomkeeper.docspace import EntryId, PathPart, Portal
-from roomkeeper.docspace.models import Access, Link, RoomType
+from roomkeeper.docspace.models import Access, Link, LinkState, RoomType
 from roomkeeper.docspace.roles import BY_EXTERNAL_LINK, by_invitation_link, named, room_type_named
 from roomkeeper.errors import Forbidden, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
@@ -102,13 +102,13 @@ async def apply(params: ShareLink, context: StepContext) -> Shared:
         await context.call(partial(portal.folders.get, room.id))
         return Shared(url=address(portal, room.id), kind=kind, made=False, answered=True, because="for its members")
     try:
-        url, made = await _link(params, context, room, kind)
+        link, made = await _link(params, context, room, kind)
     except ScopeMissing:
         raise
     except (Forbidden, Rejected) as error:
         raise StepFailed(f"room {room.id} gets no {kind} link: {error.message}", remedy=_LINKS) from error
-    answered, because = await _tried(context, url)
-    return Shared(url=url, kind=kind, made=made, answered=answered, because=because)
+    answered, because = await _tried(context, link, kind)
+    return Shared(url=link.url, kind=kind, made=made, answered=answered, because=because)
 
 
 async def plan(params: ShareLink, context: StepContext) -> Plan:
@@ -149,13 +149,13 @@ def _checked(params: ShareLink, room: PathPart) -> Kind:
     return params.kind or _DEFAULT.get(type_, "room")
 
 
-async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: Kind) -> tuple[str, bool]:
+async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: Kind) -> tuple[Link, bool]:
     """Find our link, or make it once."""
     portal: Portal = context.client
     room_type = RoomType(int(room.room_type or 0))
     plain = params.expires is None and params.password_env is None and params.access is None
     if kind == "external" and (room_type in _ONLY_PRIMARY or (room_type is RoomType.PUBLIC and plain)):
-        return (await context.call(partial(portal.rooms.primary_link, room.id))).url, False
+        return await context.call(partial(portal.rooms.primary_link, room.id)), False
     access = _access(params, room_type, kind)
     wanted = {
         "linkType": 1 if kind == "external" else 0,
@@ -170,25 +170,32 @@ async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: K
     if params.password_env is not None:
         wanted["password"] = _password(params.password_env)
 
-    async def find() -> str | None:
+    async def ours() -> Link | None:
         links = await portal.rooms.links(room.id, external=kind == "external")
-        ours = [one for one in links if _is_ours(one, params, kind, access)]
-        return ours[0].url if ours else None
+        return next((one for one in links if _is_ours(one, params, kind, access)), None)
+
+    async def find() -> str | None:
+        link = await ours()
+        return link.url if link is not None else None
 
     async def make() -> str:
         return (await portal.rooms.make_link(room.id, wanted)).url
 
-    item = f"room {room.id} {kind} {named(access)} {params.title}"
-    return await once(context, f"links: {context.connection}", item, find=find, make=make)
+    kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
+    item = f"room {room.id} {kind} {named(access)} {kept} {params.title}"
+    _, made = await once(context, f"links: {context.connection}", item, find=find, make=make, may_go=True)
+    link = await context.call(ours)
+    if link is None:
+        raise StepFailed(f"the link of room {room.id} was made, and is not in the list of its links", remedy=_LINKS)
+    return link, made
 
 
 def _is_ours(link: Link, params: ShareLink, kind: Kind, access: Access) -> bool:
     """Whether it is the link that is meant: the one invitation link there may be (5.4), or one with our title."""
-    return (
-        bool(link.url)
-        and not link.is_expired
-        and link.access == access
-        and (kind == "invitation" or link.title == params.title)
+    if not link.url or link.is_expired or link.access != access or link.has_end != (params.expires is not None):
+        return False
+    return kind == "invitation" or (
+        link.title == params.title and link.has_password == (params.password_env is not None)
     )
 
 
@@ -208,15 +215,19 @@ def _password(variable: str) -> str:
     return value
 
 
-async def _tried(context: StepContext, url: str) -> tuple[bool, str]:
-    """Open the link as a stranger would. Raises StepFailed if the portal says that it is not there."""
+async def _tried(context: StepContext, link: Link, kind: Kind) -> tuple[bool, str]:
+    """Try the link as a stranger would. Raises StepFailed if the portal says that it does not work."""
     portal: Portal = context.client
-    status = await portal.try_link(url)
-    if status in _GONE:
-        raise StepFailed(f"the link was made, but it answers {status}: {url}", remedy=_LINKS)
-    if status is None:
+    state = await portal.try_link(link.url, link.token if kind == "external" else "")
+    if isinstance(state, LinkState):
+        if state is LinkState.OK or (state is LinkState.REQUIRED_PASSWORD and link.has_password):
+            return True, "the portal says that it works"
+        raise StepFailed(f"the portal says of the new link: {state.name.lower().replace('_', ' ')}", remedy=_LINKS)
+    if state in _GONE:
+        raise StepFailed(f"the link was made, but it answers {state}", remedy=_LINKS)
+    if state is None:
         return False, "it cannot be reached from here, which says nothing about others"
-    return status < 500, f"it answered {status}"  # noqa: PLR2004 - 5xx
+    return state < 400, f"its page answered {state}"  # noqa: PLR2004 - 4xx
 
 
 _LINKS = (

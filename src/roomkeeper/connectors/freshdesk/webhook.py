@@ -4,7 +4,6 @@ Simple content comes in a wrapper, with fixed names; Advanced content is whateve
 """
 
 import hashlib
-import re
 
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
@@ -34,8 +33,7 @@ def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event
     body, fault = templated.parsed(delivery.body)
     inner = mapping(body.get("freshdesk_webhook")) or body
     found = templated.flat(inner)
-    number = templated.first(found, "ticketid", "id", "ticketnumber")
-    number = number if re.fullmatch(r"\d+", number) else ""
+    number = templated.ticket_id(found)
     ticket = Ticket(
         id=number,
         subject=templated.first(found, "ticketsubject", "subject", "title"),
@@ -46,10 +44,11 @@ def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event
         created_at=templated.first(found, "ticketcreatedat", "createdat"),
         fields=dict(inner),
     )
-    why = templated.why_not_created(found)
     triggered = found.get("triggeredevent", "")
-    if triggered and "{{" not in triggered and "creat" not in triggered.lower():
-        why = f"{triggered[:80]!r} is not a new ticket"
+    if triggered and "{{" not in triggered:  # it is what Freshdesk itself says
+        why = "" if "creat" in triggered.lower() else f"{triggered[:80]!r} is not a new ticket"
+    else:
+        why = templated.why_not_created(found)
     if not number:
         why = f"no field holds a ticket's id{fault}: let the webhook send `ticket_id`"
     name = f"body {hashlib.sha256(delivery.body).hexdigest()}"

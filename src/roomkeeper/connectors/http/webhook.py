@@ -15,7 +15,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.automations.step import EventKind
 from roomkeeper.connectors.http.settings import Http
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
-from roomkeeper.vendors import deals, tickets, trust
+from roomkeeper.vendors import deals, templated, tickets, trust
 from roomkeeper.vendors.client import mapping, text
 from roomkeeper.vendors.deals import Deal
 from roomkeeper.vendors.tickets import Ticket
@@ -65,8 +65,10 @@ def read(connection: str, settings: Http, delivery: Delivery) -> list[Event]:
         why = "it is neither a deal nor a ticket: set `event` and `fields` for this connection"
         at = datetime.now(UTC)
         return [Event("unknown", connection, at, delivery=name, meaning=name, subject="", raw=body, ignored=why)]
-    make = _deal if kind == deals.CLOSED else _ticket
-    return [make(connection, settings.fields, body, name)]
+    if kind == deals.CLOSED:
+        return [_deal(connection, settings.fields, body, name)]
+    why = templated.why_not_created(templated.flat(body)) if settings.event is None else ""
+    return [_ticket(connection, settings.fields, body, name, why)]
 
 
 def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
@@ -123,9 +125,10 @@ def _deal(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], n
     )
 
 
-def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], name: str) -> Event:
-    field = _reader(fields or _SAMPLE_TICKET, body)
-    path = (fields or _SAMPLE_TICKET).get("id", "id")
+def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], name: str, why: str) -> Event:
+    fields = {"id": "id", **fields} if fields else _SAMPLE_TICKET
+    field = _reader(fields, body)
+    path = fields["id"]
     if not field("id"):
         raise DeliveryUnreadable(f"the body has no `{path}`, which is to be the ticket's id")
     ticket = Ticket(
@@ -139,7 +142,7 @@ def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any],
         created_at=field("created_at"),
         fields=body,
     )
-    return tickets.told(connection, ticket, delivery=f"delivery {name}", raw=dict(body))
+    return tickets.told(connection, ticket, delivery=f"delivery {name}", raw=dict(body), why=why)
 
 
 def _status(said: str) -> Literal["won", "lost"] | None:

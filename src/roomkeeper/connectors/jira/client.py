@@ -65,7 +65,9 @@ class JiraClient(VendorClient):
     async def ticket_field(self, ticket: str, field: str) -> str:
         """Read a field by its id, such as `customfield_10070`."""
         found = mapping(await self.get(self._path(ticket), {"fields": field}))
-        return text(mapping(found.get("fields")).get(field))
+        value = mapping(found.get("fields")).get(field)
+        said = mapping(value)  # a priority, a choice: an object with a name or a value
+        return text(said.get("name") or said.get("value") or said.get("id")) if said else text(value)
 
     async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
         """Set a field by its id; it must be on the edit screen."""

@@ -2,7 +2,7 @@
 
 from roomkeeper.automations.step import StepContext, StepKind
 from roomkeeper.connectors.jira.client import JiraClient
-from roomkeeper.errors import NotFound, Rejected
+from roomkeeper.errors import Forbidden, NotFound, Rejected
 from roomkeeper.vendors.notes import URL, Noted, NoteOnTicket, note_on_ticket, write_on_ticket
 
 _WITHOUT_LINK = note_on_ticket("jira")
@@ -22,7 +22,11 @@ async def _apply(params: NoteOnTicket, context: StepContext) -> Noted:
 
         try:
             await context.call(link)
-        except (NotFound, Rejected) as error:  # issue linking may be switched off; the comment has the address
+        except (
+            Forbidden,
+            NotFound,
+            Rejected,
+        ) as error:  # issue linking may be switched off; the comment has the address
             return noted.model_copy(update={"because": f"the link beside the issue was refused: {error.message}"})
     return noted
 

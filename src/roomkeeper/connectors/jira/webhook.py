@@ -83,7 +83,8 @@ def _why_ignored(body: Mapping[str, Any], kind: str, issue: Mapping[str, Any]) -
         return f"{kind} is not a new issue"
     if not kind and body.get("comment"):
         return "a comment is not a new issue"
-    if not kind and body.get("changelog"):
+    changed = mapping(body.get("changelog"))
+    if not kind and (changed.get("items") or changed.get("histories")):
         return "a change is not a new issue"
     if not text(issue.get("id")) or not text(issue.get("key")):
         return "no issue is named: let the web request send the issue's data"

@@ -4,7 +4,6 @@ A trigger's webhook has whatever body the customer wrote, often broken JSON; an 
 """
 
 import hashlib
-import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -76,8 +75,7 @@ def _of_event(connection: str, settings: Zendesk, body: Mapping[str, Any], kind:
 def _of_template(settings: Zendesk, body: Mapping[str, Any], fault: str) -> tuple[Ticket, str]:
     """Read a customer's own body: placeholders render as text, and the keys are theirs."""
     found = templated.flat(body)
-    number = templated.first(found, "ticketid", "ticketnumber", "id")
-    number = number if re.fullmatch(r"\d+", number) else ""
+    number = templated.ticket_id(found)
     ticket = Ticket(
         id=number,
         subject=templated.first(found, "subject", "tickettitle", "ticketsubject", "title"),
