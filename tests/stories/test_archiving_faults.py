@@ -73,6 +73,11 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         {"kind": "drop_after", "method": "POST", "path": "/hubspot/crm/v3/objects/notes$", "times": 2},
         {"kind": "status", "path": "/hubspot/", "every": 3, "status": 429, "times": 6},
     ],
+    "work done after the connection broke": [
+        {"kind": "late", "method": "POST", "path": "/files/folder/", "seconds": 3.0, "times": 1},
+        {"kind": "late", "method": "PUT", "path": "/fileops/move", "seconds": 3.0, "times": 1},
+        {"kind": "late", "method": "POST", "path": "/hubspot/crm/v3/objects/notes$", "seconds": 3.0, "times": 1},
+    ],
     "folder and guest answers lost": [
         {"kind": "drop_after", "method": "POST", "path": "/files/folder/", "times": 2},
         {"kind": "drop_after", "method": "PUT", "path": "/share$", "times": 2},

@@ -368,3 +368,23 @@ def test_a_run_by_hand_for_a_ticket_that_has_a_room_uses_it(scene: OpeningTicket
 
     assert len(scene.rooms()) == 1
     assert len(scene.ticket(number)["notes"]) == 1
+
+
+@pytest.mark.parametrize("vendor", ["zendesk", "jira"])
+def test_work_that_is_done_after_the_connection_broke_is_waited_for(
+    scene: OpeningTickets, keepers: Make, vendor: str
+) -> None:
+    """A proxy hangs up, and the server makes the room, the folder, the note three seconds later all the same."""
+    keeper = started(scene, keepers, scene.automation(), vendor)
+    note = "/zendesk/api/v2/tickets/" if vendor == "zendesk" else "/comment$"
+    slow = [("POST", "/files/rooms$"), ("POST", "/files/folder/"), ("PUT|POST", note)]
+    faults = [{"kind": "late", "method": method, "path": path, "seconds": 3.0, "times": 1} for method, path in slow]
+    scene.portal.direct("PUT", "/faults", json=faults)
+
+    number = scene.open(vendor, f"{keeper.url}/hooks/{vendor}")["id"]
+    run = keeper.settle()[0]
+
+    assert [one["done"] for one in scene.portal.direct("GET", "/faults")] == [1, 1, 1]
+    assert (run["state"], run["error"]) == ("done", None)
+    assert scene.faults_of([number], vendor) == []
+    assert len(scene.rooms()) == 1

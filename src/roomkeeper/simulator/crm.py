@@ -13,9 +13,9 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -23,13 +23,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from roomkeeper.simulator import vendor
 from roomkeeper.simulator.api import Portal
+from roomkeeper.simulator.vendor import Handler
 
 HUBSPOT_TOKEN, PIPEDRIVE_TOKEN, SALESFORCE_SECRET = "pat-pretend", "pipedrive-pretend", "salesforce-pretend"
 ORGANIZATION = "00D5g000004pReT"
 OPEN_STAGE, CUSTOM_WON = "appointmentscheduled", "13394832"
 SINGULAR = {"companies": "company", "contacts": "contact"}
-Handler = Callable[["Crm", Request], Awaitable[Response] | Response]
 
 
 @dataclass
@@ -60,8 +61,7 @@ class Deal:
 class Crm:
     """All deals, seen by three vendors."""
 
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
+    def __init__(self) -> None:
         self.deals: dict[int, Deal] = {}
         self.ids = itertools.count(5001)
         self.sessions: set[str] = set()
@@ -70,10 +70,6 @@ class Crm:
     def deal(self, text: str) -> Deal | None:
         digits = re.fullmatch(r"(?:006)?0*(\d+?)(?:AAQ)?", text)
         return self.deals.get(int(digits[1])) if digits else None
-
-    def note(self, request: Request, vendor: str, status: int) -> None:
-        entry = {"at": datetime.now(UTC).isoformat(), "user": vendor, "method": request.method}
-        self.portal.journal.append(entry | {"path": request.url.path, "status": status})
 
 
 # --- HubSpot --------------------------------------------------------------------------------------------------
@@ -412,32 +408,15 @@ ROUTES: list[tuple[str, str, str, Handler]] = [
 
 
 def routes(portal: Portal) -> list[Route]:
-    """Build all routes; every call is in the portal's journal, under the vendor's name."""
-    crm = Crm(portal)
-    vendors = [
-        Route(f"/{vendor}{path}", _endpoint(crm, vendor, handler), methods=[method])
-        for vendor, method, path, handler in ROUTES
-    ]
-    return [*control(crm), *vendors]
+    """Build all routes."""
+    crm = Crm()
+    return [*control(crm), *vendor.routes(portal, crm, ROUTES, partial(_is_allowed, crm))]
 
 
-def _endpoint(crm: Crm, vendor: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        if not _is_allowed(crm, vendor, handler, request):
-            answer: Response = JSONResponse({"message": "Unauthorized"}, 401)
-        else:
-            outcome = handler(crm, request)
-            answer = outcome if isinstance(outcome, Response) else await outcome
-        crm.note(request, vendor, answer.status_code)
-        return answer
-
-    return endpoint
-
-
-def _is_allowed(crm: Crm, vendor: str, handler: Handler, request: Request) -> bool:
+def _is_allowed(crm: Crm, name: str, handler: Handler, request: Request) -> bool:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if vendor == "hubspot":
+    if name == "hubspot":
         return given == HUBSPOT_TOKEN
-    if vendor == "pipedrive":
+    if name == "pipedrive":
         return request.headers.get("x-api-token") == PIPEDRIVE_TOKEN
     return handler is salesforce_token or given in crm.sessions

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-KINDS = ("status", "delay", "drop_before", "drop_after", "truncate", "garble")
+KINDS = ("status", "delay", "drop_before", "drop_after", "late", "truncate", "garble")
 
 
 @dataclass
@@ -41,6 +41,7 @@ class FaultInjector:
 
     def __init__(self, app: ASGIApp, faults: list[Fault]) -> None:
         self.app, self.faults = app, faults
+        self._jobs: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith("/_sim"):
@@ -57,8 +58,31 @@ class FaultInjector:
             await _answer(send, final)
         elif final.kind == "drop_before":
             _hang_up(scope)
+        elif final.kind == "late":
+            await self._late(final, scope, receive)
         else:
             await self._after(final, scope, receive, send)
+
+    async def _late(self, fault: Fault, scope: Scope, receive: Receive) -> None:
+        """Hang up at once, and do the work `seconds` later: what a proxy does that does not wait for a slow server."""
+        request = [await receive()]
+        while request[-1].get("more_body"):
+            request.append(await receive())
+        _hang_up(scope)
+
+        async def replay() -> Message:
+            return request.pop(0) if request else {"type": "http.disconnect"}
+
+        async def ignore(_: Message) -> None:
+            return
+
+        async def work() -> None:
+            await asyncio.sleep(fault.seconds)
+            await self.app(scope, replay, ignore)
+
+        job = asyncio.get_running_loop().create_task(work())
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
 
     async def _after(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the portal do its work, then spoil the answer."""

@@ -11,7 +11,6 @@ import hmac
 import itertools
 import json
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +20,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from roomkeeper.simulator import vendor
 from roomkeeper.simulator.api import Portal
+from roomkeeper.simulator.vendor import Handler
 
 TOKEN = "helpdesk-pretend"  # noqa: S105 - a pretend helpdesk's token is no secret
-Handler = Callable[["Helpdesk", Request], Awaitable[Response] | Response]
 
 
 @dataclass
@@ -59,8 +59,7 @@ class Ticket:
 class Helpdesk:
     """All tickets, seen by three vendors."""
 
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
+    def __init__(self) -> None:
         self.tickets: dict[int, Ticket] = {}
         self.ids = itertools.count(7001)
         self.http = httpx2.AsyncClient(timeout=30.0, limits=httpx2.Limits(max_connections=200))
@@ -73,10 +72,6 @@ class Helpdesk:
         note = Note(next(self.ids), body, public)
         ticket.notes.append(note)
         return note
-
-    def journal(self, request: Request, vendor: str, status: int) -> None:
-        entry = {"at": datetime.now(UTC).isoformat(), "user": vendor, "method": request.method}
-        self.portal.journal.append(entry | {"path": request.url.path, "status": status})
 
 
 # --- Zendesk --------------------------------------------------------------------------------------------------
@@ -402,29 +397,12 @@ ROUTES: list[tuple[str, str, str, Handler]] = [
 
 
 def routes(portal: Portal) -> list[Route]:
-    """Build all routes; every call is in the portal's journal, under the vendor's name."""
-    desk = Helpdesk(portal)
-    vendors = [
-        Route(f"/{vendor}{path}", _endpoint(desk, vendor, handler), methods=[method])
-        for vendor, method, path, handler in ROUTES
-    ]
-    return [*control(desk), *vendors]
+    """Build all routes."""
+    desk = Helpdesk()
+    return [*control(desk), *vendor.routes(portal, desk, ROUTES, _is_allowed)]
 
 
-def _endpoint(desk: Helpdesk, vendor: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        if not _is_allowed(request):
-            answer: Response = JSONResponse({"error": "Couldn't authenticate you"}, 401)
-        else:
-            outcome = handler(desk, request)
-            answer = outcome if isinstance(outcome, Response) else await outcome
-        desk.journal(request, vendor, answer.status_code)
-        return answer
-
-    return endpoint
-
-
-def _is_allowed(request: Request) -> bool:
+def _is_allowed(_name: str, _handler: Handler, request: Request) -> bool:
     """The token is the password, the user name or the bearer's, as each vendor has it."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme == "Bearer":

@@ -109,13 +109,3 @@ class VendorClient:
     def _note(self, method: str, path: str, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)
         self._observe(Exchange(method, path, status, took, error))
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Take an object of an answer; anything else counts as an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def text(value: object) -> str:
-    """Take a field of an answer as text; what is absent is empty."""
-    return "" if value is None or isinstance(value, dict | list) else str(value)

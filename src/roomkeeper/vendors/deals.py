@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.step import EventKind
-from roomkeeper.errors import NotThere
+from roomkeeper.vendors.by_hand import BY_HAND
+from roomkeeper.vendors.by_hand import about as by_hand_about
+from roomkeeper.vendors.reading import overlaid
 
 CLOSED = "deal.closed"
-_BY_HAND = "by hand"
+by_hand = by_hand_about("deal")
 _FIELDS: Mapping[str, Mapping[str, Any] | None] = {
     **{name: {} for name in ("id", "name", "status", "company", "amount", "currency", "url", "connection")},
     "contact": {"email": {}},
@@ -84,10 +85,10 @@ def completed(event: Event, deal: Deal, *, since: str, why: str = "") -> Event:
     deal came to be closed this way: one closing is one event, however often it was told, and closing it again later
     is another. Asked for by hand, it is done again.
     """
-    said = event.facts["deal"] if event.meaning.startswith(_BY_HAND) else about(deal.id, **_told(event))["deal"]
-    facts = {"deal": _with(deal.facts(event.connection)["deal"], said)}
+    said = event.facts["deal"] if event.meaning.startswith(BY_HAND) else about(deal.id, **_told(event))["deal"]
+    facts = {"deal": overlaid(deal.facts(event.connection)["deal"], said)}
     told = f"deal {deal.id} {deal.status} since {since}"
-    meaning = event.meaning if why or not since or event.meaning.startswith(_BY_HAND) else told
+    meaning = event.meaning if why or not since or event.meaning.startswith(BY_HAND) else told
     return replace(event, meaning=meaning, subject=deal.subject, facts=facts, ignored=why)
 
 
@@ -97,32 +98,9 @@ def _told(event: Event) -> dict[str, str]:
     return {name: told[name] for name in ("url", "stage") if told.get(name)}
 
 
-def _with(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what is said to what is known, field by field."""
-    out = dict(known)
-    for name, value in more.items():
-        both = isinstance(value, Mapping) and isinstance(out.get(name), Mapping)
-        out[name] = _with(out[name], value) if both else value
-    return out
-
-
 def identified(event: Event) -> str:
     """Give the id of the deal that an event is about."""
     return str(event.facts["deal"]["id"])
-
-
-def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
-    """Make the event that somebody asks for by hand: `deal.id=42`. Raises NotThere."""
-    given = dict(fields.get("deal") or {})
-    if not given.get("id"):
-        raise NotThere(f"{type_} needs to know which deal", remedy="Add `--with deal.id=…`.")
-    now = datetime.now(UTC)
-    name = f"{_BY_HAND} deal {given['id']} {now.isoformat()}"
-    raw = {"by_hand": dict(fields)}
-    lane = f"deal {given['id']}"
-    return Event(
-        type_, connection, now, delivery=name, meaning=name, subject=lane, facts={"deal": given}, lane=lane, raw=raw
-    )
 
 
 def amount(value: object) -> float | str:

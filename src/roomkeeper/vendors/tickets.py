@@ -2,14 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.step import EventKind, StepContext
-from roomkeeper.errors import NotThere, StepFailed
+from roomkeeper.errors import StepFailed
+from roomkeeper.vendors.by_hand import about as by_hand_about
+from roomkeeper.vendors.reading import moment, overlaid
 
 CREATED = "ticket.created"
+by_hand = by_hand_about("ticket")
 _FIELDS: Mapping[str, Mapping[str, Any] | None] = {
     **{name: {} for name in ("id", "key", "subject", "url", "priority", "created_at", "connection")},
     "requester": {"name": {}, "email": {}},
@@ -61,7 +63,7 @@ def told(connection: str, ticket: Ticket, *, delivery: str, raw: object, why: st
     return Event(
         type=kind[:100] if why and kind else CREATED,
         connection=connection,
-        at=_moment(ticket.created_at),
+        at=moment(ticket.created_at),
         delivery=delivery,
         meaning=delivery if why else f"ticket {ticket.id} created",
         subject=f"ticket {ticket.key or ticket.id} {ticket.subject}".strip()[:200],
@@ -78,7 +80,7 @@ async def completed(event: Event, wanted: frozenset[str], read: Callable[[str], 
     if all(_has(known, name) for name in wanted):
         return event
     ticket = await read(str(known["id"]))
-    facts = _with(ticket.facts(event.connection)["ticket"], known)
+    facts = overlaid(ticket.facts(event.connection)["ticket"], known)
     return replace(event, facts={"ticket": facts})
 
 
@@ -95,36 +97,3 @@ def _has(known: Mapping[str, Any], name: str) -> bool:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value not in (None, "")
-
-
-def _with(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what was told to what was read, field by field; nothing does not replace something."""
-    out = dict(known)
-    for name, value in more.items():
-        if isinstance(value, Mapping) and isinstance(out.get(name), Mapping):
-            out[name] = _with(out[name], value)
-        elif value not in (None, "") or name not in out:
-            out[name] = value
-    return out
-
-
-def _moment(value: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return datetime.now(UTC)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
-    """Make the event that somebody asks for by hand: `ticket.id=42`. Raises NotThere."""
-    given = dict(fields.get("ticket") or {})
-    if not given.get("id"):
-        raise NotThere(f"{type_} needs to know which ticket", remedy="Add `--with ticket.id=…`.")
-    now = datetime.now(UTC)
-    name = f"by hand ticket {given['id']} {now.isoformat()}"
-    raw = {"by_hand": dict(fields)}
-    lane = f"ticket {given['id']}"
-    return Event(
-        type_, connection, now, delivery=name, meaning=name, subject=lane, facts={"ticket": given}, lane=lane, raw=raw
-    )

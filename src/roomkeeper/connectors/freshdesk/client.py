@@ -6,8 +6,9 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.vendors import tickets
-from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.tickets import Ticket
 
 _PAGE = 100

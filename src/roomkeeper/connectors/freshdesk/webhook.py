@@ -10,7 +10,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import templated, tickets, trust
-from roomkeeper.vendors.client import mapping
+from roomkeeper.vendors.reading import mapping
 from roomkeeper.vendors.tickets import Ticket
 
 

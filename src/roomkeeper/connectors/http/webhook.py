@@ -16,8 +16,8 @@ from roomkeeper.automations.step import EventKind
 from roomkeeper.connectors.http.settings import Http
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
 from roomkeeper.vendors import deals, templated, tickets, trust
-from roomkeeper.vendors.client import mapping, text
 from roomkeeper.vendors.deals import Deal
+from roomkeeper.vendors.reading import mapping, moment, text
 from roomkeeper.vendors.tickets import Ticket
 
 SIGNATURE, KEY = "X-Signature-256", "Idempotency-Key"
@@ -114,7 +114,7 @@ def _deal(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], n
     return Event(
         type=deals.CLOSED,
         connection=connection,
-        at=_moment(since),
+        at=moment(since),
         delivery=f"delivery {name}",
         meaning=f"deal {deal.id} {deal.status} since {since}" if since else f"deal {deal.id} by delivery {name}",
         subject=deal.subject[:200],
@@ -167,11 +167,3 @@ def _inside(value: object, part: str) -> object:
     if isinstance(value, list):
         return value[int(part)] if part.isdigit() and int(part) < len(value) else None
     return mapping(value).get(part)
-
-
-def _moment(value: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return datetime.now(UTC)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

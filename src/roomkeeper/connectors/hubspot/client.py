@@ -10,9 +10,10 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.hubspot.settings import HubSpot
 from roomkeeper.errors import Forbidden, NotFound, Unavailable
 from roomkeeper.vendors import deals
-from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal
 from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.reading import mapping, text
 
 _NOTE_ON_DEAL = 214  # the type of the association
 _BATCH = 100

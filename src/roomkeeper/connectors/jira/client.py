@@ -9,8 +9,9 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.connectors.jira.webhook import issue_as_ticket
 from roomkeeper.vendors import tickets
-from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import URL
+from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.tickets import Ticket
 
 _PAGE = 100

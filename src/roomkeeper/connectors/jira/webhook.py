@@ -13,7 +13,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import tickets, trust
-from roomkeeper.vendors.client import mapping, text
+from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.tickets import Ticket
 
 SIGNATURE = "X-Hub-Signature"

@@ -9,9 +9,10 @@ from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.connectors.pipedrive.webhook import CLOSED
 from roomkeeper.errors import NotFound
 from roomkeeper.vendors import deals
-from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal
 from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.reading import mapping, text
 
 _PAGE = 100
 

@@ -14,7 +14,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import deals, trust
-from roomkeeper.vendors.client import mapping, text
+from roomkeeper.vendors.reading import mapping, moment, text
 
 CLOSED = frozenset({"won", "lost"})
 
@@ -106,9 +106,6 @@ def _ignored(connection: str, body: bytes, why: str) -> Event:
 def _moment(stamp: str) -> datetime:
     """Read `2025-06-19T16:07:36.754Z`, or version 1's seconds."""
     try:
-        if stamp.isdigit():
-            return datetime.fromtimestamp(int(stamp), UTC)
-        moment = datetime.fromisoformat(stamp)
+        return datetime.fromtimestamp(int(stamp), UTC) if stamp.isdigit() else moment(stamp)
     except (ValueError, OverflowError, OSError):
         return datetime.now(UTC)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

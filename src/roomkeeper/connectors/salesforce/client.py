@@ -10,8 +10,9 @@ from roomkeeper.connectors.salesforce.settings import Salesforce
 from roomkeeper.connectors.salesforce.webhook import record_id
 from roomkeeper.errors import Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.vendors import deals
-from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal
+from roomkeeper.vendors.reading import mapping, text
 
 _API = "/services/data/v62.0"
 _TOKEN = "/services/oauth2/token"  # noqa: S105 - a path

@@ -9,8 +9,9 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.zendesk.settings import Zendesk
 from roomkeeper.errors import NotFound
 from roomkeeper.vendors import tickets
-from roomkeeper.vendors.client import VendorClient, mapping, text
+from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.tickets import Ticket
 
 

@@ -14,7 +14,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.zendesk.settings import PUBLIC_TEST_SECRET, Zendesk
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import templated, tickets, trust
-from roomkeeper.vendors.client import mapping, text
+from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.tickets import Ticket
 
 SIGNATURE, STAMP = "X-Zendesk-Webhook-Signature", "X-Zendesk-Webhook-Signature-Timestamp"

@@ -1,0 +1,35 @@
+"""Read what vendors send, whatever it lacks. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Take an object of an answer; anything else counts as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: object) -> str:
+    """Take a field of an answer as text; what is absent is empty."""
+    return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def moment(value: str) -> datetime:
+    """Read a time; one that is missing or not one is now, one without a zone is UTC."""
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        return datetime.now(UTC)
+    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+
+
+def overlaid(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one over the other, field by field; what is empty does not hide what is known."""
+    out = dict(known)
+    for name, value in more.items():
+        if isinstance(value, Mapping) and isinstance(out.get(name), Mapping):
+            out[name] = overlaid(out[name], value)
+        elif value not in (None, "") or name not in out:
+            out[name] = value
+    return out
