@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -109,3 +109,18 @@ class VendorClient:
     def _note(self, method: str, path: str, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)
         self._observe(Exchange(method, path, status, took, error))
+
+
+def opener(client: Callable[..., VendorClient]) -> Callable[..., VendorClient]:
+    """Give what opens a vendor's client for a connection; a dry one cannot write."""
+
+    def connect(
+        settings: object,
+        *,
+        tally: object,  # noqa: ARG001 - vendors say themselves when they want fewer calls
+        wanted: frozenset[str] = frozenset(),
+        dry: bool = False,
+    ) -> VendorClient:
+        return client(settings, wanted, dry=dry)
+
+    return connect

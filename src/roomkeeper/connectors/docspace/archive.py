@@ -205,8 +205,7 @@ class _Archiving:
         if planned.folder is not None and await is_there(self._context, planned.folder):
             return
         if planned.folder is not None:
-            left = await files_below(self._context, planned.room)
-            gone = [line for line in planned.lines.values() if line.file not in left]
+            gone = await self._not_in_the_room(planned)
             if gone:
                 raise await self._destination_gone(planned, gone)
         planned.folder = await folder_at(self._context, planned.under, [planned.title])
@@ -246,9 +245,12 @@ class _Archiving:
         except DestinationGone as error:
             if planned.folder is not None and await is_there(self._context, planned.folder):
                 return  # a folder within it, which the next round makes again
-            left = await files_below(self._context, planned.room)
-            gone = [line for line in planned.lines.values() if line.file not in left]
-            raise await self._destination_gone(planned, gone) from error
+            raise await self._destination_gone(planned, await self._not_in_the_room(planned)) from error
+
+    async def _not_in_the_room(self, planned: ArchivePlan) -> list[Line]:
+        """List what was planned and is not in the room any more: it had been moved."""
+        left = await files_below(self._context, planned.room)
+        return [line for line in planned.lines.values() if line.file not in left]
 
     async def _round(self, planned: ArchivePlan, tree: Tree) -> None:
         """Try once to move everything. Raises DestinationGone."""

@@ -71,17 +71,6 @@ class FreshdeskClient(VendorClient):
         await self.send("PUT", _path(ticket), body=change)
 
 
-def connect(
-    settings: Freshdesk,
-    *,
-    tally: object,  # noqa: ARG001 - Freshdesk says itself when it wants fewer calls
-    wanted: frozenset[str] = frozenset(),
-    dry: bool = False,
-) -> FreshdeskClient:
-    """Open the client; a dry one cannot write."""
-    return FreshdeskClient(settings, wanted, dry=dry)
-
-
 async def complete(client: FreshdeskClient, event: Event) -> Event:
     """Read what the delivery lacks. Raises RemoteError."""
     return await tickets.completed(event, client.wanted, client.ticket)

@@ -4,6 +4,7 @@ from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.hubspot import client, webhook
 from roomkeeper.connectors.hubspot.settings import HubSpot
 from roomkeeper.vendors import deals
+from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal
 
 CONNECTOR = Connector(
@@ -16,6 +17,6 @@ CONNECTOR = Connector(
     verify=webhook.verify,
     read=webhook.read,
     complete=client.complete,
-    connect=client.connect,
+    connect=opener(client.HubSpotClient),
     by_hand=deals.by_hand,
 )

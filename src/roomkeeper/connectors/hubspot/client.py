@@ -130,17 +130,6 @@ class HubSpotClient(VendorClient):
             return ""
 
 
-def connect(
-    settings: HubSpot,
-    *,
-    tally: object,  # noqa: ARG001 - HubSpot says itself when it wants fewer calls
-    wanted: frozenset[str] = frozenset(),
-    dry: bool = False,
-) -> HubSpotClient:
-    """Open the client; a dry one cannot write."""
-    return HubSpotClient(settings, wanted, dry=dry)
-
-
 async def complete(client: HubSpotClient, event: Event) -> Event:
     """Read the deal: the delivery has its id only. Raises RemoteError."""
     known = deals.identified(event)

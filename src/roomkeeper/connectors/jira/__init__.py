@@ -4,6 +4,7 @@ from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.jira import client, steps, webhook
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.vendors import tickets
+from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.fields import set_ticket_field
 
 CONNECTOR = Connector(
@@ -16,6 +17,6 @@ CONNECTOR = Connector(
     verify=webhook.verify,
     read=webhook.read,
     complete=client.complete,
-    connect=client.connect,
+    connect=opener(client.JiraClient),
     by_hand=tickets.by_hand,
 )

@@ -78,17 +78,6 @@ class JiraClient(VendorClient):
         return f"{self._api}/issue/{quote(ticket, safe='')}"
 
 
-def connect(
-    settings: Jira,
-    *,
-    tally: object,  # noqa: ARG001 - Jira says itself when it wants fewer calls
-    wanted: frozenset[str] = frozenset(),
-    dry: bool = False,
-) -> JiraClient:
-    """Open the client; a dry one cannot write."""
-    return JiraClient(settings, wanted, dry=dry)
-
-
 async def complete(client: JiraClient, event: Event) -> Event:
     """Read what the delivery lacks. Raises RemoteError."""
     return await tickets.completed(event, client.wanted, client.ticket)

@@ -99,17 +99,6 @@ class PipedriveClient(VendorClient):
             return ""
 
 
-def connect(
-    settings: Pipedrive,
-    *,
-    tally: object,  # noqa: ARG001 - Pipedrive says itself when it wants fewer calls
-    wanted: frozenset[str] = frozenset(),
-    dry: bool = False,
-) -> PipedriveClient:
-    """Open the client; a dry one cannot write."""
-    return PipedriveClient(settings, wanted, dry=dry)
-
-
 async def complete(client: PipedriveClient, event: Event) -> Event:
     """Read the deal as it is now. Raises RemoteError."""
     known = deals.identified(event)

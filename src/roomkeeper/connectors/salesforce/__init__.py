@@ -4,6 +4,7 @@ from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.salesforce import client, webhook
 from roomkeeper.connectors.salesforce.settings import Salesforce
 from roomkeeper.vendors import deals
+from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal
 
 CONNECTOR = Connector(
@@ -17,6 +18,6 @@ CONNECTOR = Connector(
     read=webhook.read,
     acknowledge=webhook.acknowledge,
     complete=client.complete,
-    connect=client.connect,
+    connect=opener(client.SalesforceClient),
     by_hand=deals.by_hand,
 )

@@ -162,17 +162,6 @@ class _Session:
         self.renewing = asyncio.Lock()
 
 
-def connect(
-    settings: Salesforce,
-    *,
-    tally: object,  # noqa: ARG001 - Salesforce says itself when it wants fewer calls
-    wanted: frozenset[str] = frozenset(),
-    dry: bool = False,
-) -> SalesforceClient:
-    """Open the client; a dry one cannot write."""
-    return SalesforceClient(settings, wanted, dry=dry)
-
-
 async def complete(client: SalesforceClient, event: Event) -> Event:
     """Read the opportunity as it is now. Raises RemoteError."""
     known = deals.identified(event)

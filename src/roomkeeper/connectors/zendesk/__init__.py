@@ -4,6 +4,7 @@ from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.zendesk import client, webhook
 from roomkeeper.connectors.zendesk.settings import Zendesk
 from roomkeeper.vendors import tickets
+from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.fields import set_ticket_field
 from roomkeeper.vendors.notes import note_on_ticket
 
@@ -17,6 +18,6 @@ CONNECTOR = Connector(
     verify=webhook.verify,
     read=webhook.read,
     complete=client.complete,
-    connect=client.connect,
+    connect=opener(client.ZendeskClient),
     by_hand=tickets.by_hand,
 )

@@ -85,17 +85,6 @@ class ZendeskClient(VendorClient):
         return mapping(await self.send("PUT", _path(ticket), body={"ticket": change}))
 
 
-def connect(
-    settings: Zendesk,
-    *,
-    tally: object,  # noqa: ARG001 - Zendesk says itself when it wants fewer calls
-    wanted: frozenset[str] = frozenset(),
-    dry: bool = False,
-) -> ZendeskClient:
-    """Open the client; a dry one cannot write."""
-    return ZendeskClient(settings, wanted, dry=dry)
-
-
 async def complete(client: ZendeskClient, event: Event) -> Event:
     """Read what the delivery lacks. Raises RemoteError."""
     return await tickets.completed(event, client.wanted, client.ticket)
