@@ -6,7 +6,7 @@ CONFIG ?= roomkeeper.yaml
 PORT   ?= 8080
 PYTEST ?=
 
-.PHONY: demo serve test check format lock bench schema clean
+.PHONY: demo serve test test-full check format lock bench schema clean
 
 demo: $(VENV)/.runtime            ## the whole story on a simulated portal; ONCE=1 plays it and exits
 	$(BIN)/roomkeeper demo --port $(PORT) $(if $(ONCE),--once)
@@ -16,6 +16,9 @@ serve: $(VENV)/.runtime           ## run with $(CONFIG)
 
 test: check                       ## everything that CI runs
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST)
+
+test-full: check                  ## the same with the full numbers: thousands of uploads, twenty kills; half an hour
+	ROOMKEEPER_TESTS=full $(BIN)/python -m pytest $(PYTEST)
 
 check: $(VENV)/.dev               ## format, lint, imports, types: seconds
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from roomkeeper.demo import Portal, free_port, wait_for
 from roomkeeper.runs.history import History
 from roomkeeper.runs.store import opened
 
+FULL = os.environ.get("ROOMKEEPER_TESTS") == "full"
 SECRET = "a-secret-of-the-tests"
 CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed with
     "HUBSPOT_TOKEN": "pat-pretend",
@@ -27,6 +28,11 @@ CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed w
 }
 ORGANIZATION = "00D5g000004pReT"
 OWNER_KEY = "sk-" + "0" * 63 + "1"
+
+
+def sized(full: int, quick: int) -> int:
+    """Choose a number by the size of the tests: `make test` takes the quick one, `make test-full` the full one."""
+    return full if FULL else quick
 
 
 @contextlib.contextmanager
@@ -428,14 +434,18 @@ class Keeper:
         """Wait until nothing is going on, or until something holds; gives the runs."""
         until = time.monotonic() + within
         while time.monotonic() < until:
-            shown = self.runs()
-            still = not any(one["state"] in {"waiting", "running"} for one in shown)
-            if still and (holds() if holds is not None else bool(shown)):
-                return shown
+            if holds is None or (self._is_still(self.runs()) and holds()):
+                shown = self.runs()  # read after what holds: it may hold because a run has just been made
+                if self._is_still(shown) and (shown or holds is not None):
+                    return shown
             time.sleep(0.2)
         raise AssertionError(
             f"not settled: {[one for one in self.runs() if one['state'] != 'done']}\n{self.log()[-3000:]}"
         )
+
+    @staticmethod
+    def _is_still(shown: Sequence[Mapping[str, Any]]) -> bool:
+        return not any(one["state"] in {"waiting", "running"} for one in shown)
 
     def log(self) -> str:
         return (self.folder / "log.txt").read_text()

@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Literal
@@ -13,17 +13,17 @@ from typing import IO, Any, Literal
 import structlog
 from starlette.applications import Starlette
 
+from roomkeeper import connecting
 from roomkeeper.automations.catalog import Catalog
-from roomkeeper.automations.config import Config, gathered, wanted_of
+from roomkeeper.automations.config import Config, gathered
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.runs import approvals, retention
-from roomkeeper.runs.dispatch import Dispatch, Source
+from roomkeeper.runs.dispatch import Dispatch
 from roomkeeper.runs.engine import Engine
 from roomkeeper.runs.history import History
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.leases import JOINING, Lease, lock_file
 from roomkeeper.runs.store import Store
-from roomkeeper.runs.tally import SharedTally
 from roomkeeper.runs.walk import Walker
 from roomkeeper.web import Gate, site
 
@@ -57,8 +57,8 @@ def build(
     """
     store, catalog = Store(config.store), config.catalog
     history = History(store)
-    worker = _Worker(config, store, catalog, on_lost) if role != "web" else None
-    inbox = Inbox(store, on_new=worker.wake if worker is not None else _nothing)
+    inbox = Inbox(store)
+    worker = _Worker(config, store, inbox, on_lost) if role != "web" else None
     gates = {} if role == "worker" else _gates(config, catalog)
 
     @contextlib.asynccontextmanager
@@ -78,12 +78,12 @@ def build(
 
 
 class _Worker:
-    """What turns events into effects: lease, dispatch, engine, brooms."""
+    """What turns events into effects: lease, dispatch, engine, brooms; and looks for what was never delivered."""
 
-    def __init__(self, config: Config, store: Store, catalog: Catalog, on_lost: Callable[[], None]) -> None:
-        self._config, self._store = config, store
+    def __init__(self, config: Config, store: Store, inbox: Inbox, on_lost: Callable[[], None]) -> None:
+        self._config, self._store, catalog = config, store, config.catalog
         self._lease = Lease(store, works=True, on_lost=on_lost)
-        self._sources = self._connected(catalog)
+        self._sources = connecting.connected(config, store, self._lease.workers)
         self._engine = Engine(
             store, self._lease, Walker(store, self._lease, catalog, self._sources), list(self._sources)
         )
@@ -94,10 +94,8 @@ class _Worker:
             lambda automation: gathered(automation, catalog),
             self._engine.enqueue,
         )
-
-    def wake(self) -> None:
-        """Tell the dispatcher that there is something new."""
-        self._dispatch.wake()
+        inbox.on_new = self._dispatch.wake
+        self._reconciler = connecting.reconciler(config, store, inbox, self._sources)
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -111,6 +109,7 @@ class _Worker:
         days = self._config.retention
         beating += [
             asyncio.create_task(self._dispatch.run()),
+            asyncio.create_task(self._reconciler.keep()),
             asyncio.create_task(self._engine.sweep()),
             asyncio.create_task(approvals.keep(self._store)),
             asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),
@@ -126,18 +125,7 @@ class _Worker:
             await asyncio.gather(*beating, return_exceptions=True)
             await self._engine.stop()
             await asyncio.to_thread(self._lease.end)
-            for source in self._sources.values():
-                await source.client.close()
-
-    def _connected(self, catalog: Catalog) -> Mapping[str, Source]:
-        sources = {}
-        for name, connection in self._config.connections.items():
-            connector = catalog.connectors[connection.type]
-            tally = SharedTally(self._store, name, self._lease.workers)
-            wanted = wanted_of(connector, self._config)
-            client = connector.connect(connection.settings, tally=tally, wanted=wanted)
-            sources[name] = Source(name, connector, client)
-        return sources
+            await connecting.close(self._sources)
 
 
 def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
@@ -148,7 +136,7 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
         listened = frozenset(one.on for one in config.automations if one.from_ in {None, name})
         gates[name] = Gate(
             name,
-            f"{config.public_url}/hooks/{name}" if config.public_url else "",
+            connecting.hook_of(config, name) if config.public_url else "",
             partial(connector.verify, connection.settings),
             partial(connector.read, name, connection.settings),
             connector.acknowledge,
@@ -189,7 +177,3 @@ def _must_not_end(task: "asyncio.Task[None]") -> None:
     error = None if task.cancelled() else task.exception()
     log.critical("a part of the service ended; stopping", part=task.get_coro().__qualname__, error=repr(error))  # type: ignore[union-attr]
     os._exit(70)
-
-
-def _nothing() -> None:
-    """Wake nobody: the workers of other processes look for themselves."""

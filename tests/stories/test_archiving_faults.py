@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from stage import NOTE, ClosingDeals, Keeper, Portal, until
+from stage import NOTE, ClosingDeals, Keeper, Portal, sized, until
 
 Make = Callable[..., Keeper]
 
@@ -294,7 +294,8 @@ def test_undo_names_what_cannot_go_back_and_recreates_folders(scene: ClosingDeal
 def test_kills_at_random_moments_lose_nothing(
     scene: ClosingDeals, keepers: Make, store_address: str, layout: str
 ) -> None:
-    """Five for each layout and store: twenty in all."""
+    """For each layout and store; twenty in all in full."""
+    many = sized(5, 2)
     scene.fill()
     before = {one["id"]: one["digests"] for one in scene.portal.tree(scene.client)}
     scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.02, "queue_seconds": 0.2})
@@ -304,7 +305,7 @@ def test_kills_at_random_moments_lose_nothing(
 
     with watched(scene) as early:
         scene.close(keeper, deal, "hubspot")
-        for _ in range(5):
+        for _ in range(many):
             time.sleep(kills.uniform(0.05, 2.0))
             keeper.kill()
             keeper.start()
@@ -320,4 +321,4 @@ def test_kills_at_random_moments_lose_nothing(
     assert len(scene.notes(deal)) == 1
     assert scene.guest not in scene.members()
     assert early == []
-    print(f"{layout}: 5 kills, 250 files archived, {len(scene.asked('PUT', '/fileops/move$'))} requests to move")
+    print(f"{layout}: {many} kills, 250 files archived, {len(scene.asked('PUT', '/fileops/move$'))} requests to move")

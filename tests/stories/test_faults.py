@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from signing import signed
-from stage import Keeper, Portal, Rooms, copy_uploads, until
+from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
 
 Make = Callable[..., Keeper]
 COPY = {"method": "PUT", "path": "/fileops/copy"}
@@ -108,7 +108,8 @@ def test_two_versions_uploaded_within_one_second_both_reach_the_copy(portal: Por
     assert len(copy[0]["digests"]) == len(set(copy[0]["digests"]))
 
 
-def test_5000_uploads_at_once_take_few_requests_and_keep_the_limits(portal: Portal, keepers: Make) -> None:
+def test_thousands_of_uploads_at_once_take_few_requests_and_keep_the_limits(portal: Portal, keepers: Make) -> None:
+    many = sized(5000, 1000)
     rooms = Rooms(portal)
     portal.direct(
         "PUT",
@@ -117,20 +118,19 @@ def test_5000_uploads_at_once_take_few_requests_and_keep_the_limits(portal: Port
     )
     budget = {"requests_per_minute": 100_000, "reads": 10, "writes": 4}
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], budget=budget, measured=False)
+    # Some were there before: nobody asked for these.
+    portal.direct("POST", f"/folders/{rooms.client}/fill", json={"files": 100, "user": rooms.guest})
     keeper.start()
-    portal.direct(
-        "POST", f"/folders/{rooms.client}/fill", json={"files": 100, "user": rooms.guest}
-    )  # some were there before
     keeper.register()
 
-    portal.direct("POST", f"/folders/{rooms.client}/fill", json={"files": 5000, "user": rooms.guest, "tell": True})
-    keeper.settle(lambda: rooms.copies() >= 5000, within=400)
+    portal.direct("POST", f"/folders/{rooms.client}/fill", json={"files": many, "user": rooms.guest, "tell": True})
+    keeper.settle(lambda: rooms.copies() >= many, within=400)
 
-    assert rooms.copies() == 5000
+    assert rooms.copies() == many
     assert rooms.missing_and_doubled()[1] == []
-    assert keeper.copy_requests() <= 75
+    assert keeper.copy_requests() <= 1.5 * many / 100
     usage = portal.direct("GET", "/usage")["keeper"]
-    print(f"5000 uploads: {keeper.copy_requests()} requests to copy, {rooms.copies()} copies, limits: {usage}")
+    print(f"{many} uploads: {keeper.copy_requests()} requests to copy, {rooms.copies()} copies, limits: {usage}")
     assert usage["refused"] == 0
     assert usage["peak_reads"] <= 10
     assert usage["peak_writes"] <= 4
@@ -183,7 +183,7 @@ def test_one_folder_that_cannot_be_looked_up_holds_up_no_other(portal: Portal, k
 
 def test_a_cancelled_run_ends_before_its_successor_begins(portal: Portal, keepers: Make) -> None:
     rooms = Rooms(portal)
-    portal.direct("PUT", "/operations", json={"queue_seconds": 4.0})
+    portal.direct("PUT", "/operations", json={"queue_seconds": 12.0})
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
     keeper.start()
     keeper.register()
@@ -191,6 +191,7 @@ def test_a_cancelled_run_ends_before_its_successor_begins(portal: Portal, keeper
     until(lambda: keeper.copy_requests() == 1)
 
     keeper.say("runs", "cancel", "1")
+    portal.direct("PUT", "/operations", json={"queue_seconds": 0.0})
     rooms.upload("Second.docx", b"second")
     keeper.settle(lambda: len(keeper.runs()) == 2)
 

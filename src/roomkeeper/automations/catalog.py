@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind, StepKind
+from roomkeeper.automations.trail import Trail
 
 Model = type[BaseModel]
 
@@ -70,6 +71,8 @@ class Connector:
     stored_title: Callable[[str], str] = str
     #: Content type and body of the answer to a delivery that was taken, where 200 and a word of ours are not enough.
     acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None = None
+    #: The service's own records, in which what was missed is found.
+    trails: Sequence[Trail] = ()
 
     def raised(self, settings: object) -> Collection[str]:
         """List the kinds of event that a connection with these settings raises."""

@@ -9,7 +9,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SHAPE = r"^\d+(\.\d+)?\s*[smhd]$"
 
 
-def _seconds(value: object) -> float:
+def seconds(value: object) -> float:
+    """Read a duration. Raises ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(value)
     text = str(value).strip().lower()
@@ -20,7 +21,7 @@ def _seconds(value: object) -> float:
 
 Duration = Annotated[
     float,
-    BeforeValidator(_seconds),
+    BeforeValidator(seconds),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _SHAPE}]}),
 ]
 """Seconds."""

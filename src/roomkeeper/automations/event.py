@@ -47,6 +47,11 @@ class Event:
     #: The sender's channel, where one meaning may stand for two occurrences, as DocSpace's may within a second:
     #: two deliveries of one meaning by one channel are then looked at twice.
     channel: str = ""
+    #: What happened to what, without the moment: `file.uploaded 50123`. Set where a trail tells of the same occurrence
+    #: in other words than a delivery does, so that the two are known for one by their moments.
+    occurrence: str = ""
+    #: The trail in which it was found, if it was not delivered.
+    found: str = ""
     #: What it shares with others that can be handled by one call, such as the folder; finds the place, too.
     lane: str = ""
     #: Whether the raw body may be kept; if not, `raw` is kept in its stead.

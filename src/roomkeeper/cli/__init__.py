@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from roomkeeper import __version__
-from roomkeeper.cli import configuration, events, runs, serving
+from roomkeeper.cli import configuration, events, reconciling, runs, serving
 from roomkeeper.cli.options import FAILED, USAGE
 from roomkeeper.cli.printing import err, escaped, out, say_problems
 from roomkeeper.errors import ConfigError, RoomkeeperError
@@ -27,6 +27,7 @@ cli.command("demo")(serving.play)
 cli.command("check")(configuration.check)
 cli.command("try")(configuration.try_)
 cli.command("start")(events.start)
+cli.command("reconcile")(reconciling.reconcile)
 
 _events = typer.Typer(help="What was received.", no_args_is_help=True)
 _events.command("list")(events.events_list)

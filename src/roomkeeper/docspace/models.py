@@ -1,10 +1,10 @@
 """What the portal answers, as frozen models that keep what they need and tolerate what they do not know."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
 from roomkeeper.errors import Garbled
@@ -225,6 +225,93 @@ class Account(_Model):
 
     id: str
     name: str = ""
+
+
+class Key(_Model):
+    """An API key (8); without permissions it may do all that its maker may."""
+
+    name: str = ""
+    permissions: tuple[str, ...] = ()
+    create_by: Person = Person()
+    expires_at: Moment = None
+    is_active: bool = True
+
+    @field_validator("permissions", mode="before")
+    @classmethod
+    def _none_is_all(cls, value: object) -> object:
+        return value or ()
+
+
+def _utc(value: object) -> object:
+    """Read a plain date, which the server writes in UTC without saying so (0.1)."""
+    moment = _moment(value)
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+PlainMoment = Annotated[datetime | None, BeforeValidator(_utc)]
+
+
+class Webhook(_Model):
+    """A registered webhook (1.6); `status` is what the receiver answered last, 0 if nothing."""
+
+    id: int
+    name: str = ""
+    uri: str = ""
+    enabled: bool = False
+    ssl: bool = False
+    triggers: int = 0
+    target_id: str | None = None
+    created_by: Person | None = None
+    created_on: PlainMoment = None
+    last_failure_on: PlainMoment = None
+    last_failure_content: str | None = None
+    last_success_on: PlainMoment = None
+    status: int = 0
+
+
+class LoggedDelivery(_Model):
+    """A line of the webhooks' log (1.8): what was sent, and how it was answered; status 0 if it was not."""
+
+    id: int
+    config_name: str = ""
+    request_payload: str = ""
+    status: int = 0
+
+
+class Action(_Model):
+    """What was done, by the server's number and name for it."""
+
+    id: int = 0
+    key: str = ""
+
+
+class HistoryEntry(_Model):
+    """An entry of a room's or a folder's history (11.3); entries alike in a minute are folded into `related`."""
+
+    id: int
+    action: Action = Action()
+    initiator: Person = Person()
+    date: Moment = None
+    data: dict[str, Any] = Field(default_factory=dict)
+    related: tuple["HistoryEntry", ...] = ()
+
+    @field_validator("related", mode="before")
+    @classmethod
+    def _absent_is_none(cls, value: object) -> object:
+        return value or ()
+
+    def flattened(self) -> list["HistoryEntry"]:
+        """Give this entry and all that are folded into it."""
+        return [self, *(below for one in self.related for below in one.flattened())]
+
+
+class PasswordPolicy(_Model):
+    """What the portal asks of a secret (1.6)."""
+
+    min_length: int = 8
+    upper_case: bool = False
+    digits: bool = False
+    spec_symbols: bool = False
 
 
 class PathPart(_Model):

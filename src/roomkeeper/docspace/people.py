@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from roomkeeper.docspace.models import Account, Group, Person
+from roomkeeper.docspace.models import Account, Group, Key, Person
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, segment
 from roomkeeper.errors import Forbidden, Garbled, NotFound, Unavailable
 
@@ -32,6 +32,10 @@ class People:
         if not isinstance(person, dict) or not person.get("id"):
             raise Garbled("The portal does not say whose key this is")
         return Account(id=str(person["id"]), name=str(person.get("displayName") or ""))
+
+    async def key(self) -> Key:
+        """Read what this key is and may do; any key may ask (8)."""
+        return Key.of((await self._send(Call("GET", "/keys/@self"))).response)
 
     async def get(self, person: str) -> Person:
         """Look somebody up by id. Raises NotFound."""

@@ -8,10 +8,12 @@ import httpx2
 from roomkeeper.docspace.budget import Budget
 from roomkeeper.docspace.files import Files
 from roomkeeper.docspace.folders import Folders
+from roomkeeper.docspace.history import History
 from roomkeeper.docspace.models import LinkState, Operation
 from roomkeeper.docspace.operations import Operations
 from roomkeeper.docspace.people import People
 from roomkeeper.docspace.rooms import Rooms
+from roomkeeper.docspace.webhooks import Webhooks
 from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
 from roomkeeper.errors import RemoteError
 from roomkeeper.remote import CONNECT, Exchange, Observe, answered, unobserved
@@ -19,7 +21,7 @@ from roomkeeper.statuses import is_success
 
 
 class Portal:
-    """A portal as one account sees it: `.rooms .folders .files .operations .people`.
+    """A portal as one account sees it: `.rooms .folders .files .operations .people .webhooks .history`.
 
     `view` gives the same portal for bulk work, or with its calls observed; all views share one HTTP client, one
     budget and the operations seen finished.
@@ -105,6 +107,8 @@ class Portal:
         self.files = Files(self.send)
         self.people = People(self.send)
         self.operations = Operations(self.send, self._finished)
+        self.webhooks = Webhooks(self.send)
+        self.history = History(self.send)
 
     def _note(self, call: Call, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)

@@ -19,6 +19,7 @@ from roomkeeper.errors import Garbled, Rejected
 
 Send = Callable[[Call], Awaitable[Answer]]
 TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400
+_ACTIVE, _ANY = 0, 2  # searchArea
 
 
 class Rooms:
@@ -33,38 +34,26 @@ class Rooms:
         The server's own filter is a substring match, so titles are compared here.
         """
         stored = sanitise_title(title)
-        found: dict[int | str, Folder] = {}
-        start: int | None = 0
-        while start is not None:
-            query = {
-                "filterValue": stored,
-                "searchArea": 0,
-                "count": PAGE,
-                "startIndex": start,
-                "sortBy": "DateAndTimeCreation",
-                "sortOrder": 0,
-            }
-            page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
-            found |= {room.id: room for room in page.folders if same_title(room.title, stored)}
-            start = next_start(start, page.entries, page.total)
-        return tuple(found.values())
+        rooms = await self._listed({"filterValue": stored, "searchArea": _ACTIVE})
+        return tuple(room for room in rooms if same_title(room.title, stored))
+
+    async def all(self) -> tuple[Folder, ...]:
+        """List the active rooms that this account sees; an administrator sees every room (5.5)."""
+        return await self._listed({"searchArea": _ACTIVE})
 
     async def tagged(self, tag: str) -> tuple[Folder, ...]:
         """List the rooms, archived ones too, that bear this tag (5.5)."""
+        rooms = await self._listed({"tags": json.dumps([tag], ensure_ascii=False), "searchArea": _ANY})
+        same = tag.casefold()
+        return tuple(room for room in rooms if same in {one.casefold() for one in room.tags})
+
+    async def _listed(self, narrowed: Mapping[str, object]) -> tuple[Folder, ...]:
         found: dict[int | str, Folder] = {}
         start: int | None = 0
         while start is not None:
-            query = {
-                "tags": json.dumps([tag], ensure_ascii=False),
-                "searchArea": 2,
-                "count": PAGE,
-                "startIndex": start,
-                "sortBy": "DateAndTimeCreation",
-                "sortOrder": 0,
-            }
+            query = {**narrowed, "count": PAGE, "startIndex": start, "sortBy": "DateAndTimeCreation", "sortOrder": 0}
             page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
-            same = tag.casefold()
-            found |= {room.id: room for room in page.folders if same in {one.casefold() for one in room.tags}}
+            found |= {room.id: room for room in page.folders}
             start = next_start(start, page.entries, page.total)
         return tuple(found.values())
 

@@ -156,11 +156,8 @@ class Dispatch:
             return  # then the log has to do
 
     async def _idle(self) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), _TICK)
+        if await _woken(self._wake, _TICK):
             await asyncio.sleep(0)  # let every waiting task see it before it is taken back
-        except TimeoutError:
-            pass
         self._wake.clear()
 
     async def _dispatch_batch(self, source: Source) -> bool:
@@ -323,10 +320,7 @@ class Dispatch:
             except StoreUnavailable as error:
                 log.warning("runs wait", reason=error.message)
                 await asyncio.sleep(_REST_FIRST)
-            try:
-                await asyncio.wait_for(self._made.wait(), 0.2)
-            except TimeoutError:
-                pass
+            await _woken(self._made, 0.2)
             self._made.clear()
 
     def _missing(self, connection: sa.Connection) -> Sequence[Any]:
@@ -373,6 +367,16 @@ class Dispatch:
             await self._enqueue(row.id, row.attempt, row.connection, f"{row.automation} {row.key}")
             told = runs.update().where(runs.c.id == row.id, runs.c.attempt == row.attempt).values(enqueued=True)
             await self._store.writing(partial(_execute, told))
+
+
+async def _woken(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, so long at most; `asyncio.wait_for` would, before Python 3.12, swallow a cancellation."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _execute(statement: sa.Executable, connection: sa.Connection) -> None:

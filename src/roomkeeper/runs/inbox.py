@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.automations.event import Event
+from roomkeeper.automations.trail import TRAIL
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs.store import Store, clean, events
 
@@ -26,6 +27,7 @@ log = structlog.get_logger("inbox")
 _GROUP = 256  # deliveries in one transaction at most
 _AMBIGUOUS_FOR = 60.0  # seconds in which one meaning may stand for two occurrences
 _LONGEST, _SHOWN = 600, 200  # characters of a text that is a key; of a longer one, so many and its digest
+_NEAR = 30.0  # seconds between the moments that a delivery and a trail give for one occurrence
 _REFUSALS_KEPT = 60  # refused deliveries written down in a minute at most: they come from strangers
 
 Row = dict[str, Any]
@@ -37,6 +39,14 @@ class Verdict:
 
     id: int
     status: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of events that were found in a trail: the new ones' rows, and how many were known."""
+
+    new: tuple[int, ...] = ()
+    known: int = 0
 
 
 @dataclass
@@ -52,9 +62,12 @@ class _Waiting:
 class Inbox:
     """Keeps what arrives. One writer thread; `start` before use, `stop` after."""
 
-    def __init__(self, store: Store, *, on_new: Callable[[], None] = lambda: None) -> None:
+    #: Called when there is something new for this process to dispatch; by default the dispatchers look for themselves.
+    on_new: Callable[[], None]
+
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._on_new = on_new
+        self.on_new = lambda: None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._refusals: list[float] = []
@@ -90,6 +103,26 @@ class Inbox:
         with self._store.write() as connection:
             return int(connection.execute(sa.insert(events).values(row).returning(events.c.id)).scalar_one())
 
+    def take_in(self, found: Sequence[Event]) -> Taken:
+        """Keep those of the events found in a trail that nobody has told of; the others leave no line. Writes at once.
+
+        An event that a delivery told of in other words remembers what it was found by.
+        """
+        rows = {storable(one.delivery): _row(one, _part(one)) for one in found}
+        if not rows:
+            return Taken()
+        with self._store.write() as connection:
+            new = _unknown(connection, list(rows.values()))
+            told = _told_otherwise(connection, new)
+            for row in new:
+                if id(row) in told:
+                    _confirm(connection, told[id(row)], row)
+            new = sorted((row for row in new if id(row) not in told), key=_key)
+            ids = _insert_new(self._store, connection, new)
+        if ids:
+            self.on_new()
+        return Taken(tuple(sorted(ids.values())), len(rows) - len(ids))
+
     async def _keep(self, rows: list[Row]) -> list[Verdict]:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(rows, loop, loop.create_future())
@@ -122,7 +155,7 @@ class Inbox:
         if failure is not None and len(group) > 1:
             return True
         if any(verdict.status == "accepted" for one in group for verdict in one.verdicts):
-            self._on_new()
+            self.on_new()
         for loop in {one.loop for one in group}:
             loop.call_soon_threadsafe(_resolve, [one for one in group if one.loop is loop], failure)
         return False
@@ -145,12 +178,17 @@ def _insert(store: Store, connection: sa.Connection, group: list[_Waiting]) -> N
     accepted = sorted((row for row in all_rows if row["status"] == "accepted"), key=_key)
     others = [row for row in all_rows if row["status"] != "accepted"]
     fresh = _insert_new(store, connection, accepted)
+    for key, twin in _told_otherwise(connection, [row for row in accepted if id(row) in fresh]).items():
+        row = next(one for one in accepted if id(one) == key)
+        row |= _repeating(twin.id)
+        repeated = {name: row[name] for name in ("status", "state", "body", "duplicate_of", "reason")}
+        connection.execute(events.update().where(events.c.id == fresh[key]).values(repeated))
+        _confirm(connection, twin, row)
     known = [row for row in accepted if id(row) not in fresh]
     twins = _originals(connection, known)
     for row in known:
         twin = twins.get(_key(row)) or twins.get((row["connection"], "", row["delivery"]))
-        row |= {"status": "duplicate", "state": "over", "body": None, "duplicate_of": twin and twin.id}
-        row["reason"] = f"the same as event {twin.id}" if twin else "known already"
+        row.update(_repeating(twin.id if twin is not None else None))
         if twin is not None and _may_be_another(row, twin):
             connection.execute(events.update().where(events.c.id == twin.id).values(state="new", next_try=0.0))
     ids = dict(fresh)
@@ -158,6 +196,69 @@ def _insert(store: Store, connection: sa.Connection, group: list[_Waiting]) -> N
         ids[id(row)] = connection.execute(sa.insert(events).values(row).returning(events.c.id)).scalar_one()
     for one in group:
         one.verdicts = [Verdict(ids[id(row)], row["status"]) for row in one.rows]
+
+
+def _repeating(original: int | None) -> Row:
+    """Say of a row that it repeats another."""
+    reason = f"the same as event {original}" if original is not None else "known already"
+    return {"status": "duplicate", "state": "over", "body": None, "duplicate_of": original, "reason": reason}
+
+
+def _unknown(connection: sa.Connection, rows: list[Row]) -> list[Row]:
+    """Leave out what is known: received itself, found before, or the confirmation of what was received."""
+    names = {row["connection"] for row in rows}
+    deliveries, meanings = [row["delivery"] for row in rows], [row["meaning"] for row in rows]
+    accepted = events.c.status == "accepted"
+    ways = (
+        (events.c.delivery, sa.and_(accepted, events.c.delivery.in_(deliveries))),
+        (events.c.delivery, sa.and_(events.c.found != "", events.c.delivery.in_(deliveries))),
+        (events.c.meaning, sa.and_(accepted, events.c.meaning.in_(meanings))),
+        (events.c.witness, sa.and_(events.c.witness != "", events.c.witness.in_(meanings))),
+    )
+    known: set[tuple[str, str]] = set()
+    for column, way in ways:
+        query = sa.select(events.c.connection, column).where(events.c.connection.in_(names), way)
+        known |= {(one[0], one[1]) for one in connection.execute(query)}
+    return [row for row in rows if not {(row["connection"], row[name]) for name in ("delivery", "meaning")} & known]
+
+
+def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any]:
+    """Find the accepted events that tell of the same occurrences in other words, by the identity of the row.
+
+    A delivery and an entry of a trail have no mark in common: they are one occurrence if they tell the same of the
+    same thing at nearly the same moment, and each is the other's only one.
+    """
+    found: dict[int, Any] = {}
+    taken: set[int] = set()
+    for name in {row["connection"] for row in rows if row["occurrence"]}:
+        mine = [row for row in rows if row["connection"] == name and row["occurrence"]]
+        columns = (events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness)
+        query = sa.select(*columns).where(
+            events.c.connection == name,
+            events.c.status == "accepted",
+            events.c.occurrence != "",
+            events.c.occurrence.in_([row["occurrence"] for row in mine]),
+        )
+        there = connection.execute(query).all()
+        for row in sorted(mine, key=lambda one: one["at"]):
+            others = [
+                one
+                for one in there
+                if one.occurrence == row["occurrence"]
+                and (one.channel == TRAIL) != (row["channel"] == TRAIL)
+                and abs(one.at - row["at"]) <= _NEAR
+                and one.id not in taken
+            ]
+            same = [one for one in others if one.witness == row["meaning"]]
+            free = sorted((one for one in others if not one.witness), key=lambda one: abs(one.at - row["at"]))
+            if same or free:
+                found[id(row)] = (same or free)[0]
+                taken.add(found[id(row)].id)
+    return found
+
+
+def _confirm(connection: sa.Connection, twin: Any, row: Row) -> None:  # noqa: ANN401 - a database row
+    connection.execute(events.update().where(events.c.id == twin.id).values(witness=row["meaning"]))
 
 
 def _insert_new(store: Store, connection: sa.Connection, rows: list[Row]) -> dict[int, int]:
@@ -222,6 +323,8 @@ def _row(event: Event, body: bytes) -> Row:
         "meaning": storable(event.meaning),
         "channel": storable(event.channel),
         "lane": storable(event.lane),
+        "occurrence": storable(event.occurrence),
+        "found": event.found,
         "subject": storable(event.subject),
         "actor": storable(event.actor),
         "at": event.at.timestamp(),
@@ -252,6 +355,9 @@ def _blank(connection: str, status: str, reason: str, now: float) -> Row:
         "state": "over",
         "next_try": 0.0,
         "tries": 0,
+        "occurrence": "",
+        "witness": "",
+        "found": "",
     }
 
 

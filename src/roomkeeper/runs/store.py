@@ -54,6 +54,9 @@ events = sa.Table(
     sa.Column("state", sa.Text, nullable=False),  # new: to be dispatched | parked | over
     sa.Column("next_try", sa.Double, nullable=False, default=0.0),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
+    sa.Column("occurrence", sa.Text, nullable=False, default=""),  # what happened to what, without the moment
+    sa.Column("witness", sa.Text, nullable=False, default=""),  # what told of the same in other words
+    sa.Column("found", sa.Text, nullable=False, default=""),  # the trail it was found in, if it was not delivered
     sqlite_autoincrement=True,  # an id is never used again
 )
 _accepted = events.c.status == "accepted"
@@ -81,6 +84,24 @@ sa.Index(
     postgresql_where=events.c.state == "new",
 )
 sa.Index("events_by_age", events.c.received_at)
+_happened = sa.and_(_accepted, events.c.occurrence != "")
+sa.Index(
+    "events_by_occurrence",
+    events.c.connection,
+    events.c.occurrence,
+    sqlite_where=_happened,
+    postgresql_where=_happened,
+)
+_searched = events.c.found != ""
+sa.Index("events_found", events.c.connection, events.c.delivery, sqlite_where=_searched, postgresql_where=_searched)
+_confirmed = events.c.witness != ""
+sa.Index(
+    "events_by_witness",
+    events.c.connection,
+    events.c.witness,
+    sqlite_where=_confirmed,
+    postgresql_where=_confirmed,
+)
 
 waiting = sa.Table(
     "waiting",
@@ -217,6 +238,33 @@ tallies = sa.Table(
     sa.Column("calls", sa.Integer, nullable=False),
 )
 
+trails = sa.Table(
+    "trails",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("began_at", sa.Double, nullable=False),  # nothing older is looked for
+    sa.Column("claimed_at", sa.Double, nullable=False),  # by the process that searches now or searched last
+    sa.Column("searched_at", sa.Double),
+    sa.Column("position", sa.Text, nullable=False),  # where the next search begins, in the connector's words
+    sa.Column("found", sa.Integer, nullable=False),  # events found so far that nobody had told of
+    sa.Column("trouble", sa.Text, nullable=False),  # what could not be looked at the last time
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", _Number, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("remedy", sa.Text, nullable=False),
+    sa.Column("opened_at", sa.Double, nullable=False),
+    sa.Column("closed_at", sa.Double),
+    sqlite_autoincrement=True,
+)
+_still = alerts.c.closed_at.is_(None)
+sa.Index("one_alert", alerts.c.key, unique=True, sqlite_where=_still, postgresql_where=_still)
+
 days = sa.Table(
     "days",
     metadata,
@@ -315,9 +363,17 @@ def clean(text: str) -> str:
 def opened(where: str) -> Store:
     """Open a store, up to date, for a command that runs beside the service or without it."""
     store = Store(where)
-    if not sa.inspect(store.engine).has_table("events"):
+    if _version(store) != max(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")):
         store.migrate()
     return store
+
+
+def _version(store: Store) -> str:
+    """Tell which migration the tables are at; nothing if there are none."""
+    if not sa.inspect(store.engine).has_table("alembic_version"):
+        return ""
+    with store.read() as connection:
+        return str(connection.execute(sa.text("select version_num from alembic_version")).scalar() or "")
 
 
 def sqlite_engine(file: Path) -> sa.Engine:

@@ -9,7 +9,7 @@ import traceback
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.applications import Starlette
@@ -66,6 +66,7 @@ PRIMARY = {1: Access.FILL_FORMS, 6: Access.READ}  # the link that such a room is
 SORTS = {"dateandtime", "az", "size", "author", "type", "new", "dateandtimecreation", "usedspace", "lastopened"}
 FILES_ONLY, FOLDERS_ONLY = {"1", "filesonly"}, {"2", "foldersonly"}
 UPLOAD_LIMIT = 100 * 1024 * 1024
+VERSION = "3.7.2"
 
 
 @dataclass
@@ -244,7 +245,12 @@ def keys_create(api: Api) -> Any:
     name = api.body.get("name")
     if not isinstance(name, str) or not 0 < len(name) <= 30:
         raise ValidationError({"Name": ["The field Name must be a string with a maximum length of 30."]})
-    return dto.key(api.world.add_key(api.user, name, api.body.get("permissions")), with_secret=True)
+    days = api.body.get("expiresInDays")
+    if days is not None and not 1 <= int(days) <= 365:
+        raise ValidationError({"ExpiresInDays": ["The field ExpiresInDays must be between 1 and 365."]})
+    key = api.world.add_key(api.user, name, api.body.get("permissions"))
+    key.expires = now() + timedelta(days=int(days)) if days is not None else None
+    return dto.key(key, with_secret=True)
 
 
 # --- folders and files ----------------------------------------------------------------------------------------
@@ -350,8 +356,22 @@ def folder_delete(api: Api) -> Any:
 
 def folder_log(api: Api) -> Any:
     folder = api.folder()
-    items, total = api.portal.history.page(folder, api.number("startIndex", 0), api.number("count", 100, most=100))
+    items, total = api.portal.history.page(
+        folder,
+        api.number("startIndex", 0),
+        api.number("count", 100, most=100),
+        _asked_moment(api, "fromDate"),
+        _asked_moment(api, "toDate"),
+    )
     return Reply(items, count=len(items), total=total)
+
+
+def _asked_moment(api: Api, name: str) -> datetime | None:
+    try:
+        read = datetime.fromisoformat(api.query(name)) if api.query(name) else None
+    except ValueError as error:
+        raise ValidationError({name: [f"The value '{api.query(name)}' is not valid."]}) from error
+    return read.replace(tzinfo=UTC) if read is not None and read.tzinfo is None else read
 
 
 def file_info(api: Api) -> Any:
@@ -1033,9 +1053,28 @@ def _check_webhook(api: Api) -> None:
         raise ValidationError(problems)
     if api.body.get("ssl") and not str(api.body["uri"]).startswith("https://"):
         raise ApiError(400, "The url must use https", "System.ArgumentException")
-    secret = api.body.get("secretKey")
-    if secret and not 8 <= len(str(secret)) <= 30:
+    secret = str(api.body.get("secretKey") or "")
+    if secret and not _fits(secret, api.portal.webhooks.policy):
         raise ApiError(400, "Password must be between 8 and 30 characters long", "System.ArgumentException")
+
+
+def _fits(secret: str, policy: dict[str, Any]) -> bool:
+    """The portal's password policy; 30 is the end whatever the field admits."""
+    asked = {
+        "upperCase": any(one.isupper() for one in secret),
+        "digits": any(one.isdigit() for one in secret),
+        "specSymbols": any(not one.isalnum() for one in secret),
+    }
+    is_printable = all(33 <= ord(one) <= 126 for one in secret)
+    return policy["minLength"] <= len(secret) <= 30 and is_printable and all(asked[n] for n in asked if policy[n])
+
+
+def password_policy(api: Api) -> Any:
+    return dict(api.portal.webhooks.policy)
+
+
+def portal_settings(_: Api) -> Any:
+    return {"version": VERSION, "culture": "en-US", "utcOffset": "02:00:00", "baseDomain": "localhost"}
 
 
 # --- the way of a request -------------------------------------------------------------------------------------
@@ -1094,6 +1133,8 @@ ROUTES: list[tuple[str, str, Handler, str]] = [
     ("DELETE", "/files/{folder_id}/session/{session_id}", session_abort, "files"),
     ("GET", "/files/{folder_id}/subfolders", folder_subfolders, "files"),
     ("GET", "/files/{folder_id}", folder_contents, "files"),
+    ("GET", "/settings", portal_settings, "*"),
+    ("GET", "/settings/security/password", password_policy, "*"),
     ("GET", "/settings/webhook/triggers", webhook_triggers, "*"),
     ("GET", "/settings/webhook", webhooks_list, "*"),
     ("POST", "/settings/webhook", webhook_create, "*"),
@@ -1112,7 +1153,7 @@ PAGES = [
     Route("/rooms/shared/{room}", shared_page),
     Route("/api/2.0/files/share/{key}", share_data),
 ]
-ANONYMOUS = {folder_contents, folder_info, folder_path, file_info, fileops_list}
+ANONYMOUS = {portal_settings, folder_contents, folder_info, folder_path, file_info, fileops_list}
 SENSITIVE = {keys_create, webhook_retry}
 
 
@@ -1204,7 +1245,9 @@ def _may_again(portal: Portal, key: Key, path: str) -> bool:
 def _authenticate(portal: Portal, request: Request) -> Key | None:
     match = re.fullmatch(r"Bearer (\S+)", request.headers.get("authorization", ""))
     key = portal.world.keys.get(match[1]) if match else None
-    return key if key is not None and key.is_active and key.user.status == 1 else None
+    if key is None or (key.expires is not None and key.expires <= now()):
+        return None
+    return key if key.is_active and key.user.status == 1 else None
 
 
 def _in_scope(key: Key, family: str, method: str) -> bool:

@@ -1,5 +1,6 @@
 """What a real portal has no routes for: make people, cause faults, read the journal. All below /_sim/."""
 
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -9,7 +10,7 @@ from starlette.routing import Route
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.api import Portal, store
 from roomkeeper.simulator.faults import KINDS, Fault
-from roomkeeper.simulator.world import File, Folder
+from roomkeeper.simulator.world import File, Folder, now
 
 
 def routes(faults: list[Fault]) -> list[Route]:
@@ -46,10 +47,12 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def settings(request: Request) -> JSONResponse:
-        """Set {suspended, webhooks_suppressed, room_limit, enforce_limits} and the numbers of the limits."""
+        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, enforce_limits} and the limits."""
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
         portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)
+        portal.webhooks.refuses_private = wanted.pop("refuses_private", portal.webhooks.refuses_private)
+        portal.webhooks.policy |= wanted.pop("policy", {})
         portal.limits.enforce = wanted.pop("enforce_limits", portal.limits.enforce)
         portal.world.room_limit = wanted.pop("room_limit", portal.world.room_limit)
         for name, value in wanted.items():
@@ -57,10 +60,31 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def keys(request: Request) -> JSONResponse:
-        """Switch a key on or off: {key, is_active}."""
+        """Change a key: {key, is_active?, permissions?, expires_in_days?}."""
         wanted = await request.json()
-        _portal(request).world.keys[wanted["key"]].is_active = wanted["is_active"]
+        key = _portal(request).world.keys[wanted["key"]]
+        key.is_active = wanted.get("is_active", key.is_active)
+        key.permissions = wanted.get("permissions", key.permissions)
+        if "expires_in_days" in wanted:
+            key.expires = now() + timedelta(days=wanted["expires_in_days"])
         return JSONResponse({})
+
+    async def hooks(request: Request) -> JSONResponse:
+        """Look at the webhooks, or change one: {id, enabled?, triggers?, secret?, quiet_days?}."""
+        configs = _portal(request).webhooks.configs
+        if request.method == "PUT":
+            wanted = await request.json()
+            config = configs[wanted["id"]]
+            for name in {"enabled", "triggers", "secret"} & set(wanted):
+                setattr(config, name, wanted[name])
+            if "quiet_days" in wanted:
+                config.last_success = now() - timedelta(days=wanted["quiet_days"])
+                config.created = min(config.created, config.last_success)
+        shown = [
+            {"id": one.id, "uri": one.uri, "enabled": one.enabled, "triggers": one.triggers, "secret": one.secret}
+            for one in configs.values()
+        ]
+        return JSONResponse(shown)
 
     async def file(request: Request) -> JSONResponse:
         """Look at a file as nobody can, or set {editing_by, restricted: [user ids], locked_by: user id | null}."""
@@ -168,6 +192,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/operations", operations, methods=["PUT"]),
         Route("/_sim/settings", settings, methods=["PUT"]),
         Route("/_sim/keys", keys, methods=["PUT"]),
+        Route("/_sim/webhooks", hooks, methods=["GET", "PUT"]),
         Route("/_sim/files/{id}", file, methods=["GET", "PUT"]),
         Route("/_sim/folders/{id}/tree", tree),
         Route("/_sim/folders/{id}/fill", fill, methods=["POST"]),

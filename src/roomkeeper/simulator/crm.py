@@ -44,18 +44,27 @@ class Deal:
     status: str = "open"
     stage: str = OPEN_STAGE
     pipeline: str = "default"
-    changed: datetime = field(default_factory=lambda: datetime.now(UTC))
+    changed: datetime = field(default_factory=lambda: datetime.now(UTC))  # its status
+    modified: datetime = field(default_factory=lambda: datetime.now(UTC))  # anything about it
     own: dict[str, Any] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
 
     @property
     def stamp(self) -> str:
-        return f"{self.changed:%Y-%m-%dT%H:%M:%S}.{self.changed.microsecond // 1000:03d}Z"
+        return _stamp(self.changed)
+
+    @property
+    def modified_stamp(self) -> str:
+        return _stamp(self.modified)
 
     @property
     def opportunity(self) -> str:
         """Its id at Salesforce, in the long form."""
         return f"006{self.id:012d}AAQ"
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 class Crm:
@@ -104,6 +113,32 @@ def hubspot_deal(crm: Crm, request: Request) -> Response:
         if has and kind in wanted
     }
     return JSONResponse(body | ({"associations": found} if found else {}))
+
+
+async def hubspot_search(crm: Crm, request: Request) -> Response:
+    """One filter, on when deals were modified; pages by offset, up to ten thousand results."""
+    wanted = await request.json()
+    (asked,) = wanted["filterGroups"][0]["filters"]
+    if asked["propertyName"] != "hs_lastmodifieddate" or asked["operator"] != "GTE" or wanted.get("limit", 10) > 200:
+        return JSONResponse({"status": "error", "message": "There was a problem with the request."}, 400)
+    since = datetime.fromtimestamp(int(asked["value"]) / 1000, UTC)
+    rows = sorted((one for one in crm.deals.values() if one.modified >= since), key=lambda one: one.modified)
+    start, size = int(wanted.get("after") or 0), int(wanted.get("limit", 10))
+    if start + size > 10_000:
+        return JSONResponse({"status": "error", "message": "You requested more results than allowed"}, 400)
+    page = [
+        {
+            "id": str(one.id),
+            "properties": {"dealstage": one.stage, "pipeline": one.pipeline, "hs_lastmodifieddate": one.modified_stamp},
+        }
+        for one in rows[start : start + size]
+    ]
+    more = {"paging": {"next": {"after": str(start + size)}}} if len(rows) > start + size else {}
+    return JSONResponse({"total": len(rows), "results": page} | more)
+
+
+def hubspot_deals(_: Crm, __: Request) -> Response:
+    return JSONResponse({"results": []})
 
 
 def hubspot_related(crm: Crm, request: Request) -> Response:
@@ -173,7 +208,7 @@ def pipedrive_shape(deal: Deal) -> dict[str, Any]:
         "won_time": deal.stamp if deal.status == "won" else None,
         "lost_time": deal.stamp if deal.status == "lost" else None,
         "close_time": deal.stamp if deal.status != "open" else None,
-        "update_time": deal.stamp,
+        "update_time": deal.modified_stamp,
         "custom_fields": own,
     }
 
@@ -183,6 +218,20 @@ def pipedrive_deal(crm: Crm, request: Request) -> Response:
     if deal is None:
         return JSONResponse({"success": False, "error": "Deal not found"}, 404)
     return JSONResponse({"success": True, "data": pipedrive_shape(deal)})
+
+
+def pipedrive_deals(crm: Crm, request: Request) -> Response:
+    """Pages by cursor, in the order of their last change."""
+    since = datetime.fromisoformat(request.query_params.get("updated_since", "2026-01-01T00:00:00Z"))
+    rows = sorted((one for one in crm.deals.values() if one.modified >= since), key=lambda one: one.modified)
+    start, size = int(request.query_params.get("cursor", 0)), int(request.query_params.get("limit", 100))
+    following = str(start + size) if len(rows) > start + size else None
+    page = [pipedrive_shape(one) for one in rows[start : start + size]]
+    return JSONResponse({"success": True, "data": page, "additional_data": {"next_cursor": following}})
+
+
+def pipedrive_myself(_: Crm, __: Request) -> Response:
+    return _data({"id": 1, "name": "Bot", "email": "bot@x.example", "is_admin": 1})
 
 
 def pipedrive_organization(crm: Crm, request: Request) -> Response:
@@ -264,8 +313,31 @@ def salesforce_record(crm: Crm, request: Request) -> Response:
     return JSONResponse({"Name": deal.company} if kind == "Account" else {"Email": deal.owner})
 
 
+def salesforce_described(_: Crm, __: Request) -> Response:
+    return JSONResponse({"queryable": True, "retrieveable": True, "createable": True, "updateable": True})
+
+
+def salesforce_closed(crm: Crm, since: datetime, start: int) -> Response:
+    """Pages of two hundred, by an address of their own."""
+    rows = sorted((one for one in crm.deals.values() if one.status != "open"), key=lambda one: one.modified)
+    rows = [one for one in rows if one.modified >= since]
+    page = {"totalSize": len(rows), "records": [opportunity_shape(one) for one in rows[start : start + 200]]}
+    if len(rows) <= start + 200:
+        return JSONResponse(page | {"done": True})
+    following = f"/services/data/v62.0/query/{since:%Y%m%dT%H%M%S}-{start + 200}"
+    return JSONResponse(page | {"done": False, "nextRecordsUrl": following})
+
+
+def salesforce_more(crm: Crm, request: Request) -> Response:
+    since, start = request.path_params["cursor"].rsplit("-", 1)
+    return salesforce_closed(crm, datetime.strptime(since, "%Y%m%dT%H%M%S").replace(tzinfo=UTC), int(start))
+
+
 def salesforce_query(crm: Crm, request: Request) -> Response:
     asked = request.query_params.get("q", "")
+    closed = re.search(r"FROM Opportunity WHERE IsClosed = true AND LastModifiedDate >= (\S+)", asked)
+    if closed is not None:
+        return salesforce_closed(crm, datetime.fromisoformat(closed[1]), 0)
     found = re.search(r"FROM (\w+) WHERE (?:WhatId|OpportunityId) = '(006\d{12})'", asked)
     if found is None:
         return JSONResponse([{"errorCode": "MALFORMED_QUERY", "message": "unexpected token"}], 400)
@@ -365,6 +437,7 @@ def control(crm: Crm) -> list[Route]:
         if "status" in wanted and wanted["status"] != deal.status:
             deal.status, deal.changed = wanted["status"], datetime.now(UTC)
             deal.stage = {"won": "closedwon", "lost": "closedlost", "open": OPEN_STAGE}[deal.status]
+        deal.modified = datetime.now(UTC)
         deal.stage, deal.pipeline = wanted.get("stage", deal.stage), wanted.get("pipeline", deal.pipeline)
         deal.own |= wanted.get("own", {})
         if "vendor" not in wanted:
@@ -387,6 +460,8 @@ def control(crm: Crm) -> list[Route]:
 
 
 ROUTES: list[tuple[str, str, str, Handler]] = [
+    ("hubspot", "POST", "/crm/v3/objects/deals/search", hubspot_search),
+    ("hubspot", "GET", "/crm/v3/objects/deals", hubspot_deals),
     ("hubspot", "GET", "/crm/v3/objects/deals/{id}", hubspot_deal),
     ("hubspot", "GET", "/crm/v3/pipelines/deals", hubspot_pipelines),
     ("hubspot", "GET", "/crm/v3/owners/{id}", hubspot_owner),
@@ -394,6 +469,8 @@ ROUTES: list[tuple[str, str, str, Handler]] = [
     ("hubspot", "POST", "/crm/v3/objects/notes/batch/read", hubspot_notes_read),
     ("hubspot", "POST", "/crm/v3/objects/notes", hubspot_note_create),
     ("hubspot", "GET", "/crm/v3/objects/{kind}/{id}", hubspot_related),
+    ("pipedrive", "GET", "/api/v2/deals", pipedrive_deals),
+    ("pipedrive", "GET", "/api/v1/users/me", pipedrive_myself),
     ("pipedrive", "GET", "/api/v2/deals/{id}", pipedrive_deal),
     ("pipedrive", "GET", "/api/v2/organizations/{id}", pipedrive_organization),
     ("pipedrive", "GET", "/api/v2/persons/{id}", pipedrive_person),
@@ -402,6 +479,8 @@ ROUTES: list[tuple[str, str, str, Handler]] = [
     ("pipedrive", "POST", "/api/v1/notes", pipedrive_note_create),
     ("salesforce", "POST", "/services/oauth2/token", salesforce_token),
     ("salesforce", "GET", "/services/data/v62.0/query", salesforce_query),
+    ("salesforce", "GET", "/services/data/v62.0/query/{cursor}", salesforce_more),
+    ("salesforce", "GET", "/services/data/v62.0/sobjects/{kind}/describe", salesforce_described),
     ("salesforce", "GET", "/services/data/v62.0/sobjects/{kind}/{id}", salesforce_record),
     ("salesforce", "POST", "/services/data/v62.0/sobjects/Task", salesforce_task),
 ]

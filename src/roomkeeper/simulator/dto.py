@@ -77,6 +77,8 @@ def key(one: Key, *, with_secret: bool = False) -> Json:
         "createBy": employee(one.user),
         "isActive": one.is_active,
     }
+    if one.expires is not None:
+        out["expiresAt"] = moment(one.expires)
     if one.last_used is not None:
         out["lastUsed"] = moment(one.last_used)
     return out

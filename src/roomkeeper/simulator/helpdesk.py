@@ -10,9 +10,10 @@ import hashlib
 import hmac
 import itertools
 import json
+import re
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import httpx2
@@ -24,6 +25,7 @@ from roomkeeper.simulator import vendor
 from roomkeeper.simulator.api import Portal
 from roomkeeper.simulator.vendor import Handler
 
+INDIA = timezone(timedelta(hours=5, minutes=30))
 TOKEN = "helpdesk-pretend"  # noqa: S105 - a pretend helpdesk's token is no secret
 
 
@@ -62,6 +64,7 @@ class Helpdesk:
     def __init__(self) -> None:
         self.tickets: dict[int, Ticket] = {}
         self.ids = itertools.count(7001)
+        self.roles = dict.fromkeys(("zendesk", "freshdesk", "jira"), "agent")  # what the token's owner is, at each
         self.http = httpx2.AsyncClient(timeout=30.0, limits=httpx2.Limits(max_connections=200))
 
     def ticket(self, text: str) -> Ticket | None:
@@ -72,6 +75,10 @@ class Helpdesk:
         note = Note(next(self.ids), body, public)
         ticket.notes.append(note)
         return note
+
+
+def _newest_first(desk: Helpdesk) -> list[Ticket]:
+    return sorted(desk.tickets.values(), key=lambda one: (one.created, one.id), reverse=True)
 
 
 # --- Zendesk --------------------------------------------------------------------------------------------------
@@ -94,6 +101,20 @@ def _zendesk_shape(ticket: Ticket) -> dict[str, Any]:
         "created_at": ticket.stamp,
         "custom_fields": [{"id": int(name), "value": value} for name, value in ticket.fields.items()],
     }
+
+
+def zendesk_tickets(desk: Helpdesk, request: Request) -> Response:
+    """Pages by number; beyond the hundredth they are refused."""
+    page, size = int(request.query_params.get("page", 1)), int(request.query_params.get("per_page", 100))
+    if page > 100 or size > 100:
+        return JSONResponse({"error": "BadRequest"}, 400)
+    rows = _newest_first(desk) if request.query_params.get("sort_order") == "desc" else list(desk.tickets.values())
+    found = [_zendesk_shape(one) for one in rows[(page - 1) * size : page * size]]
+    return JSONResponse({"tickets": found, "count": len(rows), "next_page": None})
+
+
+def zendesk_myself(desk: Helpdesk, __: Request) -> Response:
+    return JSONResponse({"user": {"id": 1, "name": "Bot", "email": "bot@x.example", "role": desk.roles["zendesk"]}})
 
 
 def zendesk_user(desk: Helpdesk, request: Request) -> Response:
@@ -136,10 +157,27 @@ async def zendesk_update(desk: Helpdesk, request: Request) -> Response:
 # --- Freshdesk ------------------------------------------------------------------------------------------------
 
 
+def freshdesk_tickets(desk: Helpdesk, request: Request) -> Response:
+    page, size = int(request.query_params.get("page", 1)), int(request.query_params.get("per_page", 30))
+    since = datetime.fromisoformat(request.query_params.get("updated_since", "2026-01-01T00:00:00Z"))
+    rows = [one for one in _newest_first(desk) if one.created >= since][(page - 1) * size : page * size]
+    return JSONResponse([_freshdesk_shape(one, request) for one in rows])
+
+
+def freshdesk_myself(desk: Helpdesk, __: Request) -> Response:
+    if desk.roles["freshdesk"] != "agent":
+        return JSONResponse({"code": "access_denied"}, 403)
+    return JSONResponse({"id": 1, "contact": {"name": "Bot", "email": "bot@x.example"}, "ticket_scope": 1})
+
+
 def freshdesk_ticket(desk: Helpdesk, request: Request) -> Response:
     ticket = desk.ticket(request.path_params["id"])
     if ticket is None:
         return Response(status_code=404)
+    return JSONResponse(_freshdesk_shape(ticket, request))
+
+
+def _freshdesk_shape(ticket: Ticket, request: Request) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "id": ticket.id,
         "subject": ticket.subject,
@@ -150,7 +188,7 @@ def freshdesk_ticket(desk: Helpdesk, request: Request) -> Response:
     }
     if request.query_params.get("include") == "requester":
         shown["requester"] = {"id": 1, "name": ticket.requester, "email": ticket.email}
-    return JSONResponse(shown)
+    return shown
 
 
 def freshdesk_conversations(desk: Helpdesk, request: Request) -> Response:
@@ -186,7 +224,7 @@ def _jira_shape(ticket: Ticket) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "summary": ticket.subject,
         "description": None,
-        "created": f"{ticket.created:%Y-%m-%dT%H:%M:%S}.000+0530",
+        "created": f"{ticket.created.astimezone(INDIA):%Y-%m-%dT%H:%M:%S}.000+0530",
         "reporter": {"accountId": "712020:1", "displayName": ticket.requester},
         "priority": {"name": ticket.priority.capitalize()},
         "status": {"name": "Done" if ticket.closed else "To Do"},
@@ -199,6 +237,35 @@ def _jira_shape(ticket: Ticket) -> dict[str, Any]:
         "self": f"https://internal/rest/api/2/issue/{ticket.id}",
         "fields": fields,
     }
+
+
+def jira_search(desk: Helpdesk, request: Request) -> Response:
+    """Understands `created >= -Nm`, and a project before it; pages by token in the cloud, by number elsewhere."""
+    asked = request.query_params.get("jql", "")
+    back = re.search(r"created >= -(\d+)m", asked)
+    project = re.search(r"project = (\w+)", asked)
+    if back is None:
+        return JSONResponse({"errorMessages": ["Error in the JQL Query"]}, 400)
+    since = datetime.now(UTC) - timedelta(minutes=int(back[1]))
+    rows = [one for one in _newest_first(desk) if one.created >= since and (not project or project[1] == "SUP")]
+    is_cloud = request.url.path.endswith("/jql")
+    start = int(request.query_params.get("nextPageToken" if is_cloud else "startAt", 0))
+    size = min(int(request.query_params.get("maxResults", 50)), 100)
+    page = {"issues": [_jira_shape(one) for one in rows[start : start + size]]}
+    if not is_cloud:
+        return JSONResponse(page | {"startAt": start, "maxResults": size, "total": len(rows)})
+    more = {"nextPageToken": str(start + size)} if len(rows) > start + size else {}
+    return JSONResponse(page | more | {"isLast": not more})
+
+
+def jira_myself(_: Helpdesk, __: Request) -> Response:
+    return JSONResponse({"accountId": "712020:1", "displayName": "Bot", "active": True})
+
+
+def jira_permissions(desk: Helpdesk, request: Request) -> Response:
+    wanted = request.query_params.get("permissions", "").split(",")
+    may = desk.roles["jira"] == "agent"
+    return JSONResponse({"permissions": {one: {"key": one, "havePermission": may} for one in wanted if one}})
 
 
 def jira_issue(desk: Helpdesk, request: Request) -> Response:
@@ -356,7 +423,13 @@ def control(desk: Helpdesk) -> list[Route]:
         notes = [{"body": one.body, "public": one.public} for one in ticket.notes]
         return JSONResponse({"notes": notes, "links": ticket.links, "fields": ticket.fields})
 
+    async def roles(request: Request) -> Response:
+        """Say what the token's owner is, at each helpdesk: {zendesk: "end-user"}."""
+        desk.roles |= await request.json()
+        return JSONResponse(desk.roles)
+
     return [
+        Route("/_sim/helpdesk/roles", roles, methods=["PUT"]),
         Route("/_sim/helpdesk/tickets", make, methods=["POST"]),
         Route("/_sim/helpdesk/tickets/{id}", change, methods=["PUT"]),
         Route("/_sim/helpdesk/tickets/{id}", show, methods=["GET"]),
@@ -380,14 +453,22 @@ async def _tell(desk: Helpdesk, ticket: Ticket, told: dict[str, Any]) -> list[in
 
 
 ROUTES: list[tuple[str, str, str, Handler]] = [
+    ("zendesk", "GET", "/api/v2/tickets.json", zendesk_tickets),
+    ("zendesk", "GET", "/api/v2/users/me.json", zendesk_myself),
     ("zendesk", "GET", "/api/v2/tickets/{id}.json", zendesk_ticket),
     ("zendesk", "PUT", "/api/v2/tickets/{id}.json", zendesk_update),
     ("zendesk", "GET", "/api/v2/tickets/{id}/comments.json", zendesk_comments),
     ("zendesk", "GET", "/api/v2/users/{id}.json", zendesk_user),
+    ("freshdesk", "GET", "/api/v2/tickets", freshdesk_tickets),
+    ("freshdesk", "GET", "/api/v2/agents/me", freshdesk_myself),
     ("freshdesk", "GET", "/api/v2/tickets/{id}", freshdesk_ticket),
     ("freshdesk", "PUT", "/api/v2/tickets/{id}", freshdesk_update),
     ("freshdesk", "GET", "/api/v2/tickets/{id}/conversations", freshdesk_conversations),
     ("freshdesk", "POST", "/api/v2/tickets/{id}/notes", freshdesk_note),
+    ("jira", "GET", "/rest/api/3/search/jql", jira_search),
+    ("jira", "GET", "/rest/api/2/search", jira_search),
+    ("jira", "GET", "/rest/api/{version}/myself", jira_myself),
+    ("jira", "GET", "/rest/api/{version}/mypermissions", jira_permissions),
     ("jira", "GET", "/rest/api/{version}/issue/{id}", jira_issue),
     ("jira", "PUT", "/rest/api/{version}/issue/{id}", jira_update),
     ("jira", "GET", "/rest/api/{version}/issue/{id}/comment", jira_comments),

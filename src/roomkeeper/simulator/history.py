@@ -12,7 +12,7 @@ ACTIONS = {
     "FileCreated": 5000,
     "FileRenamed": 5001,
     "FileUpdated": 5002,
-    "UserFileUpdated": 5099,
+    "UserFileUpdated": 5099,  # an upload that overwrites, by its other name
     "FileUploaded": 5011,
     "FileCopied": 5013,
     "FileMoved": 5015,
@@ -69,9 +69,17 @@ class History:
         entry = Entry(next(self._ids), action, actor, now(), data, folder.id, frozenset(above))
         self._entries.append(entry)
 
-    def page(self, folder: Folder, start: int, count: int) -> tuple[list[dict[str, Any]], int]:
+    def page(
+        self, folder: Folder, start: int, count: int, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[list[dict[str, Any]], int]:
         """A page of raw events, newest first, then folded: same action, user, parent and minute become one item."""
-        raw = [entry for entry in reversed(self._entries) if folder.id in entry.folders]
+        raw = [
+            entry
+            for entry in reversed(self._entries)
+            if folder.id in entry.folders
+            and (since is None or entry.at >= since)
+            and (until is None or entry.at <= until)
+        ]
         items: list[dict[str, Any]] = []
         groups: dict[tuple[object, ...], dict[str, Any]] = {}
         for entry in raw[start : start + count]:

@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import hmac
+import ipaddress
 import itertools
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -56,6 +58,7 @@ IDS = {name: number for number, name in TRIGGERS.items()}
 RETRIES = (1, 2, 4, 8, 16)  # seconds before each retry; nothing after the last
 BATCH = 10
 IDLE = 5.0  # seconds between two looks at the queue
+TRUSTED = timedelta(days=3)  # without a success, after which one failed connection disables a webhook
 
 
 @dataclass
@@ -103,6 +106,8 @@ class Webhooks:
         self.configs: dict[int, Config] = {}
         self.log: list[LogRow] = []
         self.suppressed = False  # a fault: events get a row, but are never sent, as after a restart of the portal
+        self.refuses_private = False  # as the cloud does; off, for everything here is on this machine
+        self.policy = {"minLength": 8, "upperCase": False, "digits": False, "specSymbols": False}
         self._ids, self._rows = itertools.count(1), itertools.count(9000)
         self._queue: deque[LogRow] = deque()
         self._going = 0
@@ -145,6 +150,8 @@ class Webhooks:
         """The HEAD request on create, on every update and on enable."""
         if not uri.startswith(("http://", "https://")):
             raise ApiError(400, "Invalid url", "System.ArgumentException")
+        if self.refuses_private and _is_private(uri):
+            raise ApiError(400, "The address is not allowed", "System.ArgumentException")
         try:
             answer = await self._http.head(uri, timeout=10.0)
         except httpx2.HTTPError as error:
@@ -249,6 +256,9 @@ class Webhooks:
 
     async def _attempt(self, row: LogRow) -> bool:
         config = row.config
+        if self.refuses_private and _is_private(config.uri):
+            self.configs.pop(config.id, None)  # it resolves to an address that is not allowed: deleted
+            return False
         row.text = dotnet_json(row.body)
         body = row.text.encode()
         digest = hmac.new(config.secret.encode(), body, hashlib.sha256).hexdigest().upper()
@@ -266,6 +276,8 @@ class Webhooks:
         except httpx2.HTTPError as error:
             row.status, config.last_failure, config.last_failure_content = 0, now(), str(error)
             config.last_status = row.status
+            if now() - (config.last_success or config.created) > TRUSTED:
+                config.enabled = False
             return False
         row.status, row.response = answer.status_code, answer.text[:2000]
         config.last_status = row.status
@@ -274,6 +286,14 @@ class Webhooks:
             return True
         config.last_failure, config.last_failure_content = now(), row.response
         return False
+
+
+def _is_private(uri: str) -> bool:
+    host = urlsplit(uri).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
 
 
 def _payload(entity: File | Folder) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class Key:
     is_active: bool = True
     created: datetime = field(default_factory=now)
     last_used: datetime | None = None
+    expires: datetime | None = None
 
 
 @dataclass

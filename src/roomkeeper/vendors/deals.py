@@ -1,14 +1,17 @@
 """A closed deal, in one shape whichever CRM says so."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.step import EventKind
+from roomkeeper.automations.trail import Search
+from roomkeeper.vendors import recent
 from roomkeeper.vendors.by_hand import BY_HAND
 from roomkeeper.vendors.by_hand import about as by_hand_about
-from roomkeeper.vendors.reading import overlaid
+from roomkeeper.vendors.reading import moment, overlaid
 
 CLOSED = "deal.closed"
 by_hand = by_hand_about("deal")
@@ -87,9 +90,41 @@ def completed(event: Event, deal: Deal, *, since: str, why: str = "") -> Event:
     """
     said = event.facts["deal"] if event.meaning.startswith(BY_HAND) else about(deal.id, **_told(event))["deal"]
     facts = {"deal": overlaid(deal.facts(event.connection)["deal"], said)}
-    told = f"deal {deal.id} {deal.status} since {since}"
-    meaning = event.meaning if why or not since or event.meaning.startswith(BY_HAND) else told
+    is_its_own = why or not since or event.meaning.startswith(BY_HAND)
+    meaning = event.meaning if is_its_own else _closing(deal.id, deal.status, since)
     return replace(event, meaning=meaning, subject=deal.subject, facts=facts, ignored=why)
+
+
+def found(connection: str, deal: str, status: str, since: str) -> Event:
+    """Make the event of a closed deal that was found in the vendor's list; `since` is when it came to be closed."""
+    meaning = _closing(deal, status, since)
+    return Event(
+        type=CLOSED,
+        connection=connection,
+        at=moment(since),
+        delivery=f"found {meaning}",
+        meaning=meaning,
+        subject=f"deal {deal} {status}",
+        facts=about(deal),
+        lane=f"deal {deal}",
+        raw={"found": meaning},
+        found=recent.RECENT,
+    )
+
+
+async def _listed(client: Any, search: Search, since: datetime) -> AsyncIterator[list[Event]]:  # noqa: ANN401
+    """List the closings of the deals that changed since then, from `client.closed_deals(since)`."""
+    async for closings in client.closed_deals(since):
+        yield [found(search.connection, *one) for one in closings]
+
+
+#: Where closed deals that were never told of are found.
+TRAIL = recent.trail(_listed)
+
+
+def _closing(deal: str, status: str, since: str) -> str:
+    """Name one closing of a deal."""
+    return f"deal {deal} {status} since {since}"
 
 
 def _told(event: Event) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from roomkeeper.automations.receiving import Receiving
+
 
 class VendorSettings(BaseModel):
     """A vendor's connection."""
@@ -19,3 +21,7 @@ class VendorSettings(BaseModel):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with https:// (or http:// on your own network)")
         return value.rstrip("/")
+
+
+class ListingSettings(VendorSettings, Receiving):
+    """A vendor's connection, at a vendor who can be asked what changed lately."""

@@ -1,12 +1,15 @@
 """A new ticket, in one shape whichever helpdesk says so."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.step import EventKind, StepContext
+from roomkeeper.automations.trail import Search
 from roomkeeper.errors import StepFailed
+from roomkeeper.vendors import recent
 from roomkeeper.vendors.by_hand import about as by_hand_about
 from roomkeeper.vendors.reading import moment, overlaid
 
@@ -72,6 +75,26 @@ def told(connection: str, ticket: Ticket, *, delivery: str, raw: object, why: st
         raw=raw,
         ignored=why,
     )
+
+
+def found(connection: str, ticket: Ticket) -> Event:
+    """Make the event of a ticket that was found in the vendor's list."""
+    return replace(
+        told(connection, ticket, delivery=f"found ticket {ticket.id}", raw=dict(ticket.fields)), found=recent.RECENT
+    )
+
+
+async def _listed(client: Any, search: Search, since: datetime) -> AsyncIterator[list[Event]]:  # noqa: ANN401
+    """List the tickets made since then; `client.newest_tickets(since)` gives pages of them, the newest first."""
+    async for tickets in client.newest_tickets(since):
+        young = [one for one in tickets if moment(one.created_at) >= since]
+        yield [found(search.connection, one) for one in young]
+        if len(young) < len(tickets):
+            return
+
+
+#: Where tickets that were never told of are found.
+TRAIL = recent.trail(_listed)
 
 
 async def completed(event: Event, wanted: frozenset[str], read: Callable[[str], Awaitable[Ticket]]) -> Event:

@@ -11,6 +11,7 @@ from roomkeeper.connectors.docspace import (
     rooms,
     settings,
     sharing,
+    trails,
     webhook,
 )
 from roomkeeper.docspace.wire import sanitise_title
@@ -20,6 +21,7 @@ CONNECTOR = Connector(
     summary="An ONLYOFFICE DocSpace portal.",
     settings=settings.DocSpace,
     events=webhook.EVENTS,
+    raises=lambda given: trails.IN_HISTORY if given.polls else webhook.EVENTS,
     steps=[
         files.COPY_FILES,
         archive.ARCHIVE_FILES,
@@ -40,4 +42,5 @@ CONNECTOR = Connector(
     myself=webhook.myself,
     stored_title=sanitise_title,
     by_hand=webhook.by_hand,
+    trails=trails.TRAILS,
 )

@@ -1,9 +1,8 @@
 """What a connection to a portal can be told."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from roomkeeper.automations.receiving import Receiving
 from roomkeeper.automations.secret import Secret, Secrets
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import Tally
@@ -21,10 +20,8 @@ class BudgetSettings(BaseModel):
     writes_per_day: int = Field(default=10_000, ge=1, description="POST and PUT calls in a day.", examples=[10_000])
 
 
-class DocSpace(BaseModel):
+class DocSpace(Receiving):
     """A portal, and the account that Roomkeeper uses there."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(description="The portal's address.", examples=["https://acme.onlyoffice.com"])
     api_key: Secret = Field(description="An API key of a dedicated account.", examples=["!env DOCSPACE_API_KEY"])
@@ -36,7 +33,6 @@ class DocSpace(BaseModel):
     unsigned: bool = Field(
         default=False, description="Accept deliveries without a signature. For trials only.", examples=[False]
     )
-    receive: Literal["webhook"] = Field(default="webhook", description="How events arrive.", examples=["webhook"])
     budget: BudgetSettings = Field(default=BudgetSettings(), description="The portal's limits for this account.")
     timeout: float = Field(
         default=100.0, gt=0, le=600, description="Seconds to wait for an answer of the portal.", examples=[100]

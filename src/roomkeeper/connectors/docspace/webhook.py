@@ -10,20 +10,9 @@ from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind
 from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.docspace import EntryId, Portal, signature
+from roomkeeper.docspace.webhooks import TRIGGERS
 from roomkeeper.errors import DeliveryUnreadable, NotThere
 
-#: The portal's trigger names (1.3), used as they are.
-TRIGGERS = (
-    *("user.created", "user.invited", "user.updated", "user.deleted"),
-    *("group.created", "group.updated", "group.deleted"),
-    *("file.created", "file.uploaded", "file.updated", "file.trashed", "file.deleted", "file.restored"),
-    *("file.copied", "file.moved", "file.downloaded"),
-    *("folder.created", "folder.updated", "folder.trashed", "folder.deleted", "folder.restored"),
-    *("folder.copied", "folder.moved", "folder.downloaded"),
-    *("room.created", "room.updated", "room.archived", "room.deleted", "room.restored", "room.copied"),
-    *("form.submit", "form.filled.out", "form.stopped"),
-    *("agent.created", "agent.updated", "agent.deleted"),
-)
 _FIELDS: dict[str, tuple[str, ...]] = {
     "file": ("id", "title", "folder", "room", "room_title", "path"),
     "folder": ("id", "title", "folder", "room", "room_title", "path"),
@@ -51,6 +40,7 @@ def _kind(trigger: str) -> EventKind:
     return EventKind(trigger, {"event": {**about, "raw": None}, noun: {name: {} for name in _FIELDS[noun]}}, _SHARED)
 
 
+#: The portal's trigger names (1.3), used as they are.
 EVENTS: Mapping[str, EventKind] = {trigger: _kind(trigger) for trigger in TRIGGERS}
 
 
@@ -108,6 +98,7 @@ def read(connection: str, settings: DocSpace, delivery: Delivery) -> list[Event]
             facts={noun: _facts(noun, entity, title, folder)},
             channel=_plain(_part(document, "webhook", required=False).get("id")),
             lane=_plain(folder) if noun in _PLACED else "",
+            occurrence=f"{trigger} {subject_id}",
             **common,
         )
     ]

@@ -20,4 +20,5 @@ CONNECTOR = Connector(
     complete=client.complete,
     connect=opener(client.FreshdeskClient),
     by_hand=tickets.by_hand,
+    trails=[tickets.TRAIL],
 )

@@ -1,6 +1,9 @@
 """Freshdesk's API: the ticket, private notes, custom fields (facts/vendors.md 2)."""
 
 import base64
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
@@ -9,9 +12,10 @@ from roomkeeper.vendors import tickets
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
 from roomkeeper.vendors.reading import mapping, text
+from roomkeeper.vendors.recent import stamp
 from roomkeeper.vendors.tickets import Ticket
 
-_PAGE = 100
+_PAGE, _LAST_PAGE = 100, 300  # beyond, Freshdesk refuses
 _PRIORITIES = {"1": "low", "2": "medium", "3": "high", "4": "urgent"}
 
 
@@ -30,18 +34,23 @@ class FreshdeskClient(VendorClient):
     async def ticket(self, number: str) -> Ticket:
         """Read a ticket with its requester. Raises NotFound."""
         found = mapping(await self.get(_path(number), {"include": "requester"}))
-        requester = mapping(found.get("requester"))
-        priority = text(found.get("priority"))
-        return Ticket(
-            id=text(found.get("id")) or number,
-            subject=text(found.get("subject")),
-            url=f"{self.url}/a/tickets/{number}",
-            priority=_PRIORITIES.get(priority, priority.lower()),
-            requester_name=text(requester.get("name")),
-            requester_email=text(requester.get("email")),
-            created_at=text(found.get("created_at")),
-            fields={**found, **mapping(found.get("custom_fields"))},
-        )
+        return self._read_ticket({"id": number, **found})
+
+    async def newest_tickets(self, since: datetime) -> AsyncIterator[list[Ticket]]:
+        """List the tickets that changed since then, page by page, the newest first."""
+        query: dict[str, str | int] = {
+            "updated_since": stamp(since),
+            "order_by": "created_at",
+            "order_type": "desc",
+            "include": "requester",
+            "per_page": _PAGE,
+        }
+        for page in range(1, _LAST_PAGE + 1):
+            found = await self.get("/api/v2/tickets", query | {"page": page})
+            rows = [mapping(one) for one in found] if isinstance(found, list) else []
+            yield [self._read_ticket(one) for one in rows]
+            if len(rows) < _PAGE:
+                return
 
     async def ticket_notes(self, ticket: str) -> dict[str, str]:
         """List the ticket's conversations with their texts."""
@@ -69,6 +78,23 @@ class FreshdeskClient(VendorClient):
         """Set a custom field (`cf_…`), or a field of the ticket."""
         change = {"custom_fields": {field: value}} if field.startswith("cf_") else {field: value}
         await self.send("PUT", _path(ticket), body=change)
+
+    def _read_ticket(self, found: Mapping[str, Any]) -> Ticket:
+        requester, priority, number = (
+            mapping(found.get("requester")),
+            text(found.get("priority")),
+            text(found.get("id")),
+        )
+        return Ticket(
+            id=number,
+            subject=text(found.get("subject")),
+            url=f"{self.url}/a/tickets/{number}",
+            priority=_PRIORITIES.get(priority, priority.lower()),
+            requester_name=text(requester.get("name")),
+            requester_email=text(requester.get("email")),
+            created_at=text(found.get("created_at")),
+            fields={**found, **mapping(found.get("custom_fields"))},
+        )
 
 
 async def complete(client: FreshdeskClient, event: Event) -> Event:

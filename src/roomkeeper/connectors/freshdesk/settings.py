@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from roomkeeper.automations.secret import Secret, Secrets
-from roomkeeper.vendors.settings import VendorSettings
+from roomkeeper.vendors.settings import ListingSettings
 
 
-class Freshdesk(VendorSettings):
+class Freshdesk(ListingSettings):
     """A Freshdesk account, and the agent whose key is used."""
 
     url: str = Field(description="The account's address.", examples=["https://acme.freshdesk.com"])

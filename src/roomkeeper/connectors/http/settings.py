@@ -37,6 +37,12 @@ class Http(VendorSettings):
         examples=["!env ERP_HMAC_SECRET"],
     )
 
+    receive: Literal["webhook"] = Field(
+        default="webhook",
+        description="Its events are always delivered: there is nothing that could be asked for them.",
+        examples=["webhook"],
+    )
+
     @field_validator("fields")
     @classmethod
     def _are_ours(cls, value: dict[str, str]) -> dict[str, str]:

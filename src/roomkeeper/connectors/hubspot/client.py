@@ -1,7 +1,7 @@
 """HubSpot's API: the deal with what belongs to it, and its notes (facts/vendors.md 4)."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -13,10 +13,10 @@ from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal
 from roomkeeper.vendors.notes import as_html
-from roomkeeper.vendors.reading import mapping, text
+from roomkeeper.vendors.reading import mapping, moment, text
 
 _NOTE_ON_DEAL = 214  # the type of the association
-_BATCH = 100
+_BATCH, _SEARCHABLE = 100, 9_900  # a search gives ten thousand results at most
 _PROPERTIES = ("dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate", "hubspot_owner_id")
 _LAG = 120.0  # seconds after a change in which a deal may still be shown as it was before
 Status = Literal["won", "lost"] | None
@@ -69,6 +69,39 @@ class HubSpotClient(VendorClient):
             stage=stage,
             since=entered,
         )
+
+    async def closed_deals(self, since: datetime) -> AsyncIterator[list[tuple[str, str, str]]]:
+        """List the closed deals among those that changed since then: id, status, and when they entered their stage."""
+        floor, after = int(since.timestamp() * 1000), ""
+        while True:
+            changed = {"propertyName": "hs_lastmodifieddate", "operator": "GTE", "value": str(floor)}
+            wanted: dict[str, Any] = {
+                "filterGroups": [{"filters": [changed]}],
+                "sorts": [{"propertyName": "hs_lastmodifieddate", "direction": "ASCENDING"}],
+                "properties": ["dealstage", "pipeline", "hs_lastmodifieddate"],
+                "limit": _BATCH,
+            }
+            page = mapping(
+                await self.post("/crm/v3/objects/deals/search", wanted | ({"after": after} if after else {}))
+            )
+            rows = [mapping(one) for one in page.get("results") or []]
+            yield [one for row in rows if (one := await self._closed(row)) is not None]
+            after = text(mapping(mapping(page.get("paging")).get("next")).get("after"))
+            if not after:
+                return
+            if int(after) >= _SEARCHABLE:  # more is refused, so the search begins anew where it came to
+                floor, after = _modified(rows[-1], floor), ""
+
+    async def _closed(self, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
+        properties, number = mapping(row.get("properties")), text(row.get("id"))
+        if await self.outcome(text(properties.get("pipeline")), text(properties.get("dealstage"))) is None:
+            return None
+        query = {"properties": "dealstage,pipeline,closedate", "propertiesWithHistory": "dealstage"}
+        found = mapping(await self.get(f"/crm/v3/objects/deals/{quote(number, safe='')}", query))
+        current = mapping(found.get("properties"))
+        stage = text(current.get("dealstage"))
+        status = await self.outcome(text(current.get("pipeline")), stage)
+        return (number, status, _entered(found, stage) or text(current.get("closedate"))) if status else None
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
         """List the deal's notes with their texts."""
@@ -141,6 +174,12 @@ async def complete(client: HubSpotClient, event: Event) -> Event:
         raise Unavailable(f"HubSpot told that deal {known} went to {told!r}, and shows it in {found.stage!r} still")
     why = f"deal {known} is not closed: it is in the stage {found.stage!r}"
     return deals.completed(event, found.deal, since="", why=why)
+
+
+def _modified(row: Mapping[str, Any], known: int) -> int:
+    """When a deal was modified, in milliseconds; a little later than known, so that a search always goes on."""
+    at = moment(text(mapping(row.get("properties")).get("hs_lastmodifieddate")))
+    return max(known + 1, int(at.timestamp() * 1000))
 
 
 def _entered(found: Mapping[str, Any], stage: str) -> str:

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from roomkeeper.automations.secret import Secret, Secrets
-from roomkeeper.vendors.settings import VendorSettings
+from roomkeeper.vendors.settings import ListingSettings
 
 
-class HubSpot(VendorSettings):
+class HubSpot(ListingSettings):
     """A HubSpot account, and the app that speaks for it."""
 
     url: str = Field(

@@ -19,4 +19,5 @@ CONNECTOR = Connector(
     complete=client.complete,
     connect=opener(client.JiraClient),
     by_hand=tickets.by_hand,
+    trails=[tickets.TRAIL],
 )

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -35,6 +37,30 @@ class JiraClient(VendorClient):
     async def ticket(self, number: str) -> Ticket:
         """Read an issue. Raises NotFound."""
         return issue_as_ticket(self._settings, mapping(await self.get(self._path(number))))
+
+    async def newest_tickets(self, since: datetime) -> AsyncIterator[list[Ticket]]:
+        """List the issues made since then, page by page, the newest first.
+
+        Jira reads times in the account's own zone, so it is asked for minutes back from now.
+        """
+        minutes = int((datetime.now(UTC) - since).total_seconds() // 60) + 1
+        only = f"({self._settings.jql}) AND " if self._settings.jql else ""
+        query: dict[str, str | int] = {
+            "jql": f"{only}created >= -{max(1, minutes)}m ORDER BY created DESC",
+            "fields": "*all",
+            "maxResults": _PAGE,
+        }
+        while True:
+            page = mapping(await self.get(f"{self._api}/search{'/jql' if self._settings.is_cloud else ''}", query))
+            found = [mapping(one) for one in page.get("issues") or []]
+            yield [issue_as_ticket(self._settings, one) for one in found]
+            following = text(page.get("nextPageToken"))
+            start = int(query.get("startAt", 0)) + len(found)
+            if not found or (self._settings.is_cloud and not following):
+                return
+            if not self._settings.is_cloud and start >= int(page.get("total") or 0):
+                return
+            query |= {"nextPageToken": following} if self._settings.is_cloud else {"startAt": start}
 
     async def ticket_notes(self, ticket: str) -> dict[str, str]:
         """List the issue's comments with their texts."""

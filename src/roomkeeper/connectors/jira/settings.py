@@ -5,10 +5,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from roomkeeper.automations.secret import Secret, Secrets
-from roomkeeper.vendors.settings import VendorSettings
+from roomkeeper.vendors.settings import ListingSettings
 
 
-class Jira(VendorSettings):
+class Jira(ListingSettings):
     """A Jira site, in the cloud or in a data center, and the account that speaks there."""
 
     url: str = Field(description="The site's address, as people open it.", examples=["https://acme.atlassian.net"])
@@ -29,6 +29,13 @@ class Jira(VendorSettings):
         description="What unsigned deliveries must show: in the header X-Webhook-Token (Automation), or as `?token=` "
         "in the address (Data Center 9 and older).",
         examples=["!env JIRA_WEBHOOK_TOKEN"],
+    )
+
+    jql: str | None = Field(
+        default=None,
+        description="Which issues to look for when something may have been missed, or with `receive: poll`: the same "
+        "as the webhook's filter. Without it, all that the account sees.",
+        examples=["project = SUP"],
     )
 
     @model_validator(mode="after")

@@ -19,4 +19,5 @@ CONNECTOR = Connector(
     complete=client.complete,
     connect=opener(client.PipedriveClient),
     by_hand=deals.by_hand,
+    trails=[deals.TRAIL],
 )

@@ -1,6 +1,7 @@
 """Pipedrive's API: the deal with what belongs to it, and its notes (facts/vendors.md 5)."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal
 from roomkeeper.vendors.notes import as_html
 from roomkeeper.vendors.reading import mapping, text
+from roomkeeper.vendors.recent import stamp
 
 _PAGE = 100
 
@@ -32,7 +34,6 @@ class PipedriveClient(VendorClient):
         """Read a deal: whether and how it is closed, its status, and since when."""
         found = _data(await self.get(f"/api/v2/deals/{quote(deal, safe='')}"))
         status = text(found.get("status"))
-        since = text(found.get(f"{status}_time") or found.get("close_time"))
         return Closing(
             Deal(
                 id=text(found.get("id")) or deal,
@@ -48,8 +49,27 @@ class PipedriveClient(VendorClient):
             ),
             is_closed=status in CLOSED,
             stage=status,
-            since=since,
+            since=_since(found),
         )
+
+    async def closed_deals(self, since: datetime) -> AsyncIterator[list[tuple[str, str, str]]]:
+        """List the closed deals among those that changed since then: id, status, and since when."""
+        query: dict[str, str | int] = {
+            "updated_since": stamp(since),
+            "sort_by": "update_time",
+            "sort_direction": "asc",
+            "limit": _PAGE,
+        }
+        while True:
+            page = mapping(await self.get("/api/v2/deals", query))
+            found = [mapping(one) for one in page.get("data") or []]
+            yield [
+                (text(one.get("id")), text(one["status"]), _since(one)) for one in found if one.get("status") in CLOSED
+            ]
+            cursor = text(mapping(page.get("additional_data")).get("next_cursor"))
+            if not cursor:
+                return
+            query |= {"cursor": cursor}
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
         """List the deal's notes with their texts."""
@@ -105,6 +125,11 @@ async def complete(client: PipedriveClient, event: Event) -> Event:
     found = await client.closing(known)
     why = "" if found.is_closed else f"deal {known} is not closed: it is {found.stage or 'without a status'}"
     return deals.completed(event, found.deal, since=found.since, why=why)
+
+
+def _since(deal: Mapping[str, Any]) -> str:
+    """When a deal came to have its status."""
+    return text(deal.get(f"{text(deal.get('status'))}_time") or deal.get("close_time"))
 
 
 def _data(answer: object) -> Mapping[str, Any]:

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from roomkeeper.automations.secret import Secret, Secrets
-from roomkeeper.vendors.settings import VendorSettings
+from roomkeeper.vendors.settings import ListingSettings
 
 
-class Pipedrive(VendorSettings):
+class Pipedrive(ListingSettings):
     """A Pipedrive company, and the user whose token is used."""
 
     url: str = Field(description="The company's address.", examples=["https://acme.pipedrive.com"])

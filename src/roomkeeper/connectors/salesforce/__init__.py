@@ -20,4 +20,5 @@ CONNECTOR = Connector(
     complete=client.complete,
     connect=opener(client.SalesforceClient),
     by_hand=deals.by_hand,
+    trails=[deals.TRAIL],
 )

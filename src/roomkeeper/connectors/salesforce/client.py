@@ -1,7 +1,7 @@
 """Salesforce's API: the opportunity with what belongs to it, and tasks as notes (facts/vendors.md 6)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal
 from roomkeeper.vendors.reading import mapping, text
+from roomkeeper.vendors.recent import stamp
 
 _API = "/services/data/v62.0"
 _TOKEN = "/services/oauth2/token"  # noqa: S105 - a path
@@ -43,7 +44,6 @@ class SalesforceClient(VendorClient):
         """Read an opportunity: whether and how it is closed, its stage, and since when it is in that."""
         found = mapping(await self._ask("GET", f"/sobjects/Opportunity/{record_id(deal)}"))
         stage = text(found.get("StageName"))
-        since = text(found.get("LastStageChangeDate") or found.get("CloseDate"))
         is_closed = found.get("IsClosed") is True
         return Closing(
             Deal(
@@ -60,21 +60,28 @@ class SalesforceClient(VendorClient):
             ),
             is_closed=is_closed,
             stage=stage,
-            since=since,
+            since=_since(found),
         )
+
+    async def closed_deals(self, since: datetime) -> AsyncIterator[list[tuple[str, str, str]]]:
+        """List the closed opportunities among those that changed since then: id, status, and since when."""
+        query = (
+            "SELECT Id, IsWon, CloseDate, LastStageChangeDate FROM Opportunity WHERE IsClosed = true "  # noqa: S608
+            f"AND LastModifiedDate >= {stamp(since)} ORDER BY LastModifiedDate"
+        )
+        async for records in self._queried(query):
+            yield [
+                (record_id(text(one.get("Id"))), "won" if one.get("IsWon") is True else "lost", _since(one))
+                for one in records
+            ]
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
         """List the opportunity's tasks with their texts."""
         query = f"SELECT Id, Description FROM Task WHERE WhatId = '{record_id(deal)}' ORDER BY CreatedDate DESC"  # noqa: S608 - only letters and digits
         notes: dict[str, str] = {}
-        page = mapping(await self._ask("GET", "/query", query={"q": query}))
-        while True:
-            found = [mapping(one) for one in page.get("records") or []]
-            notes |= {text(one.get("Id")): text(one.get("Description")) for one in found}
-            following = text(page.get("nextRecordsUrl"))
-            if not following:
-                return notes
-            page = mapping(await self._ask("GET", following.removeprefix(_API)))
+        async for records in self._queried(query):
+            notes |= {text(one.get("Id")): text(one.get("Description")) for one in records}
+        return notes
 
     async def add_deal_note(self, deal: str, text_: str) -> str:
         """Write a completed task on the opportunity's timeline."""
@@ -106,6 +113,16 @@ class SalesforceClient(VendorClient):
         )
         records = mapping(await self._ask("GET", "/query", query={"q": query})).get("records") or []
         return text(mapping(mapping(records[0]).get("Contact")).get("Email")) if records else ""
+
+    async def _queried(self, query: str) -> AsyncIterator[list[Mapping[str, Any]]]:
+        """Give the records that a query finds, page by page."""
+        page = mapping(await self._ask("GET", "/query", query={"q": query}))
+        while True:
+            yield [mapping(one) for one in page.get("records") or []]
+            following = text(page.get("nextRecordsUrl"))
+            if not following:
+                return
+            page = mapping(await self._ask("GET", following.removeprefix(_API)))
 
     async def _ask(
         self,
@@ -152,6 +169,11 @@ class SalesforceClient(VendorClient):
                     raise
                 self._session.token = text(mapping(answer).get("access_token"))
             return self._session.token
+
+
+def _since(opportunity: Mapping[str, Any]) -> str:
+    """When an opportunity came into its stage."""
+    return text(opportunity.get("LastStageChangeDate") or opportunity.get("CloseDate"))
 
 
 class _Session:

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from roomkeeper.automations.secret import Secret, Secrets
-from roomkeeper.vendors.settings import VendorSettings
+from roomkeeper.vendors.settings import ListingSettings
 
 
-class Salesforce(VendorSettings):
+class Salesforce(ListingSettings):
     """A Salesforce organisation, and the connected app that speaks for it."""
 
     url: str = Field(description="The organisation's own address.", examples=["https://acme.my.salesforce.com"])

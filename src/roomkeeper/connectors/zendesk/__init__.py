@@ -20,4 +20,5 @@ CONNECTOR = Connector(
     complete=client.complete,
     connect=opener(client.ZendeskClient),
     by_hand=tickets.by_hand,
+    trails=[tickets.TRAIL],
 )

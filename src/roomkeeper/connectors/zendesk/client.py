@@ -1,7 +1,8 @@
 """Zendesk's API: the ticket, internal notes, custom fields (facts/vendors.md 1)."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
 from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.tickets import Ticket
+
+_PAGE, _LAST_PAGE = 100, 100  # beyond, Zendesk refuses
 
 
 class ZendeskClient(VendorClient):
@@ -39,23 +42,30 @@ class ZendeskClient(VendorClient):
                 requester = mapping(mapping(answer).get("user"))
             except NotFound:
                 requester = {}
-        return Ticket(
-            id=text(found.get("id")) or number,
-            subject=text(found.get("subject")),
-            url=f"{self.url}/agent/tickets/{number}",
-            priority=text(found.get("priority")).lower(),
-            requester_name=text(requester.get("name")),
-            requester_email=text(requester.get("email")),
-            created_at=text(found.get("created_at")),
-            fields=dict(found),
-        )
+        return self._read_ticket({"id": number, **found}, requester)
+
+    async def newest_tickets(self, since: datetime) -> AsyncIterator[list[Ticket]]:  # noqa: ARG002 - the list knows none
+        """List tickets, page by page, the newest first; their requesters are not read."""
+        for page in range(1, _LAST_PAGE + 1):
+            query: dict[str, str | int] = {
+                "sort_by": "created_at",
+                "sort_order": "desc",
+                "per_page": _PAGE,
+                "page": page,
+            }
+            found = [
+                mapping(one) for one in mapping(await self.get("/api/v2/tickets.json", query)).get("tickets") or []
+            ]
+            yield [self._read_ticket(one, {}) for one in found]
+            if len(found) < _PAGE:
+                return
 
     async def ticket_notes(self, ticket: str) -> dict[str, str]:
         """List the ticket's comments with their texts, the newest first."""
         notes: dict[str, str] = {}
         after = ""
         while True:
-            query: dict[str, str | int] = {"sort": "-created_at", "page[size]": 100}
+            query: dict[str, str | int] = {"sort": "-created_at", "page[size]": _PAGE}
             path = f"/api/v2/tickets/{quote(ticket, safe='')}/comments.json"
             page = mapping(await self.get(path, query | ({"page[after]": after} if after else {})))
             for one in map(mapping, page.get("comments") or []):
@@ -80,6 +90,18 @@ class ZendeskClient(VendorClient):
         """Set a custom field by its number, or a field of the ticket by its name."""
         change = {"custom_fields": [{"id": int(field), "value": value}]} if field.isdigit() else {field: value}
         await self._change(ticket, change)
+
+    def _read_ticket(self, found: Mapping[str, Any], requester: Mapping[str, Any]) -> Ticket:
+        return Ticket(
+            id=text(found.get("id")),
+            subject=text(found.get("subject")),
+            url=f"{self.url}/agent/tickets/{text(found.get('id'))}",
+            priority=text(found.get("priority")).lower(),
+            requester_name=text(requester.get("name")),
+            requester_email=text(requester.get("email")),
+            created_at=text(found.get("created_at")),
+            fields=dict(found),
+        )
 
     async def _change(self, ticket: str, change: Mapping[str, Any]) -> Mapping[str, Any]:
         return mapping(await self.send("PUT", _path(ticket), body={"ticket": change}))

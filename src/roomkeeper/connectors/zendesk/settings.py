@@ -4,13 +4,13 @@ from pydantic import Field, field_validator
 
 from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.secret import Secret, Secrets
-from roomkeeper.vendors.settings import VendorSettings
+from roomkeeper.vendors.settings import ListingSettings
 
 #: What "Test webhook" signs with before a webhook exists: everybody knows it (facts/vendors.md 1).
 PUBLIC_TEST_SECRET = "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ=="  # noqa: S105
 
 
-class Zendesk(VendorSettings):
+class Zendesk(ListingSettings):
     """A Zendesk account, and the agent whose token is used."""
 
     url: str = Field(description="The account's address.", examples=["https://acme.zendesk.com"])

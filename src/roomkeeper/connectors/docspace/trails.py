@@ -1,0 +1,189 @@
+"""The portal's own records of what happened: the webhooks' delivery log, and the rooms' histories.
+
+Either is enough to find uploads that never arrived. The log has the deliveries themselves, but only of webhooks that
+existed then, and only for keys that may read it; histories have everything, also what was moved or overwritten
+(facts/docspace.md 11).
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.automations.event import Event
+from roomkeeper.automations.trail import TRAIL, Findings, Search, Trail
+from roomkeeper.connectors.docspace import webhook
+from roomkeeper.docspace import EntryId, Portal
+from roomkeeper.docspace.models import HistoryEntry, Webhook
+from roomkeeper.docspace.webhooks import UNDELIVERED
+from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotFound, ScopeMissing
+
+LOG, HISTORY = "delivery log", "history"
+#: What an entry's action tells of; an upload that overwrites appears as UserFileUpdated (11.3).
+_ACTIONS: Mapping[str, str] = {
+    "FileCreated": "file.created",
+    "FileUploaded": "file.uploaded",
+    "FileUploadedWithOverwriting": "file.uploaded",
+    "UserFileUpdated": "file.uploaded",
+    "FileUpdated": "file.updated",
+    "FileCopied": "file.copied",
+    "FileCopiedWithOverwriting": "file.copied",
+    "FileMoved": "file.moved",
+    "FileMovedWithOverwriting": "file.moved",
+    "FileMovedToTrash": "file.trashed",
+    "FileDeleted": "file.deleted",
+    "FileDownloaded": "file.downloaded",
+    "FolderCreated": "folder.created",
+    "FolderRenamed": "folder.updated",
+    "FolderCopied": "folder.copied",
+    "FolderCopiedWithOverwriting": "folder.copied",
+    "FolderMoved": "folder.moved",
+    "FolderMovedWithOverwriting": "folder.moved",
+    "FolderMovedToTrash": "folder.trashed",
+    "FolderDeleted": "folder.deleted",
+    "FolderDownloaded": "folder.downloaded",
+    "RoomCreated": "room.created",
+    "RoomRenamed": "room.updated",
+    "RoomArchived": "room.archived",
+    "RoomUnarchived": "room.restored",
+    "RoomDeleted": "room.deleted",
+    "RoomCopied": "room.copied",
+}
+#: The kinds of event that histories tell of: all that a connection without deliveries can raise.
+IN_HISTORY = frozenset(_ACTIONS.values())
+_SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_LET_IN = "Invite the account of the API key into the room, as room manager; or take the room out of `where`."
+
+
+async def in_log(portal: Portal, search: Search) -> AsyncIterator[Findings]:
+    """Find what the portal tried to deliver to us and could not. Raises RemoteError.
+
+    What was found two searches ago and earlier is left out: ids grow, but lines may still change places while they
+    are listed. A line is read as the delivery it is, so what arrives all the same later is the same event.
+    """
+    position = dict(search.position)
+    for hook in [one for one in await portal.webhooks.all() if is_ours(one, search.hook)]:
+        known: Mapping[str, int] = position.get(str(hook.id)) or {}
+        floor, newest, start = known.get("before", 0), known.get("newest", 0), 0
+        while True:
+            page = await portal.webhooks.log(hook.id, start, only=UNDELIVERED)
+            rows = [row for row in page.rows if row.id > floor]
+            events = list(_delivered(rows, search))
+            newest = max([newest, *(row.id for row in rows)])
+            yield Findings([one for one in events if one.at >= search.since or one.at == _EPOCH])
+            start += len(page.rows)
+            is_older = bool(events) and _EPOCH < events[-1].at < search.since
+            if not rows or is_older or start >= page.total:
+                break
+        position[str(hook.id)] = {"before": known.get("newest", 0), "newest": newest}
+    yield Findings(position=position)
+
+
+def is_ours(hook: Webhook, address: str) -> bool:
+    """Whether a webhook delivers to this connection; `address` may be only the path, if no more is known."""
+    if "://" in address:
+        return hook.uri.rstrip("/") == address.rstrip("/")
+    return urlsplit(hook.uri).path.rstrip("/").endswith(address)
+
+
+def _delivered(rows: Sequence[Any], search: Search) -> Iterator[Event]:
+    for row in rows:
+        try:
+            (event,) = webhook.read(search.connection, search.settings, Delivery(row.request_payload.encode()))
+        except DeliveryUnreadable:
+            continue  # whatever it was, it is no event of ours
+        if event.type in search.types and not event.ignored:
+            yield replace(event, found=LOG)
+
+
+async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings]:
+    """Find what happened in the rooms that automations name, or in all. Raises RemoteError.
+
+    Each room is read back to the youngest entry that was seen in it, and a little further.
+    """
+    marks = dict(search.position.get("rooms") or {})
+    async for room, blind in _rooms(portal, search):
+        if blind:
+            yield Findings(blind=[blind])
+            continue
+        youngest = _moment(marks.get(str(room)))
+        until = max(search.since, youngest - _SLACK) if youngest is not None else search.since
+        try:
+            async for entries in _entries(portal, room, until):
+                dated = [one.date for one in entries if one.date is not None]
+                youngest = max([*dated, *([youngest] if youngest is not None else [])], default=None)
+                yield Findings([event for one in entries for event in _told(one, search)])
+        except ScopeMissing:
+            raise
+        except (NotFound, Forbidden) as error:
+            yield Findings(blind=[f"the history of room {room} cannot be read: {error.message}. {_LET_IN}"])
+            continue
+        if youngest is not None:
+            marks[str(room)] = youngest.isoformat()
+    yield Findings(position={"rooms": marks})
+
+
+async def _rooms(portal: Portal, search: Search) -> AsyncIterator[tuple[EntryId, str]]:
+    """Find the rooms to look into: their ids, or what keeps one from being looked into."""
+    if search.rooms is None:
+        for room in await portal.rooms.all():
+            yield room.id, ""
+        return
+    for wanted in search.rooms:
+        if isinstance(wanted, int) or wanted.isdigit():
+            yield int(wanted), ""
+            continue
+        found = await portal.rooms.titled(wanted)
+        if not found:
+            yield wanted, f"there is no room {wanted!r}. Correct `where`, or create the room."
+        for room in found:
+            yield room.id, ""
+
+
+async def _entries(portal: Portal, room: EntryId, until: datetime) -> AsyncIterator[list[HistoryEntry]]:
+    start: int | None = 0
+    while start is not None:
+        told = await portal.history.of_folder(room, start)
+        yield [one for one in told.entries if one.date is None or one.date >= until]
+        is_older = any(one.date is not None and one.date < until for one in told.entries)
+        start = None if is_older else told.following
+
+
+def _told(entry: HistoryEntry, search: Search) -> Iterator[Event]:
+    """Read an entry as the event that a delivery would have told of; one whose subject is gone for good is none."""
+    trigger = _ACTIONS.get(entry.action.key)
+    number = entry.data.get("id")
+    if trigger is None or trigger not in search.types or entry.date is None or not number:
+        return
+    noun = trigger.partition(".")[0]
+    title = str(entry.data.get("title") or "")
+    folder = number if noun == "room" else entry.data.get("parentId") or entry.data.get("toFolderId")
+    facts = {"id": number, "title": title, "folder": folder}
+    yield Event(
+        type=trigger,
+        connection=search.connection,
+        at=entry.date.astimezone(UTC),
+        delivery=f"history {entry.id}",
+        meaning=f"{trigger} {number} history {entry.id}",
+        subject=f"{noun} {number} {title}".strip(),
+        actor=entry.initiator.id,
+        facts={noun: {name: value for name, value in facts.items() if value is not None}},
+        raw={"history": entry.model_dump(mode="json", exclude={"related"})},
+        channel=TRAIL,
+        occurrence=f"{trigger} {number}",
+        found=HISTORY,
+        lane=str(folder or ""),
+    )
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(str(text)) if text else None
+
+
+TRAILS = (
+    Trail(LOG, in_log, is_complete=False, can_stand_in=False),
+    Trail(HISTORY, in_histories),
+)

@@ -1,0 +1,42 @@
+"""Alerts: what is wrong now and wants a person. Each is opened once, however often it is seen, and closed when over."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+
+from roomkeeper.runs.store import Store, alerts, clean
+
+log = structlog.get_logger("alerts")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that is wrong: `key` tells it from others, for machines; `what` and `remedy` are for people."""
+
+    key: str
+    what: str
+    remedy: str = ""
+
+
+def settle(store: Store, scope: str, wrong: Sequence[Alert]) -> None:
+    """Open what is newly wrong below a scope, and close what is no longer: `scope` begins the keys of both."""
+    now = time.time()
+    current = {one.key: one for one in wrong}
+    with store.write() as connection:
+        below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
+        known = {row.key: row for row in connection.execute(below)}
+        for key in set(known) - set(current):
+            connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(closed_at=now))
+            log.info("over", alert=known[key].what)
+        for key, one in current.items():
+            values = {"what": clean(one.what), "remedy": clean(one.remedy)}
+            if key in known:
+                if (known[key].what, known[key].remedy) != (values["what"], values["remedy"]):
+                    connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(values))
+                continue
+            row = {"key": key, **values, "opened_at": now}
+            connection.execute(store.insert(alerts).values(row).on_conflict_do_nothing())
+            log.warning("alert", what=one.what, remedy=one.remedy)

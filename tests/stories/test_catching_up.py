@@ -1,0 +1,203 @@
+"""Nothing missed: what the portal and the vendors told while nobody listened is found again, once."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from signing import signed
+from stage import NOTE, SECRET, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, sized, until
+
+Make = Callable[..., Keeper]
+UNREADABLE: dict[str, list[dict[str, Any]]] = {
+    "only the delivery log": [{"kind": "status", "status": 500, "path": r"/files/folder/\d+/log"}],
+    "only the history": [{"kind": "status", "status": 403, "path": "/settings/webhook"}],
+}
+
+
+def register(keeper: Keeper, key: str) -> None:
+    """Register the webhook with the account's own key: others' are not shown to it."""
+    wanted = {"name": "hook", "uri": f"{keeper.url}/hooks/acme", "secretKey": SECRET, "enabled": True, "triggers": 256}
+    keeper.portal.call("POST", "/settings/webhook", key=key, json=wanted)
+
+
+def given_up(portal: Portal) -> bool:
+    return bool(portal.direct("GET", "/deliveries")["pending"] == 0)
+
+
+@pytest.mark.parametrize("readable", UNREADABLE)
+def test_what_was_uploaded_while_nobody_listened_is_copied_once(
+    portal: Portal, keepers: Make, store_address: str, readable: str
+) -> None:
+    """The portal gives up after half a minute of its own time, which here is less than a second of ours."""
+    rooms = Rooms(portal)
+    folders = portal.folders(rooms.client, ["A", "B/C"])
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], store=store_address)
+    keeper.start()
+    register(keeper, rooms.keeper_key)
+    rooms.upload("Before.docx")
+    keeper.settle(lambda: rooms.copies() == 1)
+    keeper.stop()
+
+    for number in range(300):
+        place = [rooms.client, folders["A"], folders["B/C"]][number % 3]
+        rooms.upload(f"File {number}.docx", f"{number}".encode(), folder=place)
+    until(lambda: given_up(portal))
+    portal.direct("PUT", "/faults", json=UNREADABLE[readable])
+    keeper.start()
+    keeper.settle(lambda: rooms.copies() >= 301)
+
+    assert rooms.missing_and_doubled() == ([], [])
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+    portal.direct("PUT", "/faults", json=[])
+    retried = [one for one in portal.direct("GET", "/journal") if one["path"].endswith("/retry")]
+    assert retried == []
+    print(f"{readable}: 300 uploads missed, {rooms.copies() - 1} copies, {keeper.copy_requests()} requests to copy")
+
+
+def test_an_upload_seen_by_webhook_log_and_history_is_one_event(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    register(keeper, rooms.keeper_key)
+    for number in range(10):
+        rooms.upload(f"File {number}.docx", f"{number}".encode())
+    keeper.settle(lambda: rooms.copies() == 10)
+    before = keeper.ask("events", "list", "--limit", "1000")
+
+    found = keeper.ask("reconcile", "--since", "1h")
+
+    assert sum(one["known"] for one in found if one["trail"] == "history") == 10
+    assert [one["new"] for one in found] == [[], []]
+    assert keeper.ask("events", "list", "--limit", "1000") == before
+
+
+def test_a_delivery_that_comes_after_it_was_found_is_known(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    portal.direct("PUT", "/settings", json={"webhooks_suppressed": True})
+    register(keeper, rooms.keeper_key)
+    portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 500, "path": "/settings/webhooks/log"}])
+    rooms.upload("File.docx")
+    assert len(keeper.ask("reconcile", codes=(1,))[1]["new"]) == 1
+    keeper.settle(lambda: rooms.copies() == 1)
+    portal.direct("PUT", "/faults", json=[])
+
+    (row,) = portal.call("GET", "/settings/webhooks/log")
+    body = row["requestPayload"].encode()
+    for _ in range(2):
+        answer = httpx2.post(f"{keeper.url}/hooks/acme", content=body, headers=signed(body))
+        assert answer.json() == {"status": "duplicate"}
+    keeper.ask("reconcile", "--since", "1h")
+
+    accepted = [one for one in keeper.ask("events", "list") if one["status"] == "accepted"]
+    assert len(accepted) == 1
+    assert len(keeper.runs()) == 1
+
+
+def test_polling_needs_no_webhook_and_keeps_the_budget(portal: Portal, keepers: Make, store_address: str) -> None:
+    many = sized(1000, 300)
+    rooms = Rooms(portal)
+    folders = portal.folders(rooms.client, ["A", "B"])
+    portal.direct("PUT", "/settings", json={"enforce_limits": True, "per_minute": 1500})
+    polling = {"receive": "poll", "poll_every": "5s"}
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], store=store_address, **polling)
+    keeper.start()
+
+    for folder in (rooms.client, folders["A"], folders["B"]):
+        size = {"files": many // 3, "user": rooms.guest}
+        portal.direct("POST", f"/folders/{folder}/fill", json=size)
+    keeper.settle(lambda: rooms.copies() >= many // 3 * 3)
+
+    assert rooms.missing_and_doubled() == ([], [])
+    assert portal.call("GET", "/settings/webhook") == []
+    usage = portal.direct("GET", "/usage")["keeper"]
+    assert usage["refused"] == 0
+    reads = [one for one in portal.direct("GET", "/journal") if one["path"].endswith("/log")]
+    print(f"polled: {rooms.copies()} copies, {len(reads)} reads of the history, {usage}")
+
+
+def test_files_overwritten_and_moved_in_are_found_by_the_history(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    other = rooms.add("Elsewhere", {rooms.keeper: 9, rooms.guest: 11})
+    moved = copy_uploads(rooms) | {"name": "copy-moved", "on": "file.moved"}
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms), moved], receive="poll", poll_every="5s")
+    keeper.start()
+    portal.upload(rooms.client, "Offer.docx", b"first")
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    portal.upload(rooms.client, "Offer.docx", b"second, and longer")
+    elsewhere = portal.upload(other, "Moved.docx", b"moved")
+    portal.call("PUT", "/files/fileops/move", json={"fileIds": [elsewhere["id"]], "destFolderId": rooms.client})
+    keeper.settle(lambda: rooms.copies() == 2 and len(keeper.runs()) >= 3)
+
+    versions = {one["title"]: one["version"] for one in portal.tree(rooms.internal)}
+    assert versions == {"Offer.docx": 2, "Moved.docx": 1}
+
+
+@pytest.mark.parametrize("vendor", ["zendesk", "freshdesk", "jira"])
+def test_tickets_that_nobody_told_of_have_their_room(portal: Portal, keepers: Make, vendor: str) -> None:
+    """More than a page of them, some of them told of and some not."""
+    many = sized(150, 12)
+    scene = OpeningTickets(portal)
+    connection = scene.connection(vendor) | {"receive": "poll", "poll_every": "5s"}
+    old = scene.open(vendor, subject="From before Roomkeeper came")
+    keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={vendor: connection})
+    keeper.start()
+
+    told = f"{keeper.url}/hooks/{vendor}"
+    tickets = [
+        scene.open(vendor, *([told] if number % 3 == 0 else []), subject=f"Subject {number}")["id"]
+        for number in range(many)
+    ]
+    keeper.settle(lambda: len(keeper.runs()) >= many)
+
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+    assert scene.faults_of(tickets, vendor) == []
+    assert len(scene.rooms()) == many
+    assert scene.ticket(old["id"])["notes"] == []
+
+
+@pytest.mark.parametrize("vendor", ["hubspot", "pipedrive", "salesforce"])
+def test_closed_deals_that_nobody_told_of_are_archived(portal: Portal, keepers: Make, vendor: str) -> None:
+    scene = ClosingDeals(portal)
+    scene.upload("File.docx")
+    before = scene.deal(own={"docspace_room_id": 1})
+    portal.direct("PUT", f"/crm/deals/{before}", json={"status": "won"})
+    keeper = keepers(portal, scene.keeper_key, [scene.automation(NOTE)], others={vendor: scene.connection(vendor)})
+    keeper.start()
+    keeper.stop()
+    deal, still_open = scene.deal(), scene.deal()
+
+    portal.direct("PUT", f"/crm/deals/{deal}", json={"status": "won"})
+    portal.direct("PUT", f"/crm/deals/{before}", json={"own": {"touched": "later"}})
+    keeper.start()
+    keeper.settle(lambda: len(keeper.runs()) == 1)
+    scene.close(keeper, deal, vendor)  # told late: the same closing
+    keeper.say("reconcile")
+    keeper.settle()
+
+    (run,) = keeper.runs()
+    assert (run["state"], run["error"]) == ("done", None)
+    assert len(scene.notes(deal)) == 1
+    assert scene.notes(before) == scene.notes(still_open) == []
+    assert [one["title"] for one in portal.tree(scene.archive)] == ["File.docx"]
+
+
+def test_a_room_that_cannot_be_looked_into_is_named_and_hides_no_other(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    secret = portal.call("POST", "/files/rooms", json={"title": "Secret", "roomType": 5})["id"]
+    hidden = copy_uploads(rooms) | {"name": "hidden", "where": {"room": [secret, 4711]}}
+    keeper = keepers(portal, rooms.keeper_key, [hidden, copy_uploads(rooms)])
+    keeper.start()
+    rooms.upload("File.docx")
+
+    found = keeper.ask("reconcile", codes=(3,))
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    blind = json.dumps([one["blind"] for one in found])
+    assert f"room {secret}" in blind
+    assert "room 4711" in blind
+    assert "Invite the account" in blind
