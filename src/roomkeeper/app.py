@@ -17,7 +17,7 @@ from roomkeeper import connecting
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.config import Config, gathered
 from roomkeeper.errors import RoomkeeperError
-from roomkeeper.runs import approvals, retention
+from roomkeeper.runs import approvals, retention, upkeep
 from roomkeeper.runs.dispatch import Dispatch
 from roomkeeper.runs.engine import Engine
 from roomkeeper.runs.history import History
@@ -110,6 +110,7 @@ class _Worker:
         beating += [
             asyncio.create_task(self._dispatch.run()),
             asyncio.create_task(self._reconciler.keep()),
+            asyncio.create_task(upkeep.keep(self._store, connecting.kept(self._config, self._sources))),
             asyncio.create_task(self._engine.sweep()),
             asyncio.create_task(approvals.keep(self._store)),
             asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),

@@ -1,14 +1,17 @@
 """Open the connections of a configuration, for the service and for commands that work beside it."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from roomkeeper.automations.config import Config, wanted_of
 from roomkeeper.automations.receiving import Receiving
+from roomkeeper.automations.upkeep import Hook
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.reconcile import EVERY, Reconciler, Watched
+from roomkeeper.runs.reconcile import Reconciler, Watched, search_for
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tally import SharedTally
+from roomkeeper.runs.upkeep import Kept
 
 
 def connected(config: Config, store: Store, workers: Callable[[], int] = lambda: 1) -> Mapping[str, Source]:
@@ -41,9 +44,29 @@ def watched(config: Config, sources: Mapping[str, Source]) -> list[Watched]:
     for name, one in config.connections.items():
         settings = one.settings
         if isinstance(settings, Receiving) and (settings.catch_up or settings.polls):
-            every = settings.poll_every if settings.polls else EVERY
+            every = settings.poll_every if settings.polls else settings.look_every
             found.append(Watched(sources[name], settings, every, polls=settings.polls, hook=hook_of(config, name)))
     return found
+
+
+def kept(config: Config, sources: Mapping[str, Source]) -> list[Kept]:
+    """List the connections whose webhook is looked after: those with one, if it is known where it delivers to."""
+    found = []
+    for name, one in config.connections.items():
+        looked_after = getattr(one.settings, "keep_webhook", False) and not one.settings.polls
+        if looked_after and config.public_url is not None:
+            found.append(Kept(sources[name], wanted_hook(config, sources[name]), one.settings.look_every))
+    return found
+
+
+def wanted_hook(config: Config, source: Source) -> Hook:
+    """Say what the webhook of a connection must be like."""
+    settings = config.connections[source.name].settings
+    secrets = [one.get_secret_value() for one in settings.webhook_secret]
+    url = hook_of(config, source.name)
+    about = Watched(source, settings, settings.look_every, polls=settings.polls, hook=url)
+    types = search_for(about, config.automations, datetime.now(UTC)).types
+    return Hook(source.name, url, types, secrets[0] if secrets else "")
 
 
 def hook_of(config: Config, name: str) -> str:

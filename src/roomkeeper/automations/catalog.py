@@ -10,6 +10,7 @@ from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind, StepKind
 from roomkeeper.automations.trail import Trail
+from roomkeeper.automations.upkeep import Upkeep
 
 Model = type[BaseModel]
 
@@ -73,6 +74,8 @@ class Connector:
     acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None = None
     #: The service's own records, in which what was missed is found.
     trails: Sequence[Trail] = ()
+    #: How its webhooks are looked after, if it lets us.
+    upkeep: Upkeep | None = None
 
     def raised(self, settings: object) -> Collection[str]:
         """List the kinds of event that a connection with these settings raises."""

@@ -131,6 +131,25 @@ def load(file: Path, catalog: Catalog, *, secrets_required: bool = True) -> Conf
     return config
 
 
+def references(file: Path) -> Mapping[tuple[str, str], Reference]:
+    """List what the connections of a file refer to, by connection and setting: the first where there are two.
+
+    Raises nothing: what cannot be read is for `load` to name.
+    """
+    try:
+        yaml = YAML(typ="rt")
+        yaml.Constructor = _Constructor
+        connections = yaml.load(file.read_text("utf-8"))["connections"]
+        found = {
+            (str(name), str(key)): value[0] if isinstance(value, list) and value else value
+            for name, settings in connections.items()
+            for key, value in settings.items()
+        }
+    except (OSError, YAMLError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {where: value for where, value in found.items() if isinstance(value, Reference)}
+
+
 class _Constructor(RoundTripConstructor):
     """Keeps lines, and reads `!env` and `!file`."""
 

@@ -31,9 +31,14 @@ class Receiving(BaseModel):
     )
     catch_up: bool = Field(
         default=True,
-        description="Look every five minutes for what was never delivered. `where` decides what is acted on, so let it "
+        description="Look for what was never delivered, and take it in. `where` decides what is acted on, so let it "
         "say what the webhook's own conditions say.",
         examples=[False],
+    )
+    look_every: Annotated[Duration, AfterValidator(_not_too_often)] = Field(
+        default=300.0,
+        description="How often to look for what was never delivered, and after the webhook.",
+        examples=["5m"],
     )
 
     @property

@@ -3,13 +3,15 @@
 Exit codes: 0 ok, 1 it failed, 2 usage or configuration, 3 something needs a person.
 """
 
+import logging
 import sys
 from typing import Annotated
 
+import structlog
 import typer
 
 from roomkeeper import __version__
-from roomkeeper.cli import configuration, events, reconciling, runs, serving
+from roomkeeper.cli import configuration, events, reconciling, runs, serving, webhooks
 from roomkeeper.cli.options import FAILED, USAGE
 from roomkeeper.cli.printing import err, escaped, out, say_problems
 from roomkeeper.errors import ConfigError, RoomkeeperError
@@ -45,8 +47,18 @@ _runs.command("undo")(runs.runs_undo)
 cli.add_typer(_runs, name="runs")
 
 
+_webhooks = typer.Typer(help="What the portal delivers to us.", no_args_is_help=True)
+_webhooks.command("list")(webhooks.webhooks_list)
+_webhooks.command("register")(webhooks.webhooks_register)
+_webhooks.command("repair")(webhooks.webhooks_repair)
+_webhooks.command("remove")(webhooks.webhooks_remove)
+cli.add_typer(_webhooks, name="webhooks")
+
+
 def main() -> None:
     """Run a command; an error that we foresaw is said, not thrown."""
+    # Commands say themselves what came of it; only `serve` keeps a log, and sets this anew.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         cli()
     except ConfigError as error:

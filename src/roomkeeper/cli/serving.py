@@ -141,6 +141,7 @@ def _start_log() -> None:
             *([] if human else [structlog.processors.format_exc_info]),
             structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(),
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)

@@ -1,5 +1,6 @@
 """What the portal answers, as frozen models that keep what they need and tolerate what they do not know."""
 
+import json
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated, Any, Self
@@ -263,6 +264,7 @@ class Webhook(_Model):
     target_id: str | None = None
     created_by: Person | None = None
     created_on: PlainMoment = None
+    modified_on: PlainMoment = None
     last_failure_on: PlainMoment = None
     last_failure_content: str | None = None
     last_success_on: PlainMoment = None
@@ -276,6 +278,15 @@ class LoggedDelivery(_Model):
     config_name: str = ""
     request_payload: str = ""
     status: int = 0
+
+    @property
+    def told_at(self) -> datetime | None:
+        """When what it tells of happened; the line's own time may be shifted by the tenant's offset (1.8)."""
+        try:
+            moment = _utc(json.loads(self.request_payload)["event"]["createOn"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return moment if isinstance(moment, datetime) else None
 
 
 class Action(_Model):
@@ -303,15 +314,6 @@ class HistoryEntry(_Model):
     def flattened(self) -> list["HistoryEntry"]:
         """Give this entry and all that are folded into it."""
         return [self, *(below for one in self.related for below in one.flattened())]
-
-
-class PasswordPolicy(_Model):
-    """What the portal asks of a secret (1.6)."""
-
-    min_length: int = 8
-    upper_case: bool = False
-    digits: bool = False
-    spec_symbols: bool = False
 
 
 class PathPart(_Model):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from roomkeeper.docspace.models import LoggedDelivery, PasswordPolicy, Webhook
+from roomkeeper.docspace.models import LoggedDelivery, Webhook
 from roomkeeper.docspace.wire import PAGE, Answer, Call
 from roomkeeper.errors import Garbled
 
@@ -82,10 +82,6 @@ class Webhooks:
             Call("GET", "/settings/webhooks/log", query=query | ({"groupStatus": only} if only else {}))
         )
         return Logged(LoggedDelivery.many(answer.response), answer.total or 0)
-
-    async def policy(self) -> PasswordPolicy:
-        """Read what the portal asks of secrets."""
-        return PasswordPolicy.of((await self._send(Call("GET", "/settings/security/password"))).response)
 
 
 def _merged(row: object) -> object:

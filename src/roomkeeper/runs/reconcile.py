@@ -27,7 +27,6 @@ from roomkeeper.runs.store import Store, clean, trails
 
 log = structlog.get_logger("reconcile")
 
-EVERY = 300.0  # seconds between two searches where events are delivered
 _DAY = 86_400.0
 _SHARE = 5  # polling takes at most this part of its time for itself: rooms without end shall not eat the budget
 _PATIENCE = 3  # searches in a row that may fail before somebody is told

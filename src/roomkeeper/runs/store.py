@@ -251,6 +251,13 @@ trails = sa.Table(
     sa.Column("trouble", sa.Text, nullable=False),  # what could not be looked at the last time
 )
 
+hooks = sa.Table(
+    "hooks",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("seen_at", sa.Double, nullable=False),  # when our webhook was last seen at the service
+)
+
 alerts = sa.Table(
     "alerts",
     metadata,

@@ -966,6 +966,7 @@ async def webhook_update(api: Api) -> Any:
     config.enabled, config.ssl = bool(api.body.get("enabled")), bool(api.body.get("ssl"))
     config.triggers, config.target = int(api.body.get("triggers") or 0), api.body.get("targetId")
     config.secret = api.body.get("secretKey") or config.secret
+    config.modified = now()
     return api.portal.webhooks.config_dto(config)
 
 
@@ -974,7 +975,7 @@ async def webhook_enable(api: Api) -> Any:
     config = _webhook(api, api.body.get("id"))
     if api.body.get("enabled"):
         await api.portal.webhooks.probe(config.uri)
-    config.enabled = bool(api.body.get("enabled"))
+    config.enabled, config.modified = bool(api.body.get("enabled")), now()
     return api.portal.webhooks.config_dto(config)
 
 

@@ -73,6 +73,7 @@ class Config:
     target: str | None
     by: User
     created: datetime = field(default_factory=now)
+    modified: datetime | None = None
     last_success: datetime | None = None
     last_failure: datetime | None = None
     last_failure_content: str | None = None
@@ -227,6 +228,8 @@ class Webhooks:
             "createdBy": employee(config.by),
             "createdOn": f"{config.created:%Y-%m-%dT%H:%M:%S}",
         }
+        if config.modified is not None:
+            out["modifiedOn"] = f"{config.modified:%Y-%m-%dT%H:%M:%S}"
         if config.target is not None:
             out["targetId"] = config.target
         if config.last_success is not None:

@@ -6,6 +6,7 @@ from roomkeeper.connectors.docspace import (
     creating,
     files,
     guests,
+    hooks,
     inviting,
     restore,
     rooms,
@@ -43,4 +44,5 @@ CONNECTOR = Connector(
     stored_title=sanitise_title,
     by_hand=webhook.by_hand,
     trails=trails.TRAILS,
+    upkeep=hooks.UPKEEP,
 )

@@ -30,6 +30,11 @@ class DocSpace(Receiving):
         description="The secret key of the portal's webhook; a list of two while it is being changed.",
         examples=["!env DOCSPACE_WEBHOOK_SECRET"],
     )
+    keep_webhook: bool = Field(
+        default=True,
+        description="Enable, correct and re-create the portal's webhook if something happens to it.",
+        examples=[False],
+    )
     unsigned: bool = Field(
         default=False, description="Accept deliveries without a signature. For trials only.", examples=[False]
     )

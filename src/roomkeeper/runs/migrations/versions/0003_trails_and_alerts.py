@@ -37,6 +37,11 @@ def upgrade() -> None:
         sa.Column("trouble", sa.Text, nullable=False),
     )
     op.create_table(
+        "hooks",
+        sa.Column("connection", sa.Text, primary_key=True),
+        sa.Column("seen_at", sa.Double, nullable=False),
+    )
+    op.create_table(
         "alerts",
         sa.Column("id", number, primary_key=True, autoincrement=True),
         sa.Column("key", sa.Text, nullable=False),

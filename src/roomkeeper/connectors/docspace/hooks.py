@@ -1,0 +1,201 @@
+"""Look after the portal's webhook: one, enabled, with the right triggers and secret (facts/docspace.md 1.6, 1.7).
+
+The portal disables a webhook after three days without a success, or at once when its own name lookup fails, and
+deletes one whose address is private.
+"""
+
+import secrets
+import string
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from roomkeeper.automations.upkeep import Ailment, Hook, Registered, Upkeep
+from roomkeeper.connectors.docspace.trails import is_ours
+from roomkeeper.docspace import Portal
+from roomkeeper.docspace.models import Webhook
+from roomkeeper.docspace.webhooks import NAME_LIMIT, mask, names
+from roomkeeper.errors import Forbidden, NotThere, Rejected, RemoteError, RemoteFault
+
+_TRUSTED = timedelta(days=3)  # without a success; then one failed connection disables it (1.7)
+_REFUSED = 401  # what we answer to a signature that does not fit
+_LONGEST = 30  # characters of a secret (1.6)
+_SPECIAL = "-_.+"  # what needs no quotes wherever it is written
+_ANSWER = (
+    "The portal asks the address with HEAD before it accepts it: start `roomkeeper serve`, and make sure that "
+    "`public_url` reaches it from the portal; then try again."
+)
+_BY_HAND = "Or do it on the portal: Developer Tools, Webhooks."
+
+
+async def registered(portal: Portal, hook: Hook) -> list[Registered]:
+    """List the portal's webhooks, as far as this account sees them. Raises RemoteError."""
+    return [_shown(one, hook) for one in await portal.webhooks.all()]
+
+
+async def ailments(portal: Portal, hook: Hook) -> list[Ailment]:
+    """Say what is wrong with our webhook. Raises RemoteError."""
+    ours = await _ours(portal, hook)
+    refused = bool(ours) and await _is_refused(portal, ours[0])
+    return diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
+
+
+def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: bool, now: datetime) -> list[Ailment]:
+    """Decide what is wrong with our webhooks, the one that is kept first. Pure."""
+    if not ours:
+        gone = "was deleted on the portal" if hook.was_there else "is not registered on the portal"
+        return [Ailment("missing", f"the webhook to {hook.url} {gone}", "`roomkeeper webhooks register` makes it.")]
+    one, found = ours[0], list[Ailment]()
+    name = f"webhook {one.id} {one.name!r}"
+    if not one.enabled:
+        why = f": {one.last_failure_content[:200]}" if one.last_failure_content else ""
+        found.append(Ailment("disabled", f"{name} is disabled{why}", "`roomkeeper webhooks repair` enables it."))
+    if one.triggers != mask(hook.types):
+        found.append(Ailment("triggers", _about_triggers(name, one, hook), "`roomkeeper webhooks repair` sets them."))
+    if one.target_id:
+        what = f"{name} is for the entity {one.target_id} alone: nothing that happens in a room is told"
+        found.append(Ailment("target", what, "`roomkeeper webhooks repair` makes it tell of everything."))
+    if refused:
+        what = f"{name} signs with another secret than `webhook_secret`, so its deliveries are refused"
+        found.append(Ailment("secret", what, "`roomkeeper webhooks repair` sets ours."))
+    for twin in ours[1:]:
+        what = f"webhook {twin.id} {twin.name!r} delivers to the same address: everything arrives twice"
+        found.append(Ailment(f"twin {twin.id}", what, "`roomkeeper webhooks repair` deletes the superfluous one."))
+    left = _days_left(one, now)
+    if one.enabled and left is not None and left <= 1 and _fails(one):
+        when = "at its next failure" if left <= 0 else f"in {left:.1f} days"
+        what = f"{name} has had no success since {one.last_success_on or one.created_on}: the portal disables it {when}"
+        found.append(Ailment("failing", what, f"Make sure that {hook.url} answers from outside."))
+    return found
+
+
+async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
+    """Put right what is wrong, as far as the key may; says what was wrong, and what still is. Raises RemoteError.
+
+    A webhook that was never there is not made unasked.
+    """
+    ours = await _ours(portal, hook)
+    refused = bool(ours) and await _is_refused(portal, ours[0])
+    found = diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
+    mended: set[str] = set()
+    keys = {one.key for one in found}
+    try:
+        if "missing" in keys and hook.was_there:
+            await register(portal, hook)
+            mended.add("missing")
+        if changes := keys & {"disabled", "triggers", "target", "secret"}:
+            await portal.webhooks.change(_put_right(ours[0], hook), hook.secret)
+            mended |= changes
+        for twin in ours[1:] if twins else []:
+            await portal.webhooks.remove(twin.id)
+            mended.add(f"twin {twin.id}")
+    except (Rejected, Forbidden, RemoteFault) as error:
+        return [_still(one, error) if one.key not in mended else _done(one) for one in found]
+    return [_done(one) if one.key in mended else one for one in found]
+
+
+async def register(portal: Portal, hook: Hook) -> int:
+    """Make our webhook; the one that is there is put right instead. Gives its id. Raises RemoteError, NotThere."""
+    if not hook.types:
+        raise NotThere(
+            f"No automation listens to {hook.connection}, so its webhook would have nothing to tell",
+            remedy="Write an automation first (`on: file.uploaded`, for example).",
+        )
+    ours = await _ours(portal, hook)
+    wanted = _put_right(ours[0] if ours else _new(hook), hook)
+    try:
+        made = await (portal.webhooks.change if ours else portal.webhooks.register)(wanted, hook.secret)
+    except (Rejected, RemoteFault) as error:
+        error.remedy = _ANSWER
+        raise
+    return made.id
+
+
+async def remove(portal: Portal, hook: Hook) -> list[int]:
+    """Delete our webhooks; gives their ids. Raises RemoteError."""
+    gone = []
+    for one in await _ours(portal, hook):
+        await portal.webhooks.remove(one.id)
+        gone.append(one.id)
+    return gone
+
+
+def new_secret() -> str:
+    """Make a secret of every kind of character, as long as a portal takes it: so it meets any password policy (1.6)."""
+    kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits, _SPECIAL)
+    chosen = [secrets.choice(kind) for kind in kinds]
+    every = "".join(kinds)
+    chosen += [secrets.choice(every) for _ in range(_LONGEST - len(kinds))]
+    secrets.SystemRandom().shuffle(chosen)
+    return "".join(chosen)
+
+
+async def _ours(portal: Portal, hook: Hook) -> list[Webhook]:
+    """Find our webhooks, the one that works best first: that is the one to keep."""
+    ours = [one for one in await portal.webhooks.all() if is_ours(one, hook.url)]
+    long_ago = datetime.fromtimestamp(0, UTC)
+    return sorted(ours, key=lambda one: (not one.enabled, long_ago - (one.last_success_on or long_ago), one.id))
+
+
+async def _is_refused(portal: Portal, webhook: Webhook) -> bool:
+    """Whether we refuse what this webhook delivers: its last delivery tells, if it was changed no later."""
+    if webhook.status not in {0, _REFUSED}:
+        return False
+    newest = await portal.webhooks.log(webhook.id, count=1)
+    if not newest.rows or newest.rows[0].status != _REFUSED:
+        return False
+    told_at, changed_at = newest.rows[0].told_at, webhook.modified_on
+    return told_at is None or changed_at is None or told_at > changed_at
+
+
+def _new(hook: Hook) -> Webhook:
+    return Webhook(id=0, name=f"Roomkeeper {hook.connection}"[:NAME_LIMIT], uri=hook.url)
+
+
+def _put_right(webhook: Webhook, hook: Hook) -> Webhook:
+    is_https = hook.url.startswith("https://")
+    changed = {"uri": hook.url, "enabled": True, "ssl": is_https, "triggers": mask(hook.types), "target_id": None}
+    return webhook.model_copy(update=changed)
+
+
+def _about_triggers(name: str, webhook: Webhook, hook: Hook) -> str:
+    has = names(webhook.triggers)
+    lacking, superfluous = sorted(hook.types - has), sorted(has - hook.types)
+    if lacking:
+        return f"{name} does not tell of {', '.join(lacking)}"
+    return f"{name} tells of more than automations listen to: {', '.join(superfluous[:5])}"
+
+
+def _fails(webhook: Webhook) -> bool:
+    failed, succeeded = webhook.last_failure_on, webhook.last_success_on
+    return failed is not None and (succeeded is None or failed > succeeded)
+
+
+def _days_left(webhook: Webhook, now: datetime) -> float | None:
+    since = webhook.last_success_on or webhook.created_on
+    return (since + _TRUSTED - now) / timedelta(days=1) if since is not None else None
+
+
+def _shown(webhook: Webhook, hook: Hook) -> Registered:
+    success, left = webhook.last_success_on, _days_left(webhook, datetime.now(UTC))
+    return Registered(
+        id=webhook.id,
+        name=webhook.name,
+        url=webhook.uri,
+        enabled=webhook.enabled,
+        types=["*"] if webhook.triggers == 0 else sorted(names(webhook.triggers)),
+        last_success=success.isoformat() if success is not None else None,
+        days_left=round(max(0.0, left), 1) if left is not None else None,
+        is_ours=is_ours(webhook, hook.url),
+    )
+
+
+def _done(ailment: Ailment) -> Ailment:
+    return Ailment(ailment.key, ailment.what, ailment.remedy, mended=True)
+
+
+def _still(ailment: Ailment, error: RemoteError) -> Ailment:
+    remedy = f"It could not be mended: {error.message}. {error.remedy or _ANSWER} {_BY_HAND}"
+    return Ailment(ailment.key, ailment.what, remedy)
+
+
+UPKEEP = Upkeep(list=registered, ail=ailments, mend=mend, register=register, remove=remove, secret=new_secret)
