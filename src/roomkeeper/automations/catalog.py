@@ -1,11 +1,13 @@
 """What an automation can be made of: the connectors' events and steps, from their explicit lists."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from roomkeeper.automations.checkup import Examine
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind, StepKind
@@ -76,6 +78,12 @@ class Connector:
     trails: Sequence[Trail] = ()
     #: How its webhooks are looked after, if it lets us.
     upkeep: Upkeep | None = None
+    #: Tries live what a connection needs, for `doctor`.
+    examine: Examine | None = None
+    #: `round_trip(client, types)` makes something, gives the occurrence to be told of, and removes it on leaving.
+    round_trip: Callable[[Any, Collection[str]], AbstractAsyncContextManager[str]] | None = None
+    #: The permissions that listening needs.
+    scopes: frozenset[str] = frozenset()
 
     def raised(self, settings: object) -> Collection[str]:
         """List the kinds of event that a connection with these settings raises."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -129,6 +129,10 @@ class StepKind:
     mistakes: Callable[[Mapping[str, Any], str | None], list[tuple[tuple[str | int, ...], str, str]]] | None = None
     #: The parameter that names the room or folder it writes to; `check` looks for circles through it.
     destination: str = ""
+    #: The parameters that name rooms or folders, and what the account must be able to do there: write, or manage.
+    places: Mapping[str, Literal["write", "manage"]] = field(default_factory=dict)
+    #: The permissions that the connection's key needs for it, by the service's names.
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

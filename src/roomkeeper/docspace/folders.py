@@ -5,6 +5,7 @@ from typing import Literal
 
 from roomkeeper.docspace.models import Contents, EntryId, Folder, PathPart
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment, shortened
+from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
 _FILES_ONLY, _FOLDERS_ONLY = 1, 2  # filterType; any filter makes a listing deep (3)
@@ -20,6 +21,19 @@ class Folders:
         """Read one folder's or room's own data. Raises NotFound, Forbidden."""
         answer = await self._send(Call("GET", f"/files/folder/{segment(folder)}"))
         return Folder.of(answer.response)
+
+    async def mine(self) -> EntryId:
+        """Give the id of the account's own documents."""
+        query = {"count": 1, "startIndex": 0, "sortBy": "AZ", "sortOrder": 0}
+        contents = Contents.of((await self._send(Call("GET", "/files/@my", query=query))).response)
+        if contents.current is None:
+            raise Garbled("The portal does not say where the account's own documents are")
+        return contents.current.id
+
+    async def delete(self, folder: EntryId) -> None:
+        """Start deleting a folder for good, with all that is in it."""
+        body = {"deleteAfter": False, "immediately": True}
+        await self._send(Call("DELETE", f"/files/folder/{segment(folder)}", body=body))
 
     async def path(self, folder: EntryId) -> tuple[PathPart, ...]:
         """Read the way from the section's root down to this folder, itself included."""

@@ -121,6 +121,8 @@ class Person(_Model):
     email: str = ""
     status: int = 1
     is_visitor: bool = False
+    is_admin: bool = False
+    is_owner: bool = False
 
     @property
     def is_guest(self) -> bool:
@@ -379,6 +381,7 @@ class Contents(_Model):
     folders: tuple[Folder, ...] = ()
     total: int  # required: an answer without it is not a listing of nothing
     path_parts: tuple[PathPart, ...] = ()
+    current: Folder | None = None
 
     @property
     def entries(self) -> int:

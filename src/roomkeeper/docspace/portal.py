@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx2
 
@@ -18,6 +21,14 @@ from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
 from roomkeeper.errors import RemoteError
 from roomkeeper.remote import CONNECT, Exchange, Observe, answered, unobserved
 from roomkeeper.statuses import is_success
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a portal tells anybody: its version, empty if it does not say; how many seconds its clock is ahead."""
+
+    version: str
+    ahead: float | None
 
 
 class Portal:
@@ -74,7 +85,11 @@ class Portal:
             try:
                 async with answered("The portal", call):
                     response = await self._http.request(
-                        call.method, call.path, params=_query(call.query), json=call.body
+                        call.method,
+                        call.path,
+                        params=_query(call.query),
+                        json=call.body,
+                        files={"file": call.file} if call.file is not None else None,
                     )
                 status = response.status_code
                 answer = read(call, status, response.headers, response.content)
@@ -85,6 +100,20 @@ class Portal:
             self.budget.heed(None, daily=False)
             self._note(call, status, started, "")
             return answer
+
+    async def hello(self) -> Hello | None:
+        """Ask without the key what anybody may ask: the portal's version and its clock. None if it does not answer."""
+        async with httpx2.AsyncClient(timeout=CONNECT, follow_redirects=True) as stranger:
+            asked = datetime.now(UTC)
+            answer = await _opened(stranger, f"{self.url}{PREFIX}/settings")
+        if answer is None:
+            return None
+        try:
+            said = answer.json()["response"]
+            version = str(said.get("version") or "")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            version = ""
+        return Hello(version, _ahead(answer.headers.get("date", ""), asked))
 
     async def try_link(self, url: str, token: str = "") -> LinkState | int | None:
         """Try a link as a stranger would, without the key: what the portal says of it, or the status of its page.
@@ -113,6 +142,17 @@ class Portal:
     def _note(self, call: Call, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)
         self._observe(Exchange(call.method, call.path, status, took, error))
+
+
+def _ahead(date: str, asked: datetime) -> float | None:
+    """Tell how far the portal's clock is ahead of ours; its header has whole seconds, the answer took a while."""
+    try:
+        there = parsedate_to_datetime(date)
+    except (TypeError, ValueError):
+        return None
+    now = datetime.now(UTC)
+    ahead = (there + timedelta(seconds=0.5) - (asked + (now - asked) / 2)).total_seconds()
+    return 0.0 if abs(ahead) <= 1 + (now - asked).total_seconds() else ahead
 
 
 async def _opened(stranger: httpx2.AsyncClient, url: str) -> httpx2.Response | None:

@@ -28,6 +28,8 @@ class Call:
     path: str
     query: Mapping[str, object] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
+    #: A file to be uploaded: its name and content.
+    file: tuple[str, bytes] | None = None
 
     @property
     def is_write(self) -> bool:

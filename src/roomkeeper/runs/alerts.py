@@ -21,6 +21,13 @@ class Alert:
     remedy: str = ""
 
 
+def current(store: Store) -> list[Alert]:
+    """List what is wrong now, the oldest first."""
+    with store.read() as connection:
+        rows = connection.execute(sa.select(alerts).where(alerts.c.closed_at.is_(None)).order_by(alerts.c.id)).all()
+    return [Alert(row.key, row.what, row.remedy) for row in rows]
+
+
 def settle(store: Store, scope: str, wrong: Sequence[Alert]) -> None:
     """Open what is newly wrong below a scope, and close what is no longer: `scope` begins the keys of both."""
     now = time.time()

@@ -87,6 +87,7 @@ class Reconciler:
     async def keep(self) -> None:
         """Search at once, and again and again, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.Event().wait())  # also where there is nothing to search
             for one in self._watched:
                 tasks.create_task(self._keep_one(one))
 

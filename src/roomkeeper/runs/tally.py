@@ -37,6 +37,13 @@ class SharedTally:
 
         return await self._store.writing(count)
 
+    def writes_today(self) -> int:
+        """Tell how many of the day's writes were taken."""
+        with self._store.read() as connection:
+            day = int(self._store.now(connection)) // _DAY
+            query = sa.select(days.c.writes).where(days.c.budget == self._budget, days.c.day == day)
+            return int(connection.execute(query).scalar() or 0)
+
     def _one_at_a_time(self, connection: sa.Connection) -> None:
         """Keep two processes from counting past each other; SQLite's writers take turns anyway."""
         if not self._store.is_embedded:

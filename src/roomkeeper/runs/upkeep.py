@@ -33,6 +33,7 @@ class Kept:
 async def keep(store: Store, kept: Sequence[Kept]) -> None:
     """Look after each webhook until cancelled."""
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(asyncio.Event().wait())  # also where there is none to look after
         for one in kept:
             tasks.create_task(_keep_one(store, one))
 

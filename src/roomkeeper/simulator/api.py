@@ -283,6 +283,11 @@ def folder_contents(api: Api) -> Any:
     }
 
 
+def my_contents(api: Api) -> Any:
+    api.request.path_params["folder_id"] = api.world.personal(api.user, MY_ROOT).id
+    return folder_contents(api)
+
+
 def _folders_below(world: World, folder: Folder, *, deep: bool) -> list[Folder]:
     found = world.subfolders(folder)
     if deep:
@@ -946,6 +951,8 @@ def room_archive(api: Api) -> Any:
 
 
 def webhooks_list(api: Api) -> Any:
+    if api.user.kind == "guest":
+        raise forbidden()
     mine = [one for one in api.portal.webhooks.configs.values() if api.user.is_admin or one.by is api.user]
     rows = [{"configs": api.portal.webhooks.config_dto(one), "status": one.last_status} for one in mine]
     return Reply(rows, count=1)
@@ -1123,6 +1130,7 @@ ROUTES: list[tuple[str, str, Handler, str]] = [
     ("GET", "/files/folder/{folder_id}", folder_info, "files"),
     ("GET", "/files/folder/{folder_id}/path", folder_path, "files"),
     ("GET", "/files/folder/{folder_id}/log", folder_log, "files"),
+    ("GET", "/files/@my", my_contents, "files"),
     ("POST", "/files/@my/upload", upload, "files"),
     ("POST", "/files/{folder_id}/upload", upload, "files"),
     ("POST", "/files/{folder_id}/insert", insert, "files"),

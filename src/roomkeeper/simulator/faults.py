@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+import time
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-KINDS = ("status", "delay", "drop_before", "drop_after", "late", "truncate", "garble")
+KINDS = ("status", "delay", "drop_before", "drop_after", "late", "truncate", "garble", "clock")
 
 
 @dataclass
@@ -48,10 +50,11 @@ class FaultInjector:
             await self.app(scope, receive, send)
             return
         struck = [fault for fault in self.faults if fault.strikes(scope["method"], scope["path"])]
+        send = _dated(send, sum(fault.seconds for fault in struck if fault.kind == "clock"))
         for fault in struck:
             if fault.kind == "delay":
                 await asyncio.sleep(fault.seconds)
-        final = next((fault for fault in struck if fault.kind != "delay"), None)
+        final = next((fault for fault in struck if fault.kind not in {"delay", "clock"}), None)
         if final is None:
             await self.app(scope, receive, send)
         elif final.kind == "status":
@@ -106,6 +109,18 @@ class FaultInjector:
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await send({"type": "http.response.body", "body": body})
+
+
+def _dated(send: Send, shift: float) -> Send:
+    """Say when it was sent, by a clock that is so many seconds ahead."""
+
+    async def dated(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            date = formatdate(time.time() + shift, usegmt=True).encode()
+            message = {**message, "headers": [*message.get("headers", []), (b"date", date)]}
+        await send(message)
+
+    return dated
 
 
 async def _answer(send: Send, fault: Fault) -> None:

@@ -58,6 +58,7 @@ def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02) -> N
         port=port,
         log_level="critical",
         access_log=False,
+        date_header=False,  # the fault injector dates the answers
         http=Protocol,
         lifespan="on",
     )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -91,6 +91,23 @@ class VendorClient:
             raise
         self._note(method, path, status, started, "")
         return answer
+
+    async def whoami(self) -> str:
+        """Say whose token this is. Raises RemoteError."""
+        raise NotImplementedError
+
+    def attempts(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Name what can be tried without changing anything; each says what is missing, or nothing."""
+        return {}
+
+    def reading(self, path: str, query: Mapping[str, str | int] | None = None) -> Callable[[], Awaitable[str]]:
+        """Give the attempt to read something."""
+
+        async def read() -> str:
+            await self.get(path, query)
+            return ""
+
+        return read
 
     def _read(self, call: str, response: httpx2.Response) -> Any:  # noqa: ANN401 - JSON
         if not response.content:

@@ -3,6 +3,7 @@
 from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.docspace import (
     archive,
+    checkup,
     creating,
     files,
     guests,
@@ -10,6 +11,7 @@ from roomkeeper.connectors.docspace import (
     inviting,
     restore,
     rooms,
+    round_trip,
     settings,
     sharing,
     trails,
@@ -45,4 +47,7 @@ CONNECTOR = Connector(
     by_hand=webhook.by_hand,
     trails=trails.TRAILS,
     upkeep=hooks.UPKEEP,
+    examine=checkup.examine,
+    round_trip=round_trip.round_trip,
+    scopes=frozenset({"files:read", "rooms:read"}),
 )

@@ -101,6 +101,8 @@ ARCHIVE_FILES = StepKind(
     apply=apply,
     connection_type="docspace",
     destination="under",
+    places={"room": "manage", "under": "write"},
+    scopes=frozenset({"files:write", "rooms:read"}),
 )
 
 

@@ -127,6 +127,7 @@ CREATE_ROOM = StepKind(
     plan=plan_room,
     apply=create_room,
     connection_type="docspace",
+    scopes=frozenset({"rooms:write", "files:write"}),
 )
 
 
@@ -170,6 +171,8 @@ CREATE_FOLDERS = StepKind(
     apply=create_folders,
     connection_type="docspace",
     side_by_side=True,
+    places={"room": "write"},
+    scopes=frozenset({"files:write", "rooms:read"}),
 )
 
 
@@ -222,6 +225,8 @@ TAG_ROOM = StepKind(
     apply=tag_room,
     connection_type="docspace",
     side_by_side=True,
+    places={"room": "manage"},
+    scopes=frozenset({"rooms:write", "files:read"}),
 )
 
 

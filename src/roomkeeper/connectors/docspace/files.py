@@ -88,6 +88,8 @@ COPY_FILES = StepKind(
     connection_type="docspace",
     takes_many=True,
     destination="to",
+    places={"to": "write"},
+    scopes=frozenset({"files:write", "rooms:read"}),
 )
 
 

@@ -73,6 +73,8 @@ REVOKE_GUEST = StepKind(
     plan=plan,
     apply=apply,
     connection_type="docspace",
+    places={"room": "manage"},
+    scopes=frozenset({"rooms:write", "accounts:write"}),
 )
 
 

@@ -172,6 +172,8 @@ INVITE = StepKind(
     connection_type="docspace",
     side_by_side=True,
     mistakes=mistakes,
+    places={"room": "manage"},
+    scopes=frozenset({"rooms:write", "accounts:read"}),
 )
 
 

@@ -84,6 +84,7 @@ RESTORE_FILES = StepKind(
     plan=plan,
     apply=apply,
     connection_type="docspace",
+    scopes=frozenset({"files:write", "rooms:read"}),
 )
 
 

@@ -56,6 +56,8 @@ ARCHIVE_ROOM = StepKind(
     plan=plan,
     apply=apply,
     connection_type="docspace",
+    places={"room": "manage"},
+    scopes=frozenset({"rooms:write", "files:read"}),
 )
 
 

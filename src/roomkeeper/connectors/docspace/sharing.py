@@ -128,6 +128,8 @@ SHARE_LINK = StepKind(
     connection_type="docspace",
     side_by_side=True,
     mistakes=mistakes,
+    places={"room": "manage"},
+    scopes=frozenset({"rooms:write", "files:read"}),
 )
 
 

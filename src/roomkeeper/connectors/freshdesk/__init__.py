@@ -3,7 +3,7 @@
 from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.freshdesk import client, webhook
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
-from roomkeeper.vendors import tickets
+from roomkeeper.vendors import checkup, tickets
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.fields import set_ticket_field
 from roomkeeper.vendors.notes import note_on_ticket
@@ -21,4 +21,5 @@ CONNECTOR = Connector(
     connect=opener(client.FreshdeskClient),
     by_hand=tickets.by_hand,
     trails=[tickets.TRAIL],
+    examine=checkup.examine,
 )

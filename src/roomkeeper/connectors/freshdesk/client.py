@@ -1,7 +1,7 @@
 """Freshdesk's API: the ticket, private notes, custom fields (facts/vendors.md 2)."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +30,15 @@ class FreshdeskClient(VendorClient):
         headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
         self.wanted = wanted
+
+    async def whoami(self) -> str:
+        """Say whose key this is. Raises RemoteError."""
+        contact = mapping(mapping(await self.get("/api/v2/agents/me")).get("contact"))
+        return f"{text(contact.get('name'))} <{text(contact.get('email'))}>"
+
+    def attempts(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Name what can be tried without changing anything."""
+        return {"tickets": self.reading("/api/v2/tickets", {"per_page": 1})}
 
     async def ticket(self, number: str) -> Ticket:
         """Read a ticket with its requester. Raises NotFound."""

@@ -3,7 +3,7 @@
 from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.hubspot import client, webhook
 from roomkeeper.connectors.hubspot.settings import HubSpot
-from roomkeeper.vendors import deals
+from roomkeeper.vendors import checkup, deals
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal
 
@@ -20,4 +20,5 @@ CONNECTOR = Connector(
     connect=opener(client.HubSpotClient),
     by_hand=deals.by_hand,
     trails=[deals.TRAIL],
+    examine=checkup.examine,
 )

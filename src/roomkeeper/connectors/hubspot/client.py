@@ -1,8 +1,8 @@
 """HubSpot's API: the deal with what belongs to it, and its notes (facts/vendors.md 4)."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -39,6 +39,20 @@ class HubSpotClient(VendorClient):
         own = {name.partition(".")[2].partition(".")[0] for name in wanted if name.startswith("fields.")}
         self._properties = ",".join(sorted({*_PROPERTIES, *own} - {""}))
         self._stages: dict[str, dict[str, Status]] = {}
+
+    async def whoami(self) -> str:
+        """Try the token; HubSpot does not say whose it is without being told the token again. Raises RemoteError."""
+        await self.get("/crm/v3/pipelines/deals")
+        return "the token is accepted, and may read pipelines"
+
+    def attempts(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Name what can be tried without changing anything."""
+        return {"deals": self.reading("/crm/v3/objects/deals", {"limit": 1}), "changes": self._changes}
+
+    async def _changes(self) -> str:
+        async for _ in self.closed_deals(datetime.now(UTC) - timedelta(minutes=1)):
+            break
+        return ""
 
     async def closing(self, deal: str) -> Closing:
         """Read a deal: whether and how it is closed, its stage, and when it entered that."""

@@ -3,7 +3,7 @@
 from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.jira import client, steps, webhook
 from roomkeeper.connectors.jira.settings import Jira
-from roomkeeper.vendors import tickets
+from roomkeeper.vendors import checkup, tickets
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.fields import set_ticket_field
 
@@ -20,4 +20,5 @@ CONNECTOR = Connector(
     connect=opener(client.JiraClient),
     by_hand=tickets.by_hand,
     trails=[tickets.TRAIL],
+    examine=checkup.examine,
 )

@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.tickets import Ticket
 
 _PAGE = 100
+_NEEDED = ("BROWSE_PROJECTS", "ADD_COMMENTS", "LINK_ISSUES", "EDIT_ISSUES")
 _INTERNAL = [{"key": "sd.public.comment", "value": {"internal": True}}]  # `visibility` would not hide it (3)
 
 
@@ -33,6 +34,25 @@ class JiraClient(VendorClient):
         super().__init__(settings.url, headers=_authorization(settings), timeout=settings.timeout, dry=dry)
         self.wanted, self._settings = wanted, settings
         self._api = "/rest/api/3" if settings.is_cloud else "/rest/api/2"
+
+    async def whoami(self) -> str:
+        """Say whose token this is. Raises RemoteError."""
+        return text(mapping(await self.get(f"{self._api}/myself")).get("displayName"))
+
+    def attempts(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Name what can be tried without changing anything."""
+        return {"permissions": self._permissions, "issues": self._issues}
+
+    async def _permissions(self) -> str:
+        found = mapping(await self.get(f"{self._api}/mypermissions", {"permissions": ",".join(_NEEDED)}))
+        held = mapping(found.get("permissions"))
+        lacking = [one for one in _NEEDED if mapping(held.get(one)).get("havePermission") is not True]
+        return f"the account lacks {', '.join(lacking)}" if lacking else ""
+
+    async def _issues(self) -> str:
+        async for _ in self.newest_tickets(datetime.now(UTC) - timedelta(minutes=1)):
+            break
+        return ""
 
     async def ticket(self, number: str) -> Ticket:
         """Read an issue. Raises NotFound."""

@@ -1,6 +1,6 @@
 """Pipedrive's API: the deal with what belongs to it, and its notes (facts/vendors.md 5)."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -29,6 +29,17 @@ class PipedriveClient(VendorClient):
         headers = {"x-api-token": settings.api_token.get_secret_value()}
         super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
         self._wanted, self._names = wanted, settings.fields
+
+    async def whoami(self) -> str:
+        """Say whose token this is. Raises RemoteError."""
+        me = _data(await self.get("/api/v1/users/me"))
+        seen = "" if me.get("is_admin") else "; no administrator, so deals that this user may not see are not told of"
+        return f"{text(me.get('name'))} <{text(me.get('email'))}>{seen}"
+
+    def attempts(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Name what can be tried without changing anything."""
+        notes = self.reading("/api/v1/notes", {"limit": 1})
+        return {"deals": self.reading("/api/v2/deals", {"limit": 1}), "notes": notes}
 
     async def closing(self, deal: str) -> Closing:
         """Read a deal: whether and how it is closed, its status, and since when."""

@@ -3,7 +3,7 @@
 from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.salesforce import client, webhook
 from roomkeeper.connectors.salesforce.settings import Salesforce
-from roomkeeper.vendors import deals
+from roomkeeper.vendors import checkup, deals
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal
 
@@ -21,4 +21,5 @@ CONNECTOR = Connector(
     connect=opener(client.SalesforceClient),
     by_hand=deals.by_hand,
     trails=[deals.TRAIL],
+    examine=checkup.examine,
 )

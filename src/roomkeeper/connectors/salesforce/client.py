@@ -1,8 +1,9 @@
 """Salesforce's API: the opportunity with what belongs to it, and tasks as notes (facts/vendors.md 6)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from roomkeeper.automations.event import Event
@@ -39,6 +40,22 @@ class SalesforceClient(VendorClient):
             "client_secret": settings.client_secret.get_secret_value(),
         }
         self._session = _Session()
+
+    async def whoami(self) -> str:
+        """Log in. Raises RemoteError."""
+        await self._token()
+        return "the connected app is let in"
+
+    def attempts(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Name what can be tried without changing anything."""
+        return {
+            "opportunities": partial(self._may, "Opportunity", "queryable"),
+            "tasks": partial(self._may, "Task", "createable"),
+        }
+
+    async def _may(self, kind: str, what: str) -> str:
+        described = mapping(await self._ask("GET", f"/sobjects/{kind}/describe"))
+        return "" if described.get(what) is True else f"the run-as user finds {kind} not {what}"
 
     async def closing(self, deal: str) -> Closing:
         """Read an opportunity: whether and how it is closed, its stage, and since when it is in that."""

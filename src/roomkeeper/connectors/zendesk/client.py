@@ -1,14 +1,14 @@
 """Zendesk's API: the ticket, internal notes, custom fields (facts/vendors.md 1)."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.zendesk.settings import Zendesk
-from roomkeeper.errors import NotFound
+from roomkeeper.errors import NotFound, Unauthorized
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
@@ -30,7 +30,21 @@ class ZendeskClient(VendorClient):
         pair = f"{settings.email}/token:{settings.api_token.get_secret_value()}"
         headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
-        self.wanted = wanted
+        self.wanted, self._email = wanted, settings.email
+
+    async def whoami(self) -> str:
+        """Say whose token this is; Zendesk answers a wrong one as a stranger. Raises RemoteError."""
+        me = mapping(mapping(await self.get("/api/v2/users/me.json")).get("user"))
+        role = text(me.get("role"))
+        if role not in {"agent", "admin"}:
+            raise Unauthorized(
+                f"Zendesk takes {self._email} for {role or 'a stranger'}, not an agent", remedy=self.remedy
+            )
+        return f"{text(me.get('name'))} <{text(me.get('email'))}>, {role}"
+
+    def attempts(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Name what can be tried without changing anything."""
+        return {"tickets": self.reading("/api/v2/tickets.json", {"per_page": 1})}
 
     async def ticket(self, number: str) -> Ticket:
         """Read a ticket, with its requester if an automation uses that. Raises NotFound."""

@@ -1,0 +1,58 @@
+"""`doctor`: everything that the configuration needs, tried live."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from roomkeeper import connecting
+from roomkeeper.automations.checkup import Finding
+from roomkeeper.automations.config import Config, load
+from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile
+from roomkeeper.cli.printing import escaped, out, print_json
+from roomkeeper.connectors import CATALOG
+from roomkeeper.doctor import Doctor, worst
+from roomkeeper.runs.store import Store, opened
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def examine(
+    config: ConfigFile = DEFAULT,
+    writes: Annotated[
+        bool, typer.Option("--round-trip/--no-round-trip", help="Make a file on the portal, and remove it again.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Try everything that the configuration needs: a line a check. Exit 0 all well, 3 warnings, 1 something failed."""
+    loaded = load(config, CATALOG)
+    findings = asyncio.run(_examined(loaded, opened(loaded.store), writes=writes, aloud=not as_json))
+    outcome = worst([one for _, one in findings])
+    if as_json:
+        print_json({"outcome": outcome, "checks": [{"connection": name, **vars(one)} for name, one in findings]})
+    else:
+        counts = {state: sum(1 for _, one in findings if one.state == state) for state in _COLOURS}
+        out.print(f"\n{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed")
+    if outcome != "ok":
+        raise typer.Exit(FAILED if outcome == "failed" else NEEDS_A_PERSON)
+
+
+async def _examined(config: Config, store: Store, *, writes: bool, aloud: bool) -> list[tuple[str, Finding]]:
+    sources = connecting.connected(config, store)
+    findings = []
+    try:
+        async for name, one in Doctor(config, store, sources).examine(writes=writes):
+            findings.append((name, one))
+            if aloud:
+                _say(name, one)
+    finally:
+        await connecting.close(sources)
+    return findings
+
+
+def _say(name: str, finding: Finding) -> None:
+    where = f"{name} " if name else ""
+    colour = _COLOURS[finding.state]
+    out.print(f"[{colour}]{finding.state:8}[/{colour}]{escaped(f'{where}{finding.check}: {finding.said}')}")
+    if finding.remedy and finding.state != "ok":
+        out.print(f"        → {escaped(finding.remedy)}")

@@ -1,0 +1,205 @@
+"""Try what a portal's connection needs: key, permissions, rooms, records (facts/docspace.md 2.6, 8, 11)."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from roomkeeper.automations.checkup import Examination, Finding, Needed, State
+from roomkeeper.docspace import EntryId, Portal
+from roomkeeper.docspace.models import Access, Key, PathPart
+from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, Unauthorized
+
+_SOON = timedelta(days=14)  # before a key's end
+_OLDEST = (3, 5)  # the first version whose webhooks are as described
+_SKEW, _FAR = 30.0, 240.0  # seconds that clocks may differ: said, and too far for signatures with a time
+_WRITES = frozenset({Access.ROOM_MANAGER, Access.CONTENT_CREATOR, Access.READ_WRITE})
+_MANAGES = frozenset({Access.ROOM_MANAGER, Access.READ_WRITE})
+_MAKE_ONE = "Make one with a dedicated account (a room admin), under Developer Tools, API keys."
+_INVITE = "Invite the account of the key into that room as {role}; being an administrator of the portal is not enough."
+
+
+async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
+    """Try everything; a key that is not accepted ends it, for nothing else can be tried then."""
+    try:
+        key = await portal.people.key()
+    except Unauthorized as error:
+        yield Finding("key", "failed", f"the portal does not accept the key: {error.message}", _MAKE_ONE)
+        return
+    except RemoteError as error:
+        yield Finding("key", "failed", f"the portal cannot be asked: {error.message}", error.remedy or "Check `url`.")
+        return
+    yield _of_key(key)
+    for one in _of_permissions(key, about):
+        yield one
+    yield await _account(portal, key)
+    async for one in _hello(portal):
+        yield one
+    for needed in about.places:
+        yield await _place(portal, key, needed)
+    async for one in _records(portal, about):
+        yield one
+
+
+def _of_key(key: Key) -> Finding:
+    who = key.create_by.display_name or key.create_by.id or "somebody the portal does not name"
+    said = f"{key.name!r} acts as {who}"
+    if key.expires_at is None:
+        return Finding("key", "ok", f"{said}, without an end")
+    left = key.expires_at - datetime.now(UTC)
+    if left < _SOON:
+        return Finding("key", "warning", f"{said}, and ends in {max(0, left.days)} days", _MAKE_ONE)
+    return Finding("key", "ok", f"{said}, until {key.expires_at:%Y-%m-%d}")
+
+
+def _of_permissions(key: Key, about: Examination) -> list[Finding]:
+    """Say which permissions are missing for what (8)."""
+    has = set(key.permissions)
+    if not has or "*" in has:
+        return [Finding("permissions", "ok", "the key may do all that its account may")]
+    found = []
+    for scope, why in sorted(about.scopes.items()):
+        if not _covers(has, scope):
+            what = f"the key lacks {scope}, which is needed for {why}"
+            found.append(Finding("permissions", "failed", what, f"Make a key with {scope} too."))
+    if not about.polls and not _covers(has, "*:read"):
+        what = "the key lacks *:read, so the delivery log cannot be searched; the rooms' histories are, which is enough"
+        found.append(
+            Finding("permissions", "warning", what, "Give it *:read for both ways of finding what was missed.")
+        )
+    if not about.polls and not _covers(has, "*:write"):
+        what = "the key has no full access, so the webhook can be neither registered nor repaired"
+        found.append(Finding("permissions", "warning", what, "Give it full access, or look after the webhook by hand."))
+    return found or [Finding("permissions", "ok", f"the key may do what is needed: {', '.join(sorted(has))}")]
+
+
+def _covers(has: set[str], scope: str) -> bool:
+    family, _, verb = scope.partition(":")
+    return bool(has & {scope, f"{family}:write", "*:write", *(["*:read"] if verb == "read" else [])})
+
+
+async def _account(portal: Portal, key: Key) -> Finding:
+    try:
+        person = await portal.people.get(key.create_by.id)
+    except ScopeMissing:
+        return Finding("account", "ok", "what kind of account it is cannot be seen with this key (accounts:read)")
+    except RemoteError as error:
+        return Finding("account", "warning", f"the account cannot be looked up: {error.message}", error.remedy)
+    name = person.display_name or key.create_by.display_name
+    if person.is_guest:
+        return Finding("account", "failed", f"{name} is a guest, who may do next to nothing", _MAKE_ONE)
+    if person.is_owner:
+        what = (
+            f"{name} is the portal's owner: what the owner uploads is taken for Roomkeeper's own work, and not copied"
+        )
+        return Finding("account", "warning", what, f"Use an account of its own. {_MAKE_ONE}")
+    return Finding("account", "ok", f"{name}, {'an administrator' if person.is_admin else 'a member'} of the portal")
+
+
+async def _hello(portal: Portal) -> AsyncIterator[Finding]:
+    """Ask what anybody may ask: the version, and by the way what time it is there."""
+    hello = await portal.hello()
+    if hello is None:
+        yield Finding(
+            "version", "warning", "the portal does not say which version it is", "Look it up in its settings."
+        )
+        return
+    numbers = [int(part) for part in hello.version.split(".")[:2] if part.isdigit()]
+    if not numbers:
+        yield Finding("version", "ok", "the portal does not say which version it is")
+    elif tuple(numbers) < _OLDEST:
+        what = f"version {hello.version} is older than 3.5: its webhooks differ"
+        yield Finding("version", "warning", what, "Update the portal, or use `receive: poll`.")
+    else:
+        yield Finding("version", "ok", hello.version)
+    if hello.ahead is None:
+        return
+    differ = f"the portal's clock is {abs(hello.ahead):.0f} s {'ahead of' if hello.ahead > 0 else 'behind'} this one"
+    if abs(hello.ahead) > _SKEW:
+        state: State = "failed" if abs(hello.ahead) > _FAR else "warning"
+        yield Finding("clock", state, differ, "Set both clocks by NTP (`timedatectl` shows how this one is set).")
+    else:
+        yield Finding("clock", "ok", "the portal's clock and this one agree")
+
+
+async def _place(portal: Portal, key: Key, needed: Needed) -> Finding:
+    """Look at a room or folder that an automation names: whether it is there, which one is meant, what one may do."""
+    check = f"room {needed.place}"
+    try:
+        found = await _found(portal, needed.place)
+        if len(found) > 1:
+            what = f"several rooms are called {needed.place!r}: {', '.join(map(str, found))} ({needed.where})"
+            return Finding(check, "failed", what, "Write the id of the one that is meant.")
+        if not found:
+            what = f"there is no room {needed.place!r} ({needed.where})"
+            return Finding(check, "failed", what, "Correct its title, or write its id.")
+        way = await portal.folders.path(found[0])
+        room = next((part for part in way if part.room_type is not None), None)
+        if room is None:
+            return Finding(check, "ok", f"{_named(way)} lies outside of rooms ({needed.where})")
+        role = await _role_in(portal, key, room.id)
+        return _judged(check, role, needed, f"{_named(way)} ({needed.where})")
+    except NotFound:
+        what = f"there is no room or folder {needed.place} ({needed.where})"
+        return Finding(check, "failed", what, "Correct the id: it is the number in the room's address.")
+    except ScopeMissing as error:
+        return Finding(check, "failed", f"it cannot be looked at: {error.message}", error.remedy)
+    except Forbidden as error:
+        what = f"the account may not see {needed.place} ({needed.where}): {error.message}"
+        return Finding(check, "failed", what, _INVITE.format(role="room manager"))
+    except RemoteError as error:
+        return Finding(check, "failed", f"it cannot be looked at: {error.message} ({needed.where})", error.remedy)
+
+
+async def _found(portal: Portal, place: EntryId) -> list[EntryId]:
+    if isinstance(place, int) or place.isdigit():
+        return [int(place)]
+    return [room.id for room in await portal.rooms.titled(place)]
+
+
+def _judged(check: str, role: Access | None, needed: Needed, said: str) -> Finding:
+    """Say whether the account's role is enough for what is needed (2.6)."""
+    if role is None:
+        return Finding(check, "ok", f"{said}; the account belongs to it by a group, or its role cannot be seen")
+    if role in {Access.NONE, Access.RESTRICT}:
+        what = f"the account is not in {said}: it can see it, and neither copy nor change anything"
+        return Finding(check, "failed", what, _INVITE.format(role="room manager"))
+    enough = {"read": True, "write": role in _WRITES, "manage": role in _MANAGES}[needed.right]
+    spoken = "owner" if role is Access.READ_WRITE else role.name.lower().replace("_", " ")
+    if not enough:
+        what = f"the account is {spoken} of {said}, which is not enough"
+        return Finding(check, "failed", what, _INVITE.format(role="room manager"))
+    return Finding(check, "ok", f"{said}: the account is {spoken}")
+
+
+async def _role_in(portal: Portal, key: Key, room: EntryId) -> Access | None:
+    """Find the account's role in a room: NONE if it is not in it, None if that cannot be said."""
+    try:
+        members = await portal.rooms.members(room)
+    except Forbidden:
+        return None
+    mine = next((one for one in members if one.id == key.create_by.id), None)
+    if mine is None:
+        return None if any(one.shared_to_group is not None for one in members) else Access.NONE
+    if mine.is_owner:
+        return Access.READ_WRITE
+    return mine.access if isinstance(mine.access, Access) else None
+
+
+async def _records(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
+    """Try whether what was missed could be found: the histories of the rooms that are listened to."""
+    for needed in [one for one in about.places if one.right == "read"]:
+        check = f"history of {needed.place}"
+        try:
+            for room in await _found(portal, needed.place):
+                await portal.history.of_folder(room)
+        except RemoteError as error:
+            remedy = error.remedy or _INVITE.format(role="room manager")
+            yield Finding(
+                check, "failed", f"it cannot be read, so nothing missed could be found: {error.message}", remedy
+            )
+        else:
+            yield Finding(check, "ok", "what was missed there can be found again")
+
+
+def _named(way: tuple[PathPart, ...]) -> str:
+    titles = [part.title for part in way]
+    return f"{'/'.join(titles[1:] or titles)!r} ({way[-1].id})" if way else "an unknown place"

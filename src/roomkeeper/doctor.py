@@ -1,0 +1,316 @@
+"""The doctor: everything that the configuration needs, tried live, a finding for each check with its remedy."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import sqlalchemy as sa
+
+from roomkeeper import connecting
+from roomkeeper.automations import template
+from roomkeeper.automations.automation import Automation, acts_on
+from roomkeeper.automations.checkup import Examination, Finding, Needed
+from roomkeeper.automations.config import Config
+from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
+from roomkeeper.runs.alerts import current
+from roomkeeper.runs.dispatch import Source
+from roomkeeper.runs.leases import is_served
+from roomkeeper.runs.store import Store, events
+from roomkeeper.runs.tally import SharedTally
+
+_TIMEOUT = 10.0  # seconds, as the portal's own probe of an address
+_SEEN_WITHIN = 45.0  # seconds for an event to come: the portal looks at its queue every five, and tries for thirty
+_NEARLY = 0.9  # of the day's writes
+_MEMORY = frozenset({"tmpfs", "ramfs"})
+_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs"})
+
+
+class Doctor:
+    """One examination of one configuration."""
+
+    def __init__(self, config: Config, store: Store, sources: Mapping[str, Source]) -> None:
+        self._config, self._store, self._sources = config, store, sources
+
+    async def examine(self, *, writes: bool) -> AsyncIterator[tuple[str, Finding]]:
+        """Try everything; gives the connection, empty for what concerns all, with each finding.
+
+        `writes` allows the round trip, which makes a file and removes it.
+        """
+        for one in self._of_configuration():
+            yield "", one
+        for one in [await asyncio.to_thread(self._of_store), await asyncio.to_thread(self._of_service)]:
+            yield "", one
+        for one in await asyncio.to_thread(self._of_alerts):
+            yield "", one
+        for name, source in self._sources.items():
+            async for one in self._of_connection(source, writes=writes):
+                yield name, one
+
+    # --- this machine -----------------------------------------------------------------------------------------
+
+    def _of_configuration(self) -> list[Finding]:
+        found = [Finding("configuration", "warning", one.what, one.remedy) for one in self._config.notes]
+        for name, one in self._config.connections.items():
+            if getattr(one.settings, "unsigned", False):
+                what = f"{name} accepts deliveries without a signature: anybody can send them"
+                found.append(Finding("configuration", "warning", what, "Take out `unsigned: true`."))
+        return found or [Finding("configuration", "ok", f"{self._config.file} is in order")]
+
+    def _of_store(self) -> Finding:
+        """Try whether what is committed is on a disk."""
+        try:
+            with self._store.read() as connection:
+                if not self._store.is_embedded:
+                    return _of_postgresql(connection)
+            return _of_disk(Path(self._store.where))
+        except (StoreUnavailable, OSError) as error:
+            remedy = "Make room on the disk, and let this user write to the store's folder."
+            return Finding("store", "failed", f"{self._store.where} cannot be written: {error}", remedy)
+
+    def _of_service(self) -> Finding:
+        if is_served(self._store):
+            return Finding("service", "ok", "a service is running on this store")
+        what = "no service is running on this store: what arrives now is not taken"
+        return Finding("service", "warning", what, "Start it: `roomkeeper serve`.")
+
+    def _of_alerts(self) -> list[Finding]:
+        """Pass on what the service found wrong by itself; what is tried here anyway is not said twice."""
+        said = [one for one in current(self._store) if not one.key.startswith("webhook ")]
+        return [Finding("alert", "warning", one.what, one.remedy) for one in said]
+
+    # --- a connection -----------------------------------------------------------------------------------------
+
+    async def _of_connection(self, source: Source, *, writes: bool) -> AsyncIterator[Finding]:
+        about = examination(self._config, source.name)
+        works = True
+        if source.connector.examine is not None:
+            async for one in source.connector.examine(source.client, about):
+                works = works and not (one.state == "failed" and one.check in {"key", "token"})
+                yield one
+        if not works or not about.types:
+            return
+        if (budget := await asyncio.to_thread(self._of_budget, source)) is not None:
+            yield budget
+        if about.polls:
+            every = f"{about.settings.poll_every:g} s"
+            yield Finding("webhook", "ok", f"not needed: it is asked for events every {every} (`receive: poll`)")
+            return
+        is_reached = True
+        async for one in self._of_address(source):
+            is_reached = is_reached and one.state != "failed"
+            yield one
+        async for one in self._of_webhook(source, writes=writes and is_reached):
+            yield one
+
+    def _of_budget(self, source: Source) -> Finding | None:
+        limits = getattr(self._config.connections[source.name].settings, "budget", None)
+        if limits is None:
+            return None
+        used, most = SharedTally(self._store, source.name, lambda: 1).writes_today(), limits.writes_per_day
+        said = f"{most - used} of {most} writes are left today"
+        if used >= most * _NEARLY:
+            what = "At midnight UTC there are new ones; more need another account or a higher limit of the portal."
+            return Finding("budget", "warning", said, what)
+        return Finding("budget", "ok", said)
+
+    async def _of_address(self, source: Source) -> AsyncIterator[Finding]:
+        """Try whether deliveries can reach us, through whatever stands in front."""
+        if self._config.public_url is None:
+            what = "`public_url` is not set, so it cannot be tried whether deliveries reach this machine"
+            yield Finding("address", "warning", what, "Set it to how the service is reached from outside.")
+            return
+        url = connecting.hook_of(self._config, source.name)
+        problem = await asyncio.to_thread(_seen_from_outside, url, self._config.connections[source.name].settings)
+        if problem is not None:
+            yield problem
+        answer = await _head(url)
+        if isinstance(answer, str):
+            remedy = "Start `roomkeeper serve`, and let what stands in front (proxy, firewall) pass /hooks/ to it."
+            yield Finding("address", "failed", f"{url} does not answer: {answer}", remedy)
+        elif answer != 200:  # noqa: PLR2004 - OK
+            remedy = "Let what stands in front pass HEAD and POST for /hooks/ on, without a redirect or a login."
+            yield Finding("address", "failed", f"{url} answers HEAD with {answer}", remedy)
+        elif problem is None:
+            yield Finding("address", "ok", f"{url} answers")
+
+    async def _of_webhook(self, source: Source, *, writes: bool) -> AsyncIterator[Finding]:
+        upkeep = source.connector.upkeep
+        if upkeep is None:
+            return
+        hook = connecting.wanted_hook(self._config, source)
+        try:
+            wrong = await upkeep.ail(source.client, hook)
+        except RemoteError as error:
+            what = f"it cannot be seen with this key whether the webhook is in order: {error.message}"
+            yield Finding("webhook", "warning", what, error.remedy)
+        else:
+            for one in wrong:
+                yield Finding("webhook", "warning" if one.key.startswith("twin") else "failed", one.what, one.remedy)
+            if not wrong:
+                yield Finding("webhook", "ok", f"registered for {', '.join(sorted(hook.types))}")
+            writes = writes and not wrong
+        if writes:
+            yield await self._of_round_trip(source, hook.types)
+
+    async def _of_round_trip(self, source: Source, types: frozenset[str]) -> Finding:
+        """Make something on the portal, and wait for its event."""
+        connector = source.connector
+        if connector.round_trip is None or not is_served(self._store):
+            what = "not tried, for no service is running that could receive it"
+            return Finding("round trip", "warning", what, "Start `roomkeeper serve`, then ask the doctor again.")
+        try:
+            async with connector.round_trip(source.client, types) as occurrence:
+                began = time.monotonic()
+                while time.monotonic() - began < _SEEN_WITHIN:
+                    if await self._store.reading(partial(_is_there, source.name, occurrence)):
+                        took = time.monotonic() - began
+                        said = f"a file was made, its event came after {took:.0f} s, and it was removed"
+                        return Finding("round trip", "ok", said)
+                    await asyncio.sleep(0.5)
+        except NotThere as error:
+            return Finding("round trip", "ok", f"not tried: {error.message}")
+        except RemoteError as error:
+            return Finding("round trip", "warning", f"could not be tried: {error.message}", error.remedy)
+        what = f"a file was made and removed, and its event did not come within {_SEEN_WITHIN:.0f} s"
+        remedy = "`roomkeeper events list` shows what came and was refused, `roomkeeper webhooks list` the webhook."
+        return Finding("round trip", "failed", what, remedy)
+
+
+def examination(config: Config, name: str) -> Examination:
+    """Work out what the automations need of a connection."""
+    connection = config.connections[name]
+    connector = config.catalog.connectors[connection.type]
+    types = {one: connection_.type for one, connection_ in config.connections.items()}
+    raised = connector.raised(connection.settings)
+    listening = [one for one in config.automations if one.from_ in {None, name} and one.on in raised]
+    places = [
+        Needed(room, "read", f"{one.name}: where") for one in listening for room in _listed(one.where.get("room"))
+    ]
+    scopes = dict.fromkeys(connector.scopes, "listening") if listening else {}
+    for automation in config.automations:
+        for step in automation.steps:
+            kinds = config.catalog.kinds(step.do)
+            kind = kinds.get(connection.type)
+            origin = automation.from_ or name
+            if kind is None or acts_on(step, kinds, origin, types) != name:
+                continue
+            scopes |= dict.fromkeys(kind.scopes, f"{automation.name}: {step.do}")
+            places += _named_by(automation, step.with_, kind.places)
+    polls = bool(getattr(connection.settings, "polls", False))
+    return Examination(
+        name,
+        connection.settings,
+        frozenset(one.on for one in listening),
+        tuple({(one.place, one.right): one for one in places}.values()),
+        scopes,
+        polls,
+    )
+
+
+def _named_by(automation: Automation, settings: Mapping[str, object], wanted: Mapping[str, str]) -> list[Needed]:
+    """List the rooms and folders that a step names outright; what a template gives is known only when it runs."""
+    found = []
+    for name, right in wanted.items():
+        value = settings.get(name)
+        if isinstance(value, int | str) and not template.is_template(value):
+            found.append(Needed(value, right, f"{automation.name}: {name}"))  # type: ignore[arg-type]
+    return found
+
+
+def _listed(wanted: object) -> Sequence[int | str]:
+    given = wanted if isinstance(wanted, list | tuple) else [wanted]
+    return [one for one in given if isinstance(one, int | str)]
+
+
+def _of_postgresql(connection: sa.Connection) -> Finding:
+    off = [
+        name
+        for name in ("fsync", "synchronous_commit")
+        if connection.execute(sa.text(f"show {name}")).scalar() == "off"
+    ]
+    if off:
+        what = f"the database runs with {' and '.join(off)} off: a crash of it can lose what was acknowledged"
+        return Finding("store", "failed", what, "Turn them on in postgresql.conf.")
+    return Finding("store", "ok", "PostgreSQL answers, and writes what it commits to the disk")
+
+
+def _of_disk(folder: Path) -> Finding:
+    began = time.monotonic()
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"doctor")
+        file.flush()
+        os.fsync(file.fileno())
+    took = time.monotonic() - began
+    kind = _file_system(folder)
+    if kind in _MEMORY:
+        what = f"{folder} lies in memory ({kind}): everything in it is lost when this machine restarts"
+        return Finding("store", "failed", what, "Set `store` to a folder on a disk.")
+    if kind in _REMOTE:
+        what = f"{folder} lies on a network drive ({kind}), where SQLite's locks cannot be relied on"
+        return Finding("store", "warning", what, "Set `store` to a local folder, or to PostgreSQL.")
+    return Finding("store", "ok", f"{folder} is written through to the disk ({took * 1000:.1f} ms)")
+
+
+def _file_system(folder: Path) -> str:
+    """Name the kind of file system a folder lies on; empty where the system does not say."""
+    try:
+        lines = Path("/proc/self/mounts").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    mounts = [(parts[1], parts[2]) for line in lines if len(parts := line.split()) > 2]  # noqa: PLR2004
+    holding = [one for one in mounts if folder.resolve().is_relative_to(one[0])]
+    return max(holding, key=lambda one: len(one[0]))[1] if holding else ""
+
+
+def _seen_from_outside(url: str, settings: object) -> Finding | None:
+    """Say what the portal would hold against our address: it refuses private ones (facts/docspace.md 1.6)."""
+    host, theirs = urlsplit(url).hostname or "", urlsplit(getattr(settings, "url", "")).hostname or ""
+    try:
+        is_private = _is_private(host)
+    except OSError as error:
+        remedy = "Correct `public_url`, or the name's record."
+        return Finding("address", "failed", f"the name {host} cannot be looked up: {error}", remedy)
+    try:
+        is_near = _is_private(theirs)
+    except OSError:
+        is_near = False
+    if is_private and not is_near:
+        what = f"{host} is a private address: the portal refuses to deliver there, and deletes such a webhook"
+        return Finding("address", "failed", what, "Give this machine a public address, or use `receive: poll`.")
+    if url.startswith("http://") and not is_near:
+        what = f"{url} is not encrypted: whoever listens in between reads the names of files and people"
+        return Finding("address", "warning", what, "Put a proxy with a certificate in front, and write https://.")
+    return None
+
+
+def _is_private(host: str) -> bool:
+    found = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    return any(ipaddress.ip_address(str(one).partition("%")[0]).is_private for one in found)
+
+
+async def _head(url: str) -> int | str:
+    """Ask as the portal does: HEAD, no redirects; the status, or why there is none."""
+    try:
+        async with httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=False) as http:
+            return (await http.head(url)).status_code
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return str(error) or type(error).__name__
+
+
+def _is_there(connection: str, occurrence: str, db: sa.Connection) -> bool:
+    query = sa.select(events.c.id).where(events.c.connection == connection, events.c.occurrence == occurrence)
+    return db.execute(query.limit(1)).first() is not None
+
+
+def worst(findings: Sequence[Finding]) -> str:
+    """Say how it stands altogether."""
+    states = {one.state for one in findings}
+    return "failed" if "failed" in states else "warning" if "warning" in states else "ok"
