@@ -19,6 +19,7 @@ from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, acts_on
 from roomkeeper.automations.checkup import Examination, Finding, Needed
 from roomkeeper.automations.config import Config
+from roomkeeper.automations.upkeep import Hook
 from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
 from roomkeeper.runs.alerts import current
 from roomkeeper.runs.dispatch import Source
@@ -151,6 +152,7 @@ class Doctor:
         except RemoteError as error:
             what = f"it cannot be seen with this key whether the webhook is in order: {error.message}"
             yield Finding("webhook", "warning", what, error.remedy)
+            writes = False  # whose it is decides what it is told of
         else:
             for one in wrong:
                 yield Finding("webhook", "warning" if one.key.startswith("twin") else "failed", one.what, one.remedy)
@@ -158,16 +160,16 @@ class Doctor:
                 yield Finding("webhook", "ok", f"registered for {', '.join(sorted(hook.types))}")
             writes = writes and not wrong
         if writes:
-            yield await self._of_round_trip(source, hook.types)
+            yield await self._of_round_trip(source, hook)
 
-    async def _of_round_trip(self, source: Source, types: frozenset[str]) -> Finding:
+    async def _of_round_trip(self, source: Source, hook: Hook) -> Finding:
         """Make something on the portal, and wait for its event."""
         connector = source.connector
         if connector.round_trip is None or not is_served(self._store):
             what = "not tried, for no service is running that could receive it"
             return Finding("round trip", "warning", what, "Start `roomkeeper serve`, then ask the doctor again.")
         try:
-            async with connector.round_trip(source.client, types) as occurrence:
+            async with connector.round_trip(source.client, hook) as occurrence:
                 began = time.monotonic()
                 while time.monotonic() - began < _SEEN_WITHIN:
                     if await self._store.reading(partial(_is_there, source.name, occurrence)):

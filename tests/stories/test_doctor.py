@@ -99,7 +99,7 @@ def _twin_room(rooms: Rooms, keeper: Keeper) -> None:
 
 
 def _used_up(rooms: Rooms, keeper: Keeper) -> None:
-    _write(keeper, '"webhook_secret"', '"budget": {"writes_per_day": 2}, "webhook_secret"')
+    _write(keeper, '"webhook_secret"', '"budget": {"writes_per_day": 1}, "webhook_secret"')
 
 
 def _alerted(_: Rooms, keeper: Keeper) -> None:
@@ -116,11 +116,11 @@ PLANTED: dict[str, tuple[Plant, dict[str, str]]] = {
     "the key ends soon": (_changed_key(expires_in_days=3), {"key": "warning"}),
     "the key may only read files": (
         _changed_key(permissions=["files:read", "rooms:read"]),
-        {"permissions": "warning", "webhook": "warning", "round trip": "warning"},
+        {"permissions": "failed", "webhook": "warning"},
     ),
     "the account's user type is guest": (
         lambda rooms, keeper: keeper.environment.update(API_KEY=rooms.guest_key),
-        {"account": "failed", "room {internal}": "failed", "webhook": "warning", "round trip": "warning"},
+        {"account": "failed", "room {internal}": "failed", "webhook": "warning"},
     ),
     "the account is not in the source room": (
         lambda rooms, _: _share(rooms, rooms.client, 0),

@@ -12,7 +12,7 @@ from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.step import EventKind, StepKind
 from roomkeeper.automations.trail import Trail
-from roomkeeper.automations.upkeep import Upkeep
+from roomkeeper.automations.upkeep import Hook, Upkeep
 
 Model = type[BaseModel]
 
@@ -80,8 +80,8 @@ class Connector:
     upkeep: Upkeep | None = None
     #: Tries live what a connection needs, for `doctor`.
     examine: Examine | None = None
-    #: `round_trip(client, types)` makes something, gives the occurrence to be told of, and removes it on leaving.
-    round_trip: Callable[[Any, Collection[str]], AbstractAsyncContextManager[str]] | None = None
+    #: `round_trip(client, hook)` makes something, gives the occurrence to be told of, and removes it on leaving.
+    round_trip: Callable[[Any, Hook], AbstractAsyncContextManager[str]] | None = None
     #: The permissions that listening needs.
     scopes: frozenset[str] = frozenset()
 
