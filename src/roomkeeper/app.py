@@ -17,7 +17,7 @@ from roomkeeper import connecting
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.config import Config, gathered
 from roomkeeper.errors import RoomkeeperError
-from roomkeeper.runs import approvals, retention, upkeep
+from roomkeeper.runs import approvals, nightly, retention, upkeep
 from roomkeeper.runs.dispatch import Dispatch
 from roomkeeper.runs.engine import Engine
 from roomkeeper.runs.history import History
@@ -95,6 +95,7 @@ class _Worker:
             self._engine.enqueue,
         )
         inbox.on_new = self._dispatch.wake
+        self._prover = connecting.prover(config, store, self._sources)
         self._reconciler = connecting.reconciler(config, store, inbox, self._sources)
 
     @contextlib.asynccontextmanager
@@ -110,6 +111,7 @@ class _Worker:
         beating += [
             asyncio.create_task(self._dispatch.run()),
             asyncio.create_task(self._reconciler.keep()),
+            asyncio.create_task(nightly.keep(self._store, self._prover, self._config.automations)),
             asyncio.create_task(upkeep.keep(self._store, connecting.kept(self._config, self._sources))),
             asyncio.create_task(self._engine.sweep()),
             asyncio.create_task(approvals.keep(self._store)),

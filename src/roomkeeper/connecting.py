@@ -8,6 +8,7 @@ from roomkeeper.automations.receiving import Receiving
 from roomkeeper.automations.upkeep import Hook
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.inbox import Inbox
+from roomkeeper.runs.prove import Prover
 from roomkeeper.runs.reconcile import Reconciler, Watched, search_for
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tally import SharedTally
@@ -36,6 +37,15 @@ def reconciler(config: Config, store: Store, inbox: Inbox, sources: Mapping[str,
     return Reconciler(
         store, inbox, watched(config, sources), config.automations, kept_days=config.retention.events_days
     )
+
+
+def prover(config: Config, store: Store, sources: Mapping[str, Source]) -> Prover:
+    """Make what accounts for automations: every connection counts, also those that are not searched by themselves."""
+    every = [
+        Watched(sources[name], one.settings, 0.0, polls=bool(getattr(one.settings, "polls", False)))
+        for name, one in config.connections.items()
+    ]
+    return Prover(store, config.catalog, sources, every, kept_days=config.retention.events_days)
 
 
 def watched(config: Config, sources: Mapping[str, Source]) -> list[Watched]:

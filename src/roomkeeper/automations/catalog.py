@@ -1,6 +1,6 @@
 """What an automation can be made of: the connectors' events and steps, from their explicit lists."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from roomkeeper.automations.checkup import Examine
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
+from roomkeeper.automations.evidence import Evidence
 from roomkeeper.automations.step import EventKind, StepKind
 from roomkeeper.automations.trail import Trail
 from roomkeeper.automations.upkeep import Hook, Upkeep
@@ -82,6 +83,8 @@ class Connector:
     examine: Examine | None = None
     #: `round_trip(client, hook)` makes something, gives the occurrence to be told of, and removes it on leaving.
     round_trip: Callable[[Any, Hook], AbstractAsyncContextManager[str]] | None = None
+    #: `standing(client, evidence)` chooses what is there of what steps left behind.
+    standing: Callable[[Any, Iterable[Evidence]], Awaitable[frozenset[Evidence]]] | None = None
     #: The permissions that listening needs.
     scopes: frozenset[str] = frozenset()
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import BaseModel
 
 from roomkeeper.automations.event import Event
+from roomkeeper.automations.evidence import Evidence
 
 T = TypeVar("T")
 
@@ -133,6 +134,8 @@ class StepKind:
     places: Mapping[str, Literal["write", "manage"]] = field(default_factory=dict)
     #: The permissions that the connection's key needs for it, by the service's names.
     scopes: frozenset[str] = frozenset()
+    #: Says what a result of it left behind, so that it can be looked for.
+    evidence: Callable[[Mapping[str, Any]], list[Evidence]] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from roomkeeper import __version__
-from roomkeeper.cli import configuration, events, examining, reconciling, runs, serving, webhooks
+from roomkeeper.cli import configuration, events, examining, proving, reconciling, runs, serving, webhooks
 from roomkeeper.cli.options import FAILED, USAGE
 from roomkeeper.cli.printing import err, escaped, out, say_problems
 from roomkeeper.errors import ConfigError, RoomkeeperError
@@ -30,6 +30,7 @@ cli.command("check")(configuration.check)
 cli.command("try")(configuration.try_)
 cli.command("start")(events.start)
 cli.command("doctor")(examining.examine)
+cli.command("prove")(proving.prove)
 cli.command("reconcile")(reconciling.reconcile)
 
 _events = typer.Typer(help="What was received.", no_args_is_help=True)

@@ -161,6 +161,22 @@ class Inbox:
         return False
 
 
+def recognised(connection: sa.Connection, told: Sequence[Event]) -> dict[str, int]:
+    """Tell which events these are that a trail tells of: the event's number by its delivery there; reads only."""
+    rows = {storable(one.delivery): _row(one, b"") for one in told}
+    found: dict[str, int] = {}
+    for column, name in ((events.c.witness, "meaning"), (events.c.meaning, "meaning"), (events.c.delivery, "delivery")):
+        wanted = {row[name]: delivery for delivery, row in rows.items()}
+        marked = sa.and_(column != "", column.in_(list(wanted)))
+        for connected in {one.connection for one in told}:
+            accepted = (events.c.connection == connected, events.c.status == "accepted")
+            query = sa.select(events.c.id, column).where(*accepted, marked)
+            found |= {wanted[value]: number for number, value in connection.execute(query.order_by(events.c.id.desc()))}
+    rest = [row for delivery, row in rows.items() if delivery not in found]
+    near = _told_otherwise(connection, rest)
+    return found | {row["delivery"]: near[id(row)].id for row in rest if id(row) in near}
+
+
 def _resolve(group: list[_Waiting], failure: StoreUnavailable | None) -> None:
     for one in group:
         if one.outcome.done():

@@ -56,7 +56,7 @@ def undo(store: Store, number: int) -> int:
         positions = [row.position for row in rows if json.loads(row.plan).get("folder") is not None]
         if not positions:
             raise OrderRefused(f"Run {number} archived nothing, and only archived files can be put back")
-        undone = _undone_by(connection, run)
+        undone = undone_by(connection, run)
         if undone is not None:
             raise OrderRefused(
                 f"Run {number} is undone by run {undone} already",
@@ -81,7 +81,7 @@ def undo(store: Store, number: int) -> int:
         return int(connection.execute(sa.insert(runs).values(values).returning(runs.c.id)).scalar_one())
 
 
-def _undone_by(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+def undone_by(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
     """Find the run that undid this one, or is about to."""
     later = sa.select(runs.c.id, runs.c.text).where(
         runs.c.automation == run.automation, runs.c.key == run.key, runs.c.id > run.id, runs.c.state != "cancelled"

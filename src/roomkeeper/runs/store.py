@@ -272,6 +272,16 @@ alerts = sa.Table(
 _still = alerts.c.closed_at.is_(None)
 sa.Index("one_alert", alerts.c.key, unique=True, sqlite_where=_still, postgresql_where=_still)
 
+proofs = sa.Table(
+    "proofs",
+    metadata,
+    sa.Column("automation", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),  # 2026-11-22, in UTC
+    sa.Column("made_at", sa.Double, nullable=False),
+    sa.Column("counts", sa.Text, nullable=False),  # how many lines of each outcome
+    sa.Column("digest", sa.Text, nullable=False),
+)
+
 days = sa.Table(
     "days",
     metadata,

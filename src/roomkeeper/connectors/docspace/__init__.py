@@ -5,6 +5,7 @@ from roomkeeper.connectors.docspace import (
     archive,
     checkup,
     creating,
+    evidence,
     files,
     guests,
     hooks,
@@ -48,6 +49,7 @@ CONNECTOR = Connector(
     trails=trails.TRAILS,
     upkeep=hooks.UPKEEP,
     examine=checkup.examine,
+    standing=evidence.standing,
     round_trip=round_trip.round_trip,
     scopes=frozenset({"files:read", "rooms:read"}),
 )

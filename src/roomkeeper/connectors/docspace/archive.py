@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.step import Plan, StepContext, StepKind
-from roomkeeper.connectors.docspace import archiving
+from roomkeeper.connectors.docspace import archiving, evidence
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Layout, Line
 from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, is_there, move
 from roomkeeper.connectors.docspace.places import address, folder_at, folder_titled, must_be_named, way_to
@@ -103,6 +103,7 @@ ARCHIVE_FILES = StepKind(
     destination="under",
     places={"room": "manage", "under": "write"},
     scopes=frozenset({"files:write", "rooms:read"}),
+    evidence=evidence.of_archive,
 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.connectors.docspace import evidence
 from roomkeeper.connectors.docspace.places import address, folders_at, must_be_named, way_to
 from roomkeeper.docspace import EntryId, Folder, Portal
 from roomkeeper.docspace.roles import room_type_named
@@ -128,6 +129,7 @@ CREATE_ROOM = StepKind(
     apply=create_room,
     connection_type="docspace",
     scopes=frozenset({"rooms:write", "files:write"}),
+    evidence=evidence.of_room,
 )
 
 

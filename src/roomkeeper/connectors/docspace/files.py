@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.step import Plan, StepContext, StepKind
-from roomkeeper.connectors.docspace import copying
+from roomkeeper.connectors.docspace import copying, evidence
 from roomkeeper.connectors.docspace.copying import Policy
 from roomkeeper.connectors.docspace.places import address, folder_at, must_be_named, way_to
 from roomkeeper.connectors.docspace.transfer import Report, Transfer
@@ -90,6 +90,7 @@ COPY_FILES = StepKind(
     destination="to",
     places={"to": "write"},
     scopes=frozenset({"files:write", "rooms:read"}),
+    evidence=evidence.of_copies,
 )
 
 

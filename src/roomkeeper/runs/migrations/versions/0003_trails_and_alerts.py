@@ -42,6 +42,14 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.Double, nullable=False),
     )
     op.create_table(
+        "proofs",
+        sa.Column("automation", sa.Text, primary_key=True),
+        sa.Column("day", sa.Text, primary_key=True),
+        sa.Column("made_at", sa.Double, nullable=False),
+        sa.Column("counts", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+    )
+    op.create_table(
         "alerts",
         sa.Column("id", number, primary_key=True, autoincrement=True),
         sa.Column("key", sa.Text, nullable=False),

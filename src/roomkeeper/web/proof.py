@@ -1,0 +1,29 @@
+"""A proof as a page of its own: it needs nothing but itself, to be kept or sent."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from roomkeeper.runs.prove import Proof
+
+OUTCOMES = ("done", "waiting", "failed", "excluded", "unaccounted")
+_pages = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+
+
+def page(proof: Proof) -> str:
+    """Write the page."""
+    return _pages.get_template("proof.html").render(proof=proof, outcomes=OUTCOMES, sentence=sentence(proof))
+
+
+def sentence(proof: Proof) -> str:
+    """Say in a sentence how it stands."""
+    counts, total = proof.counts, len(proof.lines)
+    if lost := counts.get("unaccounted", 0):
+        return f"{lost} of {total} {'is' if lost == 1 else 'are'} unaccounted for."
+    if proof.blind:
+        return f"All {total} that could be looked at are accounted for; something could not be looked at."
+    if failed := counts.get("failed", 0):
+        return f"All {total} are accounted for; {failed} failed and {'waits' if failed == 1 else 'wait'} for a person."
+    return f"All {total} are accounted for." if total else "Nothing happened."

@@ -1,0 +1,170 @@
+"""Everything is accounted for: each upload, deal and ticket, by the portal's and the vendors' own records."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, until
+
+from roomkeeper.runs import orders
+from roomkeeper.runs.store import Store
+
+Make = Callable[..., Keeper]
+NAME = "copy-client-uploads"
+
+
+def proved(keeper: Keeper, name: str, *words: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    found: dict[str, Any] = keeper.ask("prove", name, "--since", "1h", *words, codes=codes)
+    return found
+
+
+def unlike(found: dict[str, Any], outcome: str = "done") -> dict[str, dict[str, Any]]:
+    """Give the lines of another outcome, by what they are about."""
+    return {one["subject"]: one for one in found["lines"] if one["outcome"] != outcome}
+
+
+def test_three_copies_removed_one_upload_failed_and_one_excluded_by_hand_are_shown_and_no_other(
+    portal: Portal, keepers: Make
+) -> None:
+    rooms = Rooms(portal)
+    rooms.upload("From before.docx")
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"gather": 1}])
+    keeper.start()
+    keeper.register()
+    for number in range(20):
+        rooms.upload(f"File {number}.docx", f"{number}".encode())
+    keeper.settle(lambda: rooms.copies() == 20)
+    for one in portal.tree(rooms.internal):
+        if one["title"] in {"File 3.docx", "File 7.docx", "File 9.docx"}:
+            portal.call("DELETE", f"/files/file/{one['id']}", json={"immediately": one["title"] != "File 9.docx"})
+    keeper.stop()
+    failing = rooms.upload("Failing.docx", b"failing")
+    portal.direct("PUT", f"/files/{failing['id']}", json={"restricted": [rooms.keeper]})
+    portal.direct("PUT", "/operations", json={"queue_seconds": 600.0})
+    rooms.upload("Cancelled.docx", b"cancelled")
+    asked = keeper.copy_requests()
+    keeper.start()
+    until(lambda: keeper.copy_requests() > asked + 1 and len(keeper.runs()) == 22)
+    cancelled = next(one["id"] for one in keeper.runs() if one["state"] in {"waiting", "running"})
+    orders.cancel(Store(str(keeper.folder / "var")), cancelled)
+    keeper.settle(lambda: True)
+
+    found = unlike(proved(keeper, NAME, codes=(1,)))
+
+    said = {subject.split(" ", 2)[2]: (one["outcome"], one["said"], one["remedy"]) for subject, one in found.items()}
+    assert {title: outcome for title, (outcome, _, _) in said.items()} == {
+        "From before.docx": "excluded",
+        **dict.fromkeys(("File 3.docx", "File 7.docx", "File 9.docx"), "unaccounted"),
+        "Failing.docx": "failed",
+        "Cancelled.docx": "excluded",
+    }
+    assert "before Roomkeeper listened" in said["From before.docx"][1]
+    assert "no longer there" in said["File 9.docx"][1]
+    assert "may not copy it" in said["Failing.docx"][1]
+    assert f"run {cancelled} was cancelled by hand" in said["Cancelled.docx"][1]
+    assert all(said[title][2] for title in ("File 3.docx", "Failing.docx"))
+
+
+def test_what_waits_and_what_roomkeeper_itself_uploads_is_said(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"paused": True}])
+    keeper.start()
+    keeper.register()
+    rooms.upload("Waiting.docx")
+    portal.upload(rooms.client, "Own.docx", b"own", key=rooms.keeper_key)
+    until(lambda: len(keeper.ask("events", "list", "--status", "accepted")) == 2)
+    until(lambda: {one["state"] for one in keeper.ask("events", "list")} == {"parked", "over"})
+
+    found = {one["subject"].split(" ", 2)[2]: one for one in proved(keeper, NAME)["lines"]}
+
+    assert (found["Waiting.docx"]["outcome"], found["Waiting.docx"]["said"]) == ("waiting", "the automation is paused")
+    assert found["Own.docx"]["outcome"] == "excluded"
+    assert "Roomkeeper itself uses" in found["Own.docx"]["said"]
+
+
+def test_what_nobody_told_of_is_unaccounted_until_it_is_found(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.stop()
+    rooms.upload("File.docx")
+
+    waiting = proved(keeper, NAME)
+    assert [one["outcome"] for one in waiting["lines"]] == ["waiting"]  # it has just happened
+    keeper.say("reconcile")
+    keeper.start()
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    assert [one["outcome"] for one in proved(keeper, NAME)["lines"]] == ["done"]
+
+
+def test_the_proof_can_be_kept_as_json_csv_and_a_page_and_its_digest_checked(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    rooms.upload("<script>alert(1)</script>.docx", b"hostile")
+    rooms.upload("=HYPERLINK(1).docx", b"hostile too")
+    keeper.settle(lambda: rooms.copies() == 2)
+    page = keeper.folder / "proof.html"
+
+    found = proved(keeper, NAME, "--html", str(page))
+    rows = list(csv.DictReader(io.StringIO(keeper.say("prove", NAME, "--since", "1h", "--csv", codes=(0,)))))
+
+    lines = "".join(json.dumps(one, sort_keys=True, ensure_ascii=False) + "\n" for one in found["lines"])
+    assert hashlib.sha256(lines.encode()).hexdigest() == found["sha256"]
+    assert [one["outcome"] for one in rows] == ["done", "done"]
+    html = page.read_text()
+    assert found["sha256"] in html
+    assert "<script>" not in html
+    assert "http" not in html.replace(portal.url, "")
+    assert "All 2 are accounted for." in html
+
+
+def test_archived_deals_are_accounted_for_and_missing_files_are_named(portal: Portal, keepers: Make) -> None:
+    scene = ClosingDeals(portal)
+    for number in range(3):
+        scene.upload(f"File {number}.docx")
+    keeper = keepers(
+        portal, scene.keeper_key, [scene.automation(NOTE)], others={"hubspot": scene.connection("hubspot")}
+    )
+    keeper.start()
+    deal, lost = scene.deal(), scene.deal()
+    scene.close(keeper, deal, "hubspot")
+    portal.direct("PUT", f"/crm/deals/{lost}", json={"status": "lost"})
+    keeper.settle()
+    keeper.say("reconcile")
+    until(lambda: len(keeper.ask("events", "list")) == 2)
+    keeper.settle()
+
+    found = proved(keeper, "archive-closed-deal")
+    by_deal = {one["subject"].split()[1]: one for one in found["lines"]}
+    assert by_deal[str(deal)]["outcome"] == "done"
+    assert "3 files in" in by_deal[str(deal)]["said"]
+    assert by_deal[str(lost)]["outcome"] == "excluded"
+
+    gone = portal.tree(scene.archive)[0]["id"]
+    portal.call("DELETE", f"/files/file/{gone}", key=scene.keeper_key, json={"immediately": True})
+    until(lambda: len(portal.tree(scene.archive)) == 2)
+    missing = unlike(proved(keeper, "archive-closed-deal", codes=(1,)))
+    (line,) = [one for one in missing.values() if one["outcome"] == "unaccounted"]
+    assert f"file {gone} is no longer there" in line["said"]
+
+
+@pytest.mark.parametrize("vendor", ["zendesk", "jira"])
+def test_tickets_are_accounted_for(portal: Portal, keepers: Make, vendor: str) -> None:
+    scene = OpeningTickets(portal)
+    keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={vendor: scene.connection(vendor)})
+    keeper.start()
+    tickets = [scene.open(vendor, f"{keeper.url}/hooks/{vendor}", subject=f"S {n}")["id"] for n in range(4)]
+    keeper.settle(lambda: len(keeper.runs()) == 4)
+
+    found = proved(keeper, "investigation-room")
+
+    assert found["counts"] == {"done": 4}
+    assert len(tickets) == 4
+    assert all("room " in one["said"] for one in found["lines"])
