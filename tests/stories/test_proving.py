@@ -138,7 +138,7 @@ def test_archived_deals_are_accounted_for_and_missing_files_are_named(portal: Po
     portal.direct("PUT", f"/crm/deals/{lost}", json={"status": "lost"})
     keeper.settle()
     keeper.say("reconcile")
-    until(lambda: len(keeper.ask("events", "list")) == 2)
+    until(lambda: len(keeper.ask("events", "list", "--status", "accepted")) == 2)
     keeper.settle()
 
     found = proved(keeper, "archive-closed-deal")

@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from roomkeeper import __version__
-from roomkeeper.cli import configuration, events, examining, proving, reconciling, runs, serving, webhooks
+from roomkeeper.cli import beginning, configuration, events, examining, proving, reconciling, runs, serving, webhooks
 from roomkeeper.cli.options import FAILED, USAGE
 from roomkeeper.cli.printing import err, escaped, out, say_problems
 from roomkeeper.errors import ConfigError, RoomkeeperError
@@ -26,6 +26,7 @@ cli = typer.Typer(
 cli.command("serve")(serving.serve)
 cli.command("simulate")(serving.simulate)
 cli.command("demo")(serving.play)
+cli.command("init")(beginning.init)
 cli.command("check")(configuration.check)
 cli.command("try")(configuration.try_)
 cli.command("start")(events.start)

@@ -107,6 +107,7 @@ class _Server(uvicorn.Server):
 
 def simulate(
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8090,
+    example: Annotated[bool, typer.Option("--example", help="With two rooms and two accounts, for a trial.")] = False,
     pace: Annotated[
         float, typer.Option(help="1 keeps the real portal's waits between deliveries; less is faster.")
     ] = 0.02,
@@ -114,11 +115,22 @@ def simulate(
     """Serve a pretend portal alone, for trying automations and for tests."""
     from roomkeeper.simulator import server  # noqa: PLC0415 - only this command needs it
 
-    out.print(f"A pretend portal at http://127.0.0.1:{port}; its owner's API key is {server.OWNER_KEY}")
+    url = f"http://127.0.0.1:{port}"
+    out.print(f"A pretend portal at {url}; its owner's API key is {server.OWNER_KEY}")
     out.print(
         "Rooms, files and webhooks: as on a real one, below /api/2.0. People, faults and the journal: below /_sim."
     )
-    server.serve(port=port, pace=pace)
+    out.print("Stop it with Ctrl-C; nothing of it is kept.")
+    if example:
+        made = server.EXAMPLE
+        out.print(f"\nFor a trial: rooms {made.client!r} and {made.internal!r}, and an account that may work in both:")
+        out.print(f"  roomkeeper init trial --url {url} --public-url http://127.0.0.1:8080 --job copy \\")
+        out.print(f"    --from '{made.client}' --to '{made.internal}'     (API key: {made.keeper_key})")
+        out.print("A guest uploads into the client's room with:")
+        out.print(
+            f"  curl -H 'Authorization: Bearer {made.guest_key}' -F file=@FILE {url}/api/2.0/files/{made.room}/upload"
+        )
+    server.serve(port=port, pace=pace, example=example)
 
 
 def play(

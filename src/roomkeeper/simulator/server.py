@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -15,8 +16,21 @@ from roomkeeper.simulator.fileops import FileOps
 from roomkeeper.simulator.history import History
 from roomkeeper.simulator.limits import Limits
 from roomkeeper.simulator.webhooks import Webhooks
-from roomkeeper.simulator.world import Key, World
+from roomkeeper.simulator.world import Access, Key, Share, World
 
+
+@dataclass(frozen=True)
+class Example:
+    """Two rooms and two accounts to try things with."""
+
+    client: str = "Acme (client)"
+    internal: str = "Acme (internal)"
+    keeper_key: str = "sk-" + "0" * 63 + "2"
+    guest_key: str = "sk-" + "0" * 63 + "3"
+    room: int = 1002  # the client's: the first that is made
+
+
+EXAMPLE = Example()
 OWNER_KEY = "sk-" + "0" * 63 + "1"  # a pretend portal's key is no secret: it opens nothing else
 
 
@@ -28,11 +42,13 @@ class Protocol(HttpToolsProtocol):
         self.scope["roomkeeper.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
 
 
-def build(*, pace: float = 0.02, base: str = "") -> Any:
+def build(*, pace: float = 0.02, base: str = "", example: bool = False) -> Any:
     """Make a portal with an owner and nothing else; `pace` 1 keeps the real portal's waits between deliveries."""
     world = World()
     world.base = base or world.base
     world.keys[OWNER_KEY] = Key(user=world.owner, name="owner", secret=OWNER_KEY)
+    if example:
+        furnish(world)
     webhooks, history = Webhooks(world, pace=pace), History()
     portal = api.Portal(world, webhooks, history, FileOps(world, webhooks, history), Limits())
     faults: list[Fault] = []
@@ -50,10 +66,26 @@ def build(*, pace: float = 0.02, base: str = "") -> Any:
     return FaultInjector(app, faults)
 
 
-def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02) -> None:
+def furnish(world: World) -> None:
+    """Make what `EXAMPLE` names."""
+    keeper = world.add_user("Kim Keeper", "keeper@portal.example", "room_admin")
+    guest = world.add_user("Gil Guest", "gil@client.example", "guest")
+    world.keys |= {
+        EXAMPLE.keeper_key: Key(user=keeper, name="roomkeeper", secret=EXAMPLE.keeper_key),
+        EXAMPLE.guest_key: Key(user=guest, name="guest", secret=EXAMPLE.guest_key),
+    }
+    owner = world.owner.id
+    for title, people in ((EXAMPLE.client, (keeper, guest)), (EXAMPLE.internal, (keeper,))):
+        room = world.add_folder(world.rooms_root, title, world.owner, room_type=5)
+        for one in people:
+            access = Access.ROOM_MANAGER if one is keeper else Access.CONTENT_CREATOR
+            room.shares[one.id] = Share(access, owner)
+
+
+def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02, example: bool = False) -> None:
     """Serve until stopped."""
     config = uvicorn.Config(
-        build(pace=pace, base=f"http://{host}:{port}"),
+        build(pace=pace, base=f"http://{host}:{port}", example=example),
         host=host,
         port=port,
         log_level="critical",

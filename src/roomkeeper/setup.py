@@ -1,0 +1,194 @@
+"""A first configuration: what was chosen, written as `roomkeeper.yaml` and the list of secrets it needs. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Job = Literal["copy", "archive", "rooms"]
+JOBS: dict[Job, str] = {
+    "copy": "copy what a client uploads into an internal room",
+    "archive": "archive a client's files when the CRM closes the deal",
+    "rooms": "open an investigation room for each new ticket",
+}
+CRMS = ("hubspot", "pipedrive", "salesforce", "http")
+HELPDESKS = ("zendesk", "freshdesk", "jira")
+#: What a service's connection says, beside its type; `{url}` and `{email}` are asked for.
+_CONNECTIONS: dict[str, tuple[str, ...]] = {
+    "hubspot": ("access_token: !env HUBSPOT_TOKEN", "client_secret: !env HUBSPOT_SECRET"),
+    "pipedrive": (
+        "url: {url}",
+        "api_token: !env PIPEDRIVE_TOKEN",
+        "webhook_user: roomkeeper",
+        "webhook_password: !env PIPEDRIVE_WEBHOOK_PASSWORD",
+    ),
+    "salesforce": (
+        "url: {url}",
+        "client_id: the-connected-app   # its consumer key",
+        "client_secret: !env SALESFORCE_CLIENT_SECRET",
+        "organization_id: 00D000000000000   # Setup, Company Information",
+        "webhook_token: !env SALESFORCE_WEBHOOK_TOKEN",
+    ),
+    "http": ("event: deal.closed", "token: !env CRM_TOKEN   # expected in `Authorization: Bearer`"),
+    "zendesk": (
+        "url: {url}",
+        "email: {email}",
+        "api_token: !env ZENDESK_TOKEN",
+        "webhook_secret: !env ZENDESK_SECRET",
+    ),
+    "freshdesk": ("url: {url}", "api_key: !env FRESHDESK_KEY", "webhook_token: !env FRESHDESK_WEBHOOK_TOKEN"),
+    "jira": (
+        "url: {url}",
+        "email: {email}",
+        "api_token: !env JIRA_TOKEN",
+        "webhook_secret: !env JIRA_WEBHOOK_SECRET",
+    ),
+}
+_EXAMPLE_URLS = {
+    "pipedrive": "https://acme.pipedrive.com",
+    "salesforce": "https://acme.my.salesforce.com",
+    "zendesk": "https://acme.zendesk.com",
+    "freshdesk": "https://acme.freshdesk.com",
+    "jira": "https://acme.atlassian.net",
+}
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room that was picked."""
+
+    id: int | str
+    title: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What was chosen; `public_url` is None where events are asked for instead."""
+
+    url: str
+    listen: str
+    public_url: str | None
+    jobs: Sequence[Job]
+    client: Room | None = None
+    internal: Room | None = None
+    archive: Room | None = None
+    crm: str = "hubspot"
+    crm_url: str = ""
+    helpdesk: str = "zendesk"
+    helpdesk_url: str = ""
+    email: str = "bot@acme.example"
+
+
+def yaml_of(setup: Setup) -> str:
+    """Write the configuration."""
+    parts = [_top(setup), "connections:", _portal(setup)]
+    if "archive" in setup.jobs:
+        parts.append(_service("sales", setup.crm, setup.crm_url, setup))
+    if "rooms" in setup.jobs:
+        parts.append(_service("support", setup.helpdesk, setup.helpdesk_url, setup))
+    parts.append("\nautomations:")
+    writers = {"copy": _copying, "archive": _archiving, "rooms": _opening}
+    parts += [writers[job](setup) for job in JOBS if job in setup.jobs]
+    return "\n".join(parts) + "\n"
+
+
+def secrets_of(text: str) -> list[str]:
+    """List the names of the secrets that a configuration asks the environment for."""
+    found = [line.partition("!env ")[2].split()[0] for line in text.splitlines() if "!env " in line]
+    return list(dict.fromkeys(found))
+
+
+def _top(setup: Setup) -> str:
+    lines = ["# Written by `roomkeeper init`. `roomkeeper check` looks it over, `roomkeeper doctor` tries it live."]
+    lines += ["# yaml-language-server: $schema=roomkeeper.schema.json", "version: 1", f"listen: {setup.listen}"]
+    if setup.public_url is not None:
+        lines.append(f"public_url: {setup.public_url}   # how the portal and the vendors reach this machine")
+    lines += ["store: ./var", ""]
+    return "\n".join(lines)
+
+
+def _portal(setup: Setup) -> str:
+    lines = ["  portal:", "    type: docspace", f"    url: {setup.url}", "    api_key: !env DOCSPACE_API_KEY"]
+    if setup.public_url is None:
+        lines.append("    receive: poll   # asked every 15 s; needs no address that the portal can reach")
+    else:
+        lines.append("    webhook_secret: !env DOCSPACE_WEBHOOK_SECRET")
+    return "\n".join(lines)
+
+
+def _service(name: str, type_: str, url: str, setup: Setup) -> str:
+    settings = [line.format(url=url or _EXAMPLE_URLS.get(type_, ""), email=setup.email) for line in _CONNECTIONS[type_]]
+    if setup.public_url is None and type_ != "http":
+        settings.append("receive: poll")
+    return "\n".join([f"  {name}:", f"    type: {type_}", *(f"    {line}" for line in settings)])
+
+
+def _copying(setup: Setup) -> str:
+    return f"""\
+  - name: copy-client-uploads
+    on: file.uploaded
+    where: {{room: {_named(setup.client)}}}
+    gather: 100
+    steps:
+      - do: copy_files
+        with:
+          to: {_named(setup.internal)}
+          keep_folders: true
+          on_conflict: version
+"""
+
+
+def _archiving(setup: Setup) -> str:
+    return f"""\
+  - name: archive-closed-deal
+    on: deal.closed
+    where: {{status: won}}
+    steps:
+      - do: archive_files
+        as: archive
+        with:
+          room: "{{{{ deal.fields.docspace_room_id }}}}"   # a field of the deal that holds the room's number
+          under: {_named(setup.archive)}
+          title: "{{{{ deal.company or deal.name }}}}"
+          layout: flat
+      - do: revoke_guest
+        if: deal.fields.docspace_guest_id
+        with:
+          guest: "{{{{ deal.fields.docspace_guest_id }}}}"
+          room: "{{{{ deal.fields.docspace_room_id }}}}"
+{_note_on_deal(setup)}"""
+
+
+def _note_on_deal(setup: Setup) -> str:
+    if setup.crm == "http":  # nothing can be written there
+        return ""
+    return """\
+      - do: note_on_deal
+        with: {text: "Archived {{ archive.files }} files: {{ archive.url }}"}
+"""
+
+
+def _opening(_: Setup) -> str:
+    return """\
+  - name: investigation-room
+    on: ticket.created
+    steps:
+      - do: create_room
+        as: room
+        with:
+          title: "Ticket #{{ ticket.id }} – {{ ticket.subject }}"
+          type: collaboration
+          folders: [Logs, Attachments, Findings]
+          once_per: "{{ ticket.connection }}-{{ ticket.id }}"
+      - do: share_link
+        as: link
+        with: {room: "{{ room.id }}"}
+      - do: note_on_ticket
+        with: {text: "Investigation room: {{ link.url }}"}
+"""
+
+
+def _named(room: Room | None) -> str:
+    """Write a room's id, with its title for people."""
+    if room is None:
+        return "0"
+    return f"{room.id}"
