@@ -26,6 +26,7 @@ from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.leases import is_served
 from roomkeeper.runs.store import Store, events
 from roomkeeper.runs.tally import SharedTally
+from roomkeeper.runs.upkeep import informed
 
 _TIMEOUT = 10.0  # seconds, as the portal's own probe of an address
 _SEEN_WITHIN = 45.0  # seconds for an event to come: the portal looks at its queue every five, and tries for thirty
@@ -146,7 +147,7 @@ class Doctor:
         upkeep = source.connector.upkeep
         if upkeep is None:
             return
-        hook = connecting.wanted_hook(self._config, source)
+        hook = await self._store.reading(partial(informed, connecting.wanted_hook(self._config, source)))
         try:
             wrong = await upkeep.ail(source.client, hook)
         except RemoteError as error:

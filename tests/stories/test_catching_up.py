@@ -1,6 +1,8 @@
 """Nothing missed: what the portal and the vendors told while nobody listened is found again, once."""
 
 import json
+import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +88,9 @@ def test_a_delivery_that_comes_after_it_was_found_is_known(portal: Portal, keepe
     portal.direct("PUT", "/faults", json=[])
 
     (row,) = portal.call("GET", "/settings/webhooks/log")
-    body = row["requestPayload"].encode()
+    sent = json.loads(row["requestPayload"])
+    sent["event"]["id"] = row["id"]
+    body = json.dumps(sent).encode()
     for _ in range(2):
         answer = httpx2.post(f"{keeper.url}/hooks/acme", content=body, headers=signed(body))
         assert answer.json() == {"status": "duplicate"}
@@ -201,3 +205,85 @@ def test_a_room_that_cannot_be_looked_into_is_named_and_hides_no_other(portal: P
     assert f"room {secret}" in blind
     assert "room 4711" in blind
     assert "Invite the account" in blind
+
+
+def test_what_nobody_listened_to_then_is_not_acted_on_later(portal: Portal, keepers: Make) -> None:
+    """A room and a kind of event that come into the configuration begin to count when they do."""
+    rooms, scene = Rooms(portal), ClosingDeals(portal)
+    other = rooms.add("Another client", {rooms.keeper: 9, rooms.guest: 11})
+    polling = {"receive": "poll", "poll_every": "5s"}
+    hubspot = {"hubspot": scene.connection("hubspot") | polling}
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], others=hubspot, **polling)
+    keeper.start()
+    rooms.upload("First.docx")
+    rooms.upload("Before.docx", folder=other)
+    deal = scene.deal()
+    portal.direct("PUT", f"/crm/deals/{deal}", json={"status": "won"})
+    keeper.settle(lambda: rooms.copies() == 1)
+    keeper.stop()
+    time.sleep(1.1)  # the portal counts in whole seconds
+
+    configuration = json.loads(re.sub(r"!env (\w+)", r'"!env \1"', keeper.file.read_text()))
+    configuration["automations"][0]["where"]["room"] = [rooms.client, other]
+    configuration["automations"].append(scene.automation())
+    keeper.file.write_text(re.sub(r'"(!env \w+)"', r"\1", json.dumps(configuration)))
+    keeper.start()
+    until(lambda: len(_searches(portal)) > 8)
+    rooms.upload("Later.docx", folder=other)
+    keeper.settle(lambda: rooms.copies() == 2)
+
+    assert {one["title"] for one in portal.tree(rooms.internal)} == {"First.docx", "Later.docx"}
+    assert {one["automation"] for one in keeper.runs()} == {"copy-client-uploads"}
+    found = keeper.ask("prove", "copy-client-uploads", "--since", "1h")
+    assert found["counts"] == {"done": 2, "excluded": 1}
+
+
+def _searches(portal: Portal) -> list[Any]:
+    return [one for one in portal.direct("GET", "/journal") if one["path"].endswith("/log")]
+
+
+def test_what_is_saved_in_the_editor_is_no_upload(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], look_every="5s")
+    keeper.start()
+    register(keeper, rooms.keeper_key)
+    file = rooms.upload("Offer.docx", b"first")
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    portal.direct("PUT", f"/files/{file['id']}", json={"saved": "edited", "user": rooms.guest})
+    before = len(_searches(portal))
+    until(lambda: len(_searches(portal)) >= before + 3)
+    keeper.say("reconcile")
+    keeper.settle()
+
+    assert [one["version"] for one in portal.tree(rooms.internal)] == [1]
+    assert keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"] == {"done": 1}
+
+
+def test_what_the_portal_never_sent_is_found_in_the_log(portal: Portal, keepers: Make) -> None:
+    """After a restart of the portal: its lines have no id yet, which is put in when they are sent."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    register(keeper, rooms.keeper_key)
+    portal.direct("PUT", "/settings", json={"webhooks_suppressed": True})
+    portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 500, "path": r"/files/folder/\d+/log"}])
+
+    rooms.upload("File.docx")
+    keeper.say("reconcile", codes=(3,))
+
+    keeper.settle(lambda: rooms.copies() == 1)
+
+
+def test_what_is_found_though_we_were_there_is_an_alert_until_it_is_over(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], look_every="5s")
+    keeper.start()
+    until(lambda: len(_searches(portal)) >= 2)
+
+    rooms.upload("File.docx")
+    keeper.settle(lambda: rooms.copies() == 1)
+    until(lambda: "were never delivered" in keeper.log())
+
+    until(lambda: '"event": "over"' in keeper.log())
+    assert keeper.log().count("were never delivered") == 2  # opened, and closed

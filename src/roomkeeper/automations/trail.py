@@ -2,13 +2,18 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from roomkeeper.automations.event import Event
 
 #: The channel of an event that no delivery told of: it has none of the sender's marks, only an entry of its own.
 TRAIL = "trail"
+
+
+def listened(type_: str, room: int | str | None = None) -> str:
+    """Name a kind of event that is listened to, in all rooms or in one."""
+    return type_ if room is None else f"{type_} in {room}"
 
 
 @dataclass(frozen=True)
@@ -25,20 +30,34 @@ class Search:
     types: frozenset[str]
     rooms: tuple[int | str, ...] | None = None
     position: Mapping[str, Any] = field(default_factory=dict)
+    #: Since when each kind of event is listened to, in each room: `listened` names them. Empty: all since `since`.
+    starts: Mapping[str, float] = field(default_factory=dict)
     #: Where the service delivers to, as far as we know: the whole address, or only its path.
     hook: str = ""
+    #: Whether no other trail of the connection could be read, so that what is ambiguous here is told nowhere else.
+    is_alone: bool = True
+
+    def begins(self, type_: str, room: int | str | None = None) -> datetime:
+        """Say since when this kind of event is acted on, in this room: what happened earlier was not asked for."""
+        named = {listened(type_), listened(type_, room)}
+        mine = [
+            at for name, at in self.starts.items() if name in named or (room is None and name.startswith(f"{type_} "))
+        ]
+        if not mine:
+            return self.since
+        return max(self.since, datetime.fromtimestamp(int(min(mine)), UTC))  # services write whole seconds
 
 
 @dataclass(frozen=True)
 class Findings:
     """A part of a trail: its events, and once they are kept, where the next search may begin.
 
-    `blind` says what could not be looked at, and what to do.
+    `blind` says what could not be looked at, and what to do, by what it is.
     """
 
     events: Sequence[Event] = ()
     position: Mapping[str, Any] | None = None
-    blind: Sequence[str] = ()
+    blind: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

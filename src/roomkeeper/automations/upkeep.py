@@ -15,6 +15,10 @@ class Hook:
     secret: str
     #: Whether one of ours was seen before, so that a missing one was deleted.
     was_there: bool = False
+    #: The newest delivery when the secret was last set right; one that is refused later has another reason.
+    mark: int = 0
+    #: Whether that was so lately that setting it again would not help.
+    is_marked_lately: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Ailment:
     what: str
     remedy: str
     mended: bool = False
+    #: The newest delivery that it was told by.
+    mark: int = 0
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ async def _searched(config: Config, store: Store, since: datetime | None) -> lis
 
 def _say_trouble(searched: Searched) -> None:
     where = f"{searched.connection}, {searched.trail}"
+    if searched.note:
+        err.print(escaped(f"{where}: {searched.note}"))
     lines: list[Any] = [(f"cannot be searched: {searched.error}", searched.remedy)] if searched.error else []
     for what, remedy in [*lines, *((one, "") for one in searched.blind)]:
         err.print(f"[red]{escaped(where)}: {escaped(what)}[/red]")

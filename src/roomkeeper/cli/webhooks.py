@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -54,7 +54,7 @@ def webhooks_register(connection: Wanted = None, config: ConfigFile = DEFAULT, a
 
     async def register(source: Source, kept: Upkeep, hook: Hook, store: Store) -> int | str:
         number = await kept.register(source.client, hook)
-        upkeep.remember(store, source.name)
+        upkeep.remember(store, hook)
         return number
 
     number = _with_portal(config, connection, register)
@@ -65,7 +65,7 @@ def webhooks_repair(connection: Wanted = None, config: ConfigFile = DEFAULT, as_
     """Put right what is wrong with our webhook, and delete superfluous ones."""
 
     async def repair(source: Source, _: Upkeep, hook: Hook, store: Store) -> list[Ailment]:
-        upkeep.remember(store, source.name)
+        upkeep.remember(store, hook)
         return await upkeep.look_after(store, Kept(source, hook, 0.0), twins=True)
 
     ailments = _with_portal(config, connection, repair)
@@ -83,8 +83,9 @@ def webhooks_remove(connection: Wanted = None, config: ConfigFile = DEFAULT, as_
     """Delete our webhook from the portal; it is not made again."""
 
     async def remove(source: Source, kept: Upkeep, hook: Hook, store: Store) -> list[int | str]:
+        upkeep.forget(store, hook)  # first, or else the service might make it again meanwhile
         gone = list(await kept.remove(source.client, hook))
-        upkeep.forget(store, source.name)
+        upkeep.forget(store, hook)
         return gone
 
     gone = _with_portal(config, connection, remove)
@@ -132,8 +133,8 @@ def _with_portal(file: Path, connection: str | None, act: Callable[[Source, Upke
             kept = source.connector.upkeep
             if kept is None:  # `_portal_named` chooses none such
                 raise NotThere(f"The webhooks of {name} are made at the vendor's")
-            hook = connecting.wanted_hook(config, source)
-            return await act(source, kept, replace(hook, was_there=False), store)
+            hook = await store.reading(partial(upkeep.informed, connecting.wanted_hook(config, source)))
+            return await act(source, kept, hook, store)
         finally:
             await connecting.close(sources)
 

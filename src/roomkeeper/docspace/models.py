@@ -1,6 +1,5 @@
 """What the portal answers, as frozen models that keep what they need and tolerate what they do not know."""
 
-import json
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated, Any, Self
@@ -266,7 +265,6 @@ class Webhook(_Model):
     target_id: str | None = None
     created_by: Person | None = None
     created_on: PlainMoment = None
-    modified_on: PlainMoment = None
     last_failure_on: PlainMoment = None
     last_failure_content: str | None = None
     last_success_on: PlainMoment = None
@@ -280,15 +278,6 @@ class LoggedDelivery(_Model):
     config_name: str = ""
     request_payload: str = ""
     status: int = 0
-
-    @property
-    def told_at(self) -> datetime | None:
-        """When what it tells of happened; the line's own time may be shifted by the tenant's offset (1.8)."""
-        try:
-            moment = _utc(json.loads(self.request_payload)["event"]["createOn"])
-        except (ValueError, KeyError, TypeError):
-            return None
-        return moment if isinstance(moment, datetime) else None
 
 
 class Action(_Model):

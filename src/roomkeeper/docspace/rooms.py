@@ -37,9 +37,9 @@ class Rooms:
         rooms = await self._listed({"filterValue": stored, "searchArea": _ACTIVE})
         return tuple(room for room in rooms if same_title(room.title, stored))
 
-    async def all(self) -> tuple[Folder, ...]:
-        """List the active rooms that this account sees; an administrator sees every room (5.5)."""
-        return await self._listed({"searchArea": _ACTIVE})
+    async def all(self, *, archived: bool = False) -> tuple[Folder, ...]:
+        """List the rooms that this account sees, archived ones too if asked for; an administrator sees all (5.5)."""
+        return await self._listed({"searchArea": _ANY if archived else _ACTIVE})
 
     async def tagged(self, tag: str) -> tuple[Folder, ...]:
         """List the rooms, archived ones too, that bear this tag (5.5)."""

@@ -11,6 +11,8 @@ from roomkeeper.runs.store import Store, alerts, clean
 
 log = structlog.get_logger("alerts")
 
+_LONGEST = 300  # characters of a key
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -28,10 +30,18 @@ def current(store: Store) -> list[Alert]:
     return [Alert(row.key, row.what, row.remedy) for row in rows]
 
 
+def retain(store: Store, scope: str, kept: Sequence[str]) -> None:
+    """Close what is open below a scope, but not below one of those `kept`: what is no longer looked at is over."""
+    with store.write() as connection:
+        below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
+        over = [row.id for row in connection.execute(below) if not row.key.startswith(tuple(kept))]
+        connection.execute(alerts.update().where(alerts.c.id.in_(over)).values(closed_at=time.time()))
+
+
 def settle(store: Store, scope: str, wrong: Sequence[Alert]) -> None:
     """Open what is newly wrong below a scope, and close what is no longer: `scope` begins the keys of both."""
     now = time.time()
-    current = {one.key: one for one in wrong}
+    current = {clean(one.key)[:_LONGEST]: one for one in wrong}
     with store.write() as connection:
         below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
         known = {row.key: row for row in connection.execute(below)}

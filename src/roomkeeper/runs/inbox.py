@@ -112,6 +112,7 @@ class Inbox:
         if not rows:
             return Taken()
         with self._store.write() as connection:
+            _exclude_others(self._store, connection, {one.connection for one in found}, alone=True)
             new = _unknown(connection, list(rows.values()))
             told = _told_otherwise(connection, new)
             for row in new:
@@ -193,6 +194,7 @@ def _insert(store: Store, connection: sa.Connection, group: list[_Waiting]) -> N
     # In one order everywhere: two processes that insert the same keys then wait for, not against, each other.
     accepted = sorted((row for row in all_rows if row["status"] == "accepted"), key=_key)
     others = [row for row in all_rows if row["status"] != "accepted"]
+    _exclude_others(store, connection, {row["connection"] for row in accepted if row["occurrence"]}, alone=False)
     fresh = _insert_new(store, connection, accepted)
     for key, twin in _told_otherwise(connection, [row for row in accepted if id(row) in fresh]).items():
         row = next(one for one in accepted if id(one) == key)
@@ -249,11 +251,13 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
     for name in {row["connection"] for row in rows if row["occurrence"]}:
         mine = [row for row in rows if row["connection"] == name and row["occurrence"]]
         columns = (events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness)
+        moments = [row["at"] for row in mine]
         query = sa.select(*columns).where(
             events.c.connection == name,
             events.c.status == "accepted",
             events.c.occurrence != "",
             events.c.occurrence.in_([row["occurrence"] for row in mine]),
+            events.c.at.between(min(moments) - _NEAR, max(moments) + _NEAR),
         )
         there = connection.execute(query).all()
         for row in sorted(mine, key=lambda one: one["at"]):
@@ -275,6 +279,18 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
 
 def _confirm(connection: sa.Connection, twin: Any, row: Row) -> None:  # noqa: ANN401 - a database row
     connection.execute(events.update().where(events.c.id == twin.id).values(witness=row["meaning"]))
+
+
+def _exclude_others(store: Store, connection: sa.Connection, names: set[str], *, alone: bool) -> None:
+    """Keep what is found and what is delivered from being written at once: neither would see the other.
+
+    Deliveries do not wait for each other. On SQLite writers take turns anyway.
+    """
+    if store.is_embedded:
+        return
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    for name in sorted(names):
+        connection.execute(sa.text(f"select {lock}(727275, hashtext(:name))"), {"name": name})
 
 
 def _insert_new(store: Store, connection: sa.Connection, rows: list[Row]) -> dict[int, int]:

@@ -24,8 +24,8 @@ from roomkeeper.runs.dispatch import Source, event_of
 from roomkeeper.runs.history import moment
 from roomkeeper.runs.inbox import recognised
 from roomkeeper.runs.orders import undone_by
-from roomkeeper.runs.reconcile import Watched, search_for
-from roomkeeper.runs.store import Store, events, runs, steps, trails, waiting
+from roomkeeper.runs.reconcile import Watched, listening_since, search_for
+from roomkeeper.runs.store import Store, events, runs, steps, waiting
 
 Outcome = Literal["done", "waiting", "failed", "excluded", "unaccounted"]
 _PAGE = 500  # events that are looked up at once
@@ -111,7 +111,7 @@ class Prover:
             blind += unseen
             for at in range(0, len(happened), _PAGE):
                 page = happened[at : at + _PAGE]
-                fates += await self._store.reading(partial(self._fates, automation, watched, page))
+                fates += await self._store.reading(partial(self._fates, automation, page))
         lines = await self._looked_for(fates, blind)
         lines.sort(key=lambda one: (one.at, one.subject))
         return Proof(automation.name, moment_of(since), moment_of(until), lines, blind)
@@ -136,35 +136,32 @@ class Prover:
         found: dict[str, Event] = {}
         blind: list[str] = []
         try:
-            search = search_for(watched, [automation], since)
+            # What cannot be told from an edit is no upload that somebody misses, unless nothing else tells of uploads.
+            search = replace(search_for(watched, [automation], since), is_alone=watched.polls)
             async for findings in trail.find(watched.source.client.view(bulk=True), search):
                 found |= {one.delivery: one for one in findings.events if one.at >= since}
-                blind += [f"{name}: {one}" for one in findings.blind]
+                blind += [f"{name}: {one}" for one in findings.blind.values()]
         except RemoteError as error:
             blind.append(f"{name}: the {trail.name} cannot be read: {error.message}. {error.remedy}")
         return list(found.values()), blind
 
     # --- what became of it --------------------------------------------------------------------------------------
 
-    def _fates(
-        self, automation: Automation, watched: Watched, happened: Sequence[Event], db: sa.Connection
-    ) -> list[_Fate]:
+    def _fates(self, automation: Automation, happened: Sequence[Event], db: sa.Connection) -> list[_Fate]:
         known = recognised(db, happened)
-        began = _began(db, watched.source.name)
         rows = _rows(db, known.values())
-        return [self._fate(automation, one, rows.get(known.get(one.delivery, 0)), began, db) for one in happened]
+        return [self._fate(automation, one, rows.get(known.get(one.delivery, 0)), db) for one in happened]
 
     def _fate(
         self,
         automation: Automation,
         happened: Event,
         row: Any,  # noqa: ANN401 - a row of `events`, or None
-        began: float | None,
         db: sa.Connection,
     ) -> _Fate:
         line = Line(moment_of(happened.at), happened.subject, happened.actor, "unaccounted", "")
         if row is None:
-            return _Fate(_never_seen(line, happened, began))
+            return _Fate(_never_seen(line, happened, listening_since(db, happened)))
         line = replace(line, event=row.id)
         if row.state == "new":
             return _Fate(replace(line, outcome="waiting", said=row.reason or "it is about to be dispatched"))
@@ -288,12 +285,6 @@ def _received(name: str, type_: str, since: datetime, db: sa.Connection) -> list
         events.c.received_at >= since.timestamp(),
     )
     return [event_of(row) for row in db.execute(query.order_by(events.c.id))]
-
-
-def _began(db: sa.Connection, connection: str) -> float | None:
-    query = sa.select(sa.func.min(trails.c.began_at)).where(trails.c.connection == connection)
-    began = db.execute(query).scalar()
-    return float(began) if began is not None else None
 
 
 def _rows(db: sa.Connection, numbers: Iterable[int]) -> dict[int, Any]:

@@ -17,13 +17,14 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.trail import Search, Trail
-from roomkeeper.errors import RemoteError, StoreUnavailable
+from roomkeeper.automations.event import Event
+from roomkeeper.automations.trail import Search, Trail, listened
+from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, StoreUnavailable
 from roomkeeper.runs import alerts
 from roomkeeper.runs.alerts import Alert
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.store import Store, clean, trails
+from roomkeeper.runs.store import Store, clean, events, trails
 
 log = structlog.get_logger("reconcile")
 
@@ -56,16 +57,17 @@ class Searched:
     blind: tuple[str, ...] = ()
     error: str = ""
     remedy: str = ""
+    note: str = ""
 
 
 @dataclass
 class _Count:
     new: list[int] = field(default_factory=list)
     known: int = 0
-    blind: list[str] = field(default_factory=list)
+    blind: dict[str, str] = field(default_factory=dict)
 
     def searched(self, connection: str, trail: str) -> Searched:
-        return Searched(connection, trail, tuple(self.new), self.known, tuple(self.blind))
+        return Searched(connection, trail, tuple(self.new), self.known, tuple(self.blind.values()))
 
 
 class Reconciler:
@@ -83,9 +85,13 @@ class Reconciler:
         self._store, self._inbox, self._watched = store, inbox, watched
         self._automations, self._kept_days = automations, kept_days
         self._failed: dict[tuple[str, str], int] = {}
+        self._searched: set[tuple[str, str]] = set()
+        self._readable: set[tuple[str, str]] = set()
 
     async def keep(self) -> None:
         """Search at once, and again and again, until cancelled."""
+        kept = [f"trail {one.source.name} " for one in self._watched]
+        await asyncio.to_thread(alerts.retain, self._store, "trail ", kept)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(asyncio.Event().wait())  # also where there is nothing to search
             for one in self._watched:
@@ -105,6 +111,9 @@ class Reconciler:
                         await self._search(watched, trail)
                 except StoreUnavailable as error:
                     log.warning("cannot search", connection=watched.source.name, reason=error.message)
+                except Exception:  # what one service answers must not stop the deliveries of all
+                    log.exception("a search failed", connection=watched.source.name, trail=trail.name)
+                    await self._tell(watched, trail, {}, _unforeseen(trail))
             rest, took = watched.every * 0.9, time.monotonic() - began
             await asyncio.sleep(max(watched.every - took, took * (_SHARE - 1) if watched.polls else 0.0, 0.5))
 
@@ -114,60 +123,105 @@ class Reconciler:
 
     async def _search(self, watched: Watched, trail: Trail, since: datetime | None = None) -> Searched:
         name = watched.source.name
-        count = _Count()
+        count, position = _Count(), None
         try:
             search = await self._store.writing(partial(self._begin, watched, trail, since))
             if not search.types:
+                await self._tell(watched, trail, {}, None)
                 return Searched(name, trail.name)
             client = watched.source.client.view(bulk=True)
             async for findings in trail.find(client, search):
                 taken = await asyncio.to_thread(self._inbox.take_in, findings.events)
                 count.new += taken.new
                 count.known += taken.known
-                count.blind += findings.blind
+                count.blind |= findings.blind
+                position = findings.position or position
                 if findings.position is not None:
-                    await self._store.writing(partial(_end, name, trail.name, findings.position, count))
+                    await self._store.writing(partial(_end, name, trail.name, findings.position))
+        except Forbidden as error:
+            if trail.is_complete:
+                return await self._failed_to(count, watched, trail, error)
+            self._readable.discard((name, trail.name))  # a key for files and rooms alone: the other trail is enough
+            note = f"not searched, for the key may not: {error.message}"
+            return replace(count.searched(name, trail.name), note=note)
         except RemoteError as error:
-            await self._say(watched, trail, count.blind, error)
-            return replace(count.searched(name, trail.name), error=error.message, remedy=error.remedy)
-        await self._say(watched, trail, count.blind, None)
+            return await self._failed_to(count, watched, trail, error)
+        if position:  # empty, there was nothing that could have told
+            self._readable.add((name, trail.name))
+        await self._tell(watched, trail, count.blind, None, found=len(count.new))
         if count.new:
             log.info("found what was never delivered", connection=name, trail=trail.name, events=len(count.new))
         return count.searched(name, trail.name)
+
+    async def _failed_to(self, count: _Count, watched: Watched, trail: Trail, error: RemoteError) -> Searched:
+        self._readable.discard((watched.source.name, trail.name))
+        await self._tell(watched, trail, count.blind, error, found=len(count.new))
+        found = count.searched(watched.source.name, trail.name)
+        return replace(found, error=error.message, remedy=error.remedy)
 
     def _claim(self, watched: Watched, trail: Trail, rest: float, connection: sa.Connection) -> bool:
         """Take one's turn: of several processes one searches, and none that searched so many seconds ago."""
         self._ensure(watched, trail, connection)
         now = self._store.now(connection)
-        free = trails.c.claimed_at <= now - rest
+        free = sa.or_(trails.c.claimed_at <= now - rest, trails.c.claimed_at > now)  # or the clock was set back
         mine = trails.update().where(*_of(watched.source.name, trail.name), free)
         return connection.execute(mine.values(claimed_at=now)).rowcount > 0
 
     def _ensure(self, watched: Watched, trail: Trail, connection: sa.Connection) -> None:
-        row = {"connection": watched.source.name, "name": trail.name, "began_at": time.time()}
-        first = row | {"claimed_at": 0.0, "position": "{}", "found": 0, "trouble": ""}
+        name = watched.source.name
+        if connection.execute(sa.select(trails.c.name).where(*_of(name, trail.name))).first() is not None:
+            return
+        # A store that was in use before trails were searched goes on from the last event that it has.
+        last = connection.execute(sa.select(sa.func.max(events.c.received_at)).where(events.c.connection == name))
+        row = {"connection": name, "name": trail.name, "began_at": min(time.time(), last.scalar() or time.time())}
+        first = row | {"claimed_at": 0.0, "position": "{}", "starts": "", "found": 0, "trouble": ""}
         connection.execute(self._store.insert(trails).values(first).on_conflict_do_nothing())
 
     def _begin(self, watched: Watched, trail: Trail, since: datetime | None, connection: sa.Connection) -> Search:
         """Say what to look for: since the first search ever, but not so far back that what is known was forgotten."""
         self._ensure(watched, trail, connection)
         row = connection.execute(sa.select(trails).where(*_of(watched.source.name, trail.name))).one()
+        kept = (self._kept_days - min(1.0, self._kept_days / 2)) * _DAY
         began = int(row.began_at)  # services write whole seconds: what happened in this one may look older
-        oldest = datetime.fromtimestamp(max(began, time.time() - (self._kept_days - 1) * _DAY), UTC)
+        oldest = datetime.fromtimestamp(max(began, time.time() - kept), UTC)
         search = search_for(watched, self._automations, since or oldest)
-        return search if since is not None else replace(search, position=json.loads(row.position))
+        others = [one.name for one in self._trails(watched) if one.name != trail.name]
+        search = replace(search, is_alone=not any((watched.source.name, one) in self._readable for one in others))
+        if since is not None:
+            return search
+        starts = _starts(row, watched, self._automations)
+        mine = trails.update().where(*_of(watched.source.name, trail.name))
+        connection.execute(mine.values(starts=json.dumps(starts)))
+        return replace(search, position=json.loads(row.position), starts=starts)
 
-    async def _say(self, watched: Watched, trail: Trail, blind: Sequence[str], error: RemoteError | None) -> None:
-        """Write down what could not be looked at, and tell somebody once that goes on."""
+    async def _tell(
+        self,
+        watched: Watched,
+        trail: Trail,
+        blind: Mapping[str, str],
+        error: RoomkeeperError | None,
+        *,
+        found: int = 0,
+    ) -> None:
+        """Write down what came of a search, and tell somebody once something goes on to be wrong.
+
+        What is found after the first search should have been delivered: we were there.
+        """
+        missed = found if (watched.source.name, trail.name) in self._searched and not watched.polls else 0
+        if error is None:
+            self._searched.add((watched.source.name, trail.name))
         name = watched.source.name
-        trouble = f"{error.message}. {error.remedy}".strip() if error is not None else "; ".join(blind)
-        await self._store.writing(partial(_note, name, trail.name, trouble))
+        trouble = f"{error.message}. {error.remedy}".strip() if error is not None else "; ".join(blind.values())
+        await self._store.writing(partial(_note, name, trail.name, trouble, found))
         failed = self._failed.get((name, trail.name), 0) + 1 if error is not None else 0
         self._failed[name, trail.name] = failed
         if error is not None:
             log.warning("cannot search", connection=name, trail=trail.name, reason=error.message, remedy=error.remedy)
         scope = f"trail {name} {trail.name} "
-        wrong = [Alert(f"{scope}{one}", f"{name}: {one}") for one in blind]
+        wrong = [Alert(f"{scope}{about}", f"{name}: {said}") for about, said in blind.items()]
+        if missed:
+            what = f"{name}: {missed} events were never delivered, and were found in the {trail.name} and taken in"
+            wrong.append(Alert(f"{scope}missed", what, "`roomkeeper doctor` says what keeps deliveries from arriving."))
         if failed >= _PATIENCE and error is not None:
             what = f"{name}: the {trail.name} cannot be searched for what was missed: {error.message}"
             wrong.append(Alert(f"{scope}failed", what, error.remedy))
@@ -180,33 +234,59 @@ def search_for(watched: Watched, automations: Sequence[Automation], since: datet
     name, connector = watched.source.name, watched.source.connector
     raised = connector.raised(watched.settings)
     listening = [one for one in automations if one.from_ in {None, name} and one.on in raised]
-    rooms: list[int | str] | None = []
-    for one in listening:
-        wanted = one.where.get("room")
-        if wanted is None or rooms is None:
-            rooms = None
-            continue
-        named = wanted if isinstance(wanted, list) else [wanted]
-        rooms += [room if isinstance(room, int) else str(room) for room in named]
+    rooms = [room for one in listening for room in _rooms(one)]
     return Search(
         connection=name,
         settings=watched.settings,
         since=since,
         types=frozenset(one.on for one in listening),
-        rooms=None if rooms is None else tuple(dict.fromkeys(rooms)),
+        rooms=None if None in rooms else tuple(dict.fromkeys(room for room in rooms if room is not None)),
         hook=watched.hook,
     )
+
+
+def listening_since(db: sa.Connection, happened: Event) -> float | None:
+    """Say since when what happened there is acted on; None if that connection was never searched."""
+    room = happened.raw.get("room") if isinstance(happened.raw, dict) else None
+    found = []
+    for row in db.execute(sa.select(trails).where(trails.c.connection == happened.connection)):
+        starts = json.loads(row.starts) if row.starts else {}
+        named = [starts[one] for one in (listened(happened.type), listened(happened.type, room)) if one in starts]
+        found.append(min(named, default=row.began_at))
+    return min(found, default=None)
+
+
+def _rooms(automation: Automation) -> list[int | str | None]:
+    """List the rooms that an automation names; None stands for all."""
+    wanted = automation.where.get("room")
+    named = wanted if isinstance(wanted, list) else [wanted]
+    return [room if isinstance(room, int) or room is None else str(room) for room in named]
+
+
+def _starts(row: Any, watched: Watched, automations: Sequence[Automation]) -> dict[str, float]:  # noqa: ANN401
+    """Say since when each kind of event is listened to in each room: what is new in the configuration begins now."""
+    known = json.loads(row.starts) if row.starts else None
+    name = watched.source.name
+    raised = watched.source.connector.raised(watched.settings)
+    listening = [one for one in automations if one.from_ in {None, name} and one.on in raised]
+    wanted = {listened(one.on, room) for one in listening for room in _rooms(one)}
+    return {one: row.began_at if known is None else known.get(one, time.time()) for one in wanted}
+
+
+def _unforeseen(trail: Trail) -> RoomkeeperError:
+    return RoomkeeperError(f"the {trail.name} could not be searched; the log says why", remedy="Please report it.")
 
 
 def _of(connection: str, trail: str) -> tuple[Any, ...]:
     return trails.c.connection == connection, trails.c.name == trail
 
 
-def _end(name: str, trail: str, position: Mapping[str, Any], count: _Count, connection: sa.Connection) -> None:
+def _end(name: str, trail: str, position: Mapping[str, Any], connection: sa.Connection) -> None:
     """Remember how far it was searched, now that all that was found is kept."""
-    known = {"position": json.dumps(position), "searched_at": time.time(), "found": trails.c.found + len(count.new)}
+    known = {"position": json.dumps(position), "searched_at": time.time()}
     connection.execute(trails.update().where(*_of(name, trail)).values(known))
 
 
-def _note(name: str, trail: str, trouble: str, connection: sa.Connection) -> None:
-    connection.execute(trails.update().where(*_of(name, trail)).values(trouble=clean(trouble)))
+def _note(name: str, trail: str, trouble: str, found: int, connection: sa.Connection) -> None:
+    said = {"trouble": clean(trouble), "found": trails.c.found + found}
+    connection.execute(trails.update().where(*_of(name, trail)).values(said))

@@ -89,6 +89,7 @@ sa.Index(
     "events_by_occurrence",
     events.c.connection,
     events.c.occurrence,
+    events.c.at,
     sqlite_where=_happened,
     postgresql_where=_happened,
 )
@@ -247,6 +248,7 @@ trails = sa.Table(
     sa.Column("claimed_at", sa.Double, nullable=False),  # by the process that searches now or searched last
     sa.Column("searched_at", sa.Double),
     sa.Column("position", sa.Text, nullable=False),  # where the next search begins, in the connector's words
+    sa.Column("starts", sa.Text, nullable=False),  # since when what is listened to, in which room
     sa.Column("found", sa.Integer, nullable=False),  # events found so far that nobody had told of
     sa.Column("trouble", sa.Text, nullable=False),  # what could not be looked at the last time
 )
@@ -255,7 +257,10 @@ hooks = sa.Table(
     "hooks",
     metadata,
     sa.Column("connection", sa.Text, primary_key=True),
-    sa.Column("seen_at", sa.Double, nullable=False),  # when our webhook was last seen at the service
+    sa.Column("url", sa.Text, nullable=False),  # where ours delivered to when last seen; empty once it was removed
+    sa.Column("claimed_at", sa.Double, nullable=False),  # by the process that looks after it
+    sa.Column("mark", _Number, nullable=False),  # the newest delivery when its secret was last set right
+    sa.Column("marked_at", sa.Double, nullable=False),
 )
 
 alerts = sa.Table(

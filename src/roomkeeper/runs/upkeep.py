@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,6 +19,7 @@ from roomkeeper.runs.store import Store, hooks
 log = structlog.get_logger("upkeep")
 
 _FIRST = 10.0  # seconds: the portal asks our address before it changes a webhook, so we must be listening by then
+_LATELY = 3600.0  # seconds after the secret was set in which setting it again is no remedy
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Kept:
 
 async def keep(store: Store, kept: Sequence[Kept]) -> None:
     """Look after each webhook until cancelled."""
+    await asyncio.to_thread(alerts.retain, store, "webhook ", [f"webhook {one.source.name} " for one in kept])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.Event().wait())  # also where there is none to look after
         for one in kept:
@@ -40,14 +42,12 @@ async def keep(store: Store, kept: Sequence[Kept]) -> None:
 
 async def look_after(store: Store, kept: Kept, *, twins: bool = False) -> list[Ailment]:
     """Mend what is wrong with one webhook, and keep an alert of what is not mended. Raises RemoteError."""
-    upkeep = kept.source.connector.upkeep
-    if upkeep is None or not kept.hook.types:
-        return []
-    was_there = await store.reading(partial(_was_there, kept.source.name))
-    found = list(await upkeep.mend(kept.source.client, replace(kept.hook, was_there=was_there), twins=twins))
-    if not any(one.key == "missing" and not one.mended for one in found):
-        await store.writing(partial(_remember, store, kept.source.name))
-    name = kept.source.name
+    upkeep, name = kept.source.connector.upkeep, kept.source.name
+    found: list[Ailment] = []
+    if upkeep is not None and kept.hook.types:
+        hook = await store.reading(partial(informed, kept.hook))
+        found = list(await upkeep.mend(kept.source.client, hook, twins=twins))
+        await store.writing(partial(_remember, store, kept.hook, found))
     for one in found:
         if one.mended:
             log.warning("mended", connection=name, what=one.what)
@@ -56,16 +56,25 @@ async def look_after(store: Store, kept: Kept, *, twins: bool = False) -> list[A
     return found
 
 
-def remember(store: Store, connection: str) -> None:
+def informed(hook: Hook, db: sa.Connection) -> Hook:
+    """Add what is remembered of a webhook."""
+    row = db.execute(sa.select(hooks).where(hooks.c.connection == hook.connection)).first()
+    if row is None:
+        return hook
+    lately = time.time() - row.marked_at < _LATELY
+    return replace(hook, was_there=row.url == hook.url, mark=row.mark, is_marked_lately=lately)
+
+
+def remember(store: Store, hook: Hook) -> None:
     """Note that our webhook is there: from now on a missing one was deleted, and is made again."""
     with store.write() as db:
-        _remember(store, connection, db)
+        _set(store, hook.connection, {"url": hook.url}, db)
 
 
-def forget(store: Store, connection: str) -> None:
-    """Note that our webhook was removed on purpose."""
+def forget(store: Store, hook: Hook) -> None:
+    """Note that our webhook is removed on purpose; to be called before it is."""
     with store.write() as db:
-        db.execute(sa.delete(hooks).where(hooks.c.connection == connection))
+        _set(store, hook.connection, {"url": ""}, db)
 
 
 async def _keep_one(store: Store, kept: Kept) -> None:
@@ -74,18 +83,38 @@ async def _keep_one(store: Store, kept: Kept) -> None:
         await asyncio.sleep(pause)
         pause = kept.every
         try:
-            await look_after(store, kept)
+            if await store.writing(partial(_claim, store, kept)):
+                await look_after(store, kept)
         except Forbidden as error:  # a key for files and rooms alone may not even look; `doctor` says so
             log.info("cannot look after the webhook", connection=kept.source.name, reason=error.message)
         except (RemoteError, StoreUnavailable) as error:
             log.warning("cannot look after the webhook", connection=kept.source.name, reason=error.message)
+        except Exception:  # what one service answers must not stop the deliveries of all
+            log.exception("looking after the webhook failed", connection=kept.source.name)
 
 
-def _was_there(connection: str, db: sa.Connection) -> bool:
-    return db.execute(sa.select(hooks.c.connection).where(hooks.c.connection == connection)).first() is not None
+def _claim(store: Store, kept: Kept, db: sa.Connection) -> bool:
+    """Take one's turn: of several processes one looks after it."""
+    _set(store, kept.source.name, {}, db)
+    now = store.now(db)
+    free = sa.or_(hooks.c.claimed_at <= now - kept.every * 0.9, hooks.c.claimed_at > now)
+    mine = hooks.update().where(hooks.c.connection == kept.source.name, free)
+    return db.execute(mine.values(claimed_at=now)).rowcount > 0
 
 
-def _remember(store: Store, connection: str, db: sa.Connection) -> None:
-    row = {"connection": connection, "seen_at": time.time()}
-    statement = store.insert(hooks).values(row)
-    db.execute(statement.on_conflict_do_update(index_elements=[hooks.c.connection], set_=row))
+def _remember(store: Store, hook: Hook, found: Sequence[Ailment], db: sa.Connection) -> None:
+    """Note that it was seen, unless it is missing, and when its secret was set."""
+    changed: dict[str, object] = {}
+    if not any(one.key == "missing" and not one.mended for one in found):
+        changed["url"] = hook.url
+    mended = [one.mark for one in found if one.key == "secret" and one.mended]
+    if mended:
+        changed |= {"mark": max(mended), "marked_at": time.time()}
+    _set(store, hook.connection, changed, db)
+
+
+def _set(store: Store, connection: str, changed: Mapping[str, object], db: sa.Connection) -> None:
+    first = {"connection": connection, "url": "", "claimed_at": 0.0, "mark": 0, "marked_at": 0.0}
+    db.execute(store.insert(hooks).values(first).on_conflict_do_nothing())
+    if changed:
+        db.execute(hooks.update().where(hooks.c.connection == connection).values(changed))

@@ -555,6 +555,13 @@ def store(portal: Portal, folder: Folder, title: str, content: bytes, user: User
     return file
 
 
+def save_edited(portal: Portal, file: File, content: bytes, user: User) -> None:
+    """What the editor does: a new version, an entry that looks like an upload that overwrote, another trigger."""
+    file.versions.append(Version(content, user, now()))
+    portal.history.note("UserFileUpdated", file, user, number=5034)
+    portal.webhooks.publish("file.updated", file, user)
+
+
 def _upload_folder(api: Api) -> Folder:
     wanted = api.request.path_params.get("folder_id")
     folder = api.world.personal(api.user, MY_ROOT) if wanted is None else api.world.folder(wanted)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from roomkeeper.simulator import dto
-from roomkeeper.simulator.api import Portal, store
+from roomkeeper.simulator.api import Portal, save_edited, store
 from roomkeeper.simulator.faults import KINDS, Fault
 from roomkeeper.simulator.world import File, Folder, now
 
@@ -87,7 +87,10 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse(shown)
 
     async def file(request: Request) -> JSONResponse:
-        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], locked_by: user id | null}."""
+        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], locked_by: user id | null}.
+
+        {saved: text, user} lets a user save it in the editor.
+        """
         world = _portal(request).world
         one = world.file(request.path_params["id"])
         if one is None:
@@ -95,6 +98,8 @@ def routes(faults: list[Fault]) -> list[Route]:
         wanted = await request.json() if request.method == "PUT" else {}
         if "locked_by" in wanted:
             one.locked_by = world.users.get(wanted["locked_by"])
+        if "saved" in wanted:
+            save_edited(_portal(request), one, wanted["saved"].encode(), world.users[wanted["user"]])
         for name in {"editing_by", "restricted"} & set(wanted):
             setattr(one, name, set(wanted[name]))
         return JSONResponse(_described(one))

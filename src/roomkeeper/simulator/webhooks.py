@@ -208,7 +208,7 @@ class Webhooks:
             "configName": row.config.name,
             "trigger": row.trigger,
             "creationTime": f"{row.created.astimezone(TENANT):%Y-%m-%dT%H:%M:%S}",
-            "requestPayload": row.text or dotnet_json(row.body),
+            "requestPayload": row.text or dotnet_json(_unsent(row.body)),
             "status": row.status,
         }
         if row.response:
@@ -289,6 +289,11 @@ class Webhooks:
             return True
         config.last_failure, config.last_failure_content = now(), row.response
         return False
+
+
+def _unsent(body: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a delivery before it is sent: its id is put in only then."""
+    return body | {"event": {name: value for name, value in body["event"].items() if name != "id"}}
 
 
 def _is_private(uri: str) -> bool:

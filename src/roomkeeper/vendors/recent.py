@@ -8,7 +8,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.automations.trail import Findings, Search, Trail
 
 RECENT = "recent changes"
-_SLACK = timedelta(minutes=5)  # what has just changed may be missing from a vendor's lists for a while
+_SLACK = timedelta(minutes=15)  # what has just changed may be missing from a vendor's lists, and clocks differ
 _UNTIL = "until"
 Listed = Callable[[Any, Search, datetime], AsyncIterator[list[Event]]]
 
@@ -21,7 +21,7 @@ def trail(listed: Listed) -> Trail:
         known = search.position.get(_UNTIL)
         since = max(search.since, datetime.fromisoformat(known)) if known else search.since
         async for events in listed(client, search, since):
-            yield Findings([one for one in events if one.type in search.types and one.at >= search.since])
+            yield Findings([one for one in events if one.type in search.types and one.at >= search.begins(one.type)])
         yield Findings(position={_UNTIL: (began - _SLACK).isoformat()})
 
     return Trail(RECENT, find)

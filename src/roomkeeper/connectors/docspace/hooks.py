@@ -7,6 +7,7 @@ deletes one whose address is private.
 import secrets
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from roomkeeper.automations.upkeep import Ailment, Hook, Registered, Upkeep
@@ -24,6 +25,10 @@ _ANSWER = (
     "The portal asks the address with HEAD before it accepts it: start `roomkeeper serve`, and make sure that "
     "`public_url` reaches it from the portal; then try again."
 )
+_IN_BETWEEN = (
+    "The portal's secret was set to ours a moment ago, so something in between changes what it sends, or a process "
+    "with an older secret answers at that address: restart every `roomkeeper serve`, and look at the proxy."
+)
 _BY_HAND = "Or do it on the portal: Developer Tools, Webhooks."
 
 
@@ -34,12 +39,15 @@ async def registered(portal: Portal, hook: Hook) -> list[Registered]:
 
 async def ailments(portal: Portal, hook: Hook) -> list[Ailment]:
     """Say what is wrong with our webhook. Raises RemoteError."""
-    ours = await _ours(portal, hook)
-    refused = bool(ours) and await _is_refused(portal, ours[0])
+    return await _diagnosed(portal, await _ours(portal, hook), hook)
+
+
+async def _diagnosed(portal: Portal, ours: Sequence[Webhook], hook: Hook) -> list[Ailment]:
+    refused = await _refused(portal, ours[0], hook) if ours else 0
     return diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
 
 
-def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: bool, now: datetime) -> list[Ailment]:
+def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: int, now: datetime) -> list[Ailment]:
     """Decide what is wrong with our webhooks, the one that is kept first. Pure."""
     if not ours:
         gone = "was deleted on the portal" if hook.was_there else "is not registered on the portal"
@@ -56,7 +64,8 @@ def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: bool, now: dateti
         found.append(Ailment("target", what, "`roomkeeper webhooks repair` makes it tell of everything."))
     if refused:
         what = f"{name} signs with another secret than `webhook_secret`, so its deliveries are refused"
-        found.append(Ailment("secret", what, "`roomkeeper webhooks repair` sets ours."))
+        remedy = _IN_BETWEEN if hook.is_marked_lately else "`roomkeeper webhooks repair` sets ours."
+        found.append(Ailment("secret", what, remedy, mark=refused))
     for twin in ours[1:]:
         what = f"webhook {twin.id} {twin.name!r} delivers to the same address: everything arrives twice"
         found.append(Ailment(f"twin {twin.id}", what, "`roomkeeper webhooks repair` deletes the superfluous one."))
@@ -74,15 +83,15 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
     A webhook that was never there is not made unasked.
     """
     ours = await _ours(portal, hook)
-    refused = bool(ours) and await _is_refused(portal, ours[0])
-    found = diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
+    found = await _diagnosed(portal, ours, hook)
     mended: set[str] = set()
     keys = {one.key for one in found}
     try:
         if "missing" in keys and hook.was_there:
             await register(portal, hook)
             mended.add("missing")
-        if changes := keys & {"disabled", "triggers", "target", "secret"}:
+        can = {"disabled", "triggers", "target", *(["secret"] if twins or not hook.is_marked_lately else [])}
+        if changes := keys & can:
             await portal.webhooks.change(_put_right(ours[0], hook), hook.secret)
             mended |= changes
         for twin in ours[1:] if twins else []:
@@ -136,15 +145,13 @@ async def _ours(portal: Portal, hook: Hook) -> list[Webhook]:
     return sorted(ours, key=lambda one: (not one.enabled, long_ago - (one.last_success_on or long_ago), one.id))
 
 
-async def _is_refused(portal: Portal, webhook: Webhook) -> bool:
-    """Whether we refuse what this webhook delivers: its last delivery tells, if it was changed no later."""
+async def _refused(portal: Portal, webhook: Webhook, hook: Hook) -> int:
+    """Give the id of the last delivery if we refused it after the secret was last set; else 0."""
     if webhook.status not in {0, _REFUSED}:
-        return False
+        return 0
     newest = await portal.webhooks.log(webhook.id, count=1)
-    if not newest.rows or newest.rows[0].status != _REFUSED:
-        return False
-    told_at, changed_at = newest.rows[0].told_at, webhook.modified_on
-    return told_at is None or changed_at is None or told_at > changed_at
+    is_refused = bool(newest.rows) and newest.rows[0].status == _REFUSED and newest.rows[0].id > hook.mark
+    return newest.rows[0].id if is_refused else 0
 
 
 def _new(hook: Hook) -> Webhook:
@@ -190,12 +197,12 @@ def _shown(webhook: Webhook, hook: Hook) -> Registered:
 
 
 def _done(ailment: Ailment) -> Ailment:
-    return Ailment(ailment.key, ailment.what, ailment.remedy, mended=True)
+    return replace(ailment, mended=True)
 
 
 def _still(ailment: Ailment, error: RemoteError) -> Ailment:
     remedy = f"It could not be mended: {error.message}. {error.remedy or _ANSWER} {_BY_HAND}"
-    return Ailment(ailment.key, ailment.what, remedy)
+    return replace(ailment, remedy=remedy)
 
 
 UPKEEP = Upkeep(list=registered, ail=ailments, mend=mend, register=register, remove=remove, secret=new_secret)

@@ -5,10 +5,10 @@ existed then, and only for keys that may read it; histories have everything, als
 (facts/docspace.md 11).
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 from roomkeeper.automations.delivery import Delivery
@@ -16,12 +16,13 @@ from roomkeeper.automations.event import Event
 from roomkeeper.automations.trail import TRAIL, Findings, Search, Trail
 from roomkeeper.connectors.docspace import webhook
 from roomkeeper.docspace import EntryId, Portal
-from roomkeeper.docspace.models import HistoryEntry, Webhook
+from roomkeeper.docspace.models import HistoryEntry, LoggedDelivery, Webhook
 from roomkeeper.docspace.webhooks import UNDELIVERED
-from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotFound, ScopeMissing
+from roomkeeper.errors import DeliveryUnreadable, Forbidden, Garbled, NotFound, Rejected, RemoteFault, ScopeMissing
 
 LOG, HISTORY = "delivery log", "history"
-#: What an entry's action tells of; an upload that overwrites appears as UserFileUpdated (11.3).
+_AMBIGUOUS, _OVERWRITTEN = "UserFileUpdated", 5099  # the name that an overwriting upload appears under, and its number
+#: What an entry's action tells of (11.3). What is deleted for good has no id there any more, so it is left out.
 _ACTIONS: Mapping[str, str] = {
     "FileCreated": "file.created",
     "FileUploaded": "file.uploaded",
@@ -33,7 +34,6 @@ _ACTIONS: Mapping[str, str] = {
     "FileMoved": "file.moved",
     "FileMovedWithOverwriting": "file.moved",
     "FileMovedToTrash": "file.trashed",
-    "FileDeleted": "file.deleted",
     "FileDownloaded": "file.downloaded",
     "FolderCreated": "folder.created",
     "FolderRenamed": "folder.updated",
@@ -42,13 +42,11 @@ _ACTIONS: Mapping[str, str] = {
     "FolderMoved": "folder.moved",
     "FolderMovedWithOverwriting": "folder.moved",
     "FolderMovedToTrash": "folder.trashed",
-    "FolderDeleted": "folder.deleted",
     "FolderDownloaded": "folder.downloaded",
     "RoomCreated": "room.created",
     "RoomRenamed": "room.updated",
     "RoomArchived": "room.archived",
     "RoomUnarchived": "room.restored",
-    "RoomDeleted": "room.deleted",
     "RoomCopied": "room.copied",
 }
 #: The kinds of event that histories tell of: all that a connection without deliveries can raise.
@@ -71,9 +69,12 @@ async def in_log(portal: Portal, search: Search) -> AsyncIterator[Findings]:
         while True:
             page = await portal.webhooks.log(hook.id, start, only=UNDELIVERED)
             rows = [row for row in page.rows if row.id > floor]
-            events = list(_delivered(rows, search))
-            newest = max([newest, *(row.id for row in rows)])
-            yield Findings([one for one in events if one.at >= search.since or one.at == _EPOCH])
+            read = {row.id: _delivered(row, search) for row in rows}
+            newest = max([newest, *read])
+            events = [one for one in read.values() if one is not None]
+            wanted = [one for one in events if one.type in search.types and not one.ignored]
+            lost = {f"line {row}": f"line {row} of the log cannot be read" for row, one in read.items() if one is None}
+            yield Findings([one for one in wanted if one.at >= search.begins(one.type) or one.at == _EPOCH], blind=lost)
             start += len(page.rows)
             is_older = bool(events) and _EPOCH < events[-1].at < search.since
             if not rows or is_older or start >= page.total:
@@ -89,58 +90,63 @@ def is_ours(hook: Webhook, address: str) -> bool:
     return urlsplit(hook.uri).path.rstrip("/").endswith(address)
 
 
-def _delivered(rows: Sequence[Any], search: Search) -> Iterator[Event]:
-    for row in rows:
-        try:
-            (event,) = webhook.read(search.connection, search.settings, Delivery(row.request_payload.encode()))
-        except DeliveryUnreadable:
-            continue  # whatever it was, it is no event of ours
-        if event.type in search.types and not event.ignored:
-            yield replace(event, found=LOG)
+def _delivered(row: LoggedDelivery, search: Search) -> Event | None:
+    """Read a line as the delivery it is. The id is put in only when it is sent, and it is that of the line (1.1)."""
+    try:
+        document = json.loads(row.request_payload)
+        document["event"]["id"] = row.id
+        body = json.dumps(document).encode()
+        (event,) = webhook.read(search.connection, search.settings, Delivery(body))
+    except (ValueError, RecursionError, TypeError, KeyError, DeliveryUnreadable):
+        return None
+    return replace(event, found=LOG)
 
 
 async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings]:
     """Find what happened in the rooms that automations name, or in all. Raises RemoteError.
 
-    Each room is read back to the youngest entry that was seen in it, and a little further.
+    Each room is read back to the youngest entry that was seen in it, and a little further; one that cannot be read
+    hides no other.
     """
     marks = dict(search.position.get("rooms") or {})
-    async for room, blind in _rooms(portal, search):
-        if blind:
-            yield Findings(blind=[blind])
-            continue
-        youngest = _moment(marks.get(str(room)))
+    async for room, named in _rooms(portal, search):
+        known = youngest = _moment(marks.get(str(room)))
         until = max(search.since, youngest - _SLACK) if youngest is not None else search.since
         try:
             async for entries in _entries(portal, room, until):
                 dated = [one.date for one in entries if one.date is not None]
                 youngest = max([*dated, *([youngest] if youngest is not None else [])], default=None)
-                yield Findings([event for one in entries for event in _told(one, search)])
+                yield Findings([event for one in entries for event in _told(one, search, named)])
         except ScopeMissing:
             raise
         except (NotFound, Forbidden) as error:
-            yield Findings(blind=[f"the history of room {room} cannot be read: {error.message}. {_LET_IN}"])
-            continue
-        if youngest is not None:
-            marks[str(room)] = youngest.isoformat()
+            yield _unread(room, f"{error.message}. {_LET_IN}")
+        except (Rejected, RemoteFault, Garbled) as error:
+            yield _unread(room, error.message)
+        else:
+            if youngest is not None and youngest != known:
+                marks[str(room)] = youngest.isoformat()
+                yield Findings(position={"rooms": dict(marks)})
     yield Findings(position={"rooms": marks})
 
 
-async def _rooms(portal: Portal, search: Search) -> AsyncIterator[tuple[EntryId, str]]:
-    """Find the rooms to look into: their ids, or what keeps one from being looked into."""
+def _unread(room: EntryId, why: str) -> Findings:
+    return Findings(blind={f"room {room}": f"the history of room {room} cannot be read: {why}"})
+
+
+async def _rooms(portal: Portal, search: Search) -> AsyncIterator[tuple[EntryId, EntryId | None]]:
+    """Find the rooms to look into, each with how the automation names it: by title, or else by id, or not at all."""
     if search.rooms is None:
-        for room in await portal.rooms.all():
-            yield room.id, ""
+        about_rooms = any(one.startswith("room.") for one in search.types)
+        for room in await portal.rooms.all(archived=about_rooms):
+            yield room.id, None
         return
     for wanted in search.rooms:
-        if isinstance(wanted, int) or wanted.isdigit():
-            yield int(wanted), ""
-            continue
-        found = await portal.rooms.titled(wanted)
-        if not found:
-            yield wanted, f"there is no room {wanted!r}. Correct `where`, or create the room."
-        for room in found:
-            yield room.id, ""
+        titled = await portal.rooms.titled(wanted) if isinstance(wanted, str) else ()
+        for room in titled:
+            yield room.id, wanted
+        if not titled:
+            yield int(wanted) if str(wanted).isdecimal() else wanted, wanted
 
 
 async def _entries(portal: Portal, room: EntryId, until: datetime) -> AsyncIterator[list[HistoryEntry]]:
@@ -152,11 +158,13 @@ async def _entries(portal: Portal, room: EntryId, until: datetime) -> AsyncItera
         start = None if is_older else told.following
 
 
-def _told(entry: HistoryEntry, search: Search) -> Iterator[Event]:
+def _told(entry: HistoryEntry, search: Search, named: EntryId | None) -> Iterator[Event]:
     """Read an entry as the event that a delivery would have told of; one whose subject is gone for good is none."""
-    trigger = _ACTIONS.get(entry.action.key)
+    trigger = _trigger(entry, search)
     number = entry.data.get("id")
     if trigger is None or trigger not in search.types or entry.date is None or not number:
+        return
+    if entry.date < search.begins(trigger, named):
         return
     noun = trigger.partition(".")[0]
     title = str(entry.data.get("title") or "")
@@ -171,12 +179,25 @@ def _told(entry: HistoryEntry, search: Search) -> Iterator[Event]:
         subject=f"{noun} {number} {title}".strip(),
         actor=entry.initiator.id,
         facts={noun: {name: value for name, value in facts.items() if value is not None}},
-        raw={"history": entry.model_dump(mode="json", exclude={"related"})},
+        raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named},
         channel=TRAIL,
         occurrence=f"{trigger} {number}",
         found=HISTORY,
         lane=str(folder or ""),
     )
+
+
+def _trigger(entry: HistoryEntry, search: Search) -> str | None:
+    """Say what an entry tells of.
+
+    An upload that overwrites appears as UserFileUpdated, as does what somebody saves in the editor: by the name alone
+    they cannot be told apart. Where the delivery log tells of uploads, too, it is believed; else none is to be missed.
+    """
+    if entry.action.key != _AMBIGUOUS or entry.action.id == _OVERWRITTEN:
+        return _ACTIONS.get(entry.action.key)
+    if "file.uploaded" not in search.types:
+        return "file.updated"
+    return "file.uploaded" if search.is_alone else None
 
 
 def _moment(text: object) -> datetime | None:

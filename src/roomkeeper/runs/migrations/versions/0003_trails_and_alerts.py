@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_index(
         "events_by_occurrence",
         "events",
-        ["connection", "occurrence"],
+        ["connection", "occurrence", "at"],
         sqlite_where=accepted,
         postgresql_where=accepted,
     )
@@ -33,13 +33,17 @@ def upgrade() -> None:
         sa.Column("claimed_at", sa.Double, nullable=False),
         sa.Column("searched_at", sa.Double),
         sa.Column("position", sa.Text, nullable=False),
+        sa.Column("starts", sa.Text, nullable=False),
         sa.Column("found", sa.Integer, nullable=False),
         sa.Column("trouble", sa.Text, nullable=False),
     )
     op.create_table(
         "hooks",
         sa.Column("connection", sa.Text, primary_key=True),
-        sa.Column("seen_at", sa.Double, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("claimed_at", sa.Double, nullable=False),
+        sa.Column("mark", number, nullable=False),
+        sa.Column("marked_at", sa.Double, nullable=False),
     )
     op.create_table(
         "proofs",
