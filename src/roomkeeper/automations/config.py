@@ -250,7 +250,8 @@ class _Reader:
         for name, connection in connections.items():
             settings, needed = self.root["connections"][name], self.catalog.connectors[connection.type].trusted_by
             listened = any(name in self._sources(one, connections) and one.from_ in {None, name} for one in automations)
-            if listened and needed and not settings.get("unsigned") and not any(key in settings for key in needed):
+            delivered = listened and not getattr(connection.settings, "polls", False)
+            if delivered and needed and not settings.get("unsigned") and not any(key in settings for key in needed):
                 secrets = " or ".join(f"`{key}`" for key in needed)
                 what = f"{name} has nothing to tell its deliveries from a stranger's"
                 self._note(("connections", name), what, f"set {secrets}; until then every delivery is refused")

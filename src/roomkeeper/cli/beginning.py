@@ -19,7 +19,7 @@ from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import Folder, Key
 from roomkeeper.docspace.wire import same_title, sanitise_title
-from roomkeeper.errors import RoomkeeperError
+from roomkeeper.errors import Forbidden, RoomkeeperError, Unauthorized
 from roomkeeper.setup import CRMS, HELPDESKS, JOBS, Job, Room, Setup, secrets_of, yaml_of
 
 _KEY = "DOCSPACE_API_KEY"
@@ -93,8 +93,11 @@ def _looked_at(url: str, secret: str) -> tuple[Key, Sequence[Folder]]:
         stop(f"{url!r} is not an address", "Write it with https:// (or http:// on your own network).", USAGE)
     try:
         return asyncio.run(look())
+    except (Unauthorized, Forbidden) as error:
+        error.remedy = f"Give another key. {_MAKE_ONE}"
+        raise
     except RoomkeeperError as error:
-        error.remedy = f"{error.remedy} {_MAKE_ONE}".strip()
+        error.remedy = f"Correct the address ({url}), or see that the portal is up; then try again."
         raise
 
 

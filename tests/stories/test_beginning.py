@@ -1,0 +1,164 @@
+"""The first minutes: `init` writes what works, from flags or from answers, and ends with what to do next."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+import pytest
+from stage import Portal, Rooms
+
+from roomkeeper.automations.config import load
+from roomkeeper.connectors import CATALOG
+from roomkeeper.setup import CRMS, HELPDESKS, JOBS, Room, Setup, secrets_of, yaml_of
+
+INIT = [sys.executable, "-m", "roomkeeper", "init"]
+
+
+def init(folder: Path, *words: str, key: str = "", code: int = 0) -> str:
+    """Give the command without a terminal."""
+    environment = {**os.environ, "DOCSPACE_API_KEY": key}
+    still = subprocess.DEVNULL
+    words = (*INIT, str(folder), *words)
+    told = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, stdin=still)
+    assert told.returncode == code, told.stdout + told.stderr
+    return told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("public_url", ["https://hooks.acme.example", None], ids=["webhook", "poll"])
+@pytest.mark.parametrize(("crm", "helpdesk"), [*product(CRMS, HELPDESKS[:1]), *product(CRMS[:1], HELPDESKS[1:])])
+def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | None, crm: str, helpdesk: str) -> None:
+    room = Room(1, 'A: "b" #{{ c }}\n')
+    setup = Setup(
+        url="https://acme.onlyoffice.com",
+        listen="127.0.0.1:8080",
+        public_url=public_url,
+        jobs=list(JOBS),
+        client=room,
+        internal=Room(2, "internal"),
+        archive=Room(3, "archive"),
+        crm=crm,
+        helpdesk=helpdesk,
+    )
+    file = tmp_path / "roomkeeper.yaml"
+
+    file.write_text(yaml_of(setup))
+    env = tmp_path / ".env"
+    env.touch(0o600)
+    env.write_text("".join(f"{name}=x\n" for name in secrets_of(yaml_of(setup))))
+
+    config = load(file, CATALOG)
+    assert [one.name for one in config.automations] == [
+        "copy-client-uploads",
+        "archive-closed-deal",
+        "investigation-room",
+    ]
+    assert config.notes == ()
+
+
+def test_flags_alone_write_a_configuration_and_secrets_for_nobody_else(portal: Portal, tmp_path: Path) -> None:
+    rooms = Rooms(portal)
+    flags = ["--url", portal.url, "--job", "copy", "--from", "client: acme", "--to", str(rooms.internal)]
+
+    told = init(tmp_path / "new", *flags, "--public-url", "http://127.0.0.1:8080", key=rooms.keeper_key)
+
+    config = load(tmp_path / "new" / "roomkeeper.yaml", CATALOG)
+    assert config.automations[0].where == {"room": rooms.client}
+    env = tmp_path / "new" / ".env"
+    assert env.stat().st_mode & 0o777 == 0o600
+    assert rooms.keeper_key in env.read_text()
+    assert rooms.keeper_key not in told
+    assert "acts as keeper" in told
+    for command in ("roomkeeper serve", "roomkeeper webhooks register", "roomkeeper doctor"):
+        assert command in told
+
+
+def test_what_is_there_is_not_replaced_unasked(portal: Portal, tmp_path: Path) -> None:
+    rooms = Rooms(portal)
+    (tmp_path / "roomkeeper.yaml").write_text("mine: true\n")
+    flags = ["--url", portal.url, "--job", "copy", "--from", str(rooms.client), "--to", str(rooms.internal), "--poll"]
+
+    assert "is there already" in init(tmp_path, *flags, key=rooms.keeper_key, code=2)
+    assert (tmp_path / "roomkeeper.yaml").read_text() == "mine: true\n"
+    init(tmp_path, *flags, "--force", key=rooms.keeper_key)
+
+    assert load(tmp_path / "roomkeeper.yaml", CATALOG).connections["portal"].settings.polls
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "code"),
+    [
+        ({"--url": "acme.onlyoffice.com"}, "is not an address", 2),
+        ({"--url": "http://127.0.0.1:9"}, "Correct the address", 1),
+        ({"key": "sk-wrong"}, "API keys", 1),
+        ({"--from": "Nowhere"}, "should mean one room, and means none", 2),
+        ({"--job": "dance"}, "is none of: copy, archive, rooms", 2),
+        ({"--from": None}, "Give --from", 2),
+        ({"key": ""}, "DOCSPACE_API_KEY", 2),
+    ],
+    ids=["no address", "nobody there", "wrong key", "no such room", "no such job", "a flag missing", "no key"],
+)
+def test_what_is_wrong_is_said_with_its_remedy_and_nothing_is_written(
+    portal: Portal, tmp_path: Path, changed: dict[str, str | None], said: str, code: int
+) -> None:
+    rooms = Rooms(portal)
+    given: dict[str, str | None] = {"--url": portal.url, "--job": "copy", "--from": str(rooms.client)}
+    given |= {"--to": str(rooms.internal), "key": rooms.keeper_key} | changed
+    key = given.pop("key") or ""
+    words = [word for flag, value in given.items() if value is not None for word in (flag, value)]
+
+    told = init(tmp_path / "new", *words, "--poll", key=key, code=code)
+
+    assert said in " ".join(re.sub(r"[│╭╰─╮╯]", " ", told).split())
+    assert not (tmp_path / "new" / "roomkeeper.yaml").exists()
+    assert key not in told or not key
+
+
+def test_answers_at_a_terminal_do_the_same(portal: Portal, tmp_path: Path) -> None:
+    rooms = Rooms(portal)
+    answers = [
+        ("address", portal.url),
+        ("API key", rooms.keeper_key),
+        ("by number or name", "1"),
+        ("Public address", ""),
+        ("clients upload to", "client"),
+        ("gets the copies", "internal"),
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "DOCSPACE_API_KEY"}
+    main, other = pty.openpty()
+    process = subprocess.Popen([*INIT, str(tmp_path)], env=environment, stdin=other, stdout=other, stderr=other)
+    os.close(other)
+
+    said = ""
+    for question, answer in answers:
+        said += _until(main, question)
+        time.sleep(0.5)  # the echo is switched off only after the question is there
+        os.write(main, f"{answer}\n".encode())
+    said += _until(main, "Next:")
+    process.wait(30)
+    os.close(main)
+
+    assert process.returncode == 0
+    assert rooms.keeper_key not in said
+    config = load(tmp_path / "roomkeeper.yaml", CATALOG)
+    assert config.automations[0].where == {"room": rooms.client}
+    assert config.connections["portal"].settings.polls
+
+
+def _until(terminal: int, words: str, within: float = 60.0) -> str:
+    """Read what appears until a question is asked."""
+    said, end = "", time.monotonic() + within
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.5)[0]:
+            try:
+                said += os.read(terminal, 4096).decode("utf-8", "replace")
+            except OSError:
+                break
+        if words in said and (said.rstrip().endswith(":") or words == "Next:"):
+            return said
+    raise AssertionError(f"{words!r} was not asked: {said[-1500:]}")
