@@ -42,7 +42,7 @@ def reconciler(config: Config, store: Store, inbox: Inbox, sources: Mapping[str,
 def prover(config: Config, store: Store, sources: Mapping[str, Source]) -> Prover:
     """Make what accounts for automations: every connection counts, also those that are not searched by themselves."""
     every = [
-        Watched(sources[name], one.settings, 0.0, polls=bool(getattr(one.settings, "polls", False)))
+        Watched(sources[name], one.settings, _every(one.settings), polls=bool(getattr(one.settings, "polls", False)))
         for name, one in config.connections.items()
     ]
     return Prover(store, config.catalog, sources, every, kept_days=config.retention.events_days)
@@ -54,8 +54,8 @@ def watched(config: Config, sources: Mapping[str, Source]) -> list[Watched]:
     for name, one in config.connections.items():
         settings = one.settings
         if isinstance(settings, Receiving) and (settings.catch_up or settings.polls):
-            every = settings.poll_every if settings.polls else settings.look_every
-            found.append(Watched(sources[name], settings, every, polls=settings.polls, hook=hook_of(config, name)))
+            hook = hook_of(config, name)
+            found.append(Watched(sources[name], settings, _every(settings), polls=settings.polls, hook=hook))
     return found
 
 
@@ -77,6 +77,13 @@ def wanted_hook(config: Config, source: Source) -> Hook:
     about = Watched(source, settings, settings.look_every, polls=settings.polls, hook=url)
     types = search_for(about, config.automations, datetime.now(UTC)).types
     return Hook(source.name, url, types, secrets[0] if secrets else "")
+
+
+def _every(settings: object) -> float:
+    """Say how often a connection's trails are searched, in seconds; 0 if it has none."""
+    if not isinstance(settings, Receiving):
+        return 0.0
+    return settings.poll_every if settings.polls else settings.look_every
 
 
 def hook_of(config: Config, name: str) -> str:

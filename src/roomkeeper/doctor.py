@@ -97,10 +97,12 @@ class Doctor:
             async for one in source.connector.examine(source.client, about):
                 works = works and not (one.state == "failed" and one.check in {"key", "token"})
                 yield one
-        if not works or not about.types:
+        if not works:
             return
         if (budget := await asyncio.to_thread(self._of_budget, source)) is not None:
             yield budget
+        if not about.types:
+            return
         if about.polls:
             every = f"{about.settings.poll_every:g} s"
             yield Finding("webhook", "ok", f"not needed: it is asked for events every {every} (`receive: poll`)")
@@ -156,7 +158,12 @@ class Doctor:
             writes = False  # whose it is decides what it is told of
         else:
             for one in wrong:
-                yield Finding("webhook", "warning" if one.key.startswith("twin") else "failed", one.what, one.remedy)
+                yield Finding(
+                    "webhook",
+                    "warning" if one.key.startswith(("twin", "superfluous")) else "failed",
+                    one.what,
+                    one.remedy,
+                )
             if not wrong:
                 yield Finding("webhook", "ok", f"registered for {', '.join(sorted(hook.types))}")
             writes = writes and not wrong
@@ -169,22 +176,31 @@ class Doctor:
         if connector.round_trip is None or not is_served(self._store):
             what = "not tried, for no service is running that could receive it"
             return Finding("round trip", "warning", what, "Start `roomkeeper serve`, then ask the doctor again.")
+        took: float | None = None
         try:
             async with connector.round_trip(source.client, hook) as occurrence:
-                began = time.monotonic()
-                while time.monotonic() - began < _SEEN_WITHIN:
-                    if await self._store.reading(partial(_is_there, source.name, occurrence)):
-                        took = time.monotonic() - began
-                        said = f"a file was made, its event came after {took:.0f} s, and it was removed"
-                        return Finding("round trip", "ok", said)
-                    await asyncio.sleep(0.5)
+                took = await self._came(source.name, occurrence)
         except NotThere as error:
             return Finding("round trip", "ok", f"not tried: {error.message}")
         except RemoteError as error:
-            return Finding("round trip", "warning", f"could not be tried: {error.message}", error.remedy)
+            what = "could not be tried" if took is None else "went well, but its scratch folder could not be removed"
+            return Finding("round trip", "warning", f"{what}: {error.message}", error.remedy or "Remove it by hand.")
+        if took is not None:
+            return Finding(
+                "round trip", "ok", f"a file was made, its event came after {took:.0f} s, and it was removed"
+            )
         what = f"a file was made and removed, and its event did not come within {_SEEN_WITHIN:.0f} s"
         remedy = "`roomkeeper events list` shows what came and was refused, `roomkeeper webhooks list` the webhook."
         return Finding("round trip", "failed", what, remedy)
+
+    async def _came(self, connection: str, occurrence: str) -> float | None:
+        """Wait for an event; gives the seconds that it took, None if it did not come."""
+        began = time.monotonic()
+        while time.monotonic() - began < _SEEN_WITHIN:
+            if await self._store.reading(partial(_is_there, connection, occurrence)):
+                return time.monotonic() - began
+            await asyncio.sleep(0.5)
+        return None
 
 
 def examination(config: Config, name: str) -> Examination:
@@ -276,17 +292,19 @@ def _file_system(folder: Path) -> str:
 def _seen_from_outside(url: str, settings: object) -> Finding | None:
     """Say what the portal would hold against our address: it refuses private ones (facts/docspace.md 1.6)."""
     host, theirs = urlsplit(url).hostname or "", urlsplit(getattr(settings, "url", "")).hostname or ""
+    if not theirs:
+        return None  # whoever delivers here may be anywhere
     try:
         is_private = _is_private(host)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         remedy = "Correct `public_url`, or the name's record."
         return Finding("address", "failed", f"the name {host} cannot be looked up: {error}", remedy)
     try:
         is_near = _is_private(theirs)
-    except OSError:
+    except (OSError, UnicodeError):
         is_near = False
     if is_private and not is_near:
-        what = f"{host} is a private address: the portal refuses to deliver there, and deletes such a webhook"
+        what = f"{host} is a private address, which cannot be reached from {theirs}; a portal deletes such a webhook"
         return Finding("address", "failed", what, "Give this machine a public address, or use `receive: poll`.")
     if url.startswith("http://") and not is_near:
         what = f"{url} is not encrypted: whoever listens in between reads the names of files and people"

@@ -1,5 +1,6 @@
 """A first configuration: what was chosen, written as `roomkeeper.yaml` and the list of secrets it needs. Pure."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -43,13 +44,6 @@ _CONNECTIONS: dict[str, tuple[str, ...]] = {
         "webhook_secret: !env JIRA_WEBHOOK_SECRET",
     ),
 }
-_EXAMPLE_URLS = {
-    "pipedrive": "https://acme.pipedrive.com",
-    "salesforce": "https://acme.my.salesforce.com",
-    "zendesk": "https://acme.zendesk.com",
-    "freshdesk": "https://acme.freshdesk.com",
-    "jira": "https://acme.atlassian.net",
-}
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ class Setup:
     crm_url: str = ""
     helpdesk: str = "zendesk"
     helpdesk_url: str = ""
-    email: str = "bot@acme.example"
+    email: str = ""
 
 
 def yaml_of(setup: Setup) -> str:
@@ -91,6 +85,16 @@ def yaml_of(setup: Setup) -> str:
     return "\n".join(parts) + "\n"
 
 
+def needs_address(service: str) -> bool:
+    """Whether a service has an address of the customer's own."""
+    return any("{url}" in line for line in _CONNECTIONS[service])
+
+
+def needs_email(service: str) -> bool:
+    """Whether a service's token goes with somebody's e-mail address."""
+    return any("{email}" in line for line in _CONNECTIONS[service])
+
+
 def secrets_of(text: str) -> list[str]:
     """List the names of the secrets that a configuration asks the environment for."""
     found = [line.partition("!env ")[2].split()[0] for line in text.splitlines() if "!env " in line]
@@ -98,16 +102,20 @@ def secrets_of(text: str) -> list[str]:
 
 
 def _top(setup: Setup) -> str:
-    lines = ["# Written by `roomkeeper init`. `roomkeeper check` looks it over, `roomkeeper doctor` tries it live."]
-    lines += ["# yaml-language-server: $schema=roomkeeper.schema.json", "version: 1", f"listen: {setup.listen}"]
+    lines = [
+        "# Written by `roomkeeper init`. `roomkeeper check` looks it over, `roomkeeper doctor` tries it live.",
+        "# yaml-language-server: $schema=roomkeeper.schema.json",
+        "version: 1",
+        f"listen: {json.dumps(setup.listen)}",
+    ]
     if setup.public_url is not None:
-        lines.append(f"public_url: {setup.public_url}   # how the portal and the vendors reach this machine")
-    lines += ["store: ./var", ""]
-    return "\n".join(lines)
+        lines.append(f"public_url: {json.dumps(setup.public_url)}   # how this machine is reached from the portal")
+    return "\n".join([*lines, "store: ./var", ""])
 
 
 def _portal(setup: Setup) -> str:
-    lines = ["  portal:", "    type: docspace", f"    url: {setup.url}", "    api_key: !env DOCSPACE_API_KEY"]
+    lines = ["  portal:", "    type: docspace", f"    url: {json.dumps(setup.url)}"]
+    lines.append("    api_key: !env DOCSPACE_API_KEY")
     if setup.public_url is None:
         lines.append("    receive: poll   # asked every 15 s; needs no address that the portal can reach")
     else:
@@ -116,7 +124,8 @@ def _portal(setup: Setup) -> str:
 
 
 def _service(name: str, type_: str, url: str, setup: Setup) -> str:
-    settings = [line.format(url=url or _EXAMPLE_URLS.get(type_, ""), email=setup.email) for line in _CONNECTIONS[type_]]
+    given = {"url": json.dumps(url), "email": json.dumps(setup.email)}
+    settings = [line.format(**given) for line in _CONNECTIONS[type_]]
     if setup.public_url is None and type_ != "http":
         settings.append("receive: poll")
     return "\n".join([f"  {name}:", f"    type: {type_}", *(f"    {line}" for line in settings)])
@@ -188,7 +197,5 @@ def _opening(_: Setup) -> str:
 
 
 def _named(room: Room | None) -> str:
-    """Write a room's id, with its title for people."""
-    if room is None:
-        return "0"
-    return f"{room.id}"
+    """Write a room's id as YAML."""
+    return json.dumps(room.id if room is not None else 0)

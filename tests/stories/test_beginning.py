@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 from stage import Portal, Rooms
 
 from roomkeeper.automations.config import load
@@ -43,7 +44,10 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
         internal=Room(2, "internal"),
         archive=Room(3, "archive"),
         crm=crm,
+        crm_url="https://acme.example #1",
         helpdesk=helpdesk,
+        helpdesk_url="https://help.acme.example",
+        email="bot@acme.example",
     )
     file = tmp_path / "roomkeeper.yaml"
 
@@ -88,20 +92,53 @@ def test_what_is_there_is_not_replaced_unasked(portal: Portal, tmp_path: Path) -
     init(tmp_path, *flags, "--force", key=rooms.keeper_key)
 
     assert load(tmp_path / "roomkeeper.yaml", CATALOG).connections["portal"].settings.polls
+    assert (tmp_path / "roomkeeper.before-1.yaml").read_text() == "mine: true\n"
+
+
+def test_secrets_that_are_there_stay(portal: Portal, tmp_path: Path) -> None:
+    rooms = Rooms(portal)
+    (tmp_path / ".env").write_text("OTHER='1 2'\nDOCSPACE_WEBHOOK_SECRET=known-to-the-portal\n")
+    flags = ["--url", portal.url, "--job", "copy", "--from", str(rooms.client), "--to", str(rooms.internal)]
+
+    for _ in range(2):
+        init(tmp_path, *flags, "--public-url", "http://127.0.0.1:8123", "--force", key=rooms.keeper_key)
+
+    known = dotenv_values(tmp_path / ".env")
+    assert known == {
+        "OTHER": "1 2",
+        "DOCSPACE_WEBHOOK_SECRET": "known-to-the-portal",
+        "DOCSPACE_API_KEY": rooms.keeper_key,
+    }
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert load(tmp_path / "roomkeeper.yaml", CATALOG).port == 8123
 
 
 @pytest.mark.parametrize(
     ("changed", "said", "code"),
     [
         ({"--url": "acme.onlyoffice.com"}, "is not an address", 2),
+        ({"--url": "sk-0123456789"}, "looks like a key", 2),
+        ({"--to": "client"}, "is both the source and the target", 2),
+        ({"--listen": "nonsense"}, "is not an address and a port", 2),
         ({"--url": "http://127.0.0.1:9"}, "Correct the address", 1),
         ({"key": "sk-wrong"}, "API keys", 1),
-        ({"--from": "Nowhere"}, "should mean one room, and means none", 2),
+        ({"--from": "Nowhere"}, "means no room that this account sees", 2),
         ({"--job": "dance"}, "is none of: copy, archive, rooms", 2),
         ({"--from": None}, "Give --from", 2),
         ({"key": ""}, "DOCSPACE_API_KEY", 2),
     ],
-    ids=["no address", "nobody there", "wrong key", "no such room", "no such job", "a flag missing", "no key"],
+    ids=[
+        "no address",
+        "a key as address",
+        "one room twice",
+        "no port",
+        "nobody there",
+        "wrong key",
+        "no such room",
+        "no such job",
+        "a flag missing",
+        "no key",
+    ],
 )
 def test_what_is_wrong_is_said_with_its_remedy_and_nothing_is_written(
     portal: Portal, tmp_path: Path, changed: dict[str, str | None], said: str, code: int
@@ -115,7 +152,8 @@ def test_what_is_wrong_is_said_with_its_remedy_and_nothing_is_written(
     told = init(tmp_path / "new", *words, "--poll", key=key, code=code)
 
     assert said in " ".join(re.sub(r"[│╭╰─╮╯]", " ", told).split())
-    assert not (tmp_path / "new" / "roomkeeper.yaml").exists()
+    assert "sk-" not in told.replace("begins with sk-", "")
+    assert not list((tmp_path / "new").glob("*.yaml"))
     assert key not in told or not key
 
 

@@ -45,7 +45,8 @@ def wrong(keeper: Keeper, *words: str) -> dict[str, dict[str, str]]:
     """Ask the doctor; gives what is not ok, by check."""
     checks = keeper.ask("doctor", *words, codes=(0, 1, 3))["checks"]
     assert all(one["remedy"] for one in checks if one["state"] != "ok"), "every fault has a remedy"
-    return {one["check"]: one for one in checks if one["state"] != "ok"}
+    bad = [one for one in checks if one["state"] != "ok"]
+    return {one["check"]: one for one in sorted(bad, key=lambda one: one["state"] == "failed")}
 
 
 def test_what_is_in_order_has_no_finding_and_nothing_is_left_behind(portal: Portal, keepers: Make) -> None:

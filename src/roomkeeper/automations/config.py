@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
@@ -28,6 +28,7 @@ from roomkeeper.errors import ConfigError, Problem, TemplateError
 
 M = TypeVar("M", bound=BaseModel)
 Path_ = tuple[str | int, ...]
+_LABEL = 64  # characters: a part of a host's name is shorter
 GATHER = 100  # what a run takes at most where every step can take many and the file does not say
 
 
@@ -67,6 +68,19 @@ class Top(BaseModel):
         examples=[["acme_steps"]],
     )
     retention: Retention = Field(default=Retention(), description="How long what is over is kept.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://none")
+        is_plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+        if (
+            not is_plain
+            or parts.username
+            or any(not 0 < len(label) < _LABEL for label in str(parts.hostname).split("."))
+        ):
+            raise ValueError("must be an address such as https://hooks.acme.example, without a query or a user in it")
+        return value
 
 
 @dataclass(frozen=True)
@@ -342,6 +356,12 @@ class _Reader:
         return value
 
     def _looked_up(self, reference: Reference, where: Path_) -> str:
+        if reference.kind == "env" and not reference.name.isidentifier():
+            remedy = (
+                "write `!env NAME`, and put NAME=… into .env; if this is the secret itself, change it: it has leaked"
+            )
+            self._say(where, "what stands after `!env` is not the name of a variable", remedy)
+            return "not-set"
         try:
             return reference.resolve(lambda name: os.environ.get(name) or self.local.get(name), self.file.parent)
         except LookupError as error:

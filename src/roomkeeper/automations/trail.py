@@ -36,6 +36,8 @@ class Search:
     hook: str = ""
     #: Whether no other trail of the connection could be read, so that what is ambiguous here is told nowhere else.
     is_alone: bool = True
+    #: Whether all is to be told, also of what is closed by now, such as archived rooms.
+    is_full: bool = False
 
     def begins(self, type_: str, room: int | str | None = None) -> datetime:
         """Say since when this kind of event is acted on, in this room: what happened earlier was not asked for."""

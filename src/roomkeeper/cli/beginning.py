@@ -1,26 +1,39 @@
 """`init`: from an address and a key to a configuration that works."""
 
 import asyncio
+import itertools
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
+from dotenv import dotenv_values
 
 from roomkeeper.automations.config import load
 from roomkeeper.cli.options import USAGE
 from roomkeeper.cli.printing import err, escaped, out, stop
-from roomkeeper.cli.webhooks import add_to_env, ensure_secret, webhooks_register
+from roomkeeper.cli.webhooks import ensure_secret, set_in_env, webhooks_register
 from roomkeeper.connectors import CATALOG
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import Folder, Key
 from roomkeeper.docspace.wire import same_title, sanitise_title
 from roomkeeper.errors import Forbidden, RoomkeeperError, Unauthorized
-from roomkeeper.setup import CRMS, HELPDESKS, JOBS, Job, Room, Setup, secrets_of, yaml_of
+from roomkeeper.setup import (
+    CRMS,
+    HELPDESKS,
+    JOBS,
+    Job,
+    Room,
+    Setup,
+    needs_address,
+    needs_email,
+    secrets_of,
+    yaml_of,
+)
 
 _KEY = "DOCSPACE_API_KEY"
 _SHOWN = 20  # rooms that are listed to pick from
@@ -41,9 +54,10 @@ def init(
     crm_url: Annotated[str, typer.Option(help="archive: the CRM's address.")] = "",
     helpdesk: Annotated[str | None, typer.Option(help=f"rooms: {', '.join(HELPDESKS)}.")] = None,
     helpdesk_url: Annotated[str, typer.Option(help="rooms: the helpdesk's address.")] = "",
+    helpdesk_email: Annotated[str, typer.Option(help="rooms: the e-mail address of its agent.")] = "",
     public_url: Annotated[str | None, typer.Option(help="How the portal reaches this machine.")] = None,
     poll: Annotated[bool, typer.Option("--poll", help="Ask for events; no address of ours is needed.")] = False,
-    listen: Annotated[str, typer.Option(help="Address and port to listen on.")] = "127.0.0.1:8080",
+    listen: Annotated[str | None, typer.Option(help="Address and port to listen on.")] = None,
     register: Annotated[bool | None, typer.Option(help="Register the webhook now.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a roomkeeper.yaml that is there.")] = False,
 ) -> None:
@@ -51,28 +65,44 @@ def init(
     file = folder / "roomkeeper.yaml"
     if file.exists() and not force:
         stop(f"{file} is there already", "Edit it, choose another folder, or give --force to replace it.", USAGE)
-    url = (url or _asked("The portal's address, such as https://acme.onlyoffice.com", "--url")).rstrip("/")
+    url = _address(url, "The portal's address, such as https://acme.onlyoffice.com", "--url")
     secret = _key(api_key_file)
     key, rooms = _looked_at(url, secret)
     who = key.create_by.display_name or key.create_by.id
-    out.print(f"[green]The key works[/green]: it acts as {escaped(who)}, who sees {len(rooms)} rooms.")
+    seen = f"{len(rooms)} room{'' if len(rooms) == 1 else 's'}"
+    out.print(f"[green]The key works[/green]: it acts as {escaped(who)}, who sees {seen}.")
+    if not rooms:
+        stop(f"{who} sees no room", "Invite this account into the rooms first, as room manager.", USAGE)
     jobs = _jobs(job)
     if public_url is None and not poll:
         public_url = _public_url()
+    if public_url is not None:
+        public_url = _address(public_url, "The public address", "--public-url")
+    crm = _one_of(crm, "Which CRM", CRMS, "--crm") if "archive" in jobs else CRMS[0]
+    helpdesk = _one_of(helpdesk, "Which helpdesk", HELPDESKS, "--helpdesk") if "rooms" in jobs else HELPDESKS[0]
+    if "archive" in jobs and needs_address(crm):
+        crm_url = _address(crm_url or None, f"The address of {crm}", "--crm-url")
+    if "rooms" in jobs and needs_address(helpdesk):
+        helpdesk_url = _address(helpdesk_url or None, f"The address of {helpdesk}", "--helpdesk-url")
+    if "rooms" in jobs and needs_email(helpdesk):
+        helpdesk_email = helpdesk_email or _asked(f"The e-mail address of the agent at {helpdesk}", "--helpdesk-email")
     picked = _Picking(rooms)
     setup = Setup(
         url=url,
-        listen=listen,
+        listen=listen or _listening(public_url),
         public_url=public_url.rstrip("/") if public_url else None,
         jobs=jobs,
         client=picked.room(client, "The room that clients upload to", "--from") if "copy" in jobs else None,
         internal=picked.room(internal, "The room that gets the copies", "--to") if "copy" in jobs else None,
         archive=picked.room(archive, "The room that holds the archive", "--archive") if "archive" in jobs else None,
-        crm=_one_of(crm, "Which CRM", CRMS, "--crm") if "archive" in jobs else CRMS[0],
+        crm=crm,
         crm_url=crm_url,
-        helpdesk=_one_of(helpdesk, "Which helpdesk", HELPDESKS, "--helpdesk") if "rooms" in jobs else HELPDESKS[0],
+        helpdesk=helpdesk,
         helpdesk_url=helpdesk_url,
+        email=helpdesk_email,
     )
+    if setup.client is not None and setup.client == setup.internal:
+        stop(f"{setup.client.title!r} is both the source and the target", "Choose two different rooms.", USAGE)
     missing = _write(file, setup, secret)
     _say_next(file, setup, missing)
     if setup.public_url is not None and not missing and _wants_registration(register):
@@ -89,28 +119,55 @@ def _looked_at(url: str, secret: str) -> tuple[Key, Sequence[Folder]]:
         finally:
             await portal.close()
 
-    if not url.startswith(("http://", "https://")):
-        stop(f"{url!r} is not an address", "Write it with https:// (or http:// on your own network).", USAGE)
     try:
         return asyncio.run(look())
     except (Unauthorized, Forbidden) as error:
         error.remedy = f"Give another key. {_MAKE_ONE}"
         raise
     except RoomkeeperError as error:
-        error.remedy = f"Correct the address ({url}), or see that the portal is up; then try again."
+        error.remedy = (
+            f"Correct the address ({url}): the portal's own, with nothing after the host's name; or see that it is up."
+        )
         raise
+
+
+def _address(given: str | None, question: str, flag: str) -> str:
+    """Take an address; at a terminal one that is none is asked for again. What may be a key is not repeated."""
+    while True:
+        said = given if given is not None else _asked(question, flag)
+        parts = urlsplit(said)
+        if parts.scheme in {"http", "https"} and parts.hostname and not parts.username:
+            return said.rstrip("/").removesuffix("/api/2.0")
+        what = "this looks like a key" if said.startswith("sk-") else f"{said!r} is not an address"
+        remedy = "Write it with https:// (or http:// on your own network), and without a user in it."
+        if given is not None:
+            stop(f"{flag}: {what}", remedy, USAGE)
+        err.print(f"[red]{escaped(what)}[/red]. {remedy}")
+
+
+def _listening(public_url: str | None) -> str:
+    """Say where to listen: where a public address on this very machine points to, else the usual port."""
+    parts = urlsplit(public_url or "")
+    is_here = parts.hostname in {"127.0.0.1", "localhost"} and parts.port is not None
+    return f"127.0.0.1:{parts.port if is_here else 8080}"
 
 
 def _key(file: Path | None) -> str:
     """Take the API key from where it does not show: a file, the environment, or a question without an echo."""
     if file is not None:
+        if str(file).startswith("sk-"):
+            stop("--api-key-file wants a file, and got what looks like the key itself", "Write it into a file.", USAGE)
         try:
-            return file.read_text("utf-8").strip()
-        except OSError as error:
-            stop(f"{file} cannot be read: {error.strerror}", "Give a file that holds the key, and nothing else.", USAGE)
-    if found := os.environ.get(_KEY, "").strip():
-        return found
-    return _asked("The API key (it is not shown)", f"{_KEY} in the environment, or --api-key-file", hidden=True)
+            found = file.read_text("utf-8-sig").strip()
+        except (OSError, ValueError) as error:
+            stop(f"{file} cannot be read: {error}", "Give a file that holds the key, and nothing else.", USAGE)
+    else:
+        found = os.environ.get(_KEY, "").strip()
+        instead = f"{_KEY} in the environment, or --api-key-file"
+        found = found or _asked("The API key (it is not shown)", instead, hidden=True)
+    if not found or not found.isascii() or " " in found:
+        stop("That is no API key", f"It begins with sk- and has letters and digits. {_MAKE_ONE}", USAGE)
+    return found
 
 
 def _jobs(given: Sequence[str] | None) -> list[Job]:
@@ -141,15 +198,17 @@ class _Picking:
     """Rooms are picked by id, by title, or by their number in a list."""
 
     def __init__(self, rooms: Sequence[Folder]) -> None:
-        self._rooms = rooms
+        self._rooms = sorted(rooms, key=lambda one: one.title.casefold())
 
     def room(self, given: str | None, question: str, flag: str) -> Room:
         if given is not None:
-            fitting = self._fitting(given)
+            fitting = self._fitting(given) or self._alike(given)
             if len(fitting) == 1:
                 return Room(fitting[0].id, fitting[0].title)
-            which = ", ".join(f"{one.id} {one.title!r}" for one in fitting) or "none"
-            stop(f"{flag} {given!r} should mean one room, and means {which}", "Give the id of one of them.", USAGE)
+            listed = fitting or self._rooms[:_SHOWN]
+            seen = ", ".join(f"{one.id} {one.title!r}" for one in listed)
+            what = f"{flag} {given!r} means {'several rooms' if fitting else 'no room that this account sees'}"
+            stop(what, f"Give one of: {seen}; or invite the account into the room that is meant.", USAGE)
         _need_a_terminal(flag)
         shown = list(self._rooms[:_SHOWN])
         while True:
@@ -161,11 +220,14 @@ class _Picking:
             word = _asked("Its number in this list, its id, or a part of its title", flag)
             if word.isdecimal() and 0 < int(word) <= len(shown):
                 return Room(shown[int(word) - 1].id, shown[int(word) - 1].title)
-            fitting = self._fitting(word) or [one for one in self._rooms if word.casefold() in one.title.casefold()]
+            fitting = self._fitting(word) or self._alike(word)
             if len(fitting) == 1:
                 return Room(fitting[0].id, fitting[0].title)
             err.print("Several fit." if fitting else "No room fits.")
             shown = fitting[:_SHOWN] or list(self._rooms[:_SHOWN])
+
+    def _alike(self, word: str) -> list[Folder]:
+        return [one for one in self._rooms if word.casefold() in one.title.casefold()]
 
     def _fitting(self, word: str) -> list[Folder]:
         stored = sanitise_title(word)
@@ -201,23 +263,32 @@ def _need_a_terminal(flag: str) -> None:
 
 
 def _write(file: Path, setup: Setup, secret: str) -> list[str]:
-    """Write the configuration and the secrets; gives those that are still to be filled in."""
+    """Write the configuration, once it is known to be in order, and the secrets; gives those to be filled in.
+
+    What stands in `.env` already stays there, but for the key; a configuration that is replaced is kept beside.
+    """
     text = yaml_of(setup)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, "utf-8")
+    draft = file.with_suffix(".draft.yaml")
+    draft.write_text(text, "utf-8")
+    try:
+        load(draft, CATALOG, secrets_required=False)
+        if file.exists():
+            kept = next(one for n in itertools.count(1) if not (one := file.with_suffix(f".before-{n}.yaml")).exists())
+            file.replace(kept)
+            out.print(f"What was there is in {escaped(str(kept))}.")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
     env = file.parent / ".env"
-    if env.exists():
-        shutil.copy2(env, env.with_suffix(".before"))
-        env.unlink()
-    add_to_env(env, _KEY, secret)
+    set_in_env(env, _KEY, secret)
     if "DOCSPACE_WEBHOOK_SECRET" in secrets_of(text):
         ensure_secret(file, "portal")
-    missing = [name for name in secrets_of(text) if name not in {_KEY, "DOCSPACE_WEBHOOK_SECRET"}]
-    for name in missing:
-        add_to_env(env, name, "")
-    load(file, CATALOG, secrets_required=False)
+    known = dotenv_values(env) if env.exists() else {}
+    for name in [one for one in secrets_of(text) if one not in known]:
+        set_in_env(env, name, "")
     out.print(f"[green]Written[/green]: {escaped(str(file))}, and {escaped(str(env))} with the secrets (mode 600).")
-    return missing
+    return [name for name in secrets_of(text) if not dotenv_values(env).get(name)]
 
 
 def _say_next(file: Path, setup: Setup, missing: Sequence[str]) -> None:

@@ -47,7 +47,9 @@ def check(
         err.print(f"[yellow]warning: {name} accepts deliveries without a signature (`unsigned: true`)[/yellow]")
     for note in loaded.notes:
         err.print(f"[yellow]note: {escaped(str(note))}[/yellow]")
-    out.print(f"[green]{escaped(str(config))} is in order[/green]: {_counted(loaded)}")
+    unset = sum(1 for note in loaded.notes if "is not set" in note.what or "cannot be read" in note.what)
+    but = f", but cannot run yet: {unset} secret{' is' if unset == 1 else 's are'} missing" if unset else ""
+    out.print(f"[green]{escaped(str(config))} is in order[/green]{but}: {_counted(loaded)}")
 
 
 def try_(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import typer
+from rich import markup
 from rich.console import Console
 from rich.table import Table
 
@@ -71,7 +72,7 @@ def print_csv(lines: Sequence[dict[str, Any]]) -> None:
 
 def _safe_cell(value: object) -> object:
     """Keep a spreadsheet from taking a title such as `=HYPERLINK(…)` for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
 def print_run(shown: dict[str, Any], *, calls: bool = False) -> None:
@@ -135,4 +136,4 @@ def stop(what: str, remedy: str, code: int) -> NoReturn:
 
 def escaped(text: str) -> str:
     """Keep a title's [brackets] from being read as markup."""
-    return text.replace("[", "\\[")
+    return markup.escape(text)

@@ -11,7 +11,7 @@ from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.config import Config, load
 from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, automation_named
-from roomkeeper.cli.printing import err, escaped, out, print_csv, print_json, print_table
+from roomkeeper.cli.printing import err, escaped, out, print_csv, print_json, print_table, stop
 from roomkeeper.cli.reconciling import moment_of
 from roomkeeper.connectors import CATALOG
 from roomkeeper.runs.prove import Proof
@@ -30,9 +30,15 @@ def prove(
 ) -> None:
     """Account for everything an automation is for: exit 1 if something is unaccounted for, 3 if something failed."""
     loaded = load(config, CATALOG)
+    if loaded.automation(name) is None:
+        known = ", ".join(one.name for one in loaded.automations) or "none"
+        raise typer.BadParameter(f"there is no automation {name!r}; there is: {known}", param_hint="AUTOMATION")
     proof = asyncio.run(_proved(loaded, automation_named(loaded, name), moment_of(since)))
     if html is not None:
-        html.write_text(pages.page(proof), "utf-8")
+        try:
+            html.write_text(pages.page(proof), "utf-8")
+        except OSError as error:
+            stop(f"{html} cannot be written: {error.strerror}", "Choose another file.", FAILED)
     if as_json:
         told: dict[str, object] = {
             "automation": proof.automation,
@@ -41,9 +47,10 @@ def prove(
             "counts": proof.counts,
         }
         told |= {"total": len(proof.lines), "sha256": proof.digest, "blind": list(proof.blind)}
-        print_json(told | {"lines": [vars(one) for one in proof.lines]})
+        told |= {"notes": list(proof.notes)}
+        print_json(told | {"lines": [dict(vars(one)) for one in proof.lines]})
     elif as_csv:
-        print_csv([vars(one) for one in proof.lines])
+        print_csv([dict(vars(one)) for one in proof.lines])
     else:
         _show(proof, every=every)
     if html is not None and not (as_json or as_csv):
@@ -55,11 +62,13 @@ def prove(
 
 
 def _show(proof: Proof, *, every: bool) -> None:
-    rows = [vars(one) for one in proof.lines if every or one.outcome != "done"]
+    rows = [dict(vars(one)) for one in proof.lines if every or one.outcome != "done"]
     if rows:
         print_table(("at", "subject", "outcome", "said", "event", "run", "done_at"), rows, "")
         for line in [one for one in proof.lines if one.remedy]:
             out.print(f"    {escaped(line.subject)} → {escaped(line.remedy)}")
+    for note in proof.notes:
+        err.print(escaped(note))
     for unseen in proof.blind:
         err.print(f"[yellow]not looked at: {escaped(unseen)}[/yellow]")
     colour = "green" if proof.is_complete and not proof.counts.get("failed") else "red"

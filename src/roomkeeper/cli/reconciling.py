@@ -45,15 +45,20 @@ def reconcile(config: ConfigFile = DEFAULT, since: Since = None, as_json: AsJson
 
 def moment_of(text: str) -> datetime:
     """Read how far back to look: a duration, or a moment; one without a zone is this machine's."""
+    now = datetime.now(UTC)
     try:
-        return datetime.now(UTC) - timedelta(seconds=seconds(text))
+        since = now - timedelta(seconds=seconds(text))
+    except OverflowError:
+        since = now.replace(year=1971)
     except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
-        what = f"{text!r} is neither a duration such as 2h or 30d nor a moment such as 2026-11-20T08:00"
-        raise typer.BadParameter(what, param_hint="--since") from error
+        try:
+            since = datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            what = f"{text!r} is neither a duration such as 2h or 30d nor a moment such as 2026-11-20T08:00"
+            raise typer.BadParameter(what, param_hint="--since") from error
+    if since > now:
+        raise typer.BadParameter(f"{text} is not over yet", param_hint="--since")
+    return since
 
 
 async def _searched(config: Config, store: Store, since: datetime | None) -> list[Searched]:

@@ -124,8 +124,9 @@ def simulate(
     if example:
         made = server.EXAMPLE
         out.print(f"\nFor a trial: rooms {made.client!r} and {made.internal!r}, and an account that may work in both:")
+        out.print(f"  export DOCSPACE_API_KEY={made.keeper_key}")
         out.print(f"  roomkeeper init trial --url {url} --public-url http://127.0.0.1:8080 --job copy \\")
-        out.print(f"    --from '{made.client}' --to '{made.internal}'     (API key: {made.keeper_key})")
+        out.print(f"    --from '{made.client}' --to '{made.internal}'")
         out.print("A guest uploads into the client's room with:")
         out.print(
             f"  curl -H 'Authorization: Bearer {made.guest_key}' -F file=@FILE {url}/api/2.0/files/{made.room}/upload"

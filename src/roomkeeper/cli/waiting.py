@@ -28,7 +28,7 @@ def wait_for_events(history: History, numbers: Sequence[int], as_json: bool) -> 
 
 def _settled(history: History, number: int) -> bool:
     shown = history.event(number)
-    return bool(shown["state"] == "over" or shown["runs"])
+    return bool(shown["state"] in {"over", "failed"} or shown["runs"])
 
 
 def wait_for_runs(history: History, numbers: Sequence[int], as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from dotenv import dotenv_values
+from dotenv import dotenv_values, set_key
 
 from roomkeeper import connecting
 from roomkeeper.automations.config import Config, load, references
@@ -37,7 +37,10 @@ def webhooks_list(connection: Wanted = None, config: ConfigFile = DEFAULT, as_js
     if as_json:
         print_json({"webhooks": [vars(one) for one in rows], "wrong": [vars(one) for one in ailments]})
     else:
-        shown = [vars(one) | {"types": list(one.types), "ours": "yes" if one.is_ours else ""} for one in rows]
+        shown = [
+            vars(one) | {"types": list(one.types), "ours": _yes(one.is_ours), "enabled": _yes(one.enabled)}
+            for one in rows
+        ]
         columns = ("id", "name", "url", "ours", "enabled", "types", "last_success", "days_left")
         print_table(columns, shown, "The portal has no webhook that this account may see.")
         _say(ailments)
@@ -47,7 +50,9 @@ def webhooks_list(connection: Wanted = None, config: ConfigFile = DEFAULT, as_js
 
 def webhooks_register(connection: Wanted = None, config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
     """Register the webhook, for what automations listen to; if it has no secret, one is made and put into .env."""
-    made = ensure_secret(config, _portal_named(loaded_for_reading(config), connection))
+    loaded = loaded_for_reading(config)
+    name = _portal_named(loaded, connection)
+    made = "" if loaded.connections[name].settings.polls else ensure_secret(config, name)
     if made:
         err.print(f"A secret was made and written into {escaped(str(config.parent / '.env'))} as {made}.")
         err.print("    → Restart `roomkeeper serve` if it is running: it reads its secrets when it starts.")
@@ -65,7 +70,6 @@ def webhooks_repair(connection: Wanted = None, config: ConfigFile = DEFAULT, as_
     """Put right what is wrong with our webhook, and delete superfluous ones."""
 
     async def repair(source: Source, _: Upkeep, hook: Hook, store: Store) -> list[Ailment]:
-        upkeep.remember(store, hook)
         return await upkeep.look_after(store, Kept(source, hook, 0.0), twins=True)
 
     ailments = _with_portal(config, connection, repair)
@@ -75,6 +79,7 @@ def webhooks_repair(connection: Wanted = None, config: ConfigFile = DEFAULT, as_
         out.print("[green]Nothing was wrong.[/green]")
     else:
         _say(ailments)
+        out.print("What was missed is found by itself within minutes, or now by `roomkeeper reconcile`.")
     if any(not one.mended for one in ailments):
         raise typer.Exit(NEEDS_A_PERSON)
 
@@ -93,6 +98,10 @@ def webhooks_remove(connection: Wanted = None, config: ConfigFile = DEFAULT, as_
     show({"removed": gone}, as_json, told)
 
 
+def _yes(claim: bool) -> str:
+    return "yes" if claim else "no"
+
+
 def ensure_secret(file: Path, connection: str) -> str:
     """Make the webhook's secret where the configuration names one that is not set; gives the name it was put under.
 
@@ -105,22 +114,28 @@ def ensure_secret(file: Path, connection: str) -> str:
     env = file.parent / ".env"
     if named.kind != "env" or os.environ.get(named.name) or dotenv_values(env).get(named.name):
         return ""
-    add_to_env(env, named.name, new_secret())
+    set_in_env(env, named.name, new_secret())
     return named.name
 
 
-def add_to_env(env: Path, name: str, secret: str) -> None:
-    """Add a secret to a file of them; it is readable for this user alone before anything stands in it."""
-    before = env.read_text("utf-8") if env.exists() else ""
-    with os.fdopen(os.open(env, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
-        env.chmod(0o600)
-        file.write(f"{'' if not before or before.endswith(chr(10)) else chr(10)}{name}={secret}\n")
+def set_in_env(env: Path, name: str, secret: str) -> None:
+    """Set a secret in a file of them; it is readable for this user alone before anything stands in it."""
+    if not env.exists():
+        os.close(os.open(env, os.O_WRONLY | os.O_CREAT, 0o600))
+    env.chmod(0o600)
+    set_key(env, name, secret, quote_mode="auto")
+    env.chmod(0o600)
 
 
 def _with_portal(file: Path, connection: str | None, act: Callable[[Source, Upkeep, Hook, Store], Awaitable[T]]) -> T:
     """Do something with a connection's webhooks. Raises NotThere, RemoteError."""
     config = load(file, CATALOG)
     name = _portal_named(config, connection)
+    if config.connections[name].settings.polls:
+        raise NotThere(
+            f"{name} is asked for its events (`receive: poll`), so it needs no webhook",
+            remedy="Nothing needs doing. For deliveries instead: `receive: webhook`, and `public_url`.",
+        )
     if config.public_url is None:
         remedy = "Add `public_url: https://…`, the address under which the portal reaches this machine."
         raise NotThere(f"{file} does not say where the portal is to deliver to", remedy=remedy)

@@ -50,6 +50,7 @@ _REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose 
 _ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 60.0  # seconds until an event is tried again that could not be looked up
 _FAILING_LANES = 3  # so many places that cannot be looked up in one batch mean that the connection is out of order
 _MAY_APPEAR = 3600.0  # seconds in which what an event is about may still appear, or become visible to the account
+COMES_TO_NOTHING = "failed"  # the state of an event that should have gone to a run, and could not
 _LOOK_BEHIND = 5000  # waiting events among which a run chooses
 
 
@@ -83,6 +84,8 @@ class Decision:
     reason: str = ""
     #: Whether the event was completed, and is to be kept as it is now.
     completed: bool = False
+    #: Whether it should have gone somewhere, and cannot.
+    comes_to_nothing: bool = False
 
 
 class Dispatch:
@@ -234,9 +237,8 @@ class Dispatch:
         found = await self._place(source, event)
         if isinstance(found, RemoteError):
             log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=found.message)
-            return Decision(
-                event, reason=f"its room cannot be found: {found.message}. Replay the event once that is put right"
-            )
+            why = f"its room cannot be found: {found.message}. Replay the event once that is put right"
+            return Decision(event, reason=why, comes_to_nothing=True)
         place = found
         event = event.at_place(place) if place is not None else event
         stored = source.connector.stored_title
@@ -253,7 +255,8 @@ class Dispatch:
         if row.target is None and time.time() - row.received_at < _MAY_APPEAR:
             raise _NotYet(error.message) from error
         log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=error.message)
-        return Decision(event, reason=f"it cannot be looked up: {error.message}. Replay it once that is put right")
+        why = f"it cannot be looked up: {error.message}. Replay it once that is put right"
+        return Decision(event, reason=why, comes_to_nothing=True)
 
     async def _account(self, source: Source) -> str:
         if source.name not in self._accounts:
@@ -295,7 +298,8 @@ class Dispatch:
         by_fate: dict[tuple[str, str, str], list[Decision]] = {}
         for one in (one for one in decided if not one.completed or _kept(connection, one.event)):
             status = "ignored" if one.event.ignored else "accepted"
-            by_fate.setdefault((status, "parked" if one.parkings else "over", one.reason), []).append(one)
+            state = "parked" if one.parkings else COMES_TO_NOTHING if one.comes_to_nothing else "over"
+            by_fate.setdefault((status, state, one.reason), []).append(one)
         rows: list[dict[str, Any]] = []
         for (status, state, reason), same in by_fate.items():
             numbers = [one.event.id for one in same]

@@ -170,9 +170,10 @@ def recognised(connection: sa.Connection, told: Sequence[Event]) -> dict[str, in
         wanted = {row[name]: delivery for delivery, row in rows.items()}
         marked = sa.and_(column != "", column.in_(list(wanted)))
         for connected in {one.connection for one in told}:
-            accepted = (events.c.connection == connected, events.c.status == "accepted")
-            query = sa.select(events.c.id, column).where(*accepted, marked)
-            found |= {wanted[value]: number for number, value in connection.execute(query.order_by(events.c.id.desc()))}
+            for counts in (events.c.status == "accepted", events.c.found != ""):
+                query = sa.select(events.c.id, column).where(events.c.connection == connected, counts, marked)
+                read = connection.execute(query.order_by(events.c.id.desc()))
+                found |= {wanted[value]: number for number, value in read if wanted[value] not in found}
     rest = [row for delivery, row in rows.items() if delivery not in found]
     near = _told_otherwise(connection, rest)
     return found | {row["delivery"]: near[id(row)].id for row in rest if id(row) in near}

@@ -246,14 +246,18 @@ def search_for(watched: Watched, automations: Sequence[Automation], since: datet
 
 
 def listening_since(db: sa.Connection, happened: Event) -> float | None:
-    """Say since when what happened there is acted on; None if that connection was never searched."""
+    """Say since when what happened there is acted on; without a search of it, since the first event from there."""
     room = happened.raw.get("room") if isinstance(happened.raw, dict) else None
     found = []
     for row in db.execute(sa.select(trails).where(trails.c.connection == happened.connection)):
         starts = json.loads(row.starts) if row.starts else {}
         named = [starts[one] for one in (listened(happened.type), listened(happened.type, room)) if one in starts]
         found.append(min(named, default=row.began_at))
-    return min(found, default=None)
+    if found:
+        return float(min(found))
+    first = sa.select(sa.func.min(events.c.received_at)).where(events.c.connection == happened.connection)
+    oldest = db.execute(first).scalar()
+    return float(oldest) if oldest is not None else None
 
 
 def _rooms(automation: Automation) -> list[int | str | None]:

@@ -51,7 +51,7 @@ events = sa.Table(
     sa.Column("body", sa.LargeBinary),
     sa.Column("duplicate_of", _Number),
     sa.Column("target", sa.Text),  # the one automation it is for, if it was started by hand
-    sa.Column("state", sa.Text, nullable=False),  # new: to be dispatched | parked | over
+    sa.Column("state", sa.Text, nullable=False),  # new: to be dispatched | parked | over | failed
     sa.Column("next_try", sa.Double, nullable=False, default=0.0),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("occurrence", sa.Text, nullable=False, default=""),  # what happened to what, without the moment
@@ -285,6 +285,7 @@ proofs = sa.Table(
     sa.Column("made_at", sa.Double, nullable=False),
     sa.Column("counts", sa.Text, nullable=False),  # how many lines of each outcome
     sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),  # nothing unaccounted for, and all could be looked at
 )
 
 days = sa.Table(

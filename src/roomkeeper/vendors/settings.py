@@ -20,6 +20,8 @@ class VendorSettings(BaseModel):
     def _is_an_address(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with https:// (or http:// on your own network)")
+        if "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError("must have no user or password in it: they belong into the settings for them")
         return value.rstrip("/")
 
 

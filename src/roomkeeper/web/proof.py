@@ -14,7 +14,8 @@ _pages = Environment(
 
 def page(proof: Proof) -> str:
     """Write the page."""
-    return _pages.get_template("proof.html").render(proof=proof, outcomes=OUTCOMES, sentence=sentence(proof))
+    shown = {"proof": proof, "outcomes": OUTCOMES, "sentence": sentence(proof), "lines": proof.rows}
+    return _pages.get_template("proof.html").render(shown)
 
 
 def sentence(proof: Proof) -> str:
@@ -26,4 +27,6 @@ def sentence(proof: Proof) -> str:
         return f"All {total} that could be looked at are accounted for; something could not be looked at."
     if failed := counts.get("failed", 0):
         return f"All {total} are accounted for; {failed} failed and {'waits' if failed == 1 else 'wait'} for a person."
+    if waits := counts.get("waiting", 0):
+        return f"{waits} of {total} {'waits' if waits == 1 else 'wait'}; the others are accounted for."
     return f"All {total} are accounted for." if total else "Nothing happened."

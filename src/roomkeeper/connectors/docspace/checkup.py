@@ -1,12 +1,12 @@
 """Try what a portal's connection needs: key, permissions, rooms, records (facts/docspace.md 2.6, 8, 11)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from roomkeeper.automations.checkup import Examination, Finding, Needed, State
 from roomkeeper.docspace import EntryId, Portal
-from roomkeeper.docspace.models import Access, Key, PathPart
-from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, Unauthorized
+from roomkeeper.docspace.models import Access, Key, PathPart, Person
+from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteError, ScopeMissing, Unauthorized, Unavailable
 
 _SOON = timedelta(days=14)  # before a key's end
 _OLDEST = (3, 5)  # the first version whose webhooks are as described
@@ -20,7 +20,7 @@ _INVITE = "Invite the account of the key into that room as {role}; being an admi
 async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
     """Try everything; a key that is not accepted ends it, for nothing else can be tried then."""
     try:
-        key = await portal.people.key()
+        key = await _key(portal)
     except Unauthorized as error:
         yield Finding("key", "failed", f"the portal does not accept the key: {error.message}", _MAKE_ONE)
         return
@@ -37,6 +37,15 @@ async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
         yield await _place(portal, key, needed)
     async for one in _records(portal, about):
         yield one
+
+
+async def _key(portal: Portal) -> Key:
+    """Read what the key is; a token that is none acts as its maker, and what it may do is not known."""
+    try:
+        return await portal.people.key()
+    except (NotFound, Forbidden, Unavailable, Garbled):
+        account = await portal.people.myself()
+        return Key(name="token", create_by=Person(id=account.id, display_name=account.name))
 
 
 def _of_key(key: Key) -> Finding:
@@ -60,12 +69,12 @@ def _of_permissions(key: Key, about: Examination) -> list[Finding]:
         if not _covers(has, scope):
             what = f"the key lacks {scope}, which is needed for {why}"
             found.append(Finding("permissions", "failed", what, f"Make a key with {scope} too."))
-    if not about.polls and not _covers(has, "*:read"):
+    if not about.polls and about.settings.catch_up and not _covers(has, "*:read"):
         what = "the key lacks *:read, so the delivery log cannot be searched; the rooms' histories are, which is enough"
         found.append(
             Finding("permissions", "warning", what, "Give it *:read for both ways of finding what was missed.")
         )
-    if not about.polls and not _covers(has, "*:write"):
+    if not about.polls and about.settings.keep_webhook and not _covers(has, "*:write"):
         what = "the key has no full access, so the webhook can be neither registered nor repaired"
         found.append(Finding("permissions", "warning", what, "Give it full access, or look after the webhook by hand."))
     return found or [Finding("permissions", "ok", f"the key may do what is needed: {', '.join(sorted(has))}")]
@@ -125,18 +134,9 @@ async def _place(portal: Portal, key: Key, needed: Needed) -> Finding:
     check = f"room {needed.place}"
     try:
         found = await _found(portal, needed.place)
-        if len(found) > 1:
-            what = f"several rooms are called {needed.place!r}: {', '.join(map(str, found))} ({needed.where})"
-            return Finding(check, "failed", what, "Write the id of the one that is meant.")
-        if not found:
-            what = f"there is no room {needed.place!r} ({needed.where})"
-            return Finding(check, "failed", what, "Correct its title, or write its id.")
-        way = await portal.folders.path(found[0])
-        room = next((part for part in way if part.room_type is not None), None)
-        if room is None:
-            return Finding(check, "ok", f"{_named(way)} lies outside of rooms ({needed.where})")
-        role = await _role_in(portal, key, room.id)
-        return _judged(check, role, needed, f"{_named(way)} ({needed.where})")
+        if len(found) != 1:
+            return _ambiguous(check, needed, found)
+        return await _looked_at(portal, key, needed, found[0])
     except NotFound:
         what = f"there is no room or folder {needed.place} ({needed.where})"
         return Finding(check, "failed", what, "Correct the id: it is the number in the room's address.")
@@ -149,10 +149,39 @@ async def _place(portal: Portal, key: Key, needed: Needed) -> Finding:
         return Finding(check, "failed", f"it cannot be looked at: {error.message} ({needed.where})", error.remedy)
 
 
+def _ambiguous(check: str, needed: Needed, found: Sequence[EntryId]) -> Finding:
+    if not found:
+        what = f"there is no room {needed.place!r} ({needed.where})"
+        return Finding(check, "failed", what, "Correct its title, or write its id.")
+    what = f"several rooms are called {needed.place!r}: {', '.join(map(str, found))} ({needed.where})"
+    return Finding(check, "failed", what, "Write the id of the one that is meant.")
+
+
+async def _looked_at(portal: Portal, key: Key, needed: Needed, place: EntryId) -> Finding:
+    check = f"room {needed.place}"
+    folder, way = await portal.folders.get(place), await portal.folders.path(place)
+    said = f"{_named(way)} ({needed.where})"
+    if folder.is_in_trash or folder.is_archived:
+        where = "in the trash" if folder.is_in_trash else "archived: nothing can be put there or taken away"
+        return Finding(check, "failed", f"{said} is {where}", "Restore it, or name another one.")
+    room = next((part for part in way if part.room_type is not None), None)
+    if needed.right == "read" and (room is None or room.id != folder.id):
+        what = f"{said} is no room, and `where` is about rooms: it never fits"
+        return Finding(check, "failed", what, "Write the room that it lies in.")
+    if room is None:
+        return Finding(check, "ok", f"{said} lies outside of rooms")
+    role = await _role_in(portal, key, room.id)
+    if role is None and needed.right == "write" and folder.security.get("Create") is False:
+        role = Access.READ
+    return _judged(check, role, needed, said)
+
+
 async def _found(portal: Portal, place: EntryId) -> list[EntryId]:
-    if isinstance(place, int) or place.isdigit():
-        return [int(place)]
-    return [room.id for room in await portal.rooms.titled(place)]
+    """Find what an automation names: a room by its title, or else by its id."""
+    if isinstance(place, str):
+        titled = [room.id for room in await portal.rooms.titled(place)]
+        return titled or ([int(place)] if place.isdecimal() else [])
+    return [place]
 
 
 def _judged(check: str, role: Access | None, needed: Needed, said: str) -> Finding:

@@ -8,6 +8,8 @@ from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.wire import next_start
 from roomkeeper.errors import Forbidden, NotFound, ScopeMissing
 
+_FEW = 20  # files that are asked one by one rather than listed
+
 
 def of_copies(result: Mapping[str, Any]) -> list[Evidence]:
     """List the copies that `copy_files` reports."""
@@ -20,7 +22,7 @@ def of_copies(result: Mapping[str, Any]) -> list[Evidence]:
             said=f"version {line.get('version')} as file {line['copy']} below folder {result.get('folder')}",
         )
         for line in result.get("report") or []
-        if line.get("copy") is not None
+        if line.get("copy") is not None and line.get("outcome") in {"copied", "already"}
     ]
 
 
@@ -48,19 +50,29 @@ async def standing(portal: Portal, looked_for: Iterable[Evidence]) -> frozenset[
     wanted = set(looked_for)
     found = {one for one in wanted if one.kind != "file" and await _is_there(portal, one)}
     for folder in {one.within for one in wanted if one.kind == "file" and one.within is not None}:
-        below = await _files_below(portal, folder)
         mine = [one for one in wanted if one.kind == "file" and one.within == folder]
+        below = await _files_below(portal, folder) if len(mine) > _FEW else {}
         found |= {one for one in mine if str(one.id) in below and below[str(one.id)].version >= one.version}
-    return frozenset(found)
+    # What a listing lacks may have been moved, or skipped: pages overlap where times are equal. So it is asked itself.
+    rest = [one for one in wanted - found if one.kind == "file"]
+    return frozenset(found | {one for one in rest if await _file_is_there(portal, one)})
 
 
 async def _is_there(portal: Portal, one: Evidence) -> bool:
     try:
         return not (await portal.folders.get(one.id)).is_in_trash
+    except NotFound:
+        return False
+
+
+async def _file_is_there(portal: Portal, one: Evidence) -> bool:
+    try:
+        file = await portal.files.get(one.id)
     except ScopeMissing:
         raise
-    except (NotFound, Forbidden):
+    except (NotFound, Forbidden):  # what lies in another's trash is answered so, too
         return False
+    return not file.is_in_trash and file.version >= one.version
 
 
 async def _files_below(portal: Portal, folder: EntryId) -> dict[str, File]:
@@ -71,6 +83,6 @@ async def _files_below(portal: Portal, folder: EntryId) -> dict[str, File]:
             page = await portal.folders.page(folder, start, sort_by="DateAndTimeCreation", below="files")
             found |= {str(file.id): file for file in page.files}
             start = next_start(start, page.entries, page.total)
-    except NotFound:
-        pass  # then nothing is in it
+    except (NotFound, Forbidden):
+        pass  # then each is asked itself
     return found

@@ -55,10 +55,14 @@ def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: int, now: datetim
     one, found = ours[0], list[Ailment]()
     name = f"webhook {one.id} {one.name!r}"
     if not one.enabled:
-        why = f": {one.last_failure_content[:200]}" if one.last_failure_content else ""
+        failed = (
+            f"{one.last_failure_on:%Y-%m-%d %H:%M}: {one.last_failure_content}"[:200] if one.last_failure_on else ""
+        )
+        why = f" (its last failure was {failed})" if failed else ""
         found.append(Ailment("disabled", f"{name} is disabled{why}", "`roomkeeper webhooks repair` enables it."))
     if one.triggers != mask(hook.types):
-        found.append(Ailment("triggers", _about_triggers(name, one, hook), "`roomkeeper webhooks repair` sets them."))
+        key = "triggers" if hook.types - names(one.triggers) else "superfluous"
+        found.append(Ailment(key, _about_triggers(name, one, hook), "`roomkeeper webhooks repair` sets them."))
     if one.target_id:
         what = f"{name} is for the entity {one.target_id} alone: nothing that happens in a room is told"
         found.append(Ailment("target", what, "`roomkeeper webhooks repair` makes it tell of everything."))
@@ -90,7 +94,13 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
         if "missing" in keys and hook.was_there:
             await register(portal, hook)
             mended.add("missing")
-        can = {"disabled", "triggers", "target", *(["secret"] if twins or not hook.is_marked_lately else [])}
+        can = {
+            "disabled",
+            "triggers",
+            "superfluous",
+            "target",
+            *(["secret"] if twins or not hook.is_marked_lately else []),
+        }
         if changes := keys & can:
             await portal.webhooks.change(_put_right(ours[0], hook), hook.secret)
             mended |= changes

@@ -9,6 +9,7 @@ from roomkeeper.connectors.docspace.trails import is_ours
 from roomkeeper.docspace import Portal
 from roomkeeper.errors import NotThere
 
+_SCRATCH = "Roomkeeper doctor"
 _BY_UPLOADING = ("file.uploaded", "file.created")  # a single upload raises both (facts/docspace.md 1.4)
 
 
@@ -26,7 +27,10 @@ async def round_trip(portal: Portal, hook: Hook) -> AsyncIterator[str]:
     makers = {one.created_by.id for one in await portal.webhooks.all() if is_ours(one, hook.url) and one.created_by}
     if makers and account.id not in makers:
         raise NotThere("the webhook was made by another account, which is not told of this one's own documents")
-    scratch = await portal.folders.create(await portal.folders.mine(), f"Roomkeeper doctor {datetime.now(UTC):%H%M%S}")
+    home = await portal.folders.mine()
+    for left in [one for one in await portal.folders.subfolders(home) if one.title.startswith(_SCRATCH)]:
+        await portal.folders.delete(left.id)  # of an examination that was interrupted
+    scratch = await portal.folders.create(home, f"{_SCRATCH} {datetime.now(UTC):%H%M%S}")
     try:
         if wanted == "folder.created":
             yield f"{wanted} {scratch.id}"

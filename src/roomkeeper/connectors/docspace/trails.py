@@ -137,8 +137,8 @@ def _unread(room: EntryId, why: str) -> Findings:
 async def _rooms(portal: Portal, search: Search) -> AsyncIterator[tuple[EntryId, EntryId | None]]:
     """Find the rooms to look into, each with how the automation names it: by title, or else by id, or not at all."""
     if search.rooms is None:
-        about_rooms = any(one.startswith("room.") for one in search.types)
-        for room in await portal.rooms.all(archived=about_rooms):
+        also_archived = search.is_full or any(one.startswith("room.") for one in search.types)
+        for room in await portal.rooms.all(archived=also_archived):
             yield room.id, None
         return
     for wanted in search.rooms:

@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("made_at", sa.Double, nullable=False),
         sa.Column("counts", sa.Text, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("complete", sa.Boolean, nullable=False),
     )
     op.create_table(
         "alerts",
