@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from roomkeeper.errors import NotThere
-from roomkeeper.runs.store import Store, calls, events, runs, steps, waiting
+from roomkeeper.runs.store import Store, alerts, calls, events, runs, steps, waiting
 
 Shown = dict[str, Any]
 
@@ -78,6 +78,12 @@ class History:
         shown["text"] = json.loads(row.text)
         shown["steps"] = [_step(step, [call for call in made if call.position == step.position]) for step in walked]
         return shown
+
+    def alerts(self) -> list[Shown]:
+        """List what is wrong now, the oldest first."""
+        with self._store.read() as db:
+            rows = db.execute(sa.select(alerts).where(alerts.c.closed_at.is_(None)).order_by(alerts.c.id)).all()
+        return [{"what": row.what, "remedy": row.remedy, "opened_at": moment(row.opened_at)} for row in rows]
 
     def counts(self) -> Shown:
         """Count events by status, runs by state, and what waits to be run."""

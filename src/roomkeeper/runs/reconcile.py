@@ -5,6 +5,7 @@ A connection that polls lives by this alone.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ log = structlog.get_logger("reconcile")
 
 _DAY = 86_400.0
 _SHARE = 5  # polling takes at most this part of its time for itself: rooms without end shall not eat the budget
+_LATELY = 60.0  # seconds, at least, of which three count as lately
 _PATIENCE = 3  # searches in a row that may fail before somebody is told
 
 
@@ -86,7 +88,6 @@ class Reconciler:
         self._automations, self._kept_days = automations, kept_days
         self._failed: dict[tuple[str, str], int] = {}
         self._searched: set[tuple[str, str]] = set()
-        self._readable: set[tuple[str, str]] = set()
 
     async def keep(self) -> None:
         """Search at once, and again and again, until cancelled."""
@@ -113,7 +114,8 @@ class Reconciler:
                     log.warning("cannot search", connection=watched.source.name, reason=error.message)
                 except Exception:  # what one service answers must not stop the deliveries of all
                     log.exception("a search failed", connection=watched.source.name, trail=trail.name)
-                    await self._tell(watched, trail, {}, _unforeseen(trail))
+                    with contextlib.suppress(StoreUnavailable):
+                        await self._tell(watched, trail, {}, _unforeseen(trail))
             rest, took = watched.every * 0.9, time.monotonic() - began
             await asyncio.sleep(max(watched.every - took, took * (_SHARE - 1) if watched.polls else 0.0, 0.5))
 
@@ -123,7 +125,7 @@ class Reconciler:
 
     async def _search(self, watched: Watched, trail: Trail, since: datetime | None = None) -> Searched:
         name = watched.source.name
-        count, position = _Count(), None
+        count = _Count()
         try:
             search = await self._store.writing(partial(self._begin, watched, trail, since))
             if not search.types:
@@ -135,26 +137,23 @@ class Reconciler:
                 count.new += taken.new
                 count.known += taken.known
                 count.blind |= findings.blind
-                position = findings.position or position
                 if findings.position is not None:
                     await self._store.writing(partial(_end, name, trail.name, findings.position))
         except Forbidden as error:
             if trail.is_complete:
                 return await self._failed_to(count, watched, trail, error)
-            self._readable.discard((name, trail.name))  # a key for files and rooms alone: the other trail is enough
+            # A key for files and rooms alone may not: the other trail is enough.
             note = f"not searched, for the key may not: {error.message}"
+            await self._store.writing(partial(_note, name, trail.name, note, len(count.new)))
             return replace(count.searched(name, trail.name), note=note)
         except RemoteError as error:
             return await self._failed_to(count, watched, trail, error)
-        if position:  # empty, there was nothing that could have told
-            self._readable.add((name, trail.name))
         await self._tell(watched, trail, count.blind, None, found=len(count.new))
         if count.new:
             log.info("found what was never delivered", connection=name, trail=trail.name, events=len(count.new))
         return count.searched(name, trail.name)
 
     async def _failed_to(self, count: _Count, watched: Watched, trail: Trail, error: RemoteError) -> Searched:
-        self._readable.discard((watched.source.name, trail.name))
         await self._tell(watched, trail, count.blind, error, found=len(count.new))
         found = count.searched(watched.source.name, trail.name)
         return replace(found, error=error.message, remedy=error.remedy)
@@ -185,8 +184,7 @@ class Reconciler:
         began = int(row.began_at)  # services write whole seconds: what happened in this one may look older
         oldest = datetime.fromtimestamp(max(began, time.time() - kept), UTC)
         search = search_for(watched, self._automations, since or oldest)
-        others = [one.name for one in self._trails(watched) if one.name != trail.name]
-        search = replace(search, is_alone=not any((watched.source.name, one) in self._readable for one in others))
+        search = replace(search, is_alone=_is_alone(connection, watched, trail))
         if since is not None:
             return search
         starts = _starts(row, watched, self._automations)
@@ -275,6 +273,18 @@ def _starts(row: Any, watched: Watched, automations: Sequence[Automation]) -> di
     listening = [one for one in automations if one.from_ in {None, name} and one.on in raised]
     wanted = {listened(one.on, room) for one in listening for room in _rooms(one)}
     return {one: row.began_at if known is None else known.get(one, time.time()) for one in wanted}
+
+
+def _is_alone(connection: sa.Connection, watched: Watched, trail: Trail) -> bool:
+    """Whether no other trail of the connection was searched lately, without trouble, and had something to search."""
+    others = sa.select(trails.c.name).where(
+        trails.c.connection == watched.source.name,
+        trails.c.name != trail.name,
+        trails.c.searched_at > time.time() - 3 * max(watched.every, _LATELY),
+        trails.c.trouble == "",
+        trails.c.position != "{}",
+    )
+    return watched.polls or connection.execute(others).first() is None
 
 
 def _unforeseen(trail: Trail) -> RoomkeeperError:

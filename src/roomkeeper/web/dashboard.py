@@ -73,10 +73,11 @@ async def static(request: Request) -> Response:
 
 
 def _inner(history: History) -> str:
-    counts = history.counts()
+    counts, alerts = history.counts(), history.alerts()
     shown: dict[str, Any] = {
         "counts": counts,
-        "sentence": _sentence(counts),
+        "alerts": alerts,
+        "sentence": _sentence(counts, len(alerts)),
         "attention": history.runs(limit=_SHOWN, state="needs_attention"),
         "runs": history.runs(limit=_SHOWN),
         "events": history.events(limit=_SHOWN),
@@ -84,11 +85,15 @@ def _inner(history: History) -> str:
     return _pages.get_template("inner.html").render(shown)
 
 
-def _sentence(counts: dict[str, Any]) -> str:
+def _sentence(counts: dict[str, Any], alerts: int) -> str:
     """Say in one sentence whether all is well."""
     stuck = counts["runs"].get("needs_attention", 0)
     if stuck:
         return f"{stuck} run{'s need' if stuck > 1 else ' needs'} a person."
+    if alerts:
+        return (
+            f"{alerts} thing{'s are' if alerts > 1 else ' is'} wrong, and wait{'' if alerts > 1 else 's'} for a person."
+        )
     held = counts["events_held"]
     if held:
         return f"{held} event{'s wait' if held > 1 else ' waits'} for something to be put right; see the reasons below."
