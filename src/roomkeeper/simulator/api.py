@@ -1080,7 +1080,7 @@ def _fits(secret: str, policy: dict[str, Any]) -> bool:
         "digits": any(one.isdigit() for one in secret),
         "specSymbols": any(not one.isalnum() for one in secret),
     }
-    is_printable = all(33 <= ord(one) <= 126 for one in secret)
+    is_printable = secret.isascii() and secret.isprintable()
     return policy["minLength"] <= len(secret) <= 30 and is_printable and all(asked[n] for n in asked if policy[n])
 
 
