@@ -1,5 +1,6 @@
 """Everything is accounted for: each upload, deal and ticket, by the portal's and the vendors' own records."""
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -10,8 +11,12 @@ from typing import Any
 import pytest
 from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, until
 
-from roomkeeper.runs import orders
-from roomkeeper.runs.store import Store
+from roomkeeper import connecting
+from roomkeeper.automations.config import load
+from roomkeeper.connectors import CATALOG
+from roomkeeper.runs import nightly, orders
+from roomkeeper.runs.alerts import Alert, current
+from roomkeeper.runs.store import Store, opened
 
 Make = Callable[..., Keeper]
 NAME = "copy-client-uploads"
@@ -168,3 +173,48 @@ def test_tickets_are_accounted_for(portal: Portal, keepers: Make, vendor: str) -
     assert found["counts"] == {"done": 4}
     assert len(tickets) == 4
     assert all("room " in one["said"] for one in found["lines"])
+
+
+def test_a_night_that_finds_something_missing_or_cannot_look_is_an_alert_until_it_is_over(
+    portal: Portal, keepers: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    rooms.upload("File.docx")
+    keeper.settle(lambda: rooms.copies() == 1)
+    keeper.stop()
+    for name, value in keeper.environment.items():
+        monkeypatch.setenv(name, value)
+
+    first = _night(keeper)
+    portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 500, "path": r"/files/folder/\d+/log"}])
+    blind = _night(keeper)
+    portal.direct("PUT", "/faults", json=[])
+    (copy,) = portal.tree(rooms.internal)
+    portal.call("DELETE", f"/files/file/{copy['id']}", json={"immediately": True})
+    missing = _night(keeper)
+
+    assert first == []
+    assert [one.key for one in blind] == ["proof copy-client-uploads blind"]
+    assert "cannot be proved" in blind[0].what
+    assert [one.key for one in missing] == ["proof copy-client-uploads unaccounted"]
+    assert "File.docx" in missing[0].what
+
+
+def _night(keeper: Keeper) -> list[Alert]:
+    """Make the night's proof, as the service does; gives the alerts that are open afterwards."""
+    config = load(keeper.file, CATALOG)
+    store = opened(config.store)
+
+    async def prove() -> None:
+        sources = connecting.connected(config, store)
+        prover = connecting.prover(config, store, sources)
+        await nightly.prove(store, prover, config.automations[0], "2026-11-22")
+        await connecting.close(sources)
+
+    asyncio.run(prove())
+    found = current(store)
+    store.close()
+    return found
