@@ -402,7 +402,7 @@ class Keeper:
                 process.terminate()
         for process in self.processes:
             if process.poll() is None:
-                process.wait(30)
+                process.wait(60)
         if self._history is not None:
             self._history.close()
             self._history = None
@@ -430,7 +430,7 @@ class Keeper:
             )
         return self._history.runs(limit=100_000)
 
-    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 240.0) -> list[dict[str, Any]]:
+    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 480.0) -> list[dict[str, Any]]:
         """Wait until nothing is going on, or until something holds; gives the runs."""
         until = time.monotonic() + within
         while time.monotonic() < until:
@@ -454,7 +454,7 @@ class Keeper:
         return sum(1 for one in self.portal.direct("GET", "/journal") if one["path"] == "/files/fileops/copy")
 
 
-def until(holds: Callable[[], bool], within: float = 60.0) -> None:
+def until(holds: Callable[[], bool], within: float = 180.0) -> None:
     """Wait until something comes true."""
     end = time.monotonic() + within
     while time.monotonic() < end:

@@ -76,7 +76,7 @@ def init(
     jobs = _jobs(job)
     if public_url is None and not poll:
         public_url = _public_url()
-    if public_url is not None:
+    elif public_url is not None:
         public_url = _address(public_url, "The public address", "--public-url")
     crm = _one_of(crm, "Which CRM", CRMS, "--crm") if "archive" in jobs else CRMS[0]
     helpdesk = _one_of(helpdesk, "Which helpdesk", HELPDESKS, "--helpdesk") if "rooms" in jobs else HELPDESKS[0]
@@ -135,14 +135,18 @@ def _address(given: str | None, question: str, flag: str) -> str:
     """Take an address; at a terminal one that is none is asked for again. What may be a key is not repeated."""
     while True:
         said = given if given is not None else _asked(question, flag)
-        parts = urlsplit(said)
-        if parts.scheme in {"http", "https"} and parts.hostname and not parts.username:
+        if _is_address(said):
             return said.rstrip("/").removesuffix("/api/2.0")
         what = "this looks like a key" if said.startswith("sk-") else f"{said!r} is not an address"
         remedy = "Write it with https:// (or http:// on your own network), and without a user in it."
         if given is not None:
             stop(f"{flag}: {what}", remedy, USAGE)
         err.print(f"[red]{escaped(what)}[/red]. {remedy}")
+
+
+def _is_address(said: str) -> bool:
+    parts = urlsplit(said)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
 
 
 def _listening(public_url: str | None) -> str:
@@ -238,7 +242,11 @@ def _public_url() -> str | None:
     if not sys.stdin.isatty():
         stop("It is not said how events arrive", "Give --public-url https://…, or --poll.", USAGE)
     out.print("How does the portal reach this machine? With nothing here, Roomkeeper asks for events itself.")
-    return typer.prompt("Public address (https://…), or just Enter", default="", show_default=False) or None
+    while True:
+        said = typer.prompt("Public address (https://…), or just Enter", default="", show_default=False).strip()
+        if not said or _is_address(said):
+            return said.rstrip("/") or None
+        err.print(f"[red]{escaped(said)} is not an address[/red]: it begins with https://.")
 
 
 def _one_of(given: str | None, question: str, known: Sequence[str], flag: str) -> str:
