@@ -424,8 +424,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def wait_for(url: str, *, process: "subprocess.Popen[bytes] | None" = None, said: Path | None = None) -> None:
-    """Wait until an address answers with success. Raises SystemExit after a minute, or if its process has ended."""
-    until = time.monotonic() + 60
+    """Wait until an address answers with success. Raises SystemExit after two minutes, or if its process has ended."""
+    until = time.monotonic() + 120
     while time.monotonic() < until and (process is None or process.poll() is None):
         with contextlib.suppress(httpx2.TransportError):
             if httpx2.get(url).is_success:
