@@ -179,7 +179,7 @@ PLANTED: dict[str, tuple[Plant, dict[str, str]]] = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_fault_is_found_and_none_is_invented(portal: Portal, keepers: Make, name: str) -> None:
     rooms = Rooms(portal)
-    keeper = in_order(keepers, rooms)
+    keeper = in_order(keepers, rooms, keep_webhook=False)  # or else it is mended before the doctor comes
     plant, expected = PLANTED[name]
 
     plant(rooms, keeper)
