@@ -1,7 +1,6 @@
 """Open the connections of a configuration, for the service and for commands that work beside it."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from roomkeeper.automations.config import Config, wanted_of
 from roomkeeper.automations.receiving import Receiving
@@ -9,7 +8,7 @@ from roomkeeper.automations.upkeep import Hook
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.prove import Prover
-from roomkeeper.runs.reconcile import Reconciler, Watched, search_for
+from roomkeeper.runs.reconcile import Reconciler, Watched
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tally import SharedTally
 from roomkeeper.runs.upkeep import Kept
@@ -41,22 +40,16 @@ def reconciler(config: Config, store: Store, inbox: Inbox, sources: Mapping[str,
 
 def prover(config: Config, store: Store, sources: Mapping[str, Source]) -> Prover:
     """Make what accounts for automations: every connection counts, also those that are not searched by themselves."""
-    every = [
-        Watched(sources[name], one.settings, _every(one.settings), polls=bool(getattr(one.settings, "polls", False)))
-        for name, one in config.connections.items()
-    ]
+    every = [_watched(config, source) for source in sources.values()]
     return Prover(store, config.catalog, sources, every, kept_days=config.retention.events_days)
 
 
 def watched(config: Config, sources: Mapping[str, Source]) -> list[Watched]:
     """List the connections that have a record to search, and are to be searched."""
-    found = []
-    for name, one in config.connections.items():
-        settings = one.settings
-        if isinstance(settings, Receiving) and (settings.catch_up or settings.polls):
-            hook = hook_of(config, name)
-            found.append(Watched(sources[name], settings, _every(settings), polls=settings.polls, hook=hook))
-    return found
+    every = [_watched(config, source) for source in sources.values()]
+    return [
+        one for one in every if isinstance(one.settings, Receiving) and (one.settings.catch_up or one.settings.polls)
+    ]
 
 
 def kept(config: Config, sources: Mapping[str, Source]) -> list[Kept]:
@@ -73,17 +66,17 @@ def wanted_hook(config: Config, source: Source) -> Hook:
     """Say what the webhook of a connection must be like."""
     settings = config.connections[source.name].settings
     secrets = [one.get_secret_value() for one in settings.webhook_secret]
-    url = hook_of(config, source.name)
-    about = Watched(source, settings, settings.look_every, polls=settings.polls, hook=url)
-    types = search_for(about, config.automations, datetime.now(UTC)).types
-    return Hook(source.name, url, types, secrets[0] if secrets else "")
+    types = frozenset(one.on for one in _watched(config, source).listening(config.automations))
+    return Hook(source.name, hook_of(config, source.name), types, secrets[0] if secrets else "")
 
 
-def _every(settings: object) -> float:
-    """Say how often a connection's trails are searched, in seconds; 0 if it has none."""
+def _watched(config: Config, source: Source) -> Watched:
+    """Say how a connection is searched; one that keeps no record never is."""
+    settings, hook = config.connections[source.name].settings, hook_of(config, source.name)
     if not isinstance(settings, Receiving):
-        return 0.0
-    return settings.poll_every if settings.polls else settings.look_every
+        return Watched(source, settings, 0.0, polls=False, hook=hook)
+    every = settings.poll_every if settings.polls else settings.look_every
+    return Watched(source, settings, every, polls=settings.polls, hook=hook)
 
 
 def hook_of(config: Config, name: str) -> str:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from roomkeeper import connecting
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, acts_on
+from roomkeeper.automations.automation import Automation, acts_on, listening_to
 from roomkeeper.automations.checkup import Examination, Finding, Needed
 from roomkeeper.automations.config import Config
 from roomkeeper.automations.upkeep import Hook
@@ -208,11 +208,8 @@ def examination(config: Config, name: str) -> Examination:
     connection = config.connections[name]
     connector = config.catalog.connectors[connection.type]
     types = {one: connection_.type for one, connection_ in config.connections.items()}
-    raised = connector.raised(connection.settings)
-    listening = [one for one in config.automations if one.from_ in {None, name} and one.on in raised]
-    places = [
-        Needed(room, "read", f"{one.name}: where") for one in listening for room in _listed(one.where.get("room"))
-    ]
+    listening = listening_to(name, config.automations, connector.raised(connection.settings))
+    places = [Needed(room, "read", f"{one.name}: where") for one in listening for room in one.rooms]
     scopes = dict.fromkeys(connector.scopes, "listening") if listening else {}
     for automation in config.automations:
         for step in automation.steps:
@@ -242,11 +239,6 @@ def _named_by(automation: Automation, settings: Mapping[str, object], wanted: Ma
         if isinstance(value, int | str) and not template.is_template(value):
             found.append(Needed(value, right, f"{automation.name}: {name}"))  # type: ignore[arg-type]
     return found
-
-
-def _listed(wanted: object) -> Sequence[int | str]:
-    given = wanted if isinstance(wanted, list | tuple) else [wanted]
-    return [one for one in given if isinstance(one, int | str)]
 
 
 def _of_postgresql(connection: sa.Connection) -> Finding:

@@ -1,6 +1,6 @@
 """An automation: when this, do that; and whether an event is for it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -69,6 +69,12 @@ class Automation(BaseModel):
     paused: bool = Field(default=False, description="Collect events, run nothing.", examples=[True])
     steps: list[Step] = Field(description="What to do, in order.", min_length=1, examples=[[{"do": "copy_files"}]])
 
+    @property
+    def rooms(self) -> list[int | str]:
+        """List the rooms that `where` names, by id or title; none if it is for all."""
+        wanted = self.where.get("room", [])
+        return [one if isinstance(one, int) else str(one) for one in (wanted if isinstance(wanted, list) else [wanted])]
+
 
 def stages(positions: Sequence[int], steps: Sequence[Step], side_by_side: Callable[[Step], bool]) -> list[list[int]]:
     """Divide steps into stages: neighbours that may run side by side, and need nothing of each other, are one stage.
@@ -109,6 +115,11 @@ def acts_on(step: Step, wanted: Collection[str], event_connection: str, types: M
         return named
     fitting = [name for name, type_ in types.items() if type_ in wanted]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def listening_to(connection: str, automations: Iterable[Automation], raised: Collection[str]) -> list[Automation]:
+    """List the automations that listen to a connection, given the kinds of event that it raises."""
+    return [one for one in automations if one.from_ in {None, connection} and one.on in raised]
 
 
 def is_for(automation: Automation, event: Event) -> bool:

@@ -417,7 +417,7 @@ class _Reader:
 
     def _check_where(self, automation: Automation, kind: EventKind, where: Path_) -> None:
         noun = kind.type.partition(".")[0]
-        if any(one in {"", "0"} for one in _rooms(automation)):
+        if any(str(one) in {"", "0"} for one in automation.rooms):
             self._say((*where, "where", "room"), "`room` is empty", "write the room's id or its exact title")
         fields = kind.fields.get(noun) or {}
         for name in automation.where:
@@ -545,7 +545,7 @@ class _Reader:
         edges = [
             (source, target, at)
             for at, one in enumerate(automations)
-            for source in _rooms(one)
+            for source in map(str, one.rooms)
             for target in _targets(one, self.catalog)
         ]
         for source, target, at in edges:
@@ -647,11 +647,6 @@ def _strings(value: Any, where: Path_) -> Iterator[tuple[Path_, str, bool]]:  # 
             yield from _strings(one, (*where, at))
     elif template.is_template(value):
         yield where, value, False
-
-
-def _rooms(automation: Automation) -> list[str]:
-    wanted = automation.where.get("room", [])
-    return [str(one) for one in (wanted if isinstance(wanted, list) else [wanted])]
 
 
 def _targets(automation: Automation, catalog: Catalog) -> list[str]:

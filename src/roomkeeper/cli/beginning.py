@@ -280,7 +280,7 @@ def _write(file: Path, setup: Setup, secret: str) -> list[str]:
     draft = file.with_suffix(".draft.yaml")
     draft.write_text(text, "utf-8")
     try:
-        load(draft, CATALOG, secrets_required=False)
+        config = load(draft, CATALOG, secrets_required=False)
         if file.exists():
             kept = next(one for n in itertools.count(1) if not (one := file.with_suffix(f".before-{n}.yaml")).exists())
             file.replace(kept)
@@ -291,7 +291,7 @@ def _write(file: Path, setup: Setup, secret: str) -> list[str]:
     env = file.parent / ".env"
     set_in_env(env, _KEY, secret)
     if "DOCSPACE_WEBHOOK_SECRET" in secrets_of(text):
-        ensure_secret(file, "portal")
+        ensure_secret(file, config, "portal")
     known = dotenv_values(env) if env.exists() else {}
     for name in [one for one in secrets_of(text) if one not in known]:
         set_in_env(env, name, "")

@@ -16,7 +16,6 @@ from roomkeeper.automations.upkeep import Ailment, Hook, Upkeep
 from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, AsJson, ConfigFile, loaded_for_reading
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table, show
 from roomkeeper.connectors import CATALOG
-from roomkeeper.connectors.docspace.hooks import new_secret
 from roomkeeper.errors import NotThere
 from roomkeeper.runs import upkeep
 from roomkeeper.runs.dispatch import Source
@@ -52,7 +51,7 @@ def webhooks_register(connection: Wanted = None, config: ConfigFile = DEFAULT, a
     """Register the webhook, for what automations listen to; if it has no secret, one is made and put into .env."""
     loaded = loaded_for_reading(config)
     name = _portal_named(loaded, connection)
-    made = "" if loaded.connections[name].settings.polls else ensure_secret(config, name)
+    made = "" if loaded.connections[name].settings.polls else ensure_secret(config, loaded, name)
     if made:
         err.print(f"A secret was made and written into {escaped(str(config.parent / '.env'))} as {made}.")
         err.print("    → Restart `roomkeeper serve` if it is running: it reads its secrets when it starts.")
@@ -102,7 +101,7 @@ def _yes(claim: bool) -> str:
     return "yes" if claim else "no"
 
 
-def ensure_secret(file: Path, connection: str) -> str:
+def ensure_secret(file: Path, config: Config, connection: str) -> str:
     """Make the webhook's secret where the configuration names one that is not set; gives the name it was put under.
 
     It goes into `.env` beside the configuration, readable for this user alone, and nowhere else.
@@ -114,7 +113,8 @@ def ensure_secret(file: Path, connection: str) -> str:
     env = file.parent / ".env"
     if named.kind != "env" or os.environ.get(named.name) or dotenv_values(env).get(named.name):
         return ""
-    set_in_env(env, named.name, new_secret())
+    upkeep_of = CATALOG.connectors[config.connections[connection].type].upkeep
+    set_in_env(env, named.name, upkeep_of.secret() if upkeep_of is not None else "")
     return named.name
 
 

@@ -39,7 +39,7 @@ from roomkeeper.runs.store import Store, clean, events, runs, waiting
 
 log = structlog.get_logger("dispatch")
 
-_WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which dispatch has no use for
+WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which is read only to be shown
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
 _BATCH = 200
 _LET_IN = "Invite the account of the API key into the room; then it goes on by itself."
@@ -166,7 +166,7 @@ class Dispatch:
     async def _dispatch_batch(self, source: Source) -> bool:
         """Dispatch what is new; true if there may be more. Raises RemoteError if the connection is out of order."""
         query = (
-            sa.select(*_WITHOUT_BODY)
+            sa.select(*WITHOUT_BODY)
             .where(events.c.connection == source.name, events.c.state == "new", events.c.next_try <= time.time())
             .order_by(events.c.id)
             .limit(_BATCH)

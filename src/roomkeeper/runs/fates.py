@@ -12,7 +12,7 @@ from roomkeeper.automations.automation import Automation, acts_on, matches
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.evidence import Evidence
-from roomkeeper.runs.dispatch import COMES_TO_NOTHING, Source, event_of
+from roomkeeper.runs.dispatch import COMES_TO_NOTHING, WITHOUT_BODY, Source, event_of
 from roomkeeper.runs.history import moment
 from roomkeeper.runs.inbox import recognised
 from roomkeeper.runs.orders import undone_by
@@ -20,7 +20,6 @@ from roomkeeper.runs.reconcile import listening_since
 from roomkeeper.runs.store import clean, events, runs, steps, waiting
 
 Outcome = Literal["done", "waiting", "failed", "excluded", "unaccounted"]
-_COLUMNS = [column for column in events.c if column is not events.c.body]
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ class Fates:
         return [self._of(one, rows.get(known.get(one.delivery, 0))) for one in happened]
 
     def _of(self, happened: Event, row: Any) -> Fate:  # noqa: ANN401 - a row of `events`, or None
-        at = happened.at.astimezone(UTC).isoformat(timespec="milliseconds")
-        line = Line(at, clean(happened.subject), clean(happened.actor), "unaccounted", "")
+        line = Line(written(happened.at), clean(happened.subject), clean(happened.actor), "unaccounted", "")
         if row is None:
             return Fate(self._never_seen(line, happened))
         line = replace(line, event=row.id)
@@ -168,11 +166,16 @@ class Fates:
 
     def _rows(self, numbers: Iterable[int]) -> dict[int, Any]:
         """Read events by number; a duplicate stands for the one it repeats."""
-        read = sa.select(*_COLUMNS)
+        read = sa.select(*WITHOUT_BODY)
         found = {row.id: row for row in self._db.execute(read.where(events.c.id.in_(list(numbers))))}
         originals = {row.duplicate_of for row in found.values() if row.status == "duplicate" and row.duplicate_of}
         known = {row.id: row for row in self._db.execute(read.where(events.c.id.in_(originals)))}
         return {number: known.get(row.duplicate_of, row) for number, row in found.items()}
+
+
+def written(at: datetime) -> str:
+    """Write a moment as the rest of the product does."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _subject(happened: Event) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from roomkeeper.errors import NotThere
-from roomkeeper.runs.store import Store, alerts, calls, events, runs, steps, waiting
+from roomkeeper.runs.alerts import Alert, current
+from roomkeeper.runs.store import Store, calls, events, runs, steps, waiting
 
 Shown = dict[str, Any]
 
@@ -79,11 +80,9 @@ class History:
         shown["steps"] = [_step(step, [call for call in made if call.position == step.position]) for step in walked]
         return shown
 
-    def alerts(self) -> list[Shown]:
+    def alerts(self) -> list[Alert]:
         """List what is wrong now, the oldest first."""
-        with self._store.read() as db:
-            rows = db.execute(sa.select(alerts).where(alerts.c.closed_at.is_(None)).order_by(alerts.c.id)).all()
-        return [{"what": row.what, "remedy": row.remedy, "opened_at": moment(row.opened_at)} for row in rows]
+        return current(self._store)
 
     def counts(self) -> Shown:
         """Count events by status, runs by state, and what waits to be run."""

@@ -19,8 +19,8 @@ from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.evidence import Evidence
 from roomkeeper.errors import RemoteError
-from roomkeeper.runs.dispatch import Source, event_of
-from roomkeeper.runs.fates import Fate, Fates, Line
+from roomkeeper.runs.dispatch import WITHOUT_BODY, Source, event_of
+from roomkeeper.runs.fates import Fate, Fates, Line, written
 from roomkeeper.runs.reconcile import Watched, search_for
 from roomkeeper.runs.store import Store, events
 
@@ -85,20 +85,14 @@ class Prover:
             notes.append(f"what is older than {self._kept_days} days is not kept (`retention`); shown from there on")
             since = oldest
         fates: list[Fate] = []
-        for watched in [one for one in self._watched if self._is_source(automation, one)]:
+        for watched in [one for one in self._watched if one.listening([automation])]:
             happened = await self._happened(automation, watched, since, blind, notes)
             for at in range(0, len(happened), _PAGE):
                 page = happened[at : at + _PAGE]
                 fates += await self._store.reading(partial(self._fates, automation, watched, page))
         lines = await self._looked_for(fates, blind)
         lines.sort(key=lambda one: (one.at, one.subject))
-        return Proof(automation.name, moment_of(since), moment_of(until), lines, blind, notes)
-
-    @staticmethod
-    def _is_source(automation: Automation, watched: Watched) -> bool:
-        name = watched.source.name
-        raised = watched.source.connector.raised(watched.settings)
-        return automation.from_ in {None, name} and automation.on in raised
+        return Proof(automation.name, written(since), written(until), lines, blind, notes)
 
     # --- what happened ----------------------------------------------------------------------------------------
 
@@ -147,11 +141,6 @@ class Prover:
         return [_judged(fate, stands, unknown) for fate in fates]
 
 
-def moment_of(at: datetime) -> str:
-    """Write a moment as the rest of the product does."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
 def _judged(fate: Fate, stands: set[tuple[str, Evidence]], unknown: set[str]) -> Line:
     gone = [one for where, one in fate.evidence if where not in unknown and (where, one) not in stands]
     if not gone:
@@ -163,7 +152,7 @@ def _judged(fate: Fate, stands: set[tuple[str, Evidence]], unknown: set[str]) ->
 
 
 def _received(name: str, type_: str, since: datetime, db: sa.Connection) -> list[Event]:
-    query = sa.select(*[column for column in events.c if column is not events.c.body]).where(
+    query = sa.select(*WITHOUT_BODY).where(
         events.c.connection == name,
         events.c.type == type_,
         events.c.status.in_(["accepted", "ignored"]),

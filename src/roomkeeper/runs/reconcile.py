@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.automation import Automation, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.trail import Search, Trail, listened
 from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, StoreUnavailable
@@ -46,6 +46,10 @@ class Watched:
     polls: bool
     #: Where the service delivers to.
     hook: str = ""
+
+    def listening(self, automations: Sequence[Automation]) -> list[Automation]:
+        """List the automations that listen to it."""
+        return listening_to(self.source.name, automations, self.source.connector.raised(self.settings))
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class Reconciler:
                 return await self._failed_to(count, watched, trail, error)
             # A key for files and rooms alone may not: the other trail is enough.
             note = f"not searched, for the key may not: {error.message}"
-            await self._store.writing(partial(_note, name, trail.name, note, len(count.new)))
+            await self._store.writing(partial(_note, name, trail.name, note))
             return replace(count.searched(name, trail.name), note=note)
         except RemoteError as error:
             return await self._failed_to(count, watched, trail, error)
@@ -161,10 +165,7 @@ class Reconciler:
     def _claim(self, watched: Watched, trail: Trail, rest: float, connection: sa.Connection) -> bool:
         """Take one's turn: of several processes one searches, and none that searched so many seconds ago."""
         self._ensure(watched, trail, connection)
-        now = self._store.now(connection)
-        free = sa.or_(trails.c.claimed_at <= now - rest, trails.c.claimed_at > now)  # or the clock was set back
-        mine = trails.update().where(*_of(watched.source.name, trail.name), free)
-        return connection.execute(mine.values(claimed_at=now)).rowcount > 0
+        return self._store.take_turn(connection, trails, *_of(watched.source.name, trail.name), rest=rest)
 
     def _ensure(self, watched: Watched, trail: Trail, connection: sa.Connection) -> None:
         name = watched.source.name
@@ -173,7 +174,7 @@ class Reconciler:
         # A store that was in use before trails were searched goes on from the last event that it has.
         last = connection.execute(sa.select(sa.func.max(events.c.received_at)).where(events.c.connection == name))
         row = {"connection": name, "name": trail.name, "began_at": min(time.time(), last.scalar() or time.time())}
-        first = row | {"claimed_at": 0.0, "position": "{}", "starts": "", "found": 0, "trouble": ""}
+        first = row | {"claimed_at": 0.0, "position": "{}", "starts": "", "trouble": ""}
         connection.execute(self._store.insert(trails).values(first).on_conflict_do_nothing())
 
     def _begin(self, watched: Watched, trail: Trail, since: datetime | None, connection: sa.Connection) -> Search:
@@ -188,8 +189,9 @@ class Reconciler:
         if since is not None:
             return search
         starts = _starts(row, watched, self._automations)
-        mine = trails.update().where(*_of(watched.source.name, trail.name))
-        connection.execute(mine.values(starts=json.dumps(starts)))
+        if json.dumps(starts, sort_keys=True) != row.starts:
+            mine = trails.update().where(*_of(watched.source.name, trail.name))
+            connection.execute(mine.values(starts=json.dumps(starts, sort_keys=True)))
         return replace(search, position=json.loads(row.position), starts=starts)
 
     async def _tell(
@@ -210,7 +212,7 @@ class Reconciler:
             self._searched.add((watched.source.name, trail.name))
         name = watched.source.name
         trouble = f"{error.message}. {error.remedy}".strip() if error is not None else "; ".join(blind.values())
-        await self._store.writing(partial(_note, name, trail.name, trouble, found))
+        await self._store.writing(partial(_note, name, trail.name, trouble))
         failed = self._failed.get((name, trail.name), 0) + 1 if error is not None else 0
         self._failed[name, trail.name] = failed
         if error is not None:
@@ -229,16 +231,14 @@ class Reconciler:
 
 def search_for(watched: Watched, automations: Sequence[Automation], since: datetime) -> Search:
     """Say what automations want to know of a connection: which kinds of event, in which rooms."""
-    name, connector = watched.source.name, watched.source.connector
-    raised = connector.raised(watched.settings)
-    listening = [one for one in automations if one.from_ in {None, name} and one.on in raised]
-    rooms = [room for one in listening for room in _rooms(one)]
+    listening = watched.listening(automations)
+    rooms = None if any(not one.rooms for one in listening) else [room for one in listening for room in one.rooms]
     return Search(
-        connection=name,
+        connection=watched.source.name,
         settings=watched.settings,
         since=since,
         types=frozenset(one.on for one in listening),
-        rooms=None if None in rooms else tuple(dict.fromkeys(room for room in rooms if room is not None)),
+        rooms=tuple(dict.fromkeys(rooms)) if rooms is not None else None,
         hook=watched.hook,
     )
 
@@ -258,20 +258,12 @@ def listening_since(db: sa.Connection, happened: Event) -> float | None:
     return float(oldest) if oldest is not None else None
 
 
-def _rooms(automation: Automation) -> list[int | str | None]:
-    """List the rooms that an automation names; None stands for all."""
-    wanted = automation.where.get("room")
-    named = wanted if isinstance(wanted, list) else [wanted]
-    return [room if isinstance(room, int) or room is None else str(room) for room in named]
-
-
 def _starts(row: Any, watched: Watched, automations: Sequence[Automation]) -> dict[str, float]:  # noqa: ANN401
     """Say since when each kind of event is listened to in each room: what is new in the configuration begins now."""
     known = json.loads(row.starts) if row.starts else None
-    name = watched.source.name
-    raised = watched.source.connector.raised(watched.settings)
-    listening = [one for one in automations if one.from_ in {None, name} and one.on in raised]
-    wanted = {listened(one.on, room) for one in listening for room in _rooms(one)}
+    wanted: set[str] = set()
+    for one in watched.listening(automations):
+        wanted |= {listened(one.on, room) for room in one.rooms} or {listened(one.on)}
     return {one: row.began_at if known is None else known.get(one, time.time()) for one in wanted}
 
 
@@ -301,6 +293,5 @@ def _end(name: str, trail: str, position: Mapping[str, Any], connection: sa.Conn
     connection.execute(trails.update().where(*_of(name, trail)).values(known))
 
 
-def _note(name: str, trail: str, trouble: str, found: int, connection: sa.Connection) -> None:
-    said = {"trouble": clean(trouble), "found": trails.c.found + found}
-    connection.execute(trails.update().where(*_of(name, trail)).values(said))
+def _note(name: str, trail: str, trouble: str, connection: sa.Connection) -> None:
+    connection.execute(trails.update().where(*_of(name, trail)).values(trouble=clean(trouble)))

@@ -249,7 +249,6 @@ trails = sa.Table(
     sa.Column("searched_at", sa.Double),
     sa.Column("position", sa.Text, nullable=False),  # where the next search begins, in the connector's words
     sa.Column("starts", sa.Text, nullable=False),  # since when what is listened to, in which room
-    sa.Column("found", sa.Integer, nullable=False),  # events found so far that nobody had told of
     sa.Column("trouble", sa.Text, nullable=False),  # what could not be looked at the last time
 )
 
@@ -362,6 +361,15 @@ class Store:
         if self.is_embedded:
             return time.time()
         return float(connection.execute(sa.text("select extract(epoch from clock_timestamp())")).scalar_one())
+
+    def take_turn(self, connection: sa.Connection, table: sa.Table, *this: sa.ColumnElement[bool], rest: float) -> bool:
+        """Claim a row's work by its `claimed_at`: of several processes one has it, and nobody for `rest` seconds after.
+
+        A clock that was set back does not stop it.
+        """
+        now = self.now(connection)
+        free = sa.or_(table.c.claimed_at <= now - rest, table.c.claimed_at > now)
+        return connection.execute(sa.update(table).where(*this, free).values(claimed_at=now)).rowcount > 0
 
     def close(self) -> None:
         """Close all connections."""

@@ -96,10 +96,7 @@ async def _keep_one(store: Store, kept: Kept) -> None:
 def _claim(store: Store, kept: Kept, db: sa.Connection) -> bool:
     """Take one's turn: of several processes one looks after it."""
     _set(store, kept.source.name, {}, db)
-    now = store.now(db)
-    free = sa.or_(hooks.c.claimed_at <= now - kept.every * 0.9, hooks.c.claimed_at > now)
-    mine = hooks.update().where(hooks.c.connection == kept.source.name, free)
-    return db.execute(mine.values(claimed_at=now)).rowcount > 0
+    return store.take_turn(db, hooks, hooks.c.connection == kept.source.name, rest=kept.every * 0.9)
 
 
 def _remember(store: Store, hook: Hook, found: Sequence[Ailment], db: sa.Connection) -> None:

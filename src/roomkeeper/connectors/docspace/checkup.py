@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from roomkeeper.automations.checkup import Examination, Finding, Needed, State
+from roomkeeper.connectors.docspace.trails import rooms_called
 from roomkeeper.docspace import EntryId, Portal
-from roomkeeper.docspace.models import Access, Key, PathPart, Person
-from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteError, ScopeMissing, Unauthorized, Unavailable
+from roomkeeper.docspace.models import Access, Key, PathPart
+from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, Unauthorized
 
 _SOON = timedelta(days=14)  # before a key's end
 _OLDEST = (3, 5)  # the first version whose webhooks are as described
@@ -20,7 +21,7 @@ _INVITE = "Invite the account of the key into that room as {role}; being an admi
 async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
     """Try everything; a key that is not accepted ends it, for nothing else can be tried then."""
     try:
-        key = await _key(portal)
+        key = await portal.people.key()
     except Unauthorized as error:
         yield Finding("key", "failed", f"the portal does not accept the key: {error.message}", _MAKE_ONE)
         return
@@ -37,15 +38,6 @@ async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
         yield await _place(portal, key, needed)
     async for one in _records(portal, about):
         yield one
-
-
-async def _key(portal: Portal) -> Key:
-    """Read what the key is; a token that is none acts as its maker, and what it may do is not known."""
-    try:
-        return await portal.people.key()
-    except (NotFound, Forbidden, Unavailable, Garbled):
-        account = await portal.people.myself()
-        return Key(name="token", create_by=Person(id=account.id, display_name=account.name))
 
 
 def _of_key(key: Key) -> Finding:
@@ -133,7 +125,7 @@ async def _place(portal: Portal, key: Key, needed: Needed) -> Finding:
     """Look at a room or folder that an automation names: whether it is there, which one is meant, what one may do."""
     check = f"room {needed.place}"
     try:
-        found = await _found(portal, needed.place)
+        found = await rooms_called(portal, needed.place)
         if len(found) != 1:
             return _ambiguous(check, needed, found)
         return await _looked_at(portal, key, needed, found[0])
@@ -176,14 +168,6 @@ async def _looked_at(portal: Portal, key: Key, needed: Needed, place: EntryId) -
     return _judged(check, role, needed, said)
 
 
-async def _found(portal: Portal, place: EntryId) -> list[EntryId]:
-    """Find what an automation names: a room by its title, or else by its id."""
-    if isinstance(place, str):
-        titled = [room.id for room in await portal.rooms.titled(place)]
-        return titled or ([int(place)] if place.isdecimal() else [])
-    return [place]
-
-
 def _judged(check: str, role: Access | None, needed: Needed, said: str) -> Finding:
     """Say whether the account's role is enough for what is needed (2.6)."""
     if role is None:
@@ -218,7 +202,7 @@ async def _records(portal: Portal, about: Examination) -> AsyncIterator[Finding]
     for needed in [one for one in about.places if one.right == "read"]:
         check = f"history of {needed.place}"
         try:
-            for room in await _found(portal, needed.place):
+            for room in await rooms_called(portal, needed.place):
                 await portal.history.of_folder(room)
         except RemoteError as error:
             remedy = error.remedy or _INVITE.format(role="room manager")

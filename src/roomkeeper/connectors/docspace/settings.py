@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from roomkeeper.automations.address import address
 from roomkeeper.automations.receiving import Receiving
 from roomkeeper.automations.secret import Secret, Secrets
 from roomkeeper.docspace import Budget, Limits, Portal
@@ -46,11 +47,7 @@ class DocSpace(Receiving):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must start with https:// (or http:// on your own network)")
-        if "@" in value.partition("://")[2].partition("/")[0]:
-            raise ValueError("must have no user or password in it: they belong into the settings for them")
-        return value.rstrip("/").removesuffix("/api/2.0")
+        return address(value).removesuffix("/api/2.0")
 
 
 def connect(

@@ -142,11 +142,16 @@ async def _rooms(portal: Portal, search: Search) -> AsyncIterator[tuple[EntryId,
             yield room.id, None
         return
     for wanted in search.rooms:
-        titled = await portal.rooms.titled(wanted) if isinstance(wanted, str) else ()
-        for room in titled:
-            yield room.id, wanted
-        if not titled:
-            yield int(wanted) if str(wanted).isdecimal() else wanted, wanted
+        for number in await rooms_called(portal, wanted) or [wanted]:
+            yield number, wanted
+
+
+async def rooms_called(portal: Portal, wanted: EntryId) -> list[EntryId]:
+    """Find what `where` or a setting names: rooms by their title, or else one by its number; none if it is neither."""
+    if not isinstance(wanted, str):
+        return [wanted]
+    titled: list[EntryId] = [room.id for room in await portal.rooms.titled(wanted)]
+    return titled or ([int(wanted)] if wanted.isdecimal() else [])
 
 
 async def _entries(portal: Portal, room: EntryId, until: datetime) -> AsyncIterator[list[HistoryEntry]]:

@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("searched_at", sa.Double),
         sa.Column("position", sa.Text, nullable=False),
         sa.Column("starts", sa.Text, nullable=False),
-        sa.Column("found", sa.Integer, nullable=False),
         sa.Column("trouble", sa.Text, nullable=False),
     )
     op.create_table(
