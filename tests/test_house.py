@@ -61,7 +61,8 @@ def _lint(folder: Path, contract: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("connector", CATALOG.connectors.values(), ids=lambda one: one.type)
 def test_a_connector_has_a_readme_and_samples(connector: object) -> None:
-    folder = PACKAGE / "connectors" / connector.type  # type: ignore[attr-defined]
+    module = connector.settings.__module__  # type: ignore[attr-defined]
+    folder = PACKAGE / "connectors" / module.split(".")[2]
 
     assert (folder / "README.md").read_text().startswith("# ")
     assert list((folder / "samples").iterdir())

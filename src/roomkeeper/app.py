@@ -9,23 +9,30 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Literal
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
 
 from roomkeeper import connecting
+from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.config import Config, gathered
+from roomkeeper.automations.redaction import Redactor, secrets_in
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.runs import approvals, nightly, retention, upkeep
-from roomkeeper.runs.dispatch import Dispatch
+from roomkeeper.runs.dispatch import Dispatch, event_of
 from roomkeeper.runs.engine import Engine
 from roomkeeper.runs.history import History
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.leases import JOINING, Lease, lock_file
+from roomkeeper.runs.notices import Heartbeat, beat
+from roomkeeper.runs.rehearsal import Rehearsed
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.walk import Walker
-from roomkeeper.web import Gate, site
+from roomkeeper.web.desk import Desk
+from roomkeeper.web.receiver import Gate
+from roomkeeper.web.site import site
 
 log = structlog.get_logger("app")
 
@@ -43,6 +50,7 @@ class App:
     site: Starlette
     store: Store
     history: History
+    redact: Redactor
 
 
 def build(
@@ -60,6 +68,7 @@ def build(
     inbox = Inbox(store)
     worker = _Worker(config, store, inbox, on_lost) if role != "web" else None
     gates = {} if role == "worker" else _gates(config, catalog)
+    redact = Redactor([*secrets_in([one.settings for one in config.connections.values()]), *_own_secrets(config)])
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -73,8 +82,12 @@ def build(
                 inbox.stop()
                 store.close()
 
-    pages = site(gates, inbox, history, warnings=_warnings(config), lifespan=lifespan)
-    return App(pages, store, history)
+    async def rehearse(automation: Automation, number: int) -> Rehearsed:
+        event = await asyncio.to_thread(history.row, number)
+        return await connecting.rehearsed(config, store, automation, event_of(event))
+
+    desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact)
+    return App(site(gates, inbox, desk, lifespan=lifespan), store, history, redact)
 
 
 class _Worker:
@@ -95,6 +108,10 @@ class _Worker:
             self._engine.enqueue,
         )
         inbox.on_new = self._dispatch.wake
+        notify = config.notify
+        self._heart = (
+            Heartbeat(notify.heartbeat.get_secret_value(), notify.heartbeat_every) if notify.heartbeat else None
+        )
         self._prover = connecting.prover(config, store, self._sources)
         self._reconciler = connecting.reconciler(config, store, inbox, self._sources)
 
@@ -113,6 +130,9 @@ class _Worker:
             asyncio.create_task(self._reconciler.keep()),
             asyncio.create_task(nightly.keep(self._store, self._prover, self._config.automations)),
             asyncio.create_task(upkeep.keep(self._store, connecting.kept(self._config, self._sources))),
+            asyncio.create_task(connecting.watch(self._config, self._store).keep()),
+            asyncio.create_task(connecting.notices(self._config, self._store, self._sources).keep()),
+            *([asyncio.create_task(beat(self._heart, self._store))] if self._heart is not None else []),
             asyncio.create_task(self._engine.sweep()),
             asyncio.create_task(approvals.keep(self._store)),
             asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),
@@ -146,6 +166,12 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
             listened,
         )
     return gates
+
+
+def _own_secrets(config: Config) -> list[str]:
+    """List the secrets of the pages, the notices and the store."""
+    password = urlsplit(config.store).password if "://" in config.store else None
+    return [*secrets_in(config.dashboard), *secrets_in(config.notify), *([password] if password else [])]
 
 
 def _warnings(config: Config) -> list[str]:

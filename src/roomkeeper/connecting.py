@@ -2,16 +2,23 @@
 
 from collections.abc import Callable, Mapping
 
-from roomkeeper.automations.config import Config, wanted_of
+from roomkeeper.automations.automation import Automation, acts_on, listening_to
+from roomkeeper.automations.config import Config, Connection, wanted_of
+from roomkeeper.automations.event import Event
 from roomkeeper.automations.receiving import Receiving
 from roomkeeper.automations.upkeep import Hook
+from roomkeeper.docspace.budget import LocalTally
+from roomkeeper.errors import NotThere
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.inbox import Inbox
+from roomkeeper.runs.notices import Notices
 from roomkeeper.runs.prove import Prover
 from roomkeeper.runs.reconcile import Reconciler, Watched
+from roomkeeper.runs.rehearsal import Rehearsed, rehearse
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tally import SharedTally
 from roomkeeper.runs.upkeep import Kept
+from roomkeeper.runs.watch import Watch
 
 
 def connected(config: Config, store: Store, workers: Callable[[], int] = lambda: 1) -> Mapping[str, Source]:
@@ -23,6 +30,43 @@ def connected(config: Config, store: Store, workers: Callable[[], int] = lambda:
         client = connector.connect(connection.settings, tally=tally, wanted=wanted_of(connector, config))
         sources[name] = Source(name, connector, client)
     return sources
+
+
+def dry_source(connection: Connection, config: Config) -> Source:
+    """Open a connection that cannot write."""
+    connector = config.catalog.connectors[connection.type]
+    wanted = wanted_of(connector, config)
+    client = connector.connect(connection.settings, tally=LocalTally(), wanted=wanted, dry=True)
+    return Source(connection.name, connector, client)
+
+
+async def rehearsed(config: Config, store: Store, automation: Automation, happened: Event) -> Rehearsed:
+    """Work out what an automation would do with an event; the transport refuses every write.
+
+    Raises NotThere, RemoteError.
+    """
+    sources: dict[str, Source] = {}
+
+    def source(name: str) -> Source:
+        if name not in config.connections:
+            raise NotThere(f"There is no connection {name!r} any more", remedy="Try it with a newer event.")
+        if name not in sources:
+            sources[name] = dry_source(config.connections[name], config)
+        return sources[name]
+
+    def of_step(position: int) -> Source:
+        step = automation.steps[position]
+        types = {name: one.type for name, one in config.connections.items()}
+        name = acts_on(step, config.catalog.kinds(step.do), happened.connection, types)
+        if name is None:
+            raise NotThere(f"It is not clear which connection {step.do} acts on", remedy="Name it with `via:`.")
+        return source(name)
+
+    try:
+        origin = source(happened.connection)
+        return await rehearse(automation, happened, store, config.catalog, source_of=of_step, origin=origin)
+    finally:
+        await close(sources)
 
 
 async def close(sources: Mapping[str, Source]) -> None:
@@ -50,6 +94,27 @@ def watched(config: Config, sources: Mapping[str, Source]) -> list[Watched]:
     return [
         one for one in every if isinstance(one.settings, Receiving) and (one.settings.catch_up or one.settings.polls)
     ]
+
+
+def watch(config: Config, store: Store) -> Watch:
+    """Make what sees what wants a person."""
+    listened = [
+        name
+        for name, one in config.connections.items()
+        if listening_to(name, config.automations, config.catalog.connectors[one.type].raised(one.settings))
+    ]
+    return Watch(store, listened=listened, writes={name: one["writes_per_day"] for name, one in limits(config).items()})
+
+
+def limits(config: Config) -> dict[str, dict[str, int]]:
+    """List the portals' budgets."""
+    budgets = {name: getattr(one.settings, "budget", None) for name, one in config.connections.items()}
+    return {name: one.model_dump() for name, one in budgets.items() if one is not None}
+
+
+def notices(config: Config, store: Store, sources: Mapping[str, Source]) -> Notices:
+    """Make what tells people outside of the pages."""
+    return Notices(store, [sources[name] for name in config.notify.to], config.public_url or "")
 
 
 def kept(config: Config, sources: Mapping[str, Source]) -> list[Kept]:

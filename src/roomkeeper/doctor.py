@@ -24,7 +24,8 @@ from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
 from roomkeeper.runs.alerts import current
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.leases import is_served
-from roomkeeper.runs.store import Store, events
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import events
 from roomkeeper.runs.tally import SharedTally
 from roomkeeper.runs.upkeep import informed
 

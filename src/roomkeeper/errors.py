@@ -6,6 +6,7 @@ RoomkeeperError
 ├── DeliveryRefused        a delivery is not from who it says: 401
 ├── DeliveryUnreadable     a delivery is authentic but cannot be read: 400
 ├── StoreUnavailable       nothing can be kept just now: 503
+├── OrderRefused           what a person ordered makes no sense for this run, event or automation as it is
 ├── NotThere               a run, an event or an automation that was named does not exist
 ├── StepFailed             a step did what it could; the rest needs a person
 ├── ApprovalNeeded         a step waits for a person's consent
@@ -92,6 +93,10 @@ class DeliveryUnreadable(RoomkeeperError):
 
 class StoreUnavailable(RoomkeeperError):
     """Nothing can be kept just now."""
+
+
+class OrderRefused(RoomkeeperError):
+    """What was ordered makes no sense for this run, event or automation as it is."""
 
 
 class NotThere(RoomkeeperError):

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
 
 from roomkeeper.demo import free_port
-from roomkeeper.runs.store import Store, steps
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import steps
 
 Make = Callable[..., Keeper]
 

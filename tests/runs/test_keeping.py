@@ -22,7 +22,8 @@ from roomkeeper.runs.holds import hold
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.ledger import Ledger
-from roomkeeper.runs.store import Store, events, processes, runs, steps, waiting
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import events, processes, runs, steps, waiting
 from roomkeeper.runs.tally import SharedTally
 
 
@@ -284,7 +285,7 @@ def test_only_what_stopped_can_be_retried(store: Store, state: str) -> None:
     with store.write() as connection:
         connection.execute(sa.insert(runs).values(_run(1, state=state)))
 
-    with pytest.raises(orders.OrderRefused, match=state):
+    with pytest.raises(errors.OrderRefused, match=state):
         orders.retry(store, 1)
 
 
@@ -304,7 +305,7 @@ async def test_an_event_is_replayed_and_a_duplicate_is_not(inbox: Inbox, store: 
 
     assert History(store).event(1)["state"] == "new"
     duplicate = next(one["id"] for one in History(store).events() if one["status"] == "duplicate")
-    with pytest.raises(orders.OrderRefused, match="duplicate"):
+    with pytest.raises(errors.OrderRefused, match="duplicate"):
         orders.replay(store, duplicate)
 
 

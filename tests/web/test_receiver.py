@@ -164,7 +164,7 @@ def test_secrets_are_in_no_log_page_or_answer(keeper: Keeper) -> None:
 )
 def test_the_page_is_for_this_machine_only(keeper: Keeper, headers: dict[str, str]) -> None:
     assert httpx2.get(f"{keeper.url}/", headers=headers).status_code == 403
-    assert httpx2.get(f"{keeper.url}/live", headers=headers).status_code == 403
+    assert httpx2.get(f"{keeper.url}/live/", headers=headers).status_code == 403
 
 
 def test_the_page_shows_hostile_titles_as_text(keeper: Keeper) -> None:

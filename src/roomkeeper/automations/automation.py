@@ -129,13 +129,20 @@ def is_for(automation: Automation, event: Event) -> bool:
 
 def matches(where: Mapping[str, Any], event: Event, *, stored: Callable[[str], str] = str) -> bool:
     """Whether the event's fields are what `where` asks for; `stored` gives a title as the service stores it."""
-    return all(
-        _is_one_of(
-            _field(event, name),
-            [stored(one) if name == "room" and isinstance(one, str) else one for one in _listed(wanted)],
-        )
-        for name, wanted in where.items()
-    )
+    return not unmet(where, event, stored=stored)
+
+
+def unmet(
+    where: Mapping[str, Any], event: Event, *, stored: Callable[[str], str] = str
+) -> list[tuple[str, object, str]]:
+    """List the conditions that do not hold: (field, what it must be, what it is)."""
+    missed = []
+    for name, wanted in where.items():
+        have = _field(event, name)
+        asked = [stored(one) if name == "room" and isinstance(one, str) else one for one in _listed(wanted)]
+        if not _is_one_of(have, asked):
+            missed.append((name, wanted, " ".join(str(one) for one in have if one is not None) or "not known"))
+    return missed
 
 
 def _field(event: Event, name: str) -> tuple[object, ...]:

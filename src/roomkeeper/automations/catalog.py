@@ -11,6 +11,7 @@ from roomkeeper.automations.checkup import Examine
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.evidence import Evidence
+from roomkeeper.automations.message import Message
 from roomkeeper.automations.step import EventKind, StepKind
 from roomkeeper.automations.trail import Trail
 from roomkeeper.automations.upkeep import Hook, Upkeep
@@ -85,6 +86,8 @@ class Connector:
     round_trip: Callable[[Any, Hook], AbstractAsyncContextManager[str]] | None = None
     #: `standing(client, evidence)` chooses what is there of what steps left behind.
     standing: Callable[[Any, Iterable[Evidence]], Awaitable[frozenset[Evidence]]] | None = None
+    #: `tell(client, message)` passes a message on to people; for connections that `notify` names.
+    tell: Callable[[Any, Message], Awaitable[None]] | None = None
     #: The permissions that listening needs.
     scopes: frozenset[str] = frozenset()
 

@@ -6,29 +6,34 @@ The file is YAML 1.2, so `on:` is a word. What a connection and a step may say c
 import difflib
 import importlib
 import os
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from roomkeeper.automations import template
+from roomkeeper.automations.address import address
 from roomkeeper.automations.automation import Automation, Step, acts_on
 from roomkeeper.automations.catalog import Catalog, Connector
-from roomkeeper.automations.secret import Reference, is_secret
+from roomkeeper.automations.duration import Duration
+from roomkeeper.automations.secret import NOT_SET, Reference, Secret, is_secret
 from roomkeeper.automations.step import EventKind, StepKind
 from roomkeeper.errors import ConfigError, Problem, TemplateError
 
 M = TypeVar("M", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 _LABEL = 64  # characters: a part of a host's name is shorter
+_TOKEN = 20  # characters
+Role = Literal["viewer", "operator"]
 GATHER = 100  # what a run takes at most where every step can take many and the file does not say
 
 
@@ -41,6 +46,107 @@ class Retention(BaseModel):
         default=90, ge=1, description="Days that events and their raw bodies are kept.", examples=[90]
     )
     runs_days: int = Field(default=90, ge=1, description="Days that runs and their steps are kept.", examples=[90])
+
+
+class User(BaseModel):
+    """Somebody who may log in to the pages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100, description="The name to log in with.", examples=["ann"])
+    password: Secret = Field(
+        description="The argon2 hash of the password; `roomkeeper password` makes one.", examples=["!env ANN_PASSWORD"]
+    )
+    role: Role = Field(
+        default="operator", description="operator may do everything, viewer only look.", examples=["viewer"]
+    )
+
+    @field_validator("password")
+    @classmethod
+    def _is_a_hash(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("$argon2", NOT_SET)):
+            raise ValueError("must be an argon2 hash: make one with `roomkeeper password`, and never keep the password")
+        return value
+
+
+class Token(BaseModel):
+    """A program that may use the API."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100, description="What its actions are recorded under.", examples=["ci"])
+    token: Secret = Field(
+        description="Expected in `Authorization: Bearer …`; 20 characters or more.", examples=["!env CI_TOKEN"]
+    )
+    role: Role = Field(
+        default="viewer", description="operator may do everything, viewer only look.", examples=["operator"]
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < _TOKEN and value.get_secret_value() != NOT_SET:
+            raise ValueError(f"must have {_TOKEN} characters or more; `openssl rand -hex 24` makes one")
+        return value
+
+
+class LoginService(BaseModel):
+    """A company's own login, by OpenID Connect (authorization code flow with PKCE)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(description="Its address, as its discovery document has it.", examples=["https://login.acme"])
+    client_id: str = Field(description="What it knows Roomkeeper by.", examples=["roomkeeper"])
+    client_secret: Secret = Field(description="Its secret for us.", examples=["!env OIDC_SECRET"])
+    claim: str = Field(
+        default="email", description="The claim that decides on the role: a word or a list.", examples=["groups"]
+    )
+    operators: list[str] = Field(
+        default_factory=list, description="Values of the claim that make an operator.", examples=[["ann@acme.example"]]
+    )
+    viewers: list[str] = Field(
+        default_factory=list, description="Values that make a viewer.", examples=[["bob@acme.example"]]
+    )
+    scopes: list[str] = Field(default=["openid", "email", "profile"], description="What is asked for.")
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        return address(value)
+
+
+class Dashboard(BaseModel):
+    """Who may see the pages and use the API. Without users or a login service, they are for this machine only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: list[User] = Field(default_factory=list, description="Who logs in with a password.")
+    oidc: LoginService | None = Field(default=None, description="Your company's login service.")
+    tokens: list[Token] = Field(default_factory=list, description="Programs that use the API.")
+    session: Duration = Field(default=12 * 3600.0, description="How long a login lasts.", examples=["12h"])
+
+    @property
+    def has_login(self) -> bool:
+        """Whether people log in."""
+        return bool(self.users) or self.oidc is not None
+
+
+class Notify(BaseModel):
+    """Who is told outside of the pages when something wants a person."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: list[str] = Field(
+        default_factory=list,
+        description="Connections of the type slack, smtp or webhook; each is told of every alert once, and of its end.",
+        examples=[["ops-chat", "ops-mail"]],
+    )
+    heartbeat: Secret | None = Field(
+        default=None,
+        description="An address that is called while the service works; who misses the calls raises alarm.",
+        examples=["!env HEARTBEAT_URL"],
+    )
+    heartbeat_every: Duration = Field(default=300.0, ge=10, description="How often.", examples=["5m"])
 
 
 class Top(BaseModel):
@@ -68,6 +174,8 @@ class Top(BaseModel):
         examples=[["acme_steps"]],
     )
     retention: Retention = Field(default=Retention(), description="How long what is over is kept.")
+    dashboard: Dashboard = Field(default=Dashboard(), description="Who may see the pages and use the API.")
+    notify: Notify = Field(default=Notify(), description="Who is told when something wants a person.")
 
     @field_validator("public_url")
     @classmethod
@@ -104,8 +212,12 @@ class Config:
     connections: Mapping[str, Connection]
     automations: tuple[Automation, ...]
     retention: Retention
+    dashboard: Dashboard
+    notify: Notify
     #: What the file's automations are made of: ours, and the plugins' steps.
     catalog: Catalog
+    #: The automations as they stand in the file, by name.
+    texts: Mapping[str, str] = field(default_factory=dict)
     #: Secrets that could not be looked up, where that was allowed.
     notes: tuple[Problem, ...] = field(default=())
 
@@ -201,6 +313,8 @@ class _Reader:
         read = [self._automation(at, connections) for at in range(len(top.automations))]
         automations = [automation for automation in read if automation is not None]
         self._check_names(automations)
+        self._check_dashboard(top)
+        self._check_notify(top.notify, connections)
         self._check_circles(automations)
         if not self.problems:
             self._note_what_is_odd(connections, automations)
@@ -213,7 +327,10 @@ class _Reader:
             connections=connections,
             automations=tuple(automations),
             retention=top.retention,
+            dashboard=top.dashboard,
+            notify=top.notify,
             catalog=self.catalog,
+            texts=self._texts(automations),
             notes=tuple(self.notes),
         )
 
@@ -244,6 +361,20 @@ class _Reader:
         if not isinstance(root, CommentedMap):
             self._say((), "the file is empty or not a mapping", "start with `version: 1`; the README has an example")
         return root
+
+    def _texts(self, automations: Sequence[Automation]) -> dict[str, str]:
+        """Cut the automations' texts out of the file."""
+        node = self.root.get("automations")
+        if not isinstance(node, CommentedSeq) or len(node) != len(automations):
+            return {}
+        lines = self.file.read_text("utf-8").splitlines()
+        begins = [node.lc.item(at)[0] for at in range(len(node))]
+        later = [self.root.lc.key(name)[0] for name in self.root]
+        ends = [*begins[1:], min((line for line in later if line > begins[-1]), default=len(lines))] if begins else []
+        return {
+            one.name: textwrap.dedent("\n".join(lines[begin:end])).strip()
+            for one, begin, end in zip(automations, begins, ends, strict=True)
+        }
 
     def _listen(self, text: str) -> tuple[str, int]:
         host, _, port = text.rpartition(":")
@@ -334,7 +465,16 @@ class _Reader:
         out: dict[str, Any] = {}
         for name, value in node.items():
             known = model.model_fields.get(str(name))
-            out[str(name)] = self._value(value, (*where, name), secret=known is not None and is_secret(known))
+            within = _model_within(known.annotation) if known is not None else None
+            if within is not None and isinstance(value, Mapping):
+                out[str(name)] = self._resolved(value, (*where, name), within)
+            elif within is not None and isinstance(value, list):
+                out[str(name)] = [
+                    self._resolved(one, (*where, name, at), within) if isinstance(one, Mapping) else one
+                    for at, one in enumerate(value)
+                ]
+            else:
+                out[str(name)] = self._value(value, (*where, name), secret=known is not None and is_secret(known))
         return out
 
     def _value(self, value: Any, where: Path_, *, secret: bool) -> Any:  # noqa: ANN401 - YAML
@@ -343,7 +483,7 @@ class _Reader:
         tag = str(getattr(getattr(value, "tag", None), "value", "") or "")
         if tag.startswith("!") and not tag.startswith("!!"):
             self._say(where, f"the tag {tag} is not known", "write `!env NAME` or `!file path`")
-            return "not-set"
+            return NOT_SET
         if secret and isinstance(value, list):
             return [self._value(one, (*where, at), secret=True) for at, one in enumerate(value)]
         if secret:
@@ -361,14 +501,40 @@ class _Reader:
                 "write `!env NAME`, and put NAME=… into .env; if this is the secret itself, change it: it has leaked"
             )
             self._say(where, "what stands after `!env` is not the name of a variable", remedy)
-            return "not-set"
+            return NOT_SET
         try:
             return reference.resolve(lambda name: os.environ.get(name) or self.local.get(name), self.file.parent)
         except LookupError as error:
             what, remedy = error.args
             problem = Problem(str(self.file), self._line(where), what, remedy)
             (self.problems if self.secrets_required else self.notes).append(problem)
-            return "not-set"
+            return NOT_SET
+
+    # --- people -------------------------------------------------------------------------------------------
+
+    def _check_dashboard(self, top: Top) -> None:
+        where: Path_ = ("dashboard",)
+        for kind, named in (("users", top.dashboard.users), ("tokens", top.dashboard.tokens)):
+            names = [one.name for one in named]
+            for at, name in enumerate(names):
+                if name in names[:at]:
+                    self._say((*where, kind, at, "name"), f"{name!r} is there twice", "give each a name of its own")
+        if top.dashboard.oidc is None:
+            return
+        if top.public_url is None:
+            what = "a login service sends people back to `public_url`, which is not set"
+            self._say((*where, "oidc"), what, "set `public_url` to the address that people open the pages by")
+        if not top.dashboard.oidc.operators and not top.dashboard.oidc.viewers:
+            what = "nobody whom the login service knows may come in"
+            self._say((*where, "oidc"), what, "list who may in `operators` or `viewers`")
+
+    def _check_notify(self, notify: Notify, connections: Mapping[str, Connection]) -> None:
+        telling = [name for name, one in connections.items() if self.catalog.connectors[one.type].tell is not None]
+        for at, name in enumerate(notify.to):
+            if name not in telling:
+                what = f"`notify` names {name!r}, which is no connection that takes messages"
+                hint = _hint(name, telling) if telling else "add one of the type slack, smtp or webhook"
+                self._say(("notify", "to", at), what, hint)
 
     # --- automations --------------------------------------------------------------------------------------
 
@@ -622,6 +788,14 @@ def _names(model: type[BaseModel]) -> list[str]:
 def _example(model: type[BaseModel], name: str) -> str:
     known = next((one for key, one in model.model_fields.items() if name in {key, one.alias}), None)
     return f", for example `{name}: {known.examples[0]}`" if known is not None and known.examples else ""
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type
+    """Find the model that a setting is made of: itself, or in a list, or perhaps not there."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    within = [_model_within(one) for one in get_args(annotation)]
+    return next((one for one in within if one is not None), None)
 
 
 def _hint(word: str, known: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 
+NOT_SET = "not-set"  # what stands for a secret that could not be looked up
 IS_SECRET = object()  # the mark in a field's metadata
 
 

@@ -11,7 +11,18 @@ import structlog
 import typer
 
 from roomkeeper import __version__
-from roomkeeper.cli import beginning, configuration, events, examining, proving, reconciling, runs, serving, webhooks
+from roomkeeper.cli import (
+    beginning,
+    configuration,
+    events,
+    examining,
+    people,
+    proving,
+    reconciling,
+    runs,
+    serving,
+    webhooks,
+)
 from roomkeeper.cli.options import FAILED, USAGE
 from roomkeeper.cli.printing import err, escaped, out, say_problems
 from roomkeeper.errors import ConfigError, RoomkeeperError
@@ -33,6 +44,7 @@ cli.command("start")(events.start)
 cli.command("doctor")(examining.examine)
 cli.command("prove")(proving.prove)
 cli.command("reconcile")(reconciling.reconcile)
+cli.command("password")(people.password)
 
 _events = typer.Typer(help="What was received.", no_args_is_help=True)
 _events.command("list")(events.events_list)

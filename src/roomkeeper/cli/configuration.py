@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from roomkeeper.automations.automation import Automation, acts_on
-from roomkeeper.automations.config import Config, Connection, load, wanted_of
+from roomkeeper import connecting
+from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.config import Config, load
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schema import json_schema
 from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, automation_named, source_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
 from roomkeeper.connectors import CATALOG
-from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.errors import ConfigError, NotThere
-from roomkeeper.runs.dispatch import Source, event_of
+from roomkeeper.runs.dispatch import event_of
 from roomkeeper.runs.history import History
-from roomkeeper.runs.rehearsal import Rehearsed, rehearse
+from roomkeeper.runs.rehearsal import Rehearsed
 from roomkeeper.runs.store import opened
 
 
@@ -79,38 +79,12 @@ def try_(
             out.print(f"  - {escaped(line)}")
 
 
-def dry_source(connection: Connection, config: Config) -> Source:
-    """Open a connection that cannot write."""
-    connector = CATALOG.connectors[connection.type]
-    wanted = wanted_of(connector, config)
-    client = connector.connect(connection.settings, tally=LocalTally(), wanted=wanted, dry=True)
-    return Source(connection.name, connector, client)
-
-
 async def _rehearsed(config: Config, automation: Automation, happened: Event) -> Rehearsed:
-    sources: dict[str, Source] = {}
-
-    def source(name: str) -> Source:
-        if name not in sources:
-            sources[name] = dry_source(config.connections[name], config)
-        return sources[name]
-
-    def of_step(position: int) -> Source:
-        step = automation.steps[position]
-        types = {name: one.type for name, one in config.connections.items()}
-        name = acts_on(step, config.catalog.kinds(step.do), happened.connection, types)
-        if name is None:
-            raise NotThere(f"It is not clear which connection {step.do} acts on", remedy="Name it with `via:`.")
-        return source(name)
-
     store = opened(config.store)
     try:
-        origin = source(happened.connection)
-        return await rehearse(automation, happened, store, config.catalog, source_of=of_step, origin=origin)
+        return await connecting.rehearsed(config, store, automation, happened)
     finally:
         store.close()
-        for one in sources.values():
-            await one.client.close()
 
 
 def _event_to_try(config: Config, automation: Automation, text: str, connection: str | None) -> Event:

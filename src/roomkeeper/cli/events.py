@@ -9,12 +9,14 @@ import typer
 from roomkeeper.automations.config import load
 from roomkeeper.cli.options import (
     DEFAULT,
+    About,
     AsJson,
     ConfigFile,
     Limit,
     Wait,
     automation_named,
     by_whom,
+    caller,
     history_of,
     known,
     loaded_for_reading,
@@ -24,7 +26,7 @@ from roomkeeper.cli.printing import escaped, out, print_fields, print_json, prin
 from roomkeeper.cli.waiting import wait_for_events
 from roomkeeper.connectors import CATALOG
 from roomkeeper.runs import orders
-from roomkeeper.runs.history import History
+from roomkeeper.runs.history import EVENT_STATUSES, History, Part
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.store import opened
 
@@ -35,17 +37,18 @@ def events_list(
     connection: Annotated[str | None, typer.Option(help="Only from this connection.")] = None,
     status: Annotated[str | None, typer.Option(help="Only accepted, duplicate, ignored or refused ones.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
+    about: About = "",
     as_json: AsJson = False,
 ) -> None:
     """List what was received, newest first."""
-    known("--status", status, ("accepted", "duplicate", "ignored", "refused"))
+    known("--status", status, EVENT_STATUSES)
     known("--connection", connection, list(loaded_for_reading(config).connections))
-    shown = history_of(config).events(limit=limit, connection=connection, status=status, type_=type_)
+    shown = history_of(config).events(connection=connection, status=status, type_=type_, part=Part(limit, about=about))
     if as_json:
         print_json(shown)
         return
     columns = ("id", "received_at", "connection", "type", "subject", "status", "runs", "reason")
-    print_table(columns, shown, "None." if connection or status or type_ else "Nothing received yet.")
+    print_table(columns, shown, "None." if connection or status or type_ or about else "Nothing received yet.")
 
 
 def events_show(
@@ -86,7 +89,7 @@ def events_replay(
     for number in numbers:
         history.row(number)  # all or nothing: a number that does not exist stops the others too
     for number in numbers:
-        orders.replay(store, number)
+        orders.replay(store, number, caller())
     show(
         {"replayed": numbers},
         as_json,

@@ -1,5 +1,6 @@
 """What many commands share: their options, their exit codes, and finding what was named."""
 
+import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ FAILED, USAGE, NEEDS_A_PERSON = 1, 2, 3
 ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configuration file.", metavar="FILE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
+About = Annotated[str, typer.Option("--about", help="Only about a room, file, ticket or deal, by number or name.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the runs to end.")]
 DEFAULT = Path("roomkeeper.yaml")
 
@@ -39,6 +41,11 @@ def by_whom(store: Store) -> str:
     if is_served(store):
         return "The running service takes it from here."
     return "No service is running on this store; it is taken up when you start one (`roomkeeper serve`)."
+
+
+def caller() -> str:
+    """Say who gives a command, for the record."""
+    return f"{getpass.getuser()}, by command"
 
 
 def history_of(file: Path) -> History:

@@ -1,6 +1,5 @@
 """`runs …`: what was done about events, and what people order."""
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -8,11 +7,13 @@ import typer
 from roomkeeper.cli.options import (
     DEFAULT,
     NEEDS_A_PERSON,
+    About,
     AsJson,
     ConfigFile,
     Limit,
     Wait,
     by_whom,
+    caller,
     history_of,
     known,
     loaded_for_reading,
@@ -20,7 +21,7 @@ from roomkeeper.cli.options import (
 from roomkeeper.cli.printing import print_csv, print_json, print_run, print_table, show
 from roomkeeper.cli.waiting import wait_for_runs
 from roomkeeper.runs import orders
-from roomkeeper.runs.history import History
+from roomkeeper.runs.history import RUN_STATES, History, Part
 from roomkeeper.runs.store import opened
 
 
@@ -31,11 +32,12 @@ def runs_list(
     state: Annotated[
         str | None, typer.Option(help="Only waiting, running, done, needs_attention or cancelled ones.")
     ] = None,
+    about: About = "",
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first; exit code 3 if one of those shown needs a person."""
-    known("--state", state, ("waiting", "running", "done", "needs_attention", "cancelled"))
-    shown = history_of(config).runs(limit=limit, automation=automation, state=state)
+    known("--state", state, RUN_STATES)
+    shown = history_of(config).runs(automation=automation, state=state, part=Part(limit, about=about))
     if as_json:
         print_json(shown)
     else:
@@ -43,7 +45,7 @@ def runs_list(
         print_table(
             ("id", "automation", "state", "events", "started_at", "ended_at", "says"),
             rows,
-            "None." if automation or state else "No run yet.",
+            "None." if automation or state or about else "No run yet.",
         )
     if any(one["state"] == "needs_attention" for one in shown):
         raise typer.Exit(NEEDS_A_PERSON)
@@ -72,6 +74,9 @@ def runs_show(
 def runs_retry(
     numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID...]")] = None,
     every: Annotated[bool, typer.Option("--all", help="All runs that need attention.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="All steps again, from the first; nothing is made twice.")
+    ] = False,
     config: ConfigFile = DEFAULT,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -87,7 +92,7 @@ def runs_retry(
     for number in chosen:
         history.run(number)  # all or nothing
     for number in chosen:
-        orders.retry(store, number)
+        (orders.restart if from_start else orders.retry)(store, number, caller())
     told = f"Run {', '.join(map(str, chosen))} will go on. {by_whom(store)}" if chosen else "No run needs attention."
     show({"retried": chosen}, as_json, told, quiet=wait)
     if wait:
@@ -101,7 +106,7 @@ def runs_cancel(
 ) -> None:
     """Stop runs before their next call; what they did so far stays."""
     store = opened(loaded_for_reading(config).store)
-    states = {number: orders.cancel(store, number) for number in numbers}
+    states = {number: orders.cancel(store, number, caller()) for number in numbers}
     told = "\n".join(
         f"Run {number} is cancelled."
         if state == "cancelled"
@@ -119,7 +124,7 @@ def runs_approve(
 ) -> None:
     """Consent to what a run asks for, as `runs show` has it; it goes on."""
     store = opened(loaded_for_reading(config).store)
-    asked = orders.approve(store, number, getpass.getuser())
+    asked = orders.approve(store, number, caller())
     show({"approved": number, "asked": asked}, as_json, f"Approved: {asked}. {by_whom(store)}", quiet=wait)
     if wait:
         wait_for_runs(History(store), [number], as_json)
@@ -133,7 +138,7 @@ def runs_undo(
 ) -> None:
     """Put the files that a run archived back where they were; access that it ended is not given back."""
     store = opened(loaded_for_reading(config).store)
-    made = orders.undo(store, number)
+    made = orders.undo(store, number, caller())
     told = f"Run {made} puts back what run {number} moved. {by_whom(store)}"
     show({"undone": number, "run": made}, as_json, told, quiet=wait)
     if wait:

@@ -42,8 +42,8 @@ def serve(
         stop(what, remedy, USAGE)
     from roomkeeper import app  # noqa: PLC0415 - the engine takes a second to load, and other commands do not need it
 
-    _start_log()
     service = app.build(loaded, role=role)  # type: ignore[arg-type]
+    _start_log(service.redact)
     _run(_serving(service, loaded, loaded.port if port is None else port, role))
 
 
@@ -66,7 +66,7 @@ async def _serving(service: "App", config: Config, port: int, role: str) -> None
         loop.add_signal_handler(number, server.end)
     log = structlog.get_logger("serve")
     async with service.site.router.lifespan_context(service.site):
-        for warning in service.site.state.warnings:
+        for warning in service.site.state.desk.warnings:
             log.warning(warning)
         address = f"http://{config.host}:{line.getsockname()[1]}"
         log.info("serving", address=address, role=role, store=_without_password(config.store))
@@ -143,8 +143,8 @@ def play(
         raise typer.Exit(FAILED)
 
 
-def _start_log() -> None:
-    """Log to stderr: for people on a terminal, as JSON lines elsewhere."""
+def _start_log(redact: Callable[[str], str]) -> None:
+    """Log to stderr: for people on a terminal, as JSON lines elsewhere; whatever is said, no secret is in it."""
     human = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -153,11 +153,20 @@ def _start_log() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if human else [structlog.processors.format_exc_info]),
             structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(),
+            lambda _, __, line: redact(str(line)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: _redacted(record, redact))
+
+
+def _redacted(record: logging.LogRecord, redact: Callable[[str], str]) -> bool:
+    """Take secrets out of what a library logs."""
+    record.msg, record.args = redact(record.getMessage()), ()
+    return True
 
 
 def _run(work: Awaitable[None]) -> None:

@@ -2,7 +2,7 @@
 
 from roomkeeper.automations.approve import APPROVE
 from roomkeeper.automations.catalog import Catalog
-from roomkeeper.connectors import docspace, freshdesk, http, hubspot, jira, pipedrive, salesforce, zendesk
+from roomkeeper.connectors import docspace, freshdesk, http, hubspot, jira, notify, pipedrive, salesforce, zendesk
 
 CATALOG = Catalog(
     [
@@ -14,6 +14,7 @@ CATALOG = Catalog(
         pipedrive.CONNECTOR,
         salesforce.CONNECTOR,
         http.CONNECTOR,
+        *notify.CONNECTORS,
     ],
     [APPROVE],
 )

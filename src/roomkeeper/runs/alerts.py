@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 import structlog
 
-from roomkeeper.runs.store import Store, alerts, clean
+from roomkeeper.runs.store import Store, clean
+from roomkeeper.runs.tables import alerts
 
 log = structlog.get_logger("alerts")
 
@@ -38,9 +39,9 @@ def retain(store: Store, scope: str, kept: Sequence[str]) -> None:
         connection.execute(alerts.update().where(alerts.c.id.in_(over)).values(closed_at=time.time()))
 
 
-def settle(store: Store, scope: str, wrong: Sequence[Alert]) -> None:
+def settle(store: Store, scope: str, wrong: Sequence[Alert], at: float | None = None) -> None:
     """Open what is newly wrong below a scope, and close what is no longer: `scope` begins the keys of both."""
-    now = time.time()
+    now = time.time() if at is None else at
     current = {clean(one.key)[:_LONGEST]: one for one in wrong}
     with store.write() as connection:
         below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))

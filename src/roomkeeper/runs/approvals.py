@@ -7,7 +7,8 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.store import Store, runs, steps
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import runs, steps
 
 log = structlog.get_logger("approvals")
 

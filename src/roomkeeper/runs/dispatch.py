@@ -34,8 +34,10 @@ from roomkeeper.errors import (
     StoreUnavailable,
     Unauthorized,
 )
+from roomkeeper.runs import pauses, subjects
 from roomkeeper.runs.inbox import storable
-from roomkeeper.runs.store import Store, clean, events, runs, waiting
+from roomkeeper.runs.store import Store, clean
+from roomkeeper.runs.tables import events, runs, waiting
 
 log = structlog.get_logger("dispatch")
 
@@ -301,6 +303,7 @@ class Dispatch:
             state = "parked" if one.parkings else COMES_TO_NOTHING if one.comes_to_nothing else "over"
             by_fate.setdefault((status, state, one.reason), []).append(one)
         rows: list[dict[str, Any]] = []
+        about: list[tuple[subjects.Subject, int]] = []
         for (status, state, reason), same in by_fate.items():
             numbers = [one.event.id for one in same]
             fate = events.update().where(events.c.id.in_(numbers), events.c.state == "new")
@@ -310,6 +313,8 @@ class Dispatch:
                 ).scalars()
             )
             rows += [row for one in same if one.event.id in ours for row in _parked(one)]
+            about += [(it, one.event.id) for one in same if one.event.id in ours for it in subjects.of_event(one.event)]
+        subjects.link_events(self._store, connection, about)
         if rows:
             connection.execute(self._store.insert(waiting).on_conflict_do_nothing(), rows)
 
@@ -329,7 +334,8 @@ class Dispatch:
 
     def _missing(self, connection: sa.Connection) -> Sequence[Any]:
         """Find the keys where events wait and no run does."""
-        active = [one.name for one in self._automations if not one.paused]
+        stopped = pauses.paused(connection)
+        active = [one.name for one in self._automations if not one.paused and one.name not in stopped]
         there = sa.exists().where(
             runs.c.automation == waiting.c.automation,
             runs.c.key == waiting.c.key,
@@ -387,7 +393,7 @@ def _execute(statement: sa.Executable, connection: sa.Connection) -> None:
     connection.execute(statement)
 
 
-def claim(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+def claim(store: Store, connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
     """Give a run its events: the oldest, and of the rest those that one call can serve together."""
     query = (
         sa.select(waiting.c.id, waiting.c.lane)
@@ -397,7 +403,8 @@ def claim(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row 
     )
     chosen = choose([(row.id, row.lane) for row in connection.execute(query)], run.gather)
     if chosen:
-        connection.execute(waiting.update().where(waiting.c.id.in_(chosen)).values(run_id=run.id))
+        taken = waiting.update().where(waiting.c.id.in_(chosen)).values(run_id=run.id).returning(waiting.c.event_id)
+        subjects.pass_on(store, connection, run.id, list(connection.execute(taken).scalars()))
 
 
 def choose(queue: Sequence[tuple[int, str]], most: int) -> list[int]:

@@ -25,7 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs.leases import Lease
-from roomkeeper.runs.store import NOTICE, Store, durable_sqlite, runs
+from roomkeeper.runs.store import NOTICE, Store, durable_sqlite
+from roomkeeper.runs.tables import runs
 from roomkeeper.runs.walk import Walker
 
 log = structlog.get_logger("engine")

@@ -17,7 +17,8 @@ from roomkeeper.runs.history import moment
 from roomkeeper.runs.inbox import recognised
 from roomkeeper.runs.orders import undone_by
 from roomkeeper.runs.reconcile import listening_since
-from roomkeeper.runs.store import clean, events, runs, steps, waiting
+from roomkeeper.runs.store import clean
+from roomkeeper.runs.tables import events, runs, steps, waiting
 
 Outcome = Literal["done", "waiting", "failed", "excluded", "unaccounted"]
 

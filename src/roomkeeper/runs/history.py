@@ -1,17 +1,53 @@
-"""The read side: events, runs and steps as commands and pages show them."""
+"""The read side: events, runs and steps as commands, pages and the API show them."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from roomkeeper.errors import NotThere
+from roomkeeper.runs import subjects, tables
 from roomkeeper.runs.alerts import Alert, current
-from roomkeeper.runs.store import Store, calls, events, runs, steps, waiting
+from roomkeeper.runs.store import Store, clean
+from roomkeeper.runs.tables import calls, events, events_about, runs, runs_about, steps, waiting
 
 Shown = dict[str, Any]
+
+EVENT_STATUSES = ("accepted", "duplicate", "ignored", "refused")
+RUN_STATES = ("waiting", "running", "done", "needs_attention", "cancelled")
+_LISTED = [column for column in events.c if column.name not in {"body", "facts", "head"}]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a list: so many, older than a number, about something, from a time to a time (epoch seconds).
+
+    `about` is a room's, file's, ticket's or deal's number, or a part of its name; `kind` says which of these.
+    """
+
+    limit: int = 50
+    before: int | None = None
+    about: str = ""
+    kind: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What a list is made of: the rows' number and time, and how they are linked to what they are about."""
+
+    id: Any
+    at: Any
+    link: Any
+    subject: Any
+
+
+_EVENTS = _Listed(events.c.id, events.c.received_at, events_about.c.event_id, events_about.c.subject_id)
+_RUNS = _Listed(runs.c.id, runs.c.made_at, runs_about.c.run_id, runs_about.c.subject_id)
 
 
 class History:
@@ -25,16 +61,21 @@ class History:
         self._store.close()
 
     def events(
-        self, *, limit: int = 50, connection: str | None = None, status: str | None = None, type_: str | None = None
+        self,
+        *,
+        limit: int = 50,
+        connection: str | None = None,
+        status: str | None = None,
+        type_: str | None = None,
+        part: Part | None = None,
     ) -> list[Shown]:
         """List events."""
-        query = sa.select(events).order_by(events.c.id.desc()).limit(limit)
-        for column, wanted in ((events.c.connection, connection), (events.c.status, status), (events.c.type, type_)):
-            if wanted is not None:
-                query = query.where(column == wanted)
+        part = part or Part(limit=limit)
+        chosen = {events.c.connection: connection, events.c.status: status, events.c.type: type_}
         with self._store.read() as db:
-            rows = db.execute(query).all()
-            went = _runs_of(db, [row.id for row in rows])
+            numbers = _numbers(db, _EVENTS, chosen, part)
+            rows = db.execute(sa.select(*_LISTED).where(events.c.id.in_(numbers)).order_by(events.c.id.desc())).all()
+            went = _runs_of(db, numbers)
         return [_event(row, went.get(row.id, [])) for row in rows]
 
     def row(self, number: int) -> Any:  # noqa: ANN401 - a database row
@@ -50,20 +91,42 @@ class History:
         row = self.row(number)
         with self._store.read() as db:
             went = _runs_of(db, [number])
+            about = subjects.about_event(db, number)
+            parked = sa.select(waiting.c.automation).where(waiting.c.event_id == number).distinct()
+            taken_by = list(db.execute(parked.order_by(waiting.c.automation)).scalars())
+            repeated = sa.select(sa.func.count()).where(events.c.duplicate_of == number)
+            repeats = db.execute(repeated).scalar() if row.status == "accepted" else 0
         shown = _event(row, went.get(number, []))
-        return shown | {"facts": json.loads(row.facts), "body": _text(row.body), "delivery": row.delivery}
+        return shown | {
+            "facts": json.loads(row.facts),
+            "body": _text(row.body),
+            "head": json.loads(row.head) if row.head else None,
+            "delivery": row.delivery,
+            "target": row.target,
+            "found": row.found,
+            "about": about,
+            "automations": taken_by,
+            "repeats": int(repeats or 0),
+        }
 
-    def runs(self, *, limit: int = 50, automation: str | None = None, state: str | None = None) -> list[Shown]:
+    def runs(
+        self,
+        *,
+        limit: int = 50,
+        automation: str | None = None,
+        state: str | None = None,
+        part: Part | None = None,
+    ) -> list[Shown]:
         """List runs."""
-        query = sa.select(runs).order_by(runs.c.id.desc()).limit(limit)
-        for column, wanted in ((runs.c.automation, automation), (runs.c.state, state)):
-            if wanted is not None:
-                query = query.where(column == wanted)
+        part = part or Part(limit=limit)
+        chosen = {runs.c.automation: automation, runs.c.state: state}
         with self._store.read() as db:
-            rows = db.execute(query).all()
-            took = _events_of(db, [row.id for row in rows])
+            numbers = _numbers(db, _RUNS, chosen, part)
+            rows = db.execute(sa.select(runs).where(runs.c.id.in_(numbers)).order_by(runs.c.id.desc())).all()
+            took = _events_of(db, numbers)
             says = _progress_of(db, [row.id for row in rows if row.state == "running"])
-        return [_run(row, took.get(row.id, []), says.get(row.id)) for row in rows]
+            about = _about(db, numbers)
+        return [_run(row, took.get(row.id, []), says.get(row.id)) | {"about": about.get(row.id, [])} for row in rows]
 
     def run(self, number: int) -> Shown:
         """Show one run with its steps and their calls. Raises NotThere."""
@@ -74,11 +137,25 @@ class History:
             took = _events_of(db, [number])
             walked = db.execute(sa.select(steps).where(steps.c.run_id == number).order_by(steps.c.position)).all()
             made = db.execute(sa.select(calls).where(calls.c.run_id == number).order_by(calls.c.id)).all()
+            about = subjects.of_run(db, number)
         shown = _run(row, took.get(number, []), None)
         shown["remedy"] = row.remedy
         shown["text"] = json.loads(row.text)
+        shown["about"] = about
         shown["steps"] = [_step(step, [call for call in made if call.position == step.position]) for step in walked]
         return shown
+
+    def events_of(self, run: int, limit: int = 100) -> list[Shown]:
+        """List the events that a run took, oldest first."""
+        taken = sa.select(waiting.c.event_id).where(waiting.c.run_id == run).order_by(waiting.c.id).limit(limit)
+        with self._store.read() as db:
+            rows = db.execute(sa.select(*_LISTED).where(events.c.id.in_(taken)).order_by(events.c.id)).all()
+        return [_event(row, [run]) for row in rows]
+
+    def found(self, text: str, kind: str = "") -> list[Shown]:
+        """List the rooms, files, tickets and deals that a number or a part of a name finds, newest first."""
+        with self._store.read() as db:
+            return subjects.named(db, text, kind) if text.strip() else []
 
     def alerts(self) -> list[Alert]:
         """List what is wrong now, the oldest first."""
@@ -101,6 +178,29 @@ class History:
             "runs": dict(_pairs(by_state)),
             "events_waiting": int(parked or 0) + int(new or 0),
         }
+
+    def answers(self) -> None:
+        """Make sure that the store can be read. Raises StoreUnavailable."""
+        with self._store.read() as db:
+            db.execute(sa.select(sa.literal(1)))
+
+
+def _numbers(db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | None], part: Part) -> list[int]:
+    """Choose which rows a list shows, newest first; from indexes alone, so that it is quick in a large store."""
+    narrow = [column == clean(wanted) for column, wanted in chosen.items() if wanted is not None]
+    if part.since is not None:
+        narrow.append(listed.at >= part.since)
+    if part.until is not None:
+        narrow.append(listed.at < part.until)
+    if part.before is not None:
+        narrow.append(listed.id < part.before)
+    query = sa.select(listed.id).where(*narrow).limit(part.limit)
+    if part.about.strip():
+        meant = list(db.execute(subjects.found(part.about, part.kind)).scalars())
+        query = query.where(sa.exists().where(listed.link == listed.id, listed.subject.in_(meant)))
+    # Rarely is the newest page full of what is sought: then sorting what an index gives is quicker than walking back.
+    order = listed.id + 0 if any(wanted is not None for wanted in chosen.values()) else listed.id
+    return list(db.execute(query.order_by(order.desc())).scalars())
 
 
 def _event(row: Any, went: Sequence[int]) -> Shown:  # noqa: ANN401 - a database row
@@ -141,11 +241,13 @@ def _step(row: Any, made: Sequence[Any]) -> Shown:  # noqa: ANN401 - a database 
     return {
         "name": row.name,
         "do": row.do,
+        "position": row.position,
         "state": row.state,
         "started_at": moment(row.started_at),
         "ended_at": moment(row.ended_at),
         "executions": row.executions,
         "progress": row.progress,
+        "inputs": json.loads(row.inputs) if row.inputs else None,
         "result": json.loads(row.result) if row.result else None,
         "error": row.error,
         "remedy": row.remedy,
@@ -180,6 +282,18 @@ def _events_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, list[i
     return _grouped(db.execute(query.order_by(waiting.c.id)))
 
 
+def _about(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, list[str]]:
+    """Say of runs what they are about, in a few names: tickets, rooms and deals."""
+    named = tables.subjects.c
+    query = (
+        sa.select(runs_about.c.run_id, named.kind, named.number, named.title)
+        .join(tables.subjects, named.id == runs_about.c.subject_id)
+        .where(runs_about.c.run_id.in_(numbers), named.kind != "file", named.title != "")
+        .order_by(named.kind.desc(), named.id)
+    )
+    return _grouped((row.run_id, f"{row.kind} {row.number} {row.title}") for row in db.execute(query))
+
+
 def _progress_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, str]:
     query = sa.select(steps.c.run_id, steps.c.name, steps.c.progress).where(
         steps.c.run_id.in_(numbers), steps.c.state == "running", steps.c.progress.is_not(None)
@@ -187,8 +301,8 @@ def _progress_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, str]
     return {row.run_id: f"{row.name}: {row.progress}" for row in db.execute(query)}
 
 
-def _grouped(rows: Any) -> dict[int, list[int]]:  # noqa: ANN401 - a result of pairs
-    found: dict[int, list[int]] = {}
+def _grouped(rows: Any) -> dict[int, list[Any]]:  # noqa: ANN401 - a result of pairs
+    found: dict[int, list[Any]] = {}
     for one, other in rows:
         found.setdefault(one, []).append(other)
     return found

@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 
-from roomkeeper.runs.store import Store, holds, runs
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import holds, runs
 
 _LOOK_AGAIN = 0.25  # seconds
 _turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()

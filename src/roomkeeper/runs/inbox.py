@@ -20,7 +20,9 @@ import structlog
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.trail import TRAIL
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.store import Store, clean, events
+from roomkeeper.runs.metrics import DELIVERIES
+from roomkeeper.runs.store import Store, clean
+from roomkeeper.runs.tables import events
 
 log = structlog.get_logger("inbox")
 
@@ -83,19 +85,26 @@ class Inbox:
         if self._thread is not None:
             self._thread.join()
 
-    async def accept(self, received: Sequence[Event], body: bytes) -> list[Verdict]:
-        """Keep the events of one delivery; returns after the commit. Raises StoreUnavailable."""
-        rows = [_row(event, body if len(received) == 1 and event.keeps_body else _part(event)) for event in received]
-        return await self._keep(rows)
+    async def accept(self, received: Sequence[Event], body: bytes, head: str = "", trace: str = "") -> list[Verdict]:
+        """Keep the events of one delivery; returns after the commit. Raises StoreUnavailable.
 
-    async def refuse(self, connection: str, reason: str) -> None:
+        `head` is how it came, as JSON, and `trace` its W3C Trace Context, if it is traced.
+        """
+        rows = [_row(event, body if len(received) == 1 and event.keeps_body else _part(event)) for event in received]
+        verdicts = await self._keep([row | {"head": clean(head), "trace": trace} for row in rows])
+        for event, verdict in zip(received, verdicts, strict=True):
+            DELIVERIES.labels(event.connection, verdict.status).inc()
+        return verdicts
+
+    async def refuse(self, connection: str, reason: str, head: str = "") -> None:
         """Write down that a delivery was turned away; its body, a stranger's word, is not kept."""
         now = time.time()
+        DELIVERIES.labels(connection, "refused").inc()
         self._refusals = [at for at in self._refusals if at > now - 60]
         if len(self._refusals) >= _REFUSALS_KEPT:
             return
         self._refusals.append(now)
-        await self._keep([_blank(connection, "refused", reason, now)])
+        await self._keep([_blank(connection, "refused", reason, now) | {"head": clean(head)}])
 
     def hand_in(self, event: Event, *, automation: str) -> int:
         """Keep an event that was made by hand for one automation. For commands: writes at once."""
@@ -120,6 +129,8 @@ class Inbox:
                     _confirm(connection, told[id(row)], row)
             new = sorted((row for row in new if id(row) not in told), key=_key)
             ids = _insert_new(self._store, connection, new)
+        for row in new:
+            DELIVERIES.labels(row["connection"], "found").inc()
         if ids:
             self.on_new()
         return Taken(tuple(sorted(ids.values())), len(rows) - len(ids))
@@ -391,6 +402,8 @@ def _blank(connection: str, status: str, reason: str, now: float) -> Row:
         "occurrence": "",
         "witness": "",
         "found": "",
+        "head": "",
+        "trace": "",
     }
 
 

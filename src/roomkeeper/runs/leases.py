@@ -16,7 +16,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.store import Store, processes
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import processes
 
 BEAT = 1.0  # seconds
 LEASE = 10.0  # seconds without a beat, by the database's clock, until a process counts as dead

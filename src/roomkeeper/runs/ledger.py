@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from roomkeeper.automations.step import Entry
-from roomkeeper.runs.store import Store, ledger
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import ledger
 
 _MANY = 400  # items in one query; SQLite and people both prefer statements that end
 

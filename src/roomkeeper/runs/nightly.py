@@ -15,7 +15,8 @@ from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs import alerts
 from roomkeeper.runs.alerts import Alert
 from roomkeeper.runs.prove import Proof, Prover, day_ago
-from roomkeeper.runs.store import Store, proofs
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import proofs
 
 log = structlog.get_logger("nightly")
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from roomkeeper.errors import NotThere, RoomkeeperError
+from roomkeeper.errors import NotThere, OrderRefused
+from roomkeeper.runs.actions import record
 from roomkeeper.runs.dispatch import claim
-from roomkeeper.runs.store import Store, events, runs, steps, waiting
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import events, runs, steps, waiting
 
 #: What a cancelled run says of itself.
 CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
@@ -18,14 +20,31 @@ UNDO = "restore_files"
 _CAN_BE_UNDONE = (steps.c.do == "archive_files", steps.c.plan.is_not(None))
 
 
-class OrderRefused(RoomkeeperError):
-    """What was ordered makes no sense for this run or event as it is."""
-
-
-def retry(store: Store, number: int) -> None:
+def retry(store: Store, number: int, by: str = "") -> None:
     """Let a run go on from the step that failed. Raises NotThere, OrderRefused."""
     with store.write() as connection:
         _go_on(connection, _run(connection, number))
+        record(connection, by, f"retried run {number} from the step that failed", run=number)
+
+
+def restart(store: Store, number: int, by: str = "") -> None:
+    """Let a run do all its steps again, from the first; what they find done they do not do twice.
+
+    Raises NotThere, OrderRefused.
+    """
+    with store.write() as connection:
+        run = _run(connection, number)
+        if run.state in {"waiting", "running"}:
+            raise OrderRefused(f"Run {number} is {run.state}", remedy="Cancel it first.")
+        if run.claims:
+            raise OrderRefused(f"Run {number} had not begun", remedy="Retry it.")
+        if (undone := undone_by(connection, run)) is not None:
+            remedy = f"Replay its event to do it again; `roomkeeper runs show {number}` names it."
+            raise OrderRefused(f"Run {number} was undone by run {undone}", remedy=remedy)
+        again = {"state": "again", "approved_at": None, "ask_until": None}
+        connection.execute(steps.update().where(steps.c.run_id == number).values(again))
+        _wait_again(connection, run)
+        record(connection, by, f"retried run {number} from the start", run=number)
 
 
 def approve(store: Store, number: int, by: str) -> str:
@@ -42,10 +61,11 @@ def approve(store: Store, number: int, by: str) -> str:
         given = {"approved_at": time.time(), "approved_by": by}
         connection.execute(steps.update().where(steps.c.run_id == number, steps.c.state == "asks").values(given))
         _go_on(connection, run)
+        record(connection, by, f"approved run {number}: {step.error}", run=number)
         return str(step.error)
 
 
-def undo(store: Store, number: int) -> int:
+def undo(store: Store, number: int, by: str = "") -> int:
     """Make a run that puts back what an archive run moved; gives its number. Raises NotThere, OrderRefused."""
     with store.write() as connection:
         run = _run(connection, number)
@@ -78,7 +98,9 @@ def undo(store: Store, number: int) -> int:
             "claims": False,
             "made_at": time.time(),
         }
-        return int(connection.execute(sa.insert(runs).values(values).returning(runs.c.id)).scalar_one())
+        made = int(connection.execute(sa.insert(runs).values(values).returning(runs.c.id)).scalar_one())
+        record(connection, by, f"undid run {number} by run {made}", run=number)
+        return made
 
 
 def undone_by(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
@@ -100,11 +122,15 @@ def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row
         )
     if run.claims and (other := _other_waiting(connection, run)) is not None:
         raise OrderRefused(f"Run {run.id} had not claimed its events yet; run {other} takes them")
+    _wait_again(connection, run)
+
+
+def _wait_again(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
     changed = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False, "cancel_requested": False}
     connection.execute(runs.update().where(runs.c.id == run.id).values(changed))
 
 
-def cancel(store: Store, number: int) -> str:
+def cancel(store: Store, number: int, by: str = "") -> str:
     """Ask a run to stop before its next call; a run that has not begun or that waits for a person is over at once.
 
     Gives the state it has now. Raises NotThere, OrderRefused.
@@ -115,14 +141,15 @@ def cancel(store: Store, number: int) -> str:
             raise OrderRefused(f"Run {number} is {run.state} already")
         changed: dict[str, object] = {"cancel_requested": True}
         if run.state == "waiting" and run.claims:
-            claim(connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
+            claim(store, connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
         if run.state == "needs_attention" or (run.state == "waiting" and run.claims):
             changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False, **CANCELLED}
         connection.execute(runs.update().where(runs.c.id == number).values(changed))
+        record(connection, by, f"cancelled run {number}", run=number)
         return str(changed.get("state", run.state))
 
 
-def replay(store: Store, number: int) -> None:
+def replay(store: Store, number: int, by: str = "") -> None:
     """Dispatch an event again, by the configuration as it is now. Raises NotThere, OrderRefused."""
     with store.write() as connection:
         row = connection.execute(sa.select(events).where(events.c.id == number)).first()
@@ -137,6 +164,7 @@ def replay(store: Store, number: int) -> None:
             raise OrderRefused(f"Event {number} is waiting for its run already")
         changed = {"status": "accepted", "state": "new", "reason": "", "next_try": 0.0, "tries": 0}
         connection.execute(events.update().where(events.c.id == number).values(changed))
+        record(connection, by, f"replayed event {number}", event=number)
 
 
 def _other_waiting(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`

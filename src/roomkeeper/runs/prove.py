@@ -22,7 +22,8 @@ from roomkeeper.errors import RemoteError
 from roomkeeper.runs.dispatch import WITHOUT_BODY, Source, event_of
 from roomkeeper.runs.fates import Fate, Fates, Line, written
 from roomkeeper.runs.reconcile import Watched, search_for
-from roomkeeper.runs.store import Store, events
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import events
 
 _PAGE = 500  # events that are looked up at once
 _LIVE = timedelta(minutes=2)  # what happened so lately may be on its way

@@ -25,7 +25,8 @@ from roomkeeper.runs import alerts
 from roomkeeper.runs.alerts import Alert
 from roomkeeper.runs.dispatch import Source
 from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.store import Store, clean, events, trails
+from roomkeeper.runs.store import Store, clean
+from roomkeeper.runs.tables import events, trails
 
 log = structlog.get_logger("reconcile")
 

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.store import Store, calls, days, events, runs, steps, waiting
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import calls, days, events, runs, steps, waiting
 
 log = structlog.get_logger("retention")
 

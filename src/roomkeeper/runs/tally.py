@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from roomkeeper.runs.store import Store, days, tallies
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import days, tallies
 
 _WINDOW = 61  # seconds: the portal's minute, and one in which a call that was counted may still be on its way
 _DAY = 86_400

@@ -14,7 +14,8 @@ from roomkeeper.errors import Forbidden, RemoteError, StoreUnavailable
 from roomkeeper.runs import alerts
 from roomkeeper.runs.alerts import Alert
 from roomkeeper.runs.dispatch import Source
-from roomkeeper.runs.store import Store, hooks
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import hooks
 
 log = structlog.get_logger("upkeep")
 

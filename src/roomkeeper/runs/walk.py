@@ -31,15 +31,17 @@ from roomkeeper.errors import (
     StepFailed,
     StoreUnavailable,
 )
-from roomkeeper.runs import retrying
+from roomkeeper.runs import retrying, subjects
 from roomkeeper.runs.dispatch import Source, claim, event_of
 from roomkeeper.runs.history import moment
 from roomkeeper.runs.holds import hold
 from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.ledger import Ledger
+from roomkeeper.runs.metrics import CALLS, RUNS, STEPS, VERIFIED
 from roomkeeper.runs.orders import CANCELLED
 from roomkeeper.runs.rehearsal import Dry, foretold, kind_for
-from roomkeeper.runs.store import Store, calls, clean, events, runs, steps, waiting
+from roomkeeper.runs.store import Store, clean
+from roomkeeper.runs.tables import calls, events, runs, steps, waiting
 
 log = structlog.get_logger("run")
 
@@ -65,7 +67,7 @@ class Walker:
             if run is None or run.attempt != attempt or run.state not in {"waiting", "running"}:
                 return []
             if run.claims:
-                claim(connection, run)
+                claim(self._store, connection, run)
             now = time.time()
             changed = {"state": "running", "claims": False, "started_at": run.started_at or now, "ended_at": None}
             connection.execute(runs.update().where(runs.c.id == number).values(**changed, error=None, remedy=None))
@@ -99,10 +101,12 @@ class Walker:
         if opened.over is not None:
             return opened.over
         work.approved = opened.approved
+        began = time.monotonic()
         with structlog.contextvars.bound_contextvars(run=number, step=step.name):
             state, values = await self._outcome(run, step, position, work)
             await work.write_calls()
-            await self._store.writing(lambda connection: _close_step(connection, number, position, state, values))
+            await self._store.writing(partial(work.close, state, values))
+            STEPS.labels(step.do, state).observe(time.monotonic() - began)
             log.info("step ended", state=state, error=values.get("error"))
         return state
 
@@ -127,11 +131,22 @@ class Walker:
             return state
 
         ended = await _persistently(partial(self._store.writing, act))
+        await self._measure(number, ended)
         if ended == "needs_attention":
             log.warning("run needs a person", run=number, remedy=f"roomkeeper runs show {number}")
         else:
             log.info("run ended", run=number, state=ended)
         return ended
+
+    async def _measure(self, number: int, ended: str) -> None:
+        """Count the run, and how long its events took from when they happened to when they were verified."""
+        run = await self._store.reading(lambda connection: _run(connection, number))
+        if run is None:
+            return
+        RUNS.labels(run.automation, ended).inc()
+        if ended == "done" and run.attempt == 1:
+            for event in await self._store.reading(lambda connection: claimed(connection, number)):
+                VERIFIED.labels(run.automation).observe(max(0.0, run.ended_at - event.at.timestamp()))
 
     async def give_up(self, number: int, attempt: int, reason: str) -> None:
         """Mark a run that the engine will not go on with, so that it does not stay open unseen."""
@@ -158,6 +173,8 @@ class Walker:
             kind = kind_for(step, self._catalog, source.connector.type)
             params = kind.params.model_validate(template.render(step.with_, variables))
             work.ready(source, happened, partial(self._ahead, run, position, variables, happened))
+            work.inputs = params.model_dump(mode="json")
+            work.places = [getattr(params, name, None) for name in kind.places]
             result = await kind.apply(params, work)
             return "done", {"result": result.model_dump(mode="json")}
         except ApprovalNeeded as error:
@@ -234,6 +251,8 @@ class _Work:
         self.ledger: StepLedger = Ledger(store, run.id)
         self.client: Any = None
         self.connection = ""
+        self.inputs: Mapping[str, Any] | None = None  # the step's settings, as the templates came out
+        self.places: Sequence[Any] = ()  # the rooms and folders that they name
         self._store, self._lease, self._position = store, lease, position
         self._calls: list[dict[str, Any]] = []
         self._looked = 0.0
@@ -310,6 +329,16 @@ class _Work:
     def _mine(self) -> sa.Update:
         return steps.update().where(steps.c.run_id == self.run, steps.c.position == self._position)
 
+    def close(self, state: str, values: Mapping[str, Any], connection: sa.Connection) -> None:
+        """Write down how the step ended, and what it worked on."""
+        written = {name: _written(name, value) for name, value in values.items()}
+        if state == "asks":
+            written["approved_at"] = None  # an earlier consent was to something else
+        ended = {"state": state, "ended_at": time.time(), "progress": None, "inputs": json.dumps(self.inputs)}
+        connection.execute(self._mine().values(ended | written))
+        about = subjects.of_step(self.connection, self.places, values.get("result") or {})
+        subjects.link_runs(self._store, connection, [(one, self.run) for one in about])
+
     async def write_calls(self) -> None:
         """Write down the calls made since the last time."""
         gathered, self._calls = self._calls, []
@@ -319,6 +348,7 @@ class _Work:
     def _observe(self, exchange: Any) -> None:  # noqa: ANN401 - each client has its own record of a call
         made = {"run_id": self.run, "position": self._position, "at": time.time()} | asdict(exchange)
         self._calls.append(made | {"error": clean(exchange.error)})
+        CALLS.labels(self.connection, exchange.method, str(exchange.status)).observe(exchange.milliseconds / 1000)
 
 
 async def _read_again(event: Event, source: Source) -> Event:
@@ -400,11 +430,3 @@ def _open_step(connection: sa.Connection, run: int, position: int, step: Step) -
     again = {"executions": row.executions + 1, "error": None, "remedy": None, "items": None, "progress": None}
     connection.execute(steps.update().where(here).values(values | again))
     return _Opened(approved=row.approved_at is not None)
-
-
-def _close_step(connection: sa.Connection, run: int, position: int, state: str, values: Mapping[str, Any]) -> None:
-    written = {name: _written(name, value) for name, value in values.items()}
-    if state == "asks":
-        written["approved_at"] = None  # an earlier consent was to something else
-    here = sa.and_(steps.c.run_id == run, steps.c.position == position)
-    connection.execute(steps.update().where(here).values(state=state, ended_at=time.time(), progress=None, **written))

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.history import History
+from roomkeeper.web.desk import Desk
 
 
 async def live(_: Request) -> Response:
@@ -16,9 +16,9 @@ async def live(_: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """Answer 200 if deliveries can be kept, else 503."""
-    history: History = request.app.state.history
+    desk: Desk = request.app.state.desk
     try:
-        await asyncio.to_thread(history.counts)
+        await asyncio.to_thread(desk.history.answers)
     except StoreUnavailable as error:
         return JSONResponse({"status": "not ready", "error": error.message}, 503)
     return JSONResponse({"status": "ready"})

@@ -1,6 +1,7 @@
 """Receive deliveries: trust, read, keep, answer. What a delivery means is worked out later, by others."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from roomkeeper.automations import redaction
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavailable
@@ -69,19 +71,19 @@ class Receiver:
             return _said(400, "the body did not arrive")
         if body is None:
             return _said(413, f"the body is larger than {LARGEST} bytes")
-        delivery = gate.delivery(request, body)
+        delivery, head = gate.delivery(request, body), _head(request)
         try:
             gate.verify(delivery)
             events = gate.read(delivery)
         except DeliveryRefused as refused:
             log.warning("delivery refused", connection=gate.name, reason=refused.message, remedy=refused.remedy)
-            return await self._turn_away(gate, refused, 401)
+            return await self._turn_away(gate, refused, 401, head)
         except DeliveryUnreadable as unreadable:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
-            return await self._turn_away(gate, unreadable, 400)
+            return await self._turn_away(gate, unreadable, 400, head)
         try:
             async with asyncio.timeout(_STORE_TIMEOUT):
-                verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body)
+                verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body, head)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning(
                 "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
@@ -92,9 +94,11 @@ class Receiver:
             return Response(wanted[1], media_type=wanted[0])
         return JSONResponse({"status": _summary(verdicts)})
 
-    async def _turn_away(self, gate: Gate, refused: DeliveryRefused | DeliveryUnreadable, status: int) -> Response:
+    async def _turn_away(
+        self, gate: Gate, refused: DeliveryRefused | DeliveryUnreadable, status: int, head: str
+    ) -> Response:
         try:
-            await self._inbox.refuse(gate.name, refused.message)
+            await self._inbox.refuse(gate.name, refused.message, head)
         except StoreUnavailable:
             pass  # the answer is the same, and the sender's word is not worth a 503
         return _said(status, refused.message)
@@ -111,6 +115,11 @@ async def _body(request: Request) -> bytes | None:
         if len(body) > LARGEST:
             return None
     return bytes(body)
+
+
+def _head(request: Request) -> str:
+    """Describe how a delivery came, for people to look at; what proves who sent it is left out."""
+    return json.dumps(redaction.head(request.method, request.url.path, request.url.query, request.headers.items()))
 
 
 def _judged(event: Event, gate: Gate) -> Event:

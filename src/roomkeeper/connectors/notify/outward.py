@@ -1,0 +1,49 @@
+"""What connections have in common that are only told something: nothing is received from them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn
+
+from pydantic import BaseModel
+
+from roomkeeper.automations.catalog import Client, Connector
+from roomkeeper.automations.delivery import Delivery
+from roomkeeper.automations.event import Event
+from roomkeeper.automations.message import Message
+from roomkeeper.connectors.notify.steps import notify_by
+from roomkeeper.errors import DeliveryRefused, NotThere
+
+
+def outward(
+    type_: str,
+    summary: str,
+    settings: type[BaseModel],
+    *,
+    connect: Callable[..., Client],
+    tell: Callable[[Any, Message], Awaitable[None]],
+) -> Connector:
+    """Make the connector of a service that is only told something."""
+    return Connector(
+        type=type_,
+        summary=summary,
+        settings=settings,
+        events={},
+        verify=_refuse,
+        read=_nothing,
+        connect=connect,
+        by_hand=_none,
+        steps=[notify_by(type_, tell)],
+        tell=tell,
+    )
+
+
+def _refuse(_settings: object, _delivery: Delivery) -> None:
+    """Let nothing in. Raises DeliveryRefused."""
+    raise DeliveryRefused("nothing is received from this connection")
+
+
+def _nothing(_name: str, _settings: object, _delivery: Delivery) -> list[Event]:
+    return []
+
+
+def _none(_name: str, type_: str, _fields: Mapping[str, Any]) -> NoReturn:
+    raise NotThere(f"{type_} is raised by no connection of this kind")

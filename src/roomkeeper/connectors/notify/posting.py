@@ -1,0 +1,59 @@
+"""Post JSON to an address that may itself be a secret: it is in no record and no error."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx2
+
+from roomkeeper.errors import RemoteError
+from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, unobserved
+from roomkeeper.statuses import by_status, is_success
+
+_CALL = "POST"
+
+
+class Poster:
+    """Posts, each time once."""
+
+    def __init__(self, url: str, *, timeout: float, dry: bool = False) -> None:
+        transport = ReadOnlyTransport() if dry else None
+        self._http = httpx2.AsyncClient(timeout=httpx2.Timeout(timeout, connect=CONNECT), transport=transport)
+        self._url = url
+        self._observe: Observe = unobserved
+
+    def view(self, *, bulk: bool = False, observe: Observe | None = None) -> Self:  # noqa: ARG002 - no budget here
+        """Give the same client for other work."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._observe = observe or unobserved
+        return other
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def headers(self, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - others sign it
+        """Give the headers that say who we are."""
+        return {}
+
+    async def post(self, value: Mapping[str, Any]) -> None:
+        """Post it. Raises RemoteError."""
+        started, status = time.monotonic(), 0
+        body = json.dumps(value, ensure_ascii=False).encode()
+        try:
+            async with answered("It", _CALL):
+                headers = {"Content-Type": "application/json", **self.headers(body)}
+                response = await self._http.post(self._url, content=body, headers=headers)
+            status = response.status_code
+            if not is_success(status):
+                raise by_status(status, f"the receiver answered with {status}", response.headers)
+        except RemoteError as error:
+            self._note(status, started, error.message)
+            raise
+        self._note(status, started, "")
+
+    def _note(self, status: int, started: float, error: str) -> None:
+        milliseconds = round((time.monotonic() - started) * 1000)
+        self._observe(Exchange(_CALL, "(its address is a secret)", status, milliseconds, error))

@@ -1,0 +1,92 @@
+"""Offers: what a person can order of a run or an event as it is, and what that will do, said before it is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Shown = Mapping[str, Any]
+_UNDER_WAY = {"waiting", "running"}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An order that makes sense now: its name, what the button says, and what it will do, in sentences."""
+
+    order: str
+    label: str
+    will: tuple[str, ...]
+
+
+def of_run(run: Shown) -> list[Offer]:
+    """List what can be ordered of a run, as `History.run` shows it."""
+    asking = next((step for step in run["steps"] if step["state"] == "asks"), None)
+    offers = []
+    if run["state"] == "needs_attention" and asking is not None:
+        offers.append(_approve(run, asking))
+    if run["state"] in {"needs_attention", "cancelled"}:
+        offers.append(_retry(run, asks=asking is not None))
+    if run["state"] not in _UNDER_WAY and run["steps"]:
+        offers.append(_restart(run))
+    if run["state"] in {*_UNDER_WAY, "needs_attention"} and not run["cancel_requested"]:
+        offers.append(_cancel(run))
+    if run["state"] not in _UNDER_WAY and _archived(run):
+        offers.append(_undo(run))
+    return offers
+
+
+def of_event(event: Shown) -> list[Offer]:
+    """List what can be ordered of an event, as `History.event` shows it."""
+    if event["status"] in {"duplicate", "refused"} or event["body"] is None or event["state"] == "new":
+        return []
+    will = (
+        "The event is dispatched again, by the configuration as it is now.",
+        "What was done for it already is not done twice: the ledger knows it.",
+    )
+    return [Offer("replay", "Replay", will)]
+
+
+def _approve(run: Shown, asking: Shown) -> Offer:
+    until = f"Without it nothing is done, and the question ends at {asking['ask_until'][:16].replace('T', ' ')} UTC."
+    return Offer("approve", "Approve", (f"Run {run['id']} goes on with what it plans: {asking['error']}", until))
+
+
+def _retry(run: Shown, *, asks: bool) -> Offer:
+    done = [step["name"] for step in run["steps"] if step["state"] in {"done", "skipped"}]
+    left = [step["name"] for step in run["steps"] if step["state"] not in {"done", "skipped"}]
+    later = [_name(step) for step in run["text"]["steps"][len(run["steps"]) :]]
+    kept = f"What is done is not repeated: {', '.join(done)}." if done else "No step was finished so far."
+    goes = f"It goes on with: {', '.join([*left, *later])}." if [*left, *later] else "There is no step left to do."
+    asked = ("It looks again, and asks anew.",) if asks else ()
+    return Offer("retry", "Retry from the step that failed", (goes, kept, *asked))
+
+
+def _restart(run: Shown) -> Offer:
+    names = ", ".join(_name(step) for step in run["text"]["steps"])
+    will = (
+        f"Every step is done again, from the first: {names}.",
+        "Each looks first for what is there: nothing is made, copied or moved a second time.",
+        "The automation's text is the one that this run was made with; to use the present one, replay its event.",
+    )
+    return Offer("restart", "Retry from the start", will)
+
+
+def _cancel(run: Shown) -> Offer:
+    when = "before its next call" if run["state"] == "running" else "now"
+    will = (f"The run stops {when}.", "What it has done so far stays as it is.", "It can be retried later.")
+    return Offer("cancel", "Cancel", will)
+
+
+def _undo(run: Shown) -> Offer:
+    files = sum(int((step["result"] or {}).get("files") or 0) for step in run["steps"] if step["do"] == "archive_files")
+    what = f"A run is made that puts {files or 'the'} archived file{'' if files == 1 else 's'} back where they were."
+    will = (what, "Folders that are gone are made again; what cannot go back is named.", "Access stays as it is now.")
+    return Offer("undo", "Undo", will)
+
+
+def _archived(run: Shown) -> bool:
+    archives = [step for step in run["steps"] if step["do"] == "archive_files"]
+    return any((step["plan"] or {}).get("folder") is not None for step in archives)
+
+
+def _name(step: Shown) -> str:
+    return str(step.get("as") or step["do"])

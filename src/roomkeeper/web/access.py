@@ -1,0 +1,120 @@
+"""Access: who asks, and what they may. Everything that a page or the API shows goes through here.
+
+Without a login in the configuration, the pages are for the machine that Roomkeeper runs on.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roomkeeper.automations.config import Config, User
+from roomkeeper.runs.store import Store
+from roomkeeper.web import sessions
+
+COOKIE = "roomkeeper"
+_LOCAL = {"127.0.0.1", "::1", "localhost", "testserver"}
+_FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "via", "x-real-ip"}
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody, or a program. `word` is what their browser keeps; forms are bound to it."""
+
+    name: str
+    role: str
+    by: str
+    word: str = ""
+    #: Whether the word is new and the browser has to be given it.
+    is_new: bool = False
+
+    @property
+    def may_act(self) -> bool:
+        """Whether they may do more than look."""
+        return self.role == "operator"
+
+    @property
+    def form_token(self) -> str:
+        """What a form must bring back, so that no other site can send it."""
+        return hmac.new(self.word.encode(), b"roomkeeper form", hashlib.sha256).hexdigest()
+
+
+class Access:
+    """Finds out who asks."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._config, self._store = config, store
+        self.has_login = config.dashboard.has_login
+
+    def of_page(self, request: Request) -> Who | None:
+        """Tell who looks at a page; None if they have to log in, or may not come in. Raises StoreUnavailable."""
+        word = request.cookies.get(COOKIE, "")
+        if not self.has_login:
+            if not is_local(request):
+                return None
+            known = word if word.isascii() and 20 <= len(word) <= 100 else ""  # noqa: PLR2004 - one of ours
+            said = "somebody at this machine"
+            return Who(said, "operator", said, known or secrets.token_urlsafe(32), is_new=not known)
+        row = sessions.find(self._store, word) if word else None
+        if row is None:
+            return None
+        role = self._role(row)
+        return Who(row.name, role, f"{row.name}, on the page", word) if role else None
+
+    def of_api(self, request: Request) -> Who | None:
+        """Tell who calls the API: by a token, or, where there is no login, from this machine."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            for one in self._config.dashboard.tokens:
+                if hmac.compare_digest(one.token.get_secret_value().encode(), given.strip().encode()):
+                    return Who(one.name, one.role, f"{one.name}, by token")
+            return None
+        if self.has_login or not is_local(request) or not is_same_origin(request, if_unsaid=True):
+            return None
+        return Who("somebody at this machine", "operator", "somebody at this machine, by the API")
+
+    def is_forged(self, request: Request, who: Who, token: str) -> bool:
+        """Whether a form was sent by another site, or is not one of this session's."""
+        given = token.encode("utf-8", "replace")
+        return not is_same_origin(request) or not hmac.compare_digest(given, who.form_token.encode())
+
+    def _role(self, row: object) -> str:
+        """Give the role of a session as it is now: a user may be gone, or have another password or role."""
+        origin = str(getattr(row, "origin", ""))
+        if origin.startswith("password "):
+            user = next((one for one in self._config.dashboard.users if one.name == getattr(row, "name", "")), None)
+            return user.role if user is not None and origin == origin_of(user) else ""
+        return str(getattr(row, "role", "")) if self._config.dashboard.oidc is not None else ""
+
+
+def origin_of(user: User) -> str:
+    """Say by what right a user's session exists: it ends when the password is changed."""
+    return f"password {hashlib.sha256(user.password.get_secret_value().encode()).hexdigest()[:16]}"
+
+
+def is_local(request: Request) -> bool:
+    """Whether the request comes from this machine, and not through a proxy on it."""
+    host = (request.headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
+    peer = request.client.host if request.client is not None else ""
+    return peer in _LOCAL and host in _LOCAL and not _FORWARDED & set(request.headers)
+
+
+def is_same_origin(request: Request, *, if_unsaid: bool = False) -> bool:
+    """Whether a request was made by one of our own pages; `if_unsaid` is for programs, which say nothing of it."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    if origin is not None:
+        return urlsplit(origin).netloc == request.headers.get("host")
+    return if_unsaid or site is not None
+
+
+def give_word(response: Response, request: Request, word: str, *, seconds: float | None = None) -> None:
+    """Have the browser keep a session's word."""
+    age = int(seconds) if seconds is not None else None
+    is_tls = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+    response.set_cookie(COOKIE, word, max_age=age, httponly=True, samesite="lax", secure=is_tls)

@@ -1,0 +1,146 @@
+"""Log in and out: by a password, or by the company's login service."""
+
+import asyncio
+import re
+import time
+from collections import deque
+
+import argon2
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from roomkeeper.automations.config import User
+from roomkeeper.web import sessions
+from roomkeeper.web.access import COOKIE, give_word, is_same_origin, origin_of
+from roomkeeper.web.desk import Desk
+from roomkeeper.web.oidc import Login, LoginRefused
+from roomkeeper.web.rendering import Shown, shown
+
+log = structlog.get_logger("login")
+
+_TRIES, _WITHIN = 10, 900.0  # that many failed attempts from one address in so many seconds
+_AT_ONCE = 2  # hashes that are worked out at once: each takes memory and time, on purpose
+_KEPT = "roomkeeper_login"  # what the browser keeps while it is at the login service
+_FOR = 600  # seconds
+_LONGEST = 1000  # characters of a password
+_OURS = re.compile(r"^/(?![/\\])[^\\\s]*$")  # a path on this site, however a browser reads it
+#: Is worked out where there is no such user, so that the time taken does not tell.
+_NOBODY = argon2.PasswordHasher().hash("nobody's")
+
+
+class Attempts:
+    """Failed attempts by address, so that nobody can guess for long."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, deque[float]] = {}
+
+    def wait(self, address: str) -> float:
+        """Tell for how many seconds an address has to wait; 0 if it may try."""
+        failed = self._failed.get(address, deque())
+        while failed and failed[0] < time.monotonic() - _WITHIN:
+            failed.popleft()
+        return failed[0] + _WITHIN - time.monotonic() if len(failed) >= _TRIES else 0.0
+
+    def note(self, address: str) -> None:
+        """Note a failed attempt."""
+        if len(self._failed) > _LONGEST:
+            self._failed = {one: failed for one, failed in self._failed.items() if self.wait(one)}
+        self._failed.setdefault(address, deque()).append(time.monotonic())
+
+
+class Doorman:
+    """Serves the login page."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk, self._attempts = desk, Attempts()
+        self._hashing = asyncio.Semaphore(_AT_ONCE)
+        service = desk.config.dashboard.oidc
+        self._service = Login(service, desk.config.public_url or "") if service is not None else None
+
+    async def page(self, request: Request) -> Response:
+        """Show the form."""
+        return self._form(request, "")
+
+    async def enter(self, request: Request) -> Response:
+        """Take name and password."""
+        if not is_same_origin(request):
+            return self._form(request, "The form was sent by another site. Fill it in here.", 403)
+        address = request.client.host if request.client is not None else ""
+        if wait := self._attempts.wait(address):
+            said = f"Too many failed attempts. Try again in {wait / 60:.0f} minutes."
+            answer = self._form(request, said, 429)
+            answer.headers["Retry-After"] = str(int(wait) + 1)
+            return answer
+        form = await request.form()
+        name, password = str(form.get("name", "")), str(form.get("password", ""))[:_LONGEST]
+        user = next((one for one in self._desk.config.dashboard.users if one.name == name), None)
+        async with self._hashing:
+            fits = await asyncio.to_thread(_fits, user, password)
+        if user is None or not fits:
+            self._attempts.note(address)
+            log.warning("login failed", name=name[:100], address=address)
+            return self._form(request, "Name or password is wrong.", 401)
+        log.info("logged in", name=user.name, role=user.role)
+        return await self._let_in(request, user.name, user.role, origin_of(user), _then(str(form.get("then", "/"))))
+
+    async def to_service(self, request: Request) -> Response:
+        """Send the browser to the login service."""
+        if self._service is None:
+            return self._form(request, "There is no login service.", 404)
+        try:
+            url, kept = await self._service.begin(_then(request.query_params.get("then", "/")))
+        except LoginRefused as error:
+            return self._form(request, f"{error.message} {error.remedy}".strip(), 502)
+        answer = RedirectResponse(url, 303)
+        is_tls = (self._desk.config.public_url or "").startswith("https")
+        answer.set_cookie(_KEPT, kept, max_age=_FOR, httponly=True, samesite="lax", secure=is_tls, path="/login")
+        return answer
+
+    async def from_service(self, request: Request) -> Response:
+        """Take the browser back from the login service."""
+        if self._service is None:
+            return self._form(request, "There is no login service.", 404)
+        try:
+            name, role, then = await self._service.end(request.query_params, request.cookies.get(_KEPT, ""))
+        except LoginRefused as error:
+            return self._form(request, f"{error.message}. {error.remedy}".strip(), 403)
+        log.info("logged in", name=name, role=role, by="login service")
+        answer = await self._let_in(request, name, role, "oidc", _then(then))
+        answer.delete_cookie(_KEPT, path="/login")
+        return answer
+
+    async def leave(self, request: Request) -> Response:
+        """Log out."""
+        if is_same_origin(request):
+            await asyncio.to_thread(sessions.end, self._desk.store, request.cookies.get(COOKIE, ""))
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    async def _let_in(self, request: Request, name: str, role: str, origin: str, then: str) -> Response:
+        seconds = self._desk.config.dashboard.session
+        word = await asyncio.to_thread(sessions.begin, self._desk.store, name, role, origin, seconds)
+        answer = RedirectResponse(then, 303)
+        give_word(answer, request, word, seconds=seconds)
+        return answer
+
+    def _form(self, request: Request, said: str, status: int = 200) -> Response:
+        dashboard = self._desk.config.dashboard
+        then = _then(request.query_params.get("then", "/"))
+        data = {"said": said, "then": then, "by_password": bool(dashboard.users), "by_service": dashboard.oidc}
+        return shown(request, self._desk, None, Shown("Log in", "login.html", data, status=status))
+
+
+def _fits(user: User | None, password: str) -> bool:
+    kept = user.password.get_secret_value() if user is not None else _NOBODY
+    try:
+        argon2.PasswordHasher().verify(kept, password)
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        return False
+    return user is not None
+
+
+def _then(wanted: str) -> str:
+    """Go on to a page of ours, never to another site."""
+    return wanted if _OURS.match(wanted) else "/"

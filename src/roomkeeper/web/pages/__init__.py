@@ -1,0 +1,28 @@
+"""The pages: one module for each noun of the menu."""
+
+from starlette.routing import Route
+
+from roomkeeper.web import numbers
+from roomkeeper.web.pages import accounted, actions, automations, events, now, runs, search
+from roomkeeper.web.rendering import deed, page
+
+numbers.known()
+ROUTES: list[Route] = [
+    *page("/", now.view),
+    *page("/runs", runs.index),
+    *page("/runs/{number:number}", runs.one),
+    Route("/runs/{number:number}/report.csv", runs.report),
+    *page("/runs/{number:number}/{order}", runs.ask),
+    deed("/runs/{number:number}/{order}", runs.order),
+    *page("/events", events.index),
+    *page("/events/{number:number}", events.one),
+    *page("/events/{number:number}/{order}", events.ask),
+    deed("/events/{number:number}/{order}", events.order),
+    *page("/automations", automations.index),
+    *page("/automations/{name}", automations.one),
+    *page("/automations/{name}/{order}", automations.ask),
+    deed("/automations/{name}/{order}", automations.order),
+    *page("/accounted", accounted.view),
+    *page("/actions", actions.view),
+    *page("/search", search.view),
+]

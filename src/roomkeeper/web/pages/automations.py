@@ -1,0 +1,74 @@
+"""Automations: their text, how they do, and what they would do."""
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.requests import Request
+
+from roomkeeper.automations.automation import Automation
+from roomkeeper.errors import NotThere, OrderRefused
+from roomkeeper.runs import condition, pauses
+from roomkeeper.runs.offers import Offer
+from roomkeeper.web.access import Who
+from roomkeeper.web.desk import Desk
+from roomkeeper.web.rendering import Shown
+
+_SHOWN = 10
+_PAUSE = Offer(
+    "pause",
+    "Pause",
+    ("No run of it begins until it is resumed.", "Runs at work go on.", "Events are collected, and none is lost."),
+)
+_RESUME = Offer("resume", "Resume", ("Runs begin again, also for what was collected meanwhile.",))
+
+
+async def index(_request: Request, desk: Desk, _who: Who) -> Shown:
+    """List them."""
+    found = await asyncio.to_thread(condition.automations, desk.store, desk.config)
+    return Shown("Automations", "automations.html", {"found": found})
+
+
+async def one(request: Request, desk: Desk, _who: Who) -> Shown:
+    """Show one."""
+    automation = desk.automation(request.path_params["name"])
+    return Shown(automation.name, "automation.html", await asyncio.to_thread(_data, desk, automation))
+
+
+def _data(desk: Desk, automation: Automation) -> dict[str, object]:
+    told = next(one for one in condition.automations(desk.store, desk.config) if one["name"] == automation.name)
+    latest = desk.history.events(limit=_SHOWN, type_=automation.on, connection=automation.from_)
+    return {
+        "told": told,
+        "automation": automation,
+        "text": desk.config.texts.get(automation.name, ""),
+        "offer": (_RESUME if told["paused_by"] else _PAUSE) if not automation.paused else None,
+        "latest": desk.history.runs(limit=_SHOWN, automation=automation.name),
+        "happened": [one for one in latest if one["status"] in {"accepted", "ignored"}],
+    }
+
+
+async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
+    """Say what an order would do."""
+    automation, wanted = desk.automation(request.path_params["name"]), request.path_params["order"]
+    offer = {"pause": _PAUSE, "resume": _RESUME}.get(wanted)
+    if offer is None:
+        raise NotThere(f"There is no order {wanted!r}", remedy="There is pause, resume and try.")
+    data = {"offer": offer, "back": f"/automations/{automation.name}"}
+    return Shown(f"{offer.label} {automation.name}?", "order.html", data)
+
+
+async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
+    """Pause, resume, or try it."""
+    automation, wanted = desk.automation(request.path_params["name"]), request.path_params["order"]
+    if wanted == "try":
+        number = form.get("event", "").strip().lstrip("#")
+        if not (number.isascii() and number.isdecimal()):
+            raise OrderRefused("Try it with which event?", remedy="Give the number of an event, such as 17.")
+        tried = await desk.rehearse(automation, int(number))
+        data = {"automation": automation, "event": number, "tried": tried}
+        return Shown(f"{automation.name}, tried with event {number}", "tried.html", data)
+    orders = {"pause": pauses.pause, "resume": pauses.resume}
+    if wanted not in orders:
+        raise NotThere(f"There is no order {wanted!r}", remedy="There is pause, resume and try.")
+    await asyncio.to_thread(orders[wanted], desk.store, automation, who.by)
+    return f"/automations/{automation.name}"

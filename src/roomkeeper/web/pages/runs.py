@@ -1,0 +1,147 @@
+"""Runs: what was done, how, and what can be ordered."""
+
+import asyncio
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roomkeeper.errors import NotThere, OrderRefused
+from roomkeeper.runs import actions, offers, orders
+from roomkeeper.runs.history import RUN_STATES
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.subjects import KINDS
+from roomkeeper.web.access import Who
+from roomkeeper.web.desk import Desk
+from roomkeeper.web.pages.parts import paged, part_of
+from roomkeeper.web.rendering import Shown
+
+_ASKED = ("automation", "state", "about", "kind", "since", "until", "before")
+_CALLS, _LINES = 200, 500  # that a page shows of a step; the API and the CSV have all
+_NO_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+async def index(request: Request, desk: Desk, _who: Who) -> Shown:
+    """List runs."""
+    asked = request.query_params
+    found = await asyncio.to_thread(
+        desk.history.runs,
+        automation=asked.get("automation") or None,
+        state=asked.get("state") or None,
+        part=part_of(request),
+    )
+    data = paged(found, request, _ASKED)
+    return Shown("Runs", "runs.html", {**data, "states": RUN_STATES, "kinds": KINDS})
+
+
+async def one(request: Request, desk: Desk, _who: Who) -> Shown:
+    """Show one run."""
+    number = request.path_params["number"]
+    run = await asyncio.to_thread(desk.history.run, number)
+    happened = await asyncio.to_thread(desk.history.events_of, number)
+    done = await asyncio.to_thread(actions.listed, desk.store, run=number)
+    data = {"run": run, "events": happened, "offers": offers.of_run(run), "actions": done, "lines": _LINES}
+    return Shown(f"Run {number}", "run.html", data | {"steps": _timeline(run)})
+
+
+async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
+    """Say what an order would do, before it is given."""
+    run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
+    offer = _offered(run, request.path_params["order"])
+    back = f"/runs/{run['id']}"
+    return Shown(f"{offer.label}: run {run['id']}?", "order.html", {"offer": offer, "back": back, "run": run})
+
+
+async def order(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
+    """Give an order."""
+    number, wanted = request.path_params["number"], request.path_params["order"]
+    made = await asyncio.to_thread(give, desk, number, wanted, who.by)
+    return f"/runs/{made}"
+
+
+def give(desk: Desk, number: int, wanted: str, by: str) -> int:
+    """Give an order; gives the run to look at then. Raises NotThere, OrderRefused."""
+    if wanted == "undo":
+        return orders.undo(desk.store, number, by)
+    known: dict[str, Callable[[Store, int, str], object]] = {
+        "retry": orders.retry,
+        "restart": orders.restart,
+        "cancel": orders.cancel,
+        "approve": orders.approve,
+    }
+    if wanted not in known:
+        raise NotThere(f"There is no order {wanted!r}", remedy=f"There is {', '.join([*known, 'undo'])}.")
+    known[wanted](desk.store, number, by)
+    return number
+
+
+async def report(request: Request) -> Response:
+    """Give what a run did to each file, as CSV."""
+    desk, who = request.app.state.desk, await asyncio.to_thread(request.app.state.access.of_page, request)
+    if who is None:
+        return Response("log in\n", 401)
+    try:
+        run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
+    except NotThere as error:
+        return Response(f"{error.message}\n", 404)
+    lines = [
+        {"step": step["name"]} | line for step in run["steps"] for line in (step["result"] or {}).get("report", [])
+    ]
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+    name = f'attachment; filename="run-{run["id"]}.csv"'
+    return Response(desk.redact(file.getvalue()), media_type="text/csv", headers={"Content-Disposition": name})
+
+
+def _offered(run: Mapping[str, Any], wanted: str) -> offers.Offer:
+    found = next((offer for offer in offers.of_run(run) if offer.order == wanted), None)
+    if found is None:
+        what = f"Run {run['id']} is {run['state'].replace('_', ' ')}: {wanted!r} makes no sense for it now"
+        raise OrderRefused(what, remedy="Its page shows what can be done.")
+    return found
+
+
+def _timeline(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the steps, those to come too, each with its part of the run's time, in thousandths."""
+    began = run["started_at"] or run["made_at"]
+    ends = [step["ended_at"] or step["started_at"] for step in run["steps"]]
+    whole = max((_seconds(began, end) for end in ends), default=0.0) or 1.0
+    walked = {step["position"]: step for step in run["steps"]}
+    shown = []
+    for position, text in enumerate(run["text"]["steps"]):
+        step = walked.get(position)
+        if step is None:
+            shown.append({"name": text.get("as") or text["do"], "do": text["do"], "state": "to come", "text": text})
+            continue
+        start = 1000 * _seconds(began, step["started_at"]) / whole
+        end = 1000 * _seconds(began, step["ended_at"]) / whole if step["ended_at"] else 1000.0
+        bar = {"start": round(max(0.0, start)), "length": max(4, round(end - start))}
+        shown.append({**step, **bar, "text": text, "calls": _attempts(step), "all_calls": len(step["calls"])})
+    return shown
+
+
+def _attempts(step: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Count the calls of one kind: the second is a second attempt, or a second page."""
+    seen: Counter[tuple[str, str]] = Counter()
+    numbered = []
+    for call in step["calls"]:
+        seen[call["method"], call["path"]] += 1
+        numbered.append({**call, "attempt": seen[call["method"], call["path"]]})
+    return numbered[:_CALLS]
+
+
+def _seconds(since: str, until: str) -> float:
+    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from taking a title for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_NO_FORMULA) else value

@@ -1,0 +1,257 @@
+"""Rendering: a page as a whole, or its inside again while it is open; and what stands around it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
+from roomkeeper.web.access import Access, Who, give_word
+from roomkeeper.web.desk import Desk
+
+_HERE = Path(__file__).parent
+_STATIC = {"style.css": "text/css", "desk.js": "text/javascript"}
+_EVERY = 1.0  # seconds between two looks whether a page has changed
+_REST = 20  # times as long as it took to render
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+#: The pages that the menu names.
+MENU = (
+    ("/", "Now"),
+    ("/runs", "Runs"),
+    ("/events", "Events"),
+    ("/automations", "Automations"),
+    ("/accounted", "Accounted for"),
+    ("/actions", "Done by hand"),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows: its title, its template, and what goes into it."""
+
+    title: str
+    template: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+View = Callable[[Request, Desk, Who], Awaitable[Shown]]
+Act = Callable[[Request, Desk, Who, Mapping[str, str]], Awaitable[Shown | str]]
+
+
+def page(path: str, view: View) -> list[Route]:
+    """Make the routes of a page that people look at: the whole, and its inside, again and again."""
+
+    async def whole(request: Request) -> Response:
+        desk, who = _desk(request), await _who(request)
+        if who is None:
+            return _to_the_door(request)
+        return shown(request, desk, who, await _viewed(view, request, desk, who))
+
+    async def live(request: Request) -> Response:
+        desk, who = _desk(request), await _who(request)
+        if who is None:
+            return PlainTextResponse("log in\n", 401 if _access(request).has_login else 403, headers=_HEADERS)
+        return StreamingResponse(_changes(view, request, desk), media_type="text/event-stream", headers=_HEADERS)
+
+    return [Route(path, whole), Route(f"/live{path}", live)]
+
+
+def deed(path: str, act: Act) -> Route:
+    """Make the route by which a form is sent: only by who may act, and only from our own pages."""
+
+    async def done(request: Request) -> Response:
+        desk, who = _desk(request), await _who(request)
+        if who is None:
+            return _to_the_door(request)
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        if _access(request).is_forged(request, who, form.get("token", "")):
+            said = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
+            return shown(request, desk, who, _trouble("Not done", said, status=403))
+        if not who.may_act:
+            said = f"{who.name} may look, and not act. Nothing was done. An operator can do it."
+            return shown(request, desk, who, _trouble("Not done", said, status=403))
+
+        async def view(request: Request, desk: Desk, who: Who) -> Shown:
+            came = await act(request, desk, who, form)
+            return Shown("", came) if isinstance(came, str) else came
+
+        came = await _viewed(view, request, desk, who)
+        if came.template.startswith("/"):
+            return RedirectResponse(came.template, 303)
+        return shown(request, desk, who, came)
+
+    return Route(path, done, methods=["POST"])
+
+
+def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Response:
+    """Write a page as a whole."""
+    around = {
+        "title": what.title,
+        "who": who,
+        "menu": MENU if who is not None else (),
+        "here": request.url.path,
+        "live": f"/live{request.url.path}{'?' + request.url.query if request.url.query else ''}",
+        "is_live": request.method == "GET" and who is not None and what.status == 200,  # noqa: PLR2004 - it is fine
+        "has_login": _access(request).has_login,
+        "warnings": desk.warnings,
+        "inner": Markup(_inner(desk, who, what)),  # noqa: S704 - written by our own templates, escaped there
+        "q": request.query_params.get("q", ""),
+    }
+    text = desk.redact(_pages.get_template("page.html").render(around))
+    answer = Response(text, what.status, media_type="text/html", headers=_HEADERS)
+    if who is not None and who.is_new:
+        give_word(answer, request, who.word)
+    return answer
+
+
+async def static(request: Request) -> Response:
+    """Serve the two files that the pages need."""
+    name = request.path_params["name"]
+    if name not in _STATIC:
+        return PlainTextResponse("not found\n", 404)
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return Response((_HERE / "static" / name).read_bytes(), media_type=_STATIC[name], headers=headers)
+
+
+async def missing(request: Request, _: Exception) -> Response:
+    """Say that there is no such page."""
+    who = await _who(request)
+    if who is None:
+        return PlainTextResponse("not found\n", 404)
+    return shown(request, _desk(request), who, _trouble("Not there", "There is no such page.", status=404))
+
+
+async def _changes(view: View, request: Request, desk: Desk) -> AsyncIterator[str]:
+    """Give the inside again whenever it has changed, as server-sent events, for as long as one is logged in."""
+    last = ""
+    while not await request.is_disconnected():
+        who = await _who(request)
+        if who is None:
+            yield "event: gone\ndata: \n\n"
+            return
+        began = time.monotonic()
+        inner = desk.redact(_inner(desk, who, await _viewed(view, request, desk, who)))
+        if inner != last:
+            last = inner
+            yield "".join(f"data: {line}\n" for line in inner.splitlines()) + "\n"
+        await asyncio.sleep(max(_EVERY, _REST * (time.monotonic() - began)))
+
+
+async def _viewed(view: View, request: Request, desk: Desk, who: Who) -> Shown:
+    """Make a page, or say why it cannot be made."""
+    try:
+        return await view(request, desk, who)
+    except NotThere as error:
+        return _trouble("Not there", error.message, error.remedy, status=404)
+    except OrderRefused as error:
+        return _trouble("Not done", error.message, error.remedy, status=409)
+    except StoreUnavailable as error:
+        return _trouble("The store does not answer", error.message, "Reload in a moment.", status=503)
+    except RoomkeeperError as error:
+        return _trouble("That did not work", error.message, error.remedy, status=502)
+
+
+def _trouble(title: str, what: str, remedy: str = "", *, status: int) -> Shown:
+    return Shown(title, "trouble.html", {"what": what, "remedy": remedy}, status)
+
+
+def _inner(desk: Desk, who: Who | None, what: Shown) -> str:
+    common: dict[str, Any] = {"who": who, "title": what.title, "token": who.form_token if who is not None else ""}
+    common["may_act"] = who is not None and who.may_act
+    common["automation_names"] = [one.name for one in desk.config.automations]
+    return _pages.get_template(what.template).render(common | dict(what.data))
+
+
+async def _who(request: Request) -> Who | None:
+    """Tell who asks; while the store does not answer, nobody can be told."""
+    try:
+        return await asyncio.to_thread(_access(request).of_page, request)
+    except StoreUnavailable:
+        return None
+
+
+def _to_the_door(request: Request) -> Response:
+    if _access(request).has_login:
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        then = f"?{urlencode({'then': wanted})}" if request.method == "GET" and wanted != "/" else ""
+        return RedirectResponse(f"/login{then}", 303)
+    return PlainTextResponse(
+        "These pages are for the machine that Roomkeeper runs on, for nobody can log in yet. Open them there, or with "
+        "`ssh -L 8080:127.0.0.1:8080`; or give people a login: `dashboard:` in the configuration.\n",
+        403,
+        headers=_HEADERS,
+    )
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
+
+
+# --- how templates write things ---
+
+
+def _when(moment: str | None, *, short: bool = False) -> Markup:
+    """Write a moment in UTC; the browser may say it in its own time."""
+    if not moment:
+        return Markup("")
+    said = moment[:19].replace("T", " ")
+    return Markup('<time datetime="{}">{}</time>').format(moment, said[11:] if short else said)
+
+
+def _took(began: str | None, ended: str | None) -> str:
+    """Say how long something took."""
+    if not began or not ended:
+        return ""
+    seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+    return spoken(seconds)
+
+
+def spoken(seconds: float) -> str:
+    """Say a duration for people."""
+    if seconds < 1:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _query(base: Mapping[str, object], **changed: object) -> str:
+    """Write a query, some of it changed; what is empty is left out."""
+    return urlencode({name: value for name, value in {**base, **changed}.items() if value not in (None, "")})
+
+
+def _plainly(word: object) -> str:
+    return str(word).replace("_", " ")
+
+
+_pages = Environment(
+    loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+_pages.filters |= {"when": _when, "plainly": _plainly, "segment": lambda text: quote(str(text), safe="")}
+_pages.globals |= {"took": _took, "query": _query, "spoken": spoken}

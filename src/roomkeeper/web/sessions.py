@@ -1,0 +1,43 @@
+"""Sessions: who is logged in. The browser keeps a random word, the store only its digest."""
+
+import hashlib
+import secrets
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from roomkeeper.runs.store import Store
+from roomkeeper.runs.tables import sessions
+
+_MOST = 1000  # that are kept at once
+
+
+def begin(store: Store, name: str, role: str, origin: str, seconds: float) -> str:
+    """Begin a session; gives the word for the browser. `origin` says by what right: it ends with that."""
+    word, now = secrets.token_urlsafe(32), time.time()
+    row = {"digest": digest(word), "name": name, "role": role, "origin": origin, "began_at": now}
+    with store.write() as db:
+        db.execute(sa.delete(sessions).where(sessions.c.ends_at < now))
+        newest = sa.select(sessions.c.digest).order_by(sessions.c.began_at.desc()).limit(_MOST)
+        db.execute(sa.delete(sessions).where(sessions.c.digest.not_in(newest)))
+        db.execute(sa.insert(sessions).values(**row, ends_at=now + seconds))
+    return word
+
+
+def find(store: Store, word: str) -> Any:  # noqa: ANN401 - a database row
+    """Find a session that has not ended; None if there is none."""
+    query = sa.select(sessions).where(sessions.c.digest == digest(word), sessions.c.ends_at > time.time())
+    with store.read() as db:
+        return db.execute(query).first()
+
+
+def end(store: Store, word: str) -> None:
+    """End a session."""
+    with store.write() as db:
+        db.execute(sa.delete(sessions).where(sessions.c.digest == digest(word)))
+
+
+def digest(word: str) -> str:
+    """Give what the store keeps of a word."""
+    return hashlib.sha256(word.encode()).hexdigest()

@@ -1,0 +1,33 @@
+// Keeps an open page as it is now. Without it, a page is as it was when it was loaded, and everything works all the same.
+const path = document.body.dataset.live;
+const main = document.getElementById("main");
+const state = document.getElementById("state");
+
+const busy = () => {
+  const field = document.activeElement;
+  const typing = field && main.contains(field) && field.matches("input, select, textarea");
+  return typing || (window.getSelection() && String(window.getSelection()).length > 0);
+};
+
+const show = (html) => {
+  const open = new Map([...main.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
+  const scrolled = [...main.querySelectorAll(".wide, pre")].map((one) => one.scrollLeft);
+  const links = [...main.querySelectorAll("a, button, summary, [tabindex]")];
+  const focused = links.indexOf(document.activeElement);
+  main.innerHTML = html;
+  for (const one of main.querySelectorAll("details[id]")) {
+    if (open.has(one.id)) one.open = open.get(one.id);
+  }
+  main.querySelectorAll(".wide, pre").forEach((one, at) => { one.scrollLeft = scrolled[at] || 0; });
+  if (focused >= 0) main.querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus({ preventScroll: true });
+};
+
+if (path) {
+  const source = new EventSource(path);
+  let held = null;
+  source.onopen = () => { state.textContent = "This page is live."; };
+  source.onmessage = (event) => { if (busy()) held = event.data; else { held = null; show(event.data); } };
+  source.addEventListener("gone", () => { source.close(); state.textContent = "You are logged out. Reload to log in."; });
+  source.onerror = () => { state.textContent = "Roomkeeper does not answer; what you see may be old."; };
+  setInterval(() => { if (held !== null && !busy()) { show(held); held = null; } }, 1000);
+}
