@@ -91,6 +91,7 @@ class Reconciler:
     ) -> None:
         self._store, self._inbox, self._watched = store, inbox, watched
         self._automations, self._kept_days = automations, kept_days
+        self._made_at = time.time()  # before anything is served: from then on nothing is missed
         self._failed: dict[tuple[str, str], int] = {}
         self._searched: set[tuple[str, str]] = set()
 
@@ -174,7 +175,7 @@ class Reconciler:
             return
         # A store that was in use before trails were searched goes on from the last event that it has.
         last = connection.execute(sa.select(sa.func.max(events.c.received_at)).where(events.c.connection == name))
-        row = {"connection": name, "name": trail.name, "began_at": min(time.time(), last.scalar() or time.time())}
+        row = {"connection": name, "name": trail.name, "began_at": min(self._made_at, last.scalar() or self._made_at)}
         first = row | {"claimed_at": 0.0, "position": "{}", "starts": "", "trouble": ""}
         connection.execute(self._store.insert(trails).values(first).on_conflict_do_nothing())
 
