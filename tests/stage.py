@@ -340,6 +340,7 @@ class Keeper:
         store: str = "./var",
         others: Mapping[str, Any] | None = None,
         measured: bool = True,
+        top: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self.folder, self.portal, self.store = folder, portal, store
@@ -355,6 +356,7 @@ class Keeper:
             "store": store,
             "connections": {"acme": acme | settings, **(others or {})},
             "automations": automations,
+            **(top or {}),
         }
         self.file = folder / "roomkeeper.yaml"
         # JSON is YAML; only the tags must lose their quotes.

@@ -5,8 +5,8 @@ The file is YAML 1.2, so `on:` is a word. What a connection and a step may say c
 
 import difflib
 import importlib
+import io
 import os
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -363,18 +363,16 @@ class _Reader:
         return root
 
     def _texts(self, automations: Sequence[Automation]) -> dict[str, str]:
-        """Cut the automations' texts out of the file."""
+        """Give the automations' texts as the file has them, comments too."""
         node = self.root.get("automations")
         if not isinstance(node, CommentedSeq) or len(node) != len(automations):
             return {}
-        lines = self.file.read_text("utf-8").splitlines()
-        begins = [node.lc.item(at)[0] for at in range(len(node))]
-        later = [self.root.lc.key(name)[0] for name in self.root]
-        ends = [*begins[1:], min((line for line in later if line > begins[-1]), default=len(lines))] if begins else []
-        return {
-            one.name: textwrap.dedent("\n".join(lines[begin:end])).strip()
-            for one, begin, end in zip(automations, begins, ends, strict=True)
-        }
+        texts = {}
+        for one, written in zip(automations, node, strict=True):
+            text = io.StringIO()
+            YAML(typ="rt").dump(written, text)
+            texts[one.name] = text.getvalue().strip()
+        return texts
 
     def _listen(self, text: str) -> tuple[str, int]:
         host, _, port = text.rpartition(":")

@@ -41,9 +41,11 @@ def serve(
         what, remedy = f"--role {role} needs a store that processes can share", "set `store: postgresql://user@host/db`"
         stop(what, remedy, USAGE)
     from roomkeeper import app  # noqa: PLC0415 - the engine takes a second to load, and other commands do not need it
+    from roomkeeper.runs import tracing  # noqa: PLC0415
 
     service = app.build(loaded, role=role)  # type: ignore[arg-type]
     _start_log(service.redact)
+    tracing.start()
     _run(_serving(service, loaded, loaded.port if port is None else port, role))
 
 

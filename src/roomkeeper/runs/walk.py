@@ -31,7 +31,7 @@ from roomkeeper.errors import (
     StepFailed,
     StoreUnavailable,
 )
-from roomkeeper.runs import retrying, subjects
+from roomkeeper.runs import retrying, subjects, tracing
 from roomkeeper.runs.dispatch import Source, claim, event_of
 from roomkeeper.runs.history import moment
 from roomkeeper.runs.holds import hold
@@ -101,8 +101,11 @@ class Walker:
         if opened.over is not None:
             return opened.over
         work.approved = opened.approved
-        began = time.monotonic()
-        with structlog.contextvars.bound_contextvars(run=number, step=step.name):
+        began, trace = time.monotonic(), await self._trace(number)
+        with (
+            structlog.contextvars.bound_contextvars(run=number, step=step.name),
+            tracing.step(trace, number, step.name, step.do) as work.span,
+        ):
             state, values = await self._outcome(run, step, position, work)
             await work.write_calls()
             await self._store.writing(partial(work.close, state, values))
@@ -144,9 +147,18 @@ class Walker:
         if run is None:
             return
         RUNS.labels(run.automation, ended).inc()
+        tracing.ended(await self._trace(number), number, run.automation, ended, run.made_at)
         if ended == "done" and run.attempt == 1:
             for event in await self._store.reading(lambda connection: claimed(connection, number)):
                 VERIFIED.labels(run.automation).observe(max(0.0, run.ended_at - event.at.timestamp()))
+
+    async def _trace(self, number: int) -> str:
+        """Find the trace of the delivery that a run is for, if there is one."""
+        if not tracing.is_on():
+            return ""
+        first = sa.select(events.c.trace).join(waiting, waiting.c.event_id == events.c.id)
+        first = first.where(waiting.c.run_id == number, events.c.trace != "").order_by(waiting.c.id).limit(1)
+        return str(await self._store.reading(lambda connection: connection.execute(first).scalar()) or "")
 
     async def give_up(self, number: int, attempt: int, reason: str) -> None:
         """Mark a run that the engine will not go on with, so that it does not stay open unseen."""
@@ -252,6 +264,7 @@ class _Work:
         self.client: Any = None
         self.connection = ""
         self.inputs: Mapping[str, Any] | None = None  # the step's settings, as the templates came out
+        self.span: Any = None  # of the trace, if there is one
         self.places: Sequence[Any] = ()  # the rooms and folders that they name
         self._store, self._lease, self._position = store, lease, position
         self._calls: list[dict[str, Any]] = []
@@ -348,6 +361,7 @@ class _Work:
     def _observe(self, exchange: Any) -> None:  # noqa: ANN401 - each client has its own record of a call
         made = {"run_id": self.run, "position": self._position, "at": time.time()} | asdict(exchange)
         self._calls.append(made | {"error": clean(exchange.error)})
+        tracing.call(self.span, self.connection, made)
         CALLS.labels(self.connection, exchange.method, str(exchange.status)).observe(exchange.milliseconds / 1000)
 
 

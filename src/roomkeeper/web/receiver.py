@@ -14,6 +14,7 @@ from roomkeeper.automations import redaction
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavailable
+from roomkeeper.runs import tracing
 from roomkeeper.runs.inbox import Inbox, Verdict
 
 log = structlog.get_logger("receiver")
@@ -82,8 +83,9 @@ class Receiver:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
             return await self._turn_away(gate, unreadable, 400, head)
         try:
-            async with asyncio.timeout(_STORE_TIMEOUT):
-                verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body, head)
+            with tracing.delivery(gate.name) as trace:
+                async with asyncio.timeout(_STORE_TIMEOUT):
+                    verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body, head, trace)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning(
                 "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
