@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,7 @@ def test_what_is_done_is_recorded_with_who_and_when(keeper: Keeper) -> None:
     newest = _actions(keeper)[:2]
     assert [one["did"] for one in newest] == ["resumed copy-client-uploads", "paused copy-client-uploads"]
     assert {one["by"] for one in newest} == {"ann, on the page"}
-    assert all(abs(one["at"] - time.time()) < 600 for one in newest)
+    assert all(abs(datetime.fromisoformat(one["at"]).timestamp() - time.time()) < 600 for one in newest)
 
 
 def test_a_session_ends_with_the_logout(keeper: Keeper) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from roomkeeper.runs.moments import moment
 from roomkeeper.runs.store import Store, clean
 from roomkeeper.runs.tables import actions
 
@@ -25,4 +26,4 @@ def listed(store: Store, *, limit: int = 50, before: int | None = None, run: int
     if run is not None:
         query = query.where(actions.c.run_id == run)
     with store.read() as db:
-        return [dict(row) for row in db.execute(query).mappings()]
+        return [{**row, "at": moment(row["at"])} for row in db.execute(query).mappings()]

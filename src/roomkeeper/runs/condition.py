@@ -11,8 +11,9 @@ from roomkeeper.automations.automation import listening_to
 from roomkeeper.automations.config import Config
 from roomkeeper.automations.receiving import Receiving
 from roomkeeper.runs.alerts import Alert
-from roomkeeper.runs.history import History, moment
+from roomkeeper.runs.history import History
 from roomkeeper.runs.metrics import budgets
+from roomkeeper.runs.moments import moment
 from roomkeeper.runs.pauses import paused
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tables import events, hooks, proofs, runs, trails, waiting

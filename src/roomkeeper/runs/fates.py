@@ -13,8 +13,8 @@ from roomkeeper.automations.catalog import Catalog
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.automations.evidence import Evidence
 from roomkeeper.runs.dispatch import COMES_TO_NOTHING, WITHOUT_BODY, Source, event_of
-from roomkeeper.runs.history import moment
 from roomkeeper.runs.inbox import recognised
+from roomkeeper.runs.moments import moment, written
 from roomkeeper.runs.orders import undone_by
 from roomkeeper.runs.reconcile import listening_since
 from roomkeeper.runs.store import clean
@@ -172,11 +172,6 @@ class Fates:
         originals = {row.duplicate_of for row in found.values() if row.status == "duplicate" and row.duplicate_of}
         known = {row.id: row for row in self._db.execute(read.where(events.c.id.in_(originals)))}
         return {number: known.get(row.duplicate_of, row) for number, row in found.items()}
-
-
-def written(at: datetime) -> str:
-    """Write a moment as the rest of the product does."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _subject(happened: Event) -> str:

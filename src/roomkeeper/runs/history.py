@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from roomkeeper.errors import NotThere
 from roomkeeper.runs import subjects, tables
 from roomkeeper.runs.alerts import Alert, current
+from roomkeeper.runs.moments import moment
 from roomkeeper.runs.store import Store, clean
 from roomkeeper.runs.tables import calls, events, events_about, runs, runs_about, steps, waiting
 
@@ -314,8 +314,3 @@ def _pairs(rows: Iterable[Any]) -> Iterator[tuple[str, int]]:
 
 def _text(body: bytes | None) -> str | None:
     return body.decode("utf-8", "replace") if body is not None else None
-
-
-def moment(at: float | None) -> str | None:
-    """Write a moment as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds") if at is not None else None

@@ -16,7 +16,7 @@ from roomkeeper.errors import RemoteError, StoreUnavailable
 from roomkeeper.runs import alerts
 from roomkeeper.runs.alerts import Alert
 from roomkeeper.runs.dispatch import Source
-from roomkeeper.runs.history import moment
+from roomkeeper.runs.moments import moment
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tables import alerts as opened
 from roomkeeper.runs.tables import messengers, notices

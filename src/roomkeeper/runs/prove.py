@@ -20,7 +20,8 @@ from roomkeeper.automations.event import Event
 from roomkeeper.automations.evidence import Evidence
 from roomkeeper.errors import RemoteError
 from roomkeeper.runs.dispatch import WITHOUT_BODY, Source, event_of
-from roomkeeper.runs.fates import Fate, Fates, Line, written
+from roomkeeper.runs.fates import Fate, Fates, Line
+from roomkeeper.runs.moments import written
 from roomkeeper.runs.reconcile import Watched, search_for
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tables import events

@@ -33,11 +33,11 @@ from roomkeeper.errors import (
 )
 from roomkeeper.runs import retrying, subjects, tracing
 from roomkeeper.runs.dispatch import Source, claim, event_of
-from roomkeeper.runs.history import moment
 from roomkeeper.runs.holds import hold
 from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.ledger import Ledger
 from roomkeeper.runs.metrics import CALLS, RUNS, STEPS, VERIFIED
+from roomkeeper.runs.moments import moment
 from roomkeeper.runs.orders import CANCELLED
 from roomkeeper.runs.rehearsal import Dry, foretold, kind_for
 from roomkeeper.runs.store import Store, clean

@@ -57,7 +57,9 @@ class Watch:
         query = sa.select(runs.c.id, runs.c.automation, runs.c.error, runs.c.remedy)
         with self._store.read() as db:
             rows = db.execute(query.where(runs.c.state == "needs_attention").order_by(runs.c.id).limit(_MANY)).all()
-        return [Alert(f"run {row.id}", f"{row.automation}: {row.error}", row.remedy or "") for row in rows]
+        return [
+            Alert(f"run {row.id}", f"run {row.id} ({row.automation}): {row.error}", row.remedy or "") for row in rows
+        ]
 
     def _held(self, now: float) -> list[Alert]:
         oldest = sa.select(events.c.connection, sa.func.min(events.c.id).label("id"), sa.func.count().label("many"))

@@ -289,6 +289,12 @@ def _epoch(at: datetime | None) -> float | None:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() if at is not None else None
 
 
+async def missing(request: Request, _: Exception) -> Response:
+    """Say that there is no such operation."""
+    said = {"error": "there is no such operation", "remedy": f"{BASE}/openapi.json describes those there are"}
+    return _said(request.app.state.desk, said, 404)
+
+
 async def _openapi(_: Request) -> Response:
     """Describe the API."""
     return Response(json.dumps(openapi()), media_type="application/json")

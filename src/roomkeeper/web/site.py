@@ -4,7 +4,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from roomkeeper.runs.inbox import Inbox
@@ -13,6 +16,8 @@ from roomkeeper.web.access import Access
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.login import Doorman
 from roomkeeper.web.receiver import Gate, Receiver
+
+log = structlog.get_logger("web")
 
 Lifespan = Callable[[Starlette], "contextlib.AbstractAsyncContextManager[None]"]
 
@@ -34,6 +39,21 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
         *api.ROUTES,
         *pages.ROUTES,
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: rendering.missing})
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _missing, 500: _broken})
     app.state.desk, app.state.access = desk, Access(desk.config, desk.store)
     return app
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    """Say that there is nothing under this address, to a program or to a person."""
+    answer = api.missing if request.url.path.startswith(f"{api.BASE}/") else rendering.missing
+    return await answer(request, error)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """Say that it is our fault."""
+    log.error("a fault in Roomkeeper itself", path=request.url.path, exc_info=error)
+    said = "a fault in Roomkeeper itself; the log says which"
+    if request.url.path.startswith(("/api/", "/hooks/")):
+        return JSONResponse({"error": said}, 500)
+    return PlainTextResponse(f"This is {said}. Nothing was done.\n", 500)

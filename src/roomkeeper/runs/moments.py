@@ -1,0 +1,13 @@
+"""Moments, as commands, pages and the API write them: ISO 8601, in UTC, to the millisecond."""
+
+from datetime import UTC, datetime
+
+
+def moment(at: float | None) -> str | None:
+    """Write what the store keeps: seconds since 1970."""
+    return written(datetime.fromtimestamp(at, UTC)) if at is not None else None
+
+
+def written(at: datetime) -> str:
+    """Write a moment that is known as such."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,273 @@
+"""The operator's desk in a real Chromium: what an operator does there, and whether everybody can use it."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from people import DASHBOARD, PASSWORDS, with_logins
+from stage import NOTE, ClosingDeals, Keeper, simulated_portal, until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+REQUIRED = os.environ.get("ROOMKEEPER_BROWSER") == "required"
+OUTPUT = Path(os.environ.get("ROOMKEEPER_SCREENSHOTS", Path(__file__).parents[2] / "test-output"))
+#: Without these, Chromium asks services of its maker's at every start.
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
+SERIOUS = {"serious", "critical"}
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser tests")
+if CHROMIUM is None and not REQUIRED:
+    pytest.skip("there is no Chromium here: the pages are not tried in a browser", allow_module_level=True)
+Make = Callable[..., Keeper]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    assert CHROMIUM is not None, "CI needs Chromium: `.ci/run` installs it"
+    with playwright.sync_playwright() as driver:
+        one = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ClosingDeals, Keeper]]:
+    """A client's room whose uploads are copied, and which is archived when its deal is closed and somebody approves."""
+    with simulated_portal() as portal:
+        scene = ClosingDeals(portal)
+        copies = {"do": "copy_files", "with": {"to": scene.room("Northwind (internal)")}}
+        copy = {
+            "name": "copy-client-uploads",
+            "on": "file.uploaded",
+            "where": {"room": scene.client},
+            "steps": [copies],
+        }
+        archive = scene.automation(NOTE, approve_over=1)
+        folder = tmp_path_factory.mktemp("desk")
+        others = {"hubspot": scene.connection("hubspot")}
+        automations = [copy | {"steps": [copies]}, archive]
+        keeper = with_logins(
+            Keeper(folder, portal, scene.keeper_key, automations, others=others, top={"dashboard": DASHBOARD})
+        )
+        keeper.start()
+        keeper.register()
+        yield scene, keeper
+        keeper.stop()
+
+
+@pytest.fixture
+def page(browser: Any, stage: tuple[ClosingDeals, Keeper]) -> Iterator[Any]:
+    """A page of somebody who is logged in; whatever the browser complains of is a fault."""
+    context = browser.new_context(base_url=stage[1].url, viewport=WIDE)
+    one = context.new_page()
+    complaints: list[str] = []
+    one.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    one.on("pageerror", lambda error: complaints.append(str(error)))
+    one.on("request", lambda sent: complaints.append(sent.url) if not sent.url.startswith(stage[1].url) else None)
+    log_in(one)
+    yield one
+    context.close()
+    assert [one for one in complaints if "status of 4" not in one] == []
+
+
+def log_in(page: Any, name: str = "ann") -> None:
+    page.goto("/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORDS[name])
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("navigation", name="Pages").wait_for()
+
+
+def picture(page: Any, name: str) -> None:
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
+
+
+def order(page: Any, name: str) -> str:
+    """Order something: read what it will do, then say yes."""
+    page.get_by_role("link", name=name, exact=True).click()
+    said = str(page.locator(".will").inner_text())
+    page.get_by_role("button", name=name, exact=True).click()
+    return said
+
+
+def test_an_operator_sees_a_run_go_through_and_what_it_called(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    scene, _ = stage
+    page.goto("/")
+    playwright.expect(page.get_by_role("status")).to_have_text("This page is live.", timeout=30_000)
+
+    scene.upload("Offer.docx")
+    row = page.get_by_role("region", name="Latest runs").get_by_role("row").filter(has_text="copy-client-uploads")
+    playwright.expect(row.first).to_contain_text("done", timeout=90_000)  # nobody reloads
+    row.first.get_by_role("link").first.click()
+
+    playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("copy-client-uploads")
+    calls = page.locator("details", has_text="calls to services")
+    calls.locator("summary").click()
+    playwright.expect(calls).to_contain_text("PUT /files/fileops/copy")
+    picture(page, "a-run")
+    page.get_by_role("region", name="Events of this run").get_by_role("link").first.click()
+    playwright.expect(page.get_by_text("Verified: it proved")).to_be_visible()
+    playwright.expect(page.get_by_role("row", name="archive-closed-deal")).to_contain_text("it listens to deal.closed")
+    picture(page, "an-event")
+
+
+def test_an_operator_retries_a_failed_run_from_its_step(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    scene, _ = stage
+    refusal = {"kind": "status", "status": 403, "path": "/files/fileops/copy", "times": 1000}
+    scene.portal.direct("PUT", "/faults", json=[refusal])
+    scene.upload("Refused.docx")
+    page.goto("/")
+    card = page.locator(".card.bad", has_text="copy-client-uploads").first
+    card.wait_for(timeout=90_000)
+    playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("needs a person")
+    picture(page, "now-with-trouble")
+    scene.portal.direct("PUT", "/faults", json=[])
+
+    card.get_by_role("link").click()
+    said = order(page, "Retry from the step that failed")
+
+    assert "It goes on with: copy_files." in said
+    playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("done", timeout=90_000)
+    playwright.expect(page.get_by_text("ann, on the page retried run")).to_be_visible()
+
+
+def test_an_operator_approves_an_archive_and_undoes_it(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    scene, keeper = stage
+    for number in range(3):
+        scene.upload(f"Bill {number}.docx")
+    keeper.settle()
+    files = len(scene.portal.tree(scene.client))
+    scene.close(keeper, scene.deal(), "hubspot")
+    page.goto("/")
+    page.locator(".card.bad", has_text="archive-closed-deal").get_by_role("link").click(timeout=90_000)
+    playwright.expect(page.get_by_text("What it planned")).to_be_visible()
+    picture(page, "a-run-that-asks")
+
+    said = order(page, "Approve")
+    assert f"{files} files" in said
+    playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("done", timeout=90_000)
+    assert scene.portal.tree(scene.client) == []
+    page.locator("summary", has_text="Report").click()
+    playwright.expect(page.get_by_role("region", name="Report")).to_contain_text("Bill 1.docx")
+    picture(page, "an-archive")
+
+    said = order(page, "Undo")
+    assert f"puts {files} archived files back" in said
+    playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("done", timeout=90_000)
+    until(lambda: len(scene.portal.tree(scene.client)) == files)
+
+
+def test_an_operator_pauses_an_automation_and_tries_it(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    scene, keeper = stage
+    page.goto("/automations")
+    page.get_by_role("link", name="copy-client-uploads").first.click()
+    said = order(page, "Pause")
+    assert "Events are collected, and none is lost." in said
+    playwright.expect(page.get_by_text("Paused by ann, on the page")).to_be_visible()
+    before = len(keeper.runs())
+    scene.upload("Meanwhile.docx")
+    playwright.expect(page.get_by_text("1 event waits")).to_be_visible(timeout=90_000)
+    assert len(keeper.runs()) == before
+
+    page.get_by_role("button", name="Try").click()
+    playwright.expect(page.get_by_text("Nothing was written")).to_be_visible()
+    playwright.expect(page.locator(".steps")).to_contain_text("copy")
+    picture(page, "a-trial")
+    page.get_by_role("link", name="Back to").click()
+    order(page, "Resume")
+    keeper.settle(lambda: len(keeper.runs()) == before + 1)
+
+
+def test_an_operator_finds_a_file_and_a_room(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    scene, _ = stage
+    for text, found in (("bill 2", "Bill 2.docx"), (str(scene.client), "Northwind"), ("renewal", "Renewal")):
+        page.get_by_role("searchbox").fill(text)
+        page.get_by_role("searchbox").press("Enter")
+        playwright.expect(page.locator("main")).to_contain_text(found)
+        playwright.expect(page.get_by_role("region", name="Runs found")).to_be_visible()
+    page.goto("/runs?kind=file&about=Bill+2")
+    assert page.get_by_role("row").count() > 1
+    page.goto("/search?q=no-such-thing")
+    playwright.expect(page.get_by_text("Nothing is known of")).to_be_visible()
+
+
+def test_a_viewer_sees_no_orders(browser: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    context = browser.new_context(base_url=stage[1].url, viewport=WIDE)
+    one = context.new_page()
+    log_in(one, "bob")
+
+    one.goto("/runs/1")
+    assert one.get_by_role("link", name="Retry from the start").count() == 0
+    playwright.expect(one.get_by_text("An operator can")).to_be_visible()
+    one.goto("/runs/1/restart")
+    playwright.expect(one.get_by_text("You may look, and not act")).to_be_visible()
+    context.close()
+
+
+PAGES = {
+    "now": "/",
+    "runs": "/runs",
+    "run": "/runs/1",
+    "events": "/events",
+    "event": "/events/1",
+    "automations": "/automations",
+    "automation": "/automations/archive-closed-deal",
+    "accounted-for": "/accounted",
+    "done-by-hand": "/actions",
+    "search": "/search?q=bill",
+    "order": "/runs/1/restart",
+    "login": "/login",
+    "nothing": "/runs/999",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_everybody_can_use_every_page(browser: Any, stage: tuple[ClosingDeals, Keeper], name: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    scene, keeper = stage
+    if not keeper.runs():  # this test can be run alone
+        scene.upload("Offer.docx")
+        keeper.settle(lambda: bool(keeper.runs()))
+    context = browser.new_context(base_url=keeper.url, viewport=WIDE, color_scheme=scheme)
+    one = context.new_page()
+    if name != "login":
+        log_in(one)
+    one.goto(PAGES[name])
+    one.get_by_role("heading", level=1).wait_for()
+    found = [
+        (fault["id"], fault["impact"], [node["html"][:200] for node in fault["nodes"]])
+        for fault in axe.run(one).response["violations"]
+        if fault["impact"] in SERIOUS
+    ]
+    picture(one, f"{name}-{scheme}")
+    one.set_viewport_size(PHONE)
+    width = one.evaluate("document.documentElement.scrollWidth")
+    picture(one, f"{name}-{scheme}-phone")
+    context.close()
+
+    assert found == []
+    assert width <= PHONE["width"]
+
+
+def test_pages_can_be_read_without_script_and_used_by_keyboard(
+    browser: Any, stage: tuple[ClosingDeals, Keeper]
+) -> None:
+    context = browser.new_context(base_url=stage[1].url, viewport=WIDE, java_script_enabled=False)
+    one = context.new_page()
+    log_in(one)
+    one.keyboard.press("Tab")
+    one.keyboard.press("Enter")  # past the menu
+    assert one.url.endswith("#main")
+
+    one.goto("/runs/1/restart")
+    one.get_by_role("button", name="Retry from the start").press("Enter")
+    assert one.url.endswith("/runs/1")
+    playwright.expect(one.get_by_role("heading", level=1)).to_contain_text("Run 1")
+    context.close()
+    stage[1].settle()
