@@ -30,7 +30,7 @@ version: 1
 store: {store}
 connections:
   acme: {{type: docspace, url: "http://127.0.0.1:1", api_key: !env KEY, webhook_secret: !env KEY}}
-  support: {{type: zendesk, url: "http://127.0.0.1:1", email: b@x.example, api_token: !env KEY, webhook_secret: !env KEY}}
+  support: {{type: zendesk, url: "http://127.0.0.1:1", email: b@x.example, api_token: !env KEY, unsigned: true}}
 automations:
   - {{name: copy-client-uploads, on: file.uploaded, where: {{room: 7}}, steps: [{{do: copy_files, with: {{to: 8}}}}]}}
   - {{name: investigation-room, on: ticket.created, steps: [{{do: create_room, with: {{title: x, once_per: x}}}}]}}

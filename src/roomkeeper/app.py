@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -170,8 +170,12 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
 
 def _own_secrets(config: Config) -> list[str]:
     """List the secrets of the pages, the notices and the store."""
-    password = urlsplit(config.store).password if "://" in config.store else None
-    return [*secrets_in(config.dashboard), *secrets_in(config.notify), *([password] if password else [])]
+    kept = [*secrets_in(config.dashboard), *secrets_in(config.notify)]
+    if "://" in config.store:
+        parts = urlsplit(config.store)
+        for given in (parts.password, dict(parse_qsl(parts.query)).get("password")):
+            kept += [given, unquote(given)] if given else []
+    return kept
 
 
 def _warnings(config: Config) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
+import argon2
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from ruamel.yaml import YAML
@@ -64,8 +65,11 @@ class User(BaseModel):
     @field_validator("password")
     @classmethod
     def _is_a_hash(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("$argon2", NOT_SET)):
-            raise ValueError("must be an argon2 hash: make one with `roomkeeper password`, and never keep the password")
+        try:
+            if value.get_secret_value() != NOT_SET:
+                argon2.extract_parameters(value.get_secret_value())
+        except argon2.exceptions.InvalidHashError as error:
+            raise ValueError("must be an argon2 hash; `roomkeeper password` makes one of your password") from error
         return value
 
 
@@ -409,7 +413,7 @@ class _Reader:
         if parts.scheme != "postgresql":
             remedy = "give a folder, or postgresql://user@host/db"
             self._say(("store",), f"a store of the kind {parts.scheme}:// is not known", remedy)
-        elif parts.password and not isinstance(self.root.get("store"), Reference):
+        elif (parts.password or "password" in parts.query) and not isinstance(self.root.get("store"), Reference):
             remedy = "write `store: !env DATABASE_URL`, or leave the password to PGPASSWORD or ~/.pgpass"
             self._say(("store",), "the store's address has a password in it, and secrets do not belong here", remedy)
 

@@ -5,8 +5,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
+import markupsafe
 from pydantic import BaseModel, SecretStr
 
 LEFT_OUT = "(left out)"
@@ -14,6 +15,9 @@ _TELLING = re.compile(
     r"authoriz|cookie|signature|token|secret|passw|passphrase|api[-_]?key|private[-_]?key|credential|session[-_]?id|hmac|jwt",
     re.IGNORECASE,
 )
+#: In an address or a header, also what is a secret there only.
+_GIVEN = re.compile(rf"{_TELLING.pattern}|^(?:sig|key|code|auth)$|^x-auth", re.IGNORECASE)
+_FIELD = re.compile(r"(?:^|(?<=&))([^=&\s]+)=([^&\s]*)")
 _ELEMENT = re.compile(r"<((?:\w+:)?(\w+))(\s[^>]*)?>[^<]*</\1>")
 _SHORTEST = 6  # characters: what is shorter stands in ordinary text, too
 _LONGEST = 300  # characters of a header that are worth keeping
@@ -22,9 +26,9 @@ _MOST = 60  # headers
 
 def head(method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Describe how a delivery came, without what proves who sent it."""
-    parameters = [(name, LEFT_OUT if _TELLING.search(name) else value) for name, value in parse_qsl(query)]
+    parameters = [(name, LEFT_OUT if _GIVEN.search(name) else value) for name, value in parse_qsl(query)]
     kept = {
-        name.lower(): LEFT_OUT if _TELLING.search(name) else value[:_LONGEST] for name, value in list(headers)[:_MOST]
+        name.lower(): LEFT_OUT if _GIVEN.search(name) else value[:_LONGEST] for name, value in list(headers)[:_MOST]
     }
     return {"method": method, "path": path, "query": urlencode(parameters, safe="() "), "headers": kept}
 
@@ -34,14 +38,13 @@ def body(text: str) -> str:
     try:
         return json.dumps(without_secrets(json.loads(text)), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return _ELEMENT.sub(_element, text)
+        return _FIELD.sub(_field, _ELEMENT.sub(_element, text))
 
 
 def without_secrets(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Leave out the values of what is called a secret."""
     if isinstance(value, Mapping):
-        told = {name for name, one in value.items() if _TELLING.search(str(name)) and isinstance(one, str | list)}
-        return {name: LEFT_OUT if name in told else without_secrets(one) for name, one in value.items()}
+        return {name: LEFT_OUT if _is_secret(name, one) else without_secrets(one) for name, one in value.items()}
     return [without_secrets(one) for one in value] if isinstance(value, list | tuple) else value
 
 
@@ -65,13 +68,30 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         long = {one for one in secrets if len(one) >= _SHORTEST}
-        written = {form for one in long for form in (one, html.escape(one), json.dumps(one)[1:-1])}
+        written = {form for one in long for form in _forms(one)}
         longest_first = sorted(written, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if written else None
 
     def __call__(self, text: str) -> str:
         """Give the text without them."""
         return self._known.sub(LEFT_OUT, text) if self._known is not None else text
+
+
+def _is_secret(name: object, value: object) -> bool:
+    return _TELLING.search(str(name)) is not None and value not in (None, "", True, False)
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """List how a secret may be written: plain, in HTML (two ways), in JSON (two ways), in an address (two ways)."""
+    as_json = json.dumps(secret)[1:-1]
+    yield from (secret, html.escape(secret), str(markupsafe.escape(secret)), as_json, quote(secret), quote_plus(secret))
+    for sign in "<>&'":  # as Jinja writes JSON into a page
+        as_json = as_json.replace(sign, f"\\u{ord(sign):04x}")
+    yield as_json
+
+
+def _field(found: re.Match[str]) -> str:
+    return f"{found.group(1)}={LEFT_OUT}" if _GIVEN.search(found.group(1)) else found.group(0)
 
 
 def _element(found: re.Match[str]) -> str:

@@ -160,15 +160,21 @@ def _start_log(redact: Callable[[str], str]) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: _redacted(record, redact))
+        handler.setFormatter(_Redacting(redact))
 
 
-def _redacted(record: logging.LogRecord, redact: Callable[[str], str]) -> bool:
-    """Take secrets out of what a library logs."""
-    record.msg, record.args = redact(record.getMessage()), ()
-    return True
+class _Redacting(logging.Formatter):
+    """Writes what libraries log, tracebacks too, without secrets."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line, or more."""
+        return self._redact(super().format(record))
 
 
 def _run(work: Awaitable[None]) -> None:

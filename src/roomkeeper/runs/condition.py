@@ -20,6 +20,7 @@ from roomkeeper.runs.tables import events, hooks, proofs, runs, trails, waiting
 
 Shown = dict[str, Any]
 _LATELY = 7 * 86_400.0  # seconds from which an automation's success is counted
+_OF_CONNECTIONS = {"webhook", "trail", "waiting", "silence", "budget", "messenger"}  # kinds of alert
 _DAYS = 31  # of proofs that are shown
 
 
@@ -65,7 +66,7 @@ def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown
         for name, one in config.connections.items():
             newest = sa.select(sa.func.max(events.c.id)).where(events.c.connection == name)
             last = db.execute(sa.select(events).where(events.c.id == newest.scalar_subquery())).first()
-            wrong = [alert for alert in alerts if name in alert.key.split(" ")[1:2]]
+            wrong = [alert for alert in alerts if _is_about(alert, name)]
             mine = [row for row in searched if row.connection == name]
             raised = config.catalog.connectors[one.type].raised(one.settings)
             shown.append(
@@ -141,6 +142,11 @@ def days(store: Store) -> list[Shown]:
         for row in rows
         if row.day in kept and row.digest
     ]
+
+
+def _is_about(alert: Alert, connection: str) -> bool:
+    kind, _, rest = alert.key.partition(" ")
+    return kind in _OF_CONNECTIONS and rest.partition(" ")[0] == connection
 
 
 def _webhook(settings: object, row: Any) -> str:  # noqa: ANN401 - a row of `hooks`

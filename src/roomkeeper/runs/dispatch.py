@@ -369,7 +369,7 @@ class Dispatch:
     async def _enqueue_made(self) -> None:
         query = (
             sa.select(runs)
-            .where(runs.c.state == "waiting", runs.c.enqueued.is_(False))
+            .where(runs.c.state == "waiting", runs.c.enqueued.is_(False), runs.c.automation.not_in(pauses.names()))
             .order_by(runs.c.id)
             .limit(_BATCH)
         )

@@ -11,6 +11,7 @@ from roomkeeper.errors import NotThere
 from roomkeeper.runs import subjects, tables
 from roomkeeper.runs.alerts import Alert, current
 from roomkeeper.runs.moments import moment
+from roomkeeper.runs.orders import undone_by
 from roomkeeper.runs.store import Store, clean
 from roomkeeper.runs.tables import calls, events, events_about, runs, runs_about, steps, waiting
 
@@ -138,10 +139,12 @@ class History:
             walked = db.execute(sa.select(steps).where(steps.c.run_id == number).order_by(steps.c.position)).all()
             made = db.execute(sa.select(calls).where(calls.c.run_id == number).order_by(calls.c.id)).all()
             about = subjects.of_run(db, number)
+            undone = undone_by(db, row)
         shown = _run(row, took.get(number, []), None)
         shown["remedy"] = row.remedy
         shown["text"] = json.loads(row.text)
         shown["about"] = about
+        shown["undone_by"] = undone
         shown["steps"] = [_step(step, [call for call in made if call.position == step.position]) for step in walked]
         return shown
 
@@ -155,7 +158,7 @@ class History:
     def found(self, text: str, kind: str = "") -> list[Shown]:
         """List the rooms, files, tickets and deals that a number or a part of a name finds, newest first."""
         with self._store.read() as db:
-            return subjects.named(db, text, kind) if text.strip() else []
+            return subjects.shown(db, subjects.meant(db, text, kind))
 
     def alerts(self) -> list[Alert]:
         """List what is wrong now, the oldest first."""
@@ -196,10 +199,10 @@ def _numbers(db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | No
         narrow.append(listed.id < part.before)
     query = sa.select(listed.id).where(*narrow).limit(part.limit)
     if part.about.strip():
-        meant = list(db.execute(subjects.found(part.about, part.kind)).scalars())
-        query = query.where(sa.exists().where(listed.link == listed.id, listed.subject.in_(meant)))
+        meant = subjects.meant(db, part.about, part.kind)
+        query = query.where(listed.id.in_(sa.select(listed.link).where(listed.subject.in_(meant))))
     # Rarely is the newest page full of what is sought: then sorting what an index gives is quicker than walking back.
-    order = listed.id + 0 if any(wanted is not None for wanted in chosen.values()) else listed.id
+    order = listed.id + 0 if narrow or part.about.strip() else listed.id
     return list(db.execute(query.order_by(order.desc())).scalars())
 
 

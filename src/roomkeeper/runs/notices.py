@@ -1,6 +1,7 @@
 """Notices: tell people outside of the pages what is wrong, once, in groups, and when it is over."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.automations.message import Message
-from roomkeeper.errors import RemoteError, StoreUnavailable
+from roomkeeper.errors import RemoteError, StoreUnavailable, Unreachable
 from roomkeeper.runs import alerts
 from roomkeeper.runs.alerts import Alert
 from roomkeeper.runs.dispatch import Source
@@ -46,6 +47,8 @@ class Notices:
 
     async def keep(self) -> None:
         """Tell each messenger for ever."""
+        kept = [f"messenger {one.name} " for one in self._tellers]
+        await asyncio.to_thread(alerts.retain, self._store, "messenger ", kept)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(asyncio.Event().wait())  # also where there is none
             for one in self._tellers:
@@ -63,11 +66,16 @@ class Notices:
                 return 0  # more may follow, to be told with it
             tell = teller.connector.tell
             if tell is not None:
-                await tell(teller.client, written(new, over, self._address))
+                async with asyncio.timeout(_SENDS / 2):
+                    await tell(teller.client, written(new, over, self._address))
             await self._store.writing(partial(self._told, teller.name, new, over, now))
+            await self._settle(teller, [])
             return len(new) + len(over)
+        except TimeoutError as error:
+            raise Unreachable(f"{teller.name} did not take it within {_SENDS / 2:.0f} seconds") from error
         finally:
-            free = messengers.update().where(messengers.c.name == teller.name).values(claimed_at=0.0)
+            mine = (messengers.c.name == teller.name, messengers.c.claimed_at == now)
+            free = messengers.update().where(*mine).values(claimed_at=0.0)
             await self._store.writing(lambda db: db.execute(free))
 
     async def _keep_one(self, teller: Source) -> None:
@@ -76,17 +84,26 @@ class Notices:
             await asyncio.sleep(again or _EVERY)
             try:
                 await self.tell(teller, time.time())
-                if again:
-                    await asyncio.to_thread(alerts.settle, self._store, f"messenger {teller.name} ", [])
                 again = 0.0
-            except RemoteError as error:
-                again = min(_AGAIN_LONGEST, again * 2 or _AGAIN_FIRST)
-                log.warning("cannot tell", messenger=teller.name, reason=error.message, next_try_in=again)
-                what = f"{teller.name} cannot be told of alerts: {error.message}"
-                wrong = [Alert(f"messenger {teller.name} fails", what, error.remedy)]
-                await asyncio.to_thread(alerts.settle, self._store, f"messenger {teller.name} ", wrong)
             except StoreUnavailable as error:
                 log.warning("cannot tell", messenger=teller.name, reason=error.message)
+            except RemoteError as error:
+                again = min(_AGAIN_LONGEST, again * 2 or _AGAIN_FIRST)
+                await self._failed(teller, error.message, error.remedy)
+            except Exception as error:  # what one messenger cannot take must not stop the deliveries
+                log.exception("telling failed", messenger=teller.name)
+                again = min(_AGAIN_LONGEST, again * 2 or _AGAIN_FIRST)
+                await self._failed(teller, f"a fault in Roomkeeper: {type(error).__name__}", "The log says which.")
+
+    async def _failed(self, teller: Source, reason: str, remedy: str) -> None:
+        """Let the others tell that this one fails."""
+        log.warning("cannot tell", messenger=teller.name, reason=reason)
+        what = f"{teller.name} cannot be told of alerts: {reason}"
+        with contextlib.suppress(StoreUnavailable):
+            await self._settle(teller, [Alert(f"messenger {teller.name} fails", what, remedy)])
+
+    async def _settle(self, teller: Source, wrong: Sequence[Alert]) -> None:
+        await asyncio.to_thread(alerts.settle, self._store, f"messenger {teller.name} ", wrong)
 
     def _claim(self, name: str, now: float, db: sa.Connection) -> bool:
         """Take one's turn: of several processes one sends."""

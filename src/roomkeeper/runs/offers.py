@@ -19,6 +19,8 @@ class Offer:
 
 def of_run(run: Shown) -> list[Offer]:
     """List what can be ordered of a run, as `History.run` shows it."""
+    if run["undone_by"] is not None:
+        return []
     asking = next((step for step in run["steps"] if step["state"] == "asks"), None)
     offers = []
     if run["state"] == "needs_attention" and asking is not None:

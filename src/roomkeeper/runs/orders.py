@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,22 @@ CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` le
 
 UNDO = "restore_files"
 _CAN_BE_UNDONE = (steps.c.do == "archive_files", steps.c.plan.is_not(None))
+
+
+def give(store: Store, number: int, order: str, by: str) -> int:
+    """Give an order by its name; gives the run to look at then. Raises NotThere, OrderRefused."""
+    if order == "undo":
+        return undo(store, number, by)
+    known: dict[str, Callable[[Store, int, str], object]] = {
+        "retry": retry,
+        "restart": restart,
+        "cancel": cancel,
+        "approve": approve,
+    }
+    if order not in known:
+        raise NotThere(f"There is no order {order!r}", remedy=f"There is {', '.join([*known, 'undo'])}.")
+    known[order](store, number, by)
+    return number
 
 
 def retry(store: Store, number: int, by: str = "") -> None:
@@ -38,9 +55,7 @@ def restart(store: Store, number: int, by: str = "") -> None:
             raise OrderRefused(f"Run {number} is {run.state}", remedy="Cancel it first.")
         if run.claims:
             raise OrderRefused(f"Run {number} had not begun", remedy="Retry it.")
-        if (undone := undone_by(connection, run)) is not None:
-            remedy = f"Replay its event to do it again; `roomkeeper runs show {number}` names it."
-            raise OrderRefused(f"Run {number} was undone by run {undone}", remedy=remedy)
+        _refuse_undone(connection, run)
         again = {"state": "again", "approved_at": None, "ask_until": None}
         connection.execute(steps.update().where(steps.c.run_id == number).values(again))
         _wait_again(connection, run)
@@ -120,13 +135,22 @@ def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row
         raise OrderRefused(
             f"Run {run.id} is {run.state}: only a run that needs attention or was cancelled can be retried"
         )
+    _refuse_undone(connection, run)
     if run.claims and (other := _other_waiting(connection, run)) is not None:
         raise OrderRefused(f"Run {run.id} had not claimed its events yet; run {other} takes them")
     _wait_again(connection, run)
 
 
+def _refuse_undone(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+    """Do not do again what a person took back. Raises OrderRefused."""
+    if (undone := undone_by(connection, run)) is not None:
+        remedy = f"Replay its event to do it again; `roomkeeper runs show {run.id}` names it."
+        raise OrderRefused(f"Run {run.id} was undone by run {undone}", remedy=remedy)
+
+
 def _wait_again(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
-    changed = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False, "cancel_requested": False}
+    changed: dict[str, object] = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False}
+    changed |= {"cancel_requested": False, "error": None, "remedy": None, "ended_at": None}
     connection.execute(runs.update().where(runs.c.id == run.id).values(changed))
 
 
@@ -140,7 +164,7 @@ def cancel(store: Store, number: int, by: str = "") -> str:
         if run.state in {"done", "cancelled"}:
             raise OrderRefused(f"Run {number} is {run.state} already")
         changed: dict[str, object] = {"cancel_requested": True}
-        if run.state == "waiting" and run.claims:
+        if run.state != "running" and run.claims:
             claim(store, connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
         if run.state == "needs_attention" or (run.state == "waiting" and run.claims):
             changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False, **CANCELLED}
@@ -162,9 +186,19 @@ def replay(store: Store, number: int, by: str = "") -> None:
         here = sa.select(waiting.c.id).where(waiting.c.event_id == number, waiting.c.run_id.is_(None))
         if connection.execute(here).first() is not None:
             raise OrderRefused(f"Event {number} is waiting for its run already")
+        twin = _accepted_twin(connection, row)
+        if twin is not None:
+            raise OrderRefused(f"Event {number} tells the same as event {twin}", remedy=f"Replay event {twin} instead.")
         changed = {"status": "accepted", "state": "new", "reason": "", "next_try": 0.0, "tries": 0}
         connection.execute(events.update().where(events.c.id == number).values(changed))
         record(connection, by, f"replayed event {number}", event=number)
+
+
+def _accepted_twin(connection: sa.Connection, row: Any) -> int | None:  # noqa: ANN401 - a row of `events`
+    """Find another event that was accepted and means the same; what is ignored is kept as often as it comes."""
+    same = sa.or_(events.c.meaning == row.meaning, events.c.delivery == row.delivery)
+    other = sa.select(events.c.id).where(events.c.connection == row.connection, events.c.id != row.id, same)
+    return connection.execute(other.where(events.c.status == "accepted")).scalar()
 
 
 def _other_waiting(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
@@ -174,7 +208,7 @@ def _other_waiting(connection: sa.Connection, run: Any) -> int | None:  # noqa: 
 
 
 def _run(connection: sa.Connection, number: int) -> Any:  # noqa: ANN401 - a row of `runs`
-    run = connection.execute(sa.select(runs).where(runs.c.id == number)).first()
+    run = connection.execute(sa.select(runs).where(runs.c.id == number).with_for_update()).first()
     if run is None:
         raise NotThere(f"There is no run {number}", remedy="`roomkeeper runs list` shows those there are.")
     return run

@@ -38,6 +38,11 @@ def resume(store: Store, automation: Automation, by: str) -> None:
         actions.record(db, by, f"resumed {automation.name}", automation=automation.name)
 
 
+def names() -> sa.Select[tuple[str]]:
+    """Select the names of those that are paused."""
+    return sa.select(pauses.c.automation)
+
+
 def paused(db: sa.Connection) -> dict[str, Any]:
     """Tell which are paused: the pause's row by the automation's name."""
     return {row.automation: row for row in db.execute(sa.select(pauses))}

@@ -2,13 +2,27 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 import structlog
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs.store import Store
-from roomkeeper.runs.tables import calls, days, events, runs, steps, waiting
+from roomkeeper.runs.tables import (
+    alerts,
+    calls,
+    days,
+    events,
+    events_about,
+    notices,
+    runs,
+    runs_about,
+    sessions,
+    steps,
+    subjects,
+    waiting,
+)
 
 log = structlog.get_logger("retention")
 
@@ -49,4 +63,23 @@ def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> boo
     unneeded = list(connection.execute(stale.limit(_PAGE)).scalars())
     connection.execute(sa.delete(events).where(events.c.id.in_(unneeded)))
     connection.execute(sa.delete(days).where(days.c.day < int(now // _DAY) - 7))
-    return max(len(gone), len(unneeded)) == _PAGE
+    connection.execute(sa.delete(sessions).where(sessions.c.ends_at < now))
+    over = sa.select(alerts.c.id).where(alerts.c.closed_at < now - runs_days * _DAY)
+    connection.execute(sa.delete(notices).where(notices.c.alert_id.in_(over)))
+    connection.execute(sa.delete(alerts).where(alerts.c.id.in_(over)))
+    forgotten = _forget_subjects(connection, unneeded, gone)
+    return max(len(gone), len(unneeded), forgotten) == _PAGE
+
+
+def _forget_subjects(connection: sa.Connection, event_ids: Sequence[int], run_ids: Sequence[int]) -> int:
+    """Forget what these events and runs were about, and what no other is about any more; gives how much."""
+    touched: set[int] = set()
+    for table, column, ids in (
+        (events_about, events_about.c.event_id, event_ids),
+        (runs_about, runs_about.c.run_id, run_ids),
+    ):
+        deleted = sa.delete(table).where(column.in_(ids)).returning(table.c.subject_id)
+        touched |= set(connection.execute(deleted).scalars())
+    about = [sa.exists().where(table.c.subject_id == subjects.c.id) for table in (events_about, runs_about)]
+    unknown = sa.delete(subjects).where(subjects.c.id.in_(touched), ~about[0], ~about[1])
+    return connection.execute(unknown).rowcount

@@ -15,7 +15,7 @@ KINDS = ("room", "file", "folder", "ticket", "deal")
 _NAMES = ("title", "subject", "name")  # the fields that name a thing, the first of them that there is
 _ALSO = ("key", "company")  # what people know it by as well
 _MANY = 5000  # of one step's files that can be found by their names
-_FOUND = 300  # subjects that a search goes on with
+_FOUND = 500  # subjects of a number, and as many of a name, that a search goes on with
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,24 @@ def pass_on(store: Store, db: sa.Connection, run: int, claimed: Sequence[int]) -
     db.execute(insert.on_conflict_do_nothing())
 
 
-def found(text: str, kind: str = "") -> sa.Select[Any]:
-    """Select the numbers of the subjects that people mean by a number or a part of a name."""
+def meant(db: sa.Connection, text: str, kind: str = "") -> list[int]:
+    """Find the subjects that people mean by a number or a part of a name: those of this number, then the newest."""
     sought = clean(text).strip().lstrip("#")
-    wanted = subjects.c.sought.contains(sought.casefold(), autoescape=True) | (subjects.c.number == sought)
-    query = sa.select(subjects.c.id).where(wanted)
-    return (query.where(subjects.c.kind == kind) if kind else query).order_by(subjects.c.id.desc()).limit(_FOUND)
+    if not sought:
+        return []
+    numbered = sa.select(subjects.c.id).where(subjects.c.number == sought)
+    called = sa.select(subjects.c.id).where(subjects.c.sought.contains(sought.casefold(), autoescape=True))
+    found: list[int] = []
+    for query in (numbered, called):
+        narrow = query.where(subjects.c.kind == kind) if kind else query
+        found += db.execute(narrow.order_by(subjects.c.id.desc()).limit(_FOUND)).scalars()
+    return list(dict.fromkeys(found))
 
 
-def named(db: sa.Connection, text: str, kind: str = "") -> list[dict[str, Any]]:
-    """List the subjects that a text finds, newest first."""
-    query = sa.select(subjects).where(subjects.c.id.in_(list(db.execute(found(text, kind)).scalars())))
-    return [_shown(row) for row in db.execute(query.order_by(subjects.c.id.desc()))]
+def shown(db: sa.Connection, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Show subjects, in this order."""
+    rows = {row.id: row for row in db.execute(sa.select(subjects).where(subjects.c.id.in_(numbers)))}
+    return [_shown(rows[number]) for number in numbers if number in rows]
 
 
 def of_run(db: sa.Connection, run: int) -> list[dict[str, Any]]:

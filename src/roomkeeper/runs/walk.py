@@ -31,7 +31,7 @@ from roomkeeper.errors import (
     StepFailed,
     StoreUnavailable,
 )
-from roomkeeper.runs import retrying, subjects, tracing
+from roomkeeper.runs import pauses, retrying, subjects, tracing
 from roomkeeper.runs.dispatch import Source, claim, event_of
 from roomkeeper.runs.holds import hold
 from roomkeeper.runs.leases import Lease
@@ -65,6 +65,11 @@ class Walker:
         def act(connection: sa.Connection) -> list[list[int]]:
             run = _run(connection, number)
             if run is None or run.attempt != attempt or run.state not in {"waiting", "running"}:
+                return []
+            if run.state == "waiting" and run.automation in set(connection.execute(pauses.names()).scalars()):
+                # Given back: it is enqueued anew once the automation is resumed, as another attempt.
+                back = {"attempt": run.attempt + 1, "enqueued": False}
+                connection.execute(runs.update().where(runs.c.id == number).values(back))
                 return []
             if run.claims:
                 claim(self._store, connection, run)

@@ -12,12 +12,22 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomkeeper.automations.config import Config, User
+from roomkeeper.automations.config import Config, LoginService, User
 from roomkeeper.runs.store import Store
 from roomkeeper.web import sessions
 
 COOKIE = "roomkeeper"
-_LOCAL = {"127.0.0.1", "::1", "localhost", "testserver"}
+_LOCAL = {"127.0.0.1", "::1", "localhost"}
+_SHORTEST, _LONGEST = 20, 100  # characters of a word of ours
+_GIVE_A_LOGIN = "give people a login: `roomkeeper password`, then `dashboard: users` in the configuration.\n"
+_OPEN = (
+    "These pages are for the machine that Roomkeeper runs on, for nobody can log in yet. Open them there, or with "
+    f"`ssh -L 8080:127.0.0.1:8080`; or {_GIVE_A_LOGIN}"
+)
+_SHUT = (
+    "Nobody can log in yet, and `public_url` says that this service can be reached from outside. Through a proxy on "
+    f"this machine, everybody would look like somebody at this machine. To see the pages, {_GIVE_A_LOGIN}"
+)
 _FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "via", "x-real-ip"}
 
 
@@ -49,14 +59,23 @@ class Access:
     def __init__(self, config: Config, store: Store) -> None:
         self._config, self._store = config, store
         self.has_login = config.dashboard.has_login
+        public = urlsplit(config.public_url or "")
+        self._public = public.netloc
+        self._is_shut = not self.has_login and public.hostname not in {None, *_LOCAL}
+        #: What those are told whom nothing is shown.
+        self.closed = _SHUT if self._is_shut else _OPEN
+
+    def is_local(self, request: Request) -> bool:
+        """Whether the request comes from this machine, and can be believed to."""
+        return not self._is_shut and _is_local(request)
 
     def of_page(self, request: Request) -> Who | None:
         """Tell who looks at a page; None if they have to log in, or may not come in. Raises StoreUnavailable."""
         word = request.cookies.get(COOKIE, "")
         if not self.has_login:
-            if not is_local(request):
+            if not self.is_local(request):
                 return None
-            known = word if word.isascii() and 20 <= len(word) <= 100 else ""  # noqa: PLR2004 - one of ours
+            known = word if word.isascii() and _SHORTEST <= len(word) <= _LONGEST else ""
             said = "somebody at this machine"
             return Who(said, "operator", said, known or secrets.token_urlsafe(32), is_new=not known)
         row = sessions.find(self._store, word) if word else None
@@ -73,14 +92,23 @@ class Access:
                 if hmac.compare_digest(one.token.get_secret_value().encode(), given.strip().encode()):
                     return Who(one.name, one.role, f"{one.name}, by token")
             return None
-        if self.has_login or not is_local(request) or not is_same_origin(request, if_unsaid=True):
+        if self.has_login or not self.is_local(request) or not self.is_same_origin(request, if_unsaid=True):
             return None
         return Who("somebody at this machine", "operator", "somebody at this machine, by the API")
+
+    def is_same_origin(self, request: Request, *, if_unsaid: bool = False) -> bool:
+        """Whether a request was made by one of our own pages; `if_unsaid` is for programs, which say nothing of it."""
+        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+        if site is not None and site not in {"same-origin", "none"}:
+            return False
+        if origin is not None:  # a proxy may have put another Host
+            return urlsplit(origin).netloc in {request.headers.get("host"), self._public or None}
+        return if_unsaid or site is not None
 
     def is_forged(self, request: Request, who: Who, token: str) -> bool:
         """Whether a form was sent by another site, or is not one of this session's."""
         given = token.encode("utf-8", "replace")
-        return not is_same_origin(request) or not hmac.compare_digest(given, who.form_token.encode())
+        return not self.is_same_origin(request) or not hmac.compare_digest(given, who.form_token.encode())
 
     def _role(self, row: object) -> str:
         """Give the role of a session as it is now: a user may be gone, or have another password or role."""
@@ -88,7 +116,8 @@ class Access:
         if origin.startswith("password "):
             user = next((one for one in self._config.dashboard.users if one.name == getattr(row, "name", "")), None)
             return user.role if user is not None and origin == origin_of(user) else ""
-        return str(getattr(row, "role", "")) if self._config.dashboard.oidc is not None else ""
+        service = self._config.dashboard.oidc
+        return str(getattr(row, "role", "")) if service is not None and origin == origin_by(service) else ""
 
 
 def origin_of(user: User) -> str:
@@ -96,25 +125,25 @@ def origin_of(user: User) -> str:
     return f"password {hashlib.sha256(user.password.get_secret_value().encode()).hexdigest()[:16]}"
 
 
-def is_local(request: Request) -> bool:
+def origin_by(service: LoginService) -> str:
+    """Say by what right a session exists that a login service gave: it ends when who may come in is changed."""
+    said = service.model_dump_json(exclude={"client_secret"})
+    return f"oidc {hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def _is_local(request: Request) -> bool:
     """Whether the request comes from this machine, and not through a proxy on it."""
     host = (request.headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
     peer = request.client.host if request.client is not None else ""
     return peer in _LOCAL and host in _LOCAL and not _FORWARDED & set(request.headers)
 
 
-def is_same_origin(request: Request, *, if_unsaid: bool = False) -> bool:
-    """Whether a request was made by one of our own pages; `if_unsaid` is for programs, which say nothing of it."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None and site not in {"same-origin", "none"}:
-        return False
-    if origin is not None:
-        return urlsplit(origin).netloc == request.headers.get("host")
-    return if_unsaid or site is not None
-
-
 def give_word(response: Response, request: Request, word: str, *, seconds: float | None = None) -> None:
     """Have the browser keep a session's word."""
     age = int(seconds) if seconds is not None else None
-    is_tls = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
-    response.set_cookie(COOKIE, word, max_age=age, httponly=True, samesite="lax", secure=is_tls)
+    response.set_cookie(COOKIE, word, max_age=age, httponly=True, samesite="lax", secure=is_tls(request))
+
+
+def is_tls(request: Request) -> bool:
+    """Whether the browser speaks TLS, be it with a proxy."""
+    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"

@@ -16,11 +16,9 @@ from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnav
 from roomkeeper.runs import actions, condition, offers, orders, pauses
 from roomkeeper.runs.history import Part
 from roomkeeper.runs.store import clean
-from roomkeeper.web import numbers
+from roomkeeper.web import described, numbers
 from roomkeeper.web.access import Access, Who
 from roomkeeper.web.desk import Desk
-from roomkeeper.web.pages import events as event_page
-from roomkeeper.web.pages import runs as run_page
 
 BASE = "/api/v1"
 _LONGEST = 64 * 1024  # bytes of a request's body
@@ -149,7 +147,7 @@ async def _run(call: Call) -> Any:  # noqa: ANN401
 
 async def _order(call: Call) -> Any:  # noqa: ANN401
     order = call.request.path_params["order"]
-    return {"run": await asyncio.to_thread(run_page.give, call.desk, call.number, order, call.who.by)}
+    return {"run": await asyncio.to_thread(orders.give, call.desk.store, call.number, order, call.who.by)}
 
 
 async def _events(call: Call) -> Any:  # noqa: ANN401
@@ -159,7 +157,7 @@ async def _events(call: Call) -> Any:  # noqa: ANN401
 
 
 async def _event(call: Call) -> Any:  # noqa: ANN401
-    told = await asyncio.to_thread(event_page.described, call.desk, call.number)
+    told = await asyncio.to_thread(described.event, call.desk, call.number)
     about = {"body": told["body"], "trusted": told["trusted"], "automations": told["judged"]}
     return dict(told["event"]) | about | {"offers": [vars(one) for one in told["offers"]]}
 
@@ -280,7 +278,7 @@ def _told(error: RoomkeeperError) -> dict[str, str]:
 
 
 def _said(desk: Desk, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
-    text = desk.redact(json.dumps(value, ensure_ascii=False, default=str))
+    text = clean(desk.redact(json.dumps(value, ensure_ascii=False, default=str)))
     common = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return Response(text, status, media_type="application/json", headers={**common, **(headers or {})})
 

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.web.desk import Desk
+
+log = structlog.get_logger("health")
 
 
 async def live(_: Request) -> Response:
@@ -20,5 +23,6 @@ async def ready(request: Request) -> Response:
     try:
         await asyncio.to_thread(desk.history.answers)
     except StoreUnavailable as error:
-        return JSONResponse({"status": "not ready", "error": error.message}, 503)
+        log.warning("not ready", reason=error.message)  # a stranger is not told how the store is reached
+        return JSONResponse({"status": "not ready", "error": "the store does not answer; the log says why"}, 503)
     return JSONResponse({"status": "ready"})

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections import deque
+from collections.abc import Callable
 
 import argon2
 import structlog
@@ -12,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from roomkeeper.automations.config import User
 from roomkeeper.web import sessions
-from roomkeeper.web.access import COOKIE, give_word, is_same_origin, origin_of
+from roomkeeper.web.access import COOKIE, Access, give_word, is_tls, origin_by, origin_of
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.oidc import Login, LoginRefused
 from roomkeeper.web.rendering import Shown, shown
@@ -42,11 +43,13 @@ class Attempts:
             failed.popleft()
         return failed[0] + _WITHIN - time.monotonic() if len(failed) >= _TRIES else 0.0
 
-    def note(self, address: str) -> None:
-        """Note a failed attempt."""
+    def note(self, address: str) -> Callable[[], None]:
+        """Note an attempt as failed; gives what takes that back."""
         if len(self._failed) > _LONGEST:
             self._failed = {one: failed for one, failed in self._failed.items() if self.wait(one)}
-        self._failed.setdefault(address, deque()).append(time.monotonic())
+        failed, at = self._failed.setdefault(address, deque()), time.monotonic()
+        failed.append(at)
+        return lambda: failed.remove(at) if at in failed else None
 
 
 class Doorman:
@@ -60,59 +63,63 @@ class Doorman:
 
     async def page(self, request: Request) -> Response:
         """Show the form."""
-        return self._form(request, "")
+        return self._form(request, "", _then(request.query_params.get("then", "/")))
 
     async def enter(self, request: Request) -> Response:
         """Take name and password."""
-        if not is_same_origin(request):
-            return self._form(request, "The form was sent by another site. Fill it in here.", 403)
+        form = await request.form()
+        then = _then(str(form.get("then", "/")))
+        if not _access(request).is_same_origin(request):
+            said = "The form was sent by another site; fill it in here. (A proxy in front must pass on `Host`.)"
+            return self._form(request, said, then, 403)
         address = request.client.host if request.client is not None else ""
         if wait := self._attempts.wait(address):
-            said = f"Too many failed attempts. Try again in {wait / 60:.0f} minutes."
-            answer = self._form(request, said, 429)
+            answer = self._form(request, f"Too many failed attempts. Try again in {wait / 60:.0f} minutes.", then, 429)
             answer.headers["Retry-After"] = str(int(wait) + 1)
             return answer
-        form = await request.form()
         name, password = str(form.get("name", "")), str(form.get("password", ""))[:_LONGEST]
         user = next((one for one in self._desk.config.dashboard.users if one.name == name), None)
+        taken_back = self._attempts.note(address)  # before the password is looked at: many may come at once
         async with self._hashing:
             fits = await asyncio.to_thread(_fits, user, password)
         if user is None or not fits:
-            self._attempts.note(address)
             log.warning("login failed", name=name[:100], address=address)
-            return self._form(request, "Name or password is wrong.", 401)
+            return self._form(request, "Name or password is wrong.", then, 401)
+        taken_back()
         log.info("logged in", name=user.name, role=user.role)
-        return await self._let_in(request, user.name, user.role, origin_of(user), _then(str(form.get("then", "/"))))
+        return await self._let_in(request, user.name, user.role, origin_of(user), then)
 
     async def to_service(self, request: Request) -> Response:
         """Send the browser to the login service."""
         if self._service is None:
-            return self._form(request, "There is no login service.", 404)
+            return self._form(request, "There is no login service.", "/", 404)
         try:
             url, kept = await self._service.begin(_then(request.query_params.get("then", "/")))
         except LoginRefused as error:
-            return self._form(request, f"{error.message} {error.remedy}".strip(), 502)
+            return self._form(request, f"{error.message} {error.remedy}".strip(), "/", 502)
         answer = RedirectResponse(url, 303)
-        is_tls = (self._desk.config.public_url or "").startswith("https")
-        answer.set_cookie(_KEPT, kept, max_age=_FOR, httponly=True, samesite="lax", secure=is_tls, path="/login")
+        secure = is_tls(request)
+        answer.set_cookie(_KEPT, kept, max_age=_FOR, httponly=True, samesite="lax", secure=secure, path="/login")
         return answer
 
     async def from_service(self, request: Request) -> Response:
         """Take the browser back from the login service."""
         if self._service is None:
-            return self._form(request, "There is no login service.", 404)
+            return self._form(request, "There is no login service.", "/", 404)
         try:
             name, role, then = await self._service.end(request.query_params, request.cookies.get(_KEPT, ""))
         except LoginRefused as error:
-            return self._form(request, f"{error.message}. {error.remedy}".strip(), 403)
+            return self._form(request, f"{error.message}. {error.remedy}".strip(), "/", 403)
         log.info("logged in", name=name, role=role, by="login service")
-        answer = await self._let_in(request, name, role, "oidc", _then(then))
+        service = self._desk.config.dashboard.oidc
+        origin = origin_by(service) if service is not None else ""
+        answer = await self._let_in(request, name, role, origin, _then(then))
         answer.delete_cookie(_KEPT, path="/login")
         return answer
 
     async def leave(self, request: Request) -> Response:
         """Log out."""
-        if is_same_origin(request):
+        if _access(request).is_same_origin(request):
             await asyncio.to_thread(sessions.end, self._desk.store, request.cookies.get(COOKIE, ""))
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(COOKIE)
@@ -125,11 +132,15 @@ class Doorman:
         give_word(answer, request, word, seconds=seconds)
         return answer
 
-    def _form(self, request: Request, said: str, status: int = 200) -> Response:
+    def _form(self, request: Request, said: str, then: str, status: int = 200) -> Response:
         dashboard = self._desk.config.dashboard
-        then = _then(request.query_params.get("then", "/"))
         data = {"said": said, "then": then, "by_password": bool(dashboard.users), "by_service": dashboard.oidc}
         return shown(request, self._desk, None, Shown("Log in", "login.html", data, status=status))
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
 
 
 def _fits(user: User | None, password: str) -> bool:

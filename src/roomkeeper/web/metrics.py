@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs.metrics import exposition
-from roomkeeper.web.access import Access, is_local
+from roomkeeper.web.access import Access
 from roomkeeper.web.desk import Desk
 
 _FORMAT = "text/plain; version=0.0.4; charset=utf-8"
@@ -17,7 +17,7 @@ async def metrics(request: Request) -> Response:
     """Give all metrics."""
     desk: Desk = request.app.state.desk
     access: Access = request.app.state.access
-    if not is_local(request) and access.of_api(request) is None:
+    if not access.is_local(request) and access.of_api(request) is None:
         said = "give a token of `dashboard: tokens`, as `Authorization: Bearer …`\n"
         return PlainTextResponse(said, 401, headers={"WWW-Authenticate": "Bearer"})
     try:

@@ -1,5 +1,7 @@
 """Numbers in addresses: those of runs and events."""
 
+import re
+
 from starlette.convertors import Convertor, register_url_convertor
 
 
@@ -15,6 +17,11 @@ class _Number(Convertor[int]):
     def to_string(self, value: int) -> str:
         """Write it."""
         return str(value)
+
+
+def read(text: str | None) -> int | None:
+    """Read a number that somebody wrote; None if it is none."""
+    return int(text) if text and re.fullmatch(_Number.regex, text) else None
 
 
 def known() -> None:

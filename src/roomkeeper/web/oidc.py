@@ -22,6 +22,8 @@ from roomkeeper.errors import RoomkeeperError
 log = structlog.get_logger("login")
 
 _SIGNED_BY = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_KEPT = ("state", "nonce", "verifier", "then")
+_NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _LEEWAY = 60  # seconds that clocks may differ
 _TIMEOUT = 15.0  # seconds
 
@@ -61,23 +63,24 @@ class Login:
         kept = _unpacked(packed)
         if "error" in given:
             raise LoginRefused(f"The login service refused: {given['error'][:100]}")
-        if not kept or not hmac.compare_digest(given.get("state", "").encode(), str(kept.get("state", "")).encode()):
+        if not kept or not hmac.compare_digest(given.get("state", "").encode(), kept["state"].encode()):
             raise LoginRefused("The login was not begun in this browser, or too long ago", remedy="Begin it again.")
         claims = await self._claims(given.get("code", ""), kept)
-        name = str(claims.get("email") or claims.get("preferred_username") or claims["sub"])
+        address = claims.get("email") if claims.get("email_verified") is True else None
+        name = str(address or claims.get("preferred_username") or claims["sub"])
         role = role_of(self._service, claims)
         if not role:
             log.warning("nobody who may come in", name=name)
             raise LoginRefused(f"{name} may not come in", remedy="An administrator lists who may, under `dashboard`.")
-        return name, role, str(kept.get("then", "/"))
+        return name, role, kept["then"]
 
-    async def _claims(self, code: str, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _claims(self, code: str, kept: Mapping[str, str]) -> Mapping[str, Any]:
         endpoints = await self._discover()
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": self._back,
-            "code_verifier": str(kept["verifier"]),
+            "code_verifier": kept["verifier"],
         }
         ours = (self._service.client_id, self._service.client_secret.get_secret_value())
         in_body = endpoints.get("token_endpoint_auth_methods_supported") == ["client_secret_post"]
@@ -88,7 +91,8 @@ class Login:
         try:
             token = str(said["id_token"])
             header = jwt.get_unverified_header(token)
-            fitting = [one for one in jwt.PyJWKSet.from_dict(keys).keys if header.get("kid") in {None, one.key_id}]
+            known = jwt.PyJWKSet.from_dict(keys).keys
+            fitting = [one for one in known if header.get("kid") == one.key_id] if header.get("kid") else known
             claims: dict[str, Any] = jwt.decode(
                 token,
                 fitting[0].key,
@@ -101,7 +105,7 @@ class Login:
         except (jwt.PyJWTError, KeyError, IndexError, TypeError) as error:
             log.warning("the login service's word cannot be trusted", reason=f"{type(error).__name__}: {error}")
             raise LoginRefused("What the login service says cannot be verified; the log says why") from error
-        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), str(kept["nonce"]).encode()):
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), kept["nonce"].encode()):
             raise LoginRefused("What the login service says belongs to another login", remedy="Begin it again.")
         return claims
 
@@ -110,6 +114,8 @@ class Login:
             found = await self._asked("GET", f"{self._service.issuer}/.well-known/openid-configuration")
             if str(found.get("issuer", "")).rstrip("/") != self._service.issuer:
                 raise LoginRefused(f"The login service calls itself {found.get('issuer')}", remedy="Correct `issuer`.")
+            if missing := [name for name in _NEEDED if not found.get(name)]:
+                raise LoginRefused(f"The login service does not say its {', '.join(missing)}")
             self._known = found
         return self._known
 
@@ -126,8 +132,12 @@ class Login:
 
 
 def role_of(service: LoginService, claims: Mapping[str, Any]) -> str:
-    """Say what the claims make of somebody: operator, viewer, or nothing. An address must be verified."""
-    if service.claim == "email" and claims.get("email_verified") is False:
+    """Say what the claims make of somebody: operator, viewer, or nothing.
+
+    An address counts only if the service says that it was verified; where it never says so, use another claim.
+    """
+    if service.claim == "email" and claims.get("email_verified") is not True:
+        log.warning("the login service does not say that the address is verified", remedy="Use another `claim`.")
         return ""
     value = claims.get(service.claim)
     has = {str(one).casefold() for one in (value if isinstance(value, list) else [value]) if one}
@@ -136,9 +146,11 @@ def role_of(service: LoginService, claims: Mapping[str, Any]) -> str:
     return "viewer" if has & {one.casefold() for one in service.viewers} else ""
 
 
-def _unpacked(packed: str) -> dict[str, Any]:
+def _unpacked(packed: str) -> dict[str, str]:
+    """Read what the browser kept; nothing if it is not whole."""
     try:
         found = json.loads(base64.urlsafe_b64decode(packed.encode()))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    is_whole = isinstance(found, dict) and all(isinstance(found.get(name), str) and found[name] for name in _KEPT)
+    return {name: str(value) for name, value in found.items()} if is_whole else {}

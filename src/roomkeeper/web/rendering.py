@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
+from roomkeeper.runs.store import clean
 from roomkeeper.web.access import Access, Who, give_word
 from roomkeeper.web.desk import Desk
 
@@ -23,7 +24,7 @@ _HERE = Path(__file__).parent
 _STATIC = {"style.css": "text/css", "desk.js": "text/javascript"}
 _EVERY = 1.0  # seconds between two looks whether a page has changed
 _REST = 20  # times as long as it took to render
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -68,10 +69,25 @@ def page(path: str, view: View) -> list[Route]:
     async def live(request: Request) -> Response:
         desk, who = _desk(request), await _who(request)
         if who is None:
-            return PlainTextResponse("log in\n", 401 if _access(request).has_login else 403, headers=_HEADERS)
-        return StreamingResponse(_changes(view, request, desk), media_type="text/event-stream", headers=_HEADERS)
+            return PlainTextResponse("log in\n", 401 if _access(request).has_login else 403, headers=HEADERS)
+        return StreamingResponse(_changes(view, request, desk), media_type="text/event-stream", headers=HEADERS)
 
     return [Route(path, whole), Route(f"/live{path}", live)]
+
+
+def download(path: str, make: Callable[[Request, Desk, Who], Awaitable[Response]]) -> Route:
+    """Make the route of a file that a page offers."""
+
+    async def made(request: Request) -> Response:
+        desk, who = _desk(request), await _who(request)
+        if who is None:
+            return _to_the_door(request)
+        try:
+            return await make(request, desk, who)
+        except NotThere as error:
+            return shown(request, desk, who, _trouble("Not there", error.message, error.remedy, status=404))
+
+    return Route(path, made)
 
 
 def deed(path: str, act: Act) -> Route:
@@ -115,8 +131,8 @@ def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Respons
         "inner": Markup(_inner(desk, who, what)),  # noqa: S704 - written by our own templates, escaped there
         "q": request.query_params.get("q", ""),
     }
-    text = desk.redact(_pages.get_template("page.html").render(around))
-    answer = Response(text, what.status, media_type="text/html", headers=_HEADERS)
+    text = _written(desk, _pages.get_template("page.html").render(around))
+    answer = Response(text, what.status, media_type="text/html", headers=HEADERS)
     if who is not None and who.is_new:
         give_word(answer, request, who.word)
     return answer
@@ -143,16 +159,24 @@ async def _changes(view: View, request: Request, desk: Desk) -> AsyncIterator[st
     """Give the inside again whenever it has changed, as server-sent events, for as long as one is logged in."""
     last = ""
     while not await request.is_disconnected():
-        who = await _who(request)
-        if who is None:
-            yield "event: gone\ndata: \n\n"
-            return
         began = time.monotonic()
-        inner = desk.redact(_inner(desk, who, await _viewed(view, request, desk, who)))
+        try:
+            who = await _who(request)
+            if who is None:
+                yield "event: gone\ndata: \n\n"
+                return
+            inner = _written(desk, _inner(desk, who, await _viewed(view, request, desk, who)))
+        except StoreUnavailable as error:
+            inner = _written(desk, _inner(desk, None, out_of_order(error)))
         if inner != last:
             last = inner
             yield "".join(f"data: {line}\n" for line in inner.splitlines()) + "\n"
         await asyncio.sleep(max(_EVERY, _REST * (time.monotonic() - began)))
+
+
+def out_of_order(error: StoreUnavailable) -> Shown:
+    """Say that nothing can be told just now."""
+    return _trouble("The store does not answer", error.message, "Reload in a moment.", status=503)
 
 
 async def _viewed(view: View, request: Request, desk: Desk, who: Who) -> Shown:
@@ -164,7 +188,7 @@ async def _viewed(view: View, request: Request, desk: Desk, who: Who) -> Shown:
     except OrderRefused as error:
         return _trouble("Not done", error.message, error.remedy, status=409)
     except StoreUnavailable as error:
-        return _trouble("The store does not answer", error.message, "Reload in a moment.", status=503)
+        return out_of_order(error)
     except RoomkeeperError as error:
         return _trouble("That did not work", error.message, error.remedy, status=502)
 
@@ -181,11 +205,13 @@ def _inner(desk: Desk, who: Who | None, what: Shown) -> str:
 
 
 async def _who(request: Request) -> Who | None:
-    """Tell who asks; while the store does not answer, nobody can be told."""
-    try:
-        return await asyncio.to_thread(_access(request).of_page, request)
-    except StoreUnavailable:
-        return None
+    """Tell who asks. Raises StoreUnavailable."""
+    return await asyncio.to_thread(_access(request).of_page, request)
+
+
+def _written(desk: Desk, text: str) -> str:
+    """Make a text fit to be sent: no secret in it, and no half characters."""
+    return clean(desk.redact(text))
 
 
 def _to_the_door(request: Request) -> Response:
@@ -193,12 +219,7 @@ def _to_the_door(request: Request) -> Response:
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         then = f"?{urlencode({'then': wanted})}" if request.method == "GET" and wanted != "/" else ""
         return RedirectResponse(f"/login{then}", 303)
-    return PlainTextResponse(
-        "These pages are for the machine that Roomkeeper runs on, for nobody can log in yet. Open them there, or with "
-        "`ssh -L 8080:127.0.0.1:8080`; or give people a login: `dashboard:` in the configuration.\n",
-        403,
-        headers=_HEADERS,
-    )
+    return PlainTextResponse(_access(request).closed, 403, headers=HEADERS)
 
 
 def _desk(request: Request) -> Desk:
@@ -215,7 +236,7 @@ def _access(request: Request) -> Access:
 
 
 def _when(moment: str | None, *, short: bool = False) -> Markup:
-    """Write a moment in UTC; the browser may say it in its own time."""
+    """Write a moment in UTC."""
     if not moment:
         return Markup("")
     said = moment[:19].replace("T", " ")

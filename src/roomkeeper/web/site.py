@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from roomkeeper.errors import StoreUnavailable
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.web import api, health, metrics, pages, rendering
 from roomkeeper.web.access import Access
@@ -39,7 +40,8 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
         *api.ROUTES,
         *pages.ROUTES,
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _missing, 500: _broken})
+    troubles = {404: _missing, 405: _other_way, 500: _broken, StoreUnavailable: _out_of_order}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=troubles)
     app.state.desk, app.state.access = desk, Access(desk.config, desk.store)
     return app
 
@@ -48,6 +50,20 @@ async def _missing(request: Request, error: Exception) -> Response:
     """Say that there is nothing under this address, to a program or to a person."""
     answer = api.missing if request.url.path.startswith(f"{api.BASE}/") else rendering.missing
     return await answer(request, error)
+
+
+async def _other_way(request: Request, error: Exception) -> Response:
+    """Say that something can be asked for, but not so."""
+    headers = getattr(error, "headers", None)
+    if request.url.path.startswith(f"{api.BASE}/"):
+        return JSONResponse({"error": f"{request.method} is not possible here"}, 405, headers)
+    return PlainTextResponse(f"{request.method} is not possible here\n", 405, headers)
+
+
+async def _out_of_order(request: Request, error: Exception) -> Response:
+    """Say that the store does not answer, so that nobody can even be known."""
+    unavailable = error if isinstance(error, StoreUnavailable) else StoreUnavailable(str(error))
+    return rendering.shown(request, request.app.state.desk, None, rendering.out_of_order(unavailable))
 
 
 async def _broken(request: Request, error: Exception) -> Response:

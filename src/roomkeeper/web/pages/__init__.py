@@ -4,14 +4,14 @@ from starlette.routing import Route
 
 from roomkeeper.web import numbers
 from roomkeeper.web.pages import accounted, actions, automations, events, now, runs, search
-from roomkeeper.web.rendering import deed, page
+from roomkeeper.web.rendering import deed, download, page
 
 numbers.known()
 ROUTES: list[Route] = [
     *page("/", now.view),
     *page("/runs", runs.index),
     *page("/runs/{number:number}", runs.one),
-    Route("/runs/{number:number}/report.csv", runs.report),
+    download("/runs/{number:number}/report.csv", runs.report),
     *page("/runs/{number:number}/{order}", runs.ask),
     deed("/runs/{number:number}/{order}", runs.order),
     *page("/events", events.index),

@@ -9,6 +9,7 @@ from roomkeeper.automations.automation import Automation
 from roomkeeper.errors import NotThere, OrderRefused
 from roomkeeper.runs import condition, pauses
 from roomkeeper.runs.offers import Offer
+from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.rendering import Shown
@@ -61,10 +62,10 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
     """Pause, resume, or try it."""
     automation, wanted = desk.automation(request.path_params["name"]), request.path_params["order"]
     if wanted == "try":
-        number = form.get("event", "").strip().lstrip("#")
-        if not (number.isascii() and number.isdecimal()):
+        number = numbers.read(form.get("event", "").strip().lstrip("#"))
+        if number is None:
             raise OrderRefused("Try it with which event?", remedy="Give the number of an event, such as 17.")
-        tried = await desk.rehearse(automation, int(number))
+        tried = await desk.rehearse(automation, number)
         data = {"automation": automation, "event": number, "tried": tried}
         return Shown(f"{automation.name}, tried with event {number}", "tried.html", data)
     orders = {"pause": pauses.pause, "resume": pauses.resume}

@@ -1,14 +1,16 @@
 """Parts of lists: what of a list a page's address asks for."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
 
 from roomkeeper.runs.history import Part
+from roomkeeper.web import numbers
 
 PAGE = 50
+_DAY = len("2026-11-22")
 
 
 def part_of(request: Request) -> Part:
@@ -16,11 +18,11 @@ def part_of(request: Request) -> Part:
     asked = request.query_params
     return Part(
         limit=PAGE + 1,  # one more tells whether there is more
-        before=_number(asked.get("before")),
+        before=numbers.read(asked.get("before")),
         about=asked.get("about", "")[:200],
         kind=asked.get("kind", ""),
         since=_moment(asked.get("since")),
-        until=_moment(asked.get("until")),
+        until=_moment(asked.get("until"), to_its_end=True),
     )
 
 
@@ -37,14 +39,11 @@ def paged(found: Sequence[dict[str, Any]], request: Request, names: Sequence[str
     }
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 18 else None  # noqa: PLR2004
-
-
-def _moment(text: str | None) -> float | None:
-    """Read a day or a moment, in UTC."""
+def _moment(text: str | None, *, to_its_end: bool = False) -> float | None:
+    """Read a day or a moment, in UTC; of a day its begin, or its end."""
     try:
         at = datetime.fromisoformat(text or "")
-    except ValueError:
+        ends = timedelta(days=1) if to_its_end and len(text or "") == _DAY else timedelta()
+        return ((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) + ends).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()

@@ -4,22 +4,22 @@ import asyncio
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomkeeper.errors import NotThere, OrderRefused
+from roomkeeper.errors import OrderRefused
 from roomkeeper.runs import actions, offers, orders
 from roomkeeper.runs.history import RUN_STATES
-from roomkeeper.runs.store import Store
+from roomkeeper.runs.store import clean
 from roomkeeper.runs.subjects import KINDS
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages.parts import paged, part_of
-from roomkeeper.web.rendering import Shown
+from roomkeeper.web.rendering import HEADERS, Shown
 
 _ASKED = ("automation", "state", "about", "kind", "since", "until", "before")
 _CALLS, _LINES = 200, 500  # that a page shows of a step; the API and the CSV have all
@@ -60,45 +60,23 @@ async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
 async def order(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
     """Give an order."""
     number, wanted = request.path_params["number"], request.path_params["order"]
-    made = await asyncio.to_thread(give, desk, number, wanted, who.by)
+    made = await asyncio.to_thread(orders.give, desk.store, number, wanted, who.by)
     return f"/runs/{made}"
 
 
-def give(desk: Desk, number: int, wanted: str, by: str) -> int:
-    """Give an order; gives the run to look at then. Raises NotThere, OrderRefused."""
-    if wanted == "undo":
-        return orders.undo(desk.store, number, by)
-    known: dict[str, Callable[[Store, int, str], object]] = {
-        "retry": orders.retry,
-        "restart": orders.restart,
-        "cancel": orders.cancel,
-        "approve": orders.approve,
-    }
-    if wanted not in known:
-        raise NotThere(f"There is no order {wanted!r}", remedy=f"There is {', '.join([*known, 'undo'])}.")
-    known[wanted](desk.store, number, by)
-    return number
-
-
-async def report(request: Request) -> Response:
+async def report(request: Request, desk: Desk, _who: Who) -> Response:
     """Give what a run did to each file, as CSV."""
-    desk, who = request.app.state.desk, await asyncio.to_thread(request.app.state.access.of_page, request)
-    if who is None:
-        return Response("log in\n", 401)
-    try:
-        run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
-    except NotThere as error:
-        return Response(f"{error.message}\n", 404)
-    lines = [
-        {"step": step["name"]} | line for step in run["steps"] for line in (step["result"] or {}).get("report", [])
-    ]
+    run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
+    reports = [(step["name"], (step["result"] or {}).get("report", [])) for step in run["steps"]]
+    lines = [{"step": name} | line for name, reported in reports for line in reported]
     columns = list(dict.fromkeys(name for line in lines for name in line))
     file = io.StringIO()
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
     name = f'attachment; filename="run-{run["id"]}.csv"'
-    return Response(desk.redact(file.getvalue()), media_type="text/csv", headers={"Content-Disposition": name})
+    text = clean(desk.redact(file.getvalue()))
+    return Response(text, media_type="text/csv", headers={**HEADERS, "Content-Disposition": name})
 
 
 def _offered(run: Mapping[str, Any], wanted: str) -> offers.Offer:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from roomkeeper.errors import NotThere
 from roomkeeper.runs.history import Part
+from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.rendering import Shown
@@ -32,12 +33,13 @@ def _found(desk: Desk, text: str) -> dict[str, object]:
 
 def _numbered(desk: Desk, text: str) -> list[tuple[str, str]]:
     """Name the run and the event of this number."""
-    named = []
-    if text.isascii() and text.isdecimal() and len(text) < 18:  # noqa: PLR2004 - longer is no number of ours
-        for noun, look in (("run", desk.history.run), ("event", desk.history.row)):
-            try:
-                look(int(text))
-            except NotThere:
-                continue
-            named.append((noun, text))
+    number, named = numbers.read(text), []
+    if number is None:
+        return []
+    for noun, look in (("run", desk.history.run), ("event", desk.history.row)):
+        try:
+            look(number)
+        except NotThere:
+            continue
+        named.append((noun, text))
     return named

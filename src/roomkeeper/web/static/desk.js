@@ -22,12 +22,20 @@ const show = (html) => {
   if (focused >= 0) main.querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus({ preventScroll: true });
 };
 
-if (path) {
-  const source = new EventSource(path);
-  let held = null;
+let source = null;
+let held = null;
+
+const listen = () => {
+  source = new EventSource(path);
   source.onopen = () => { state.textContent = "This page is live."; };
   source.onmessage = (event) => { if (busy()) held = event.data; else { held = null; show(event.data); } };
   source.addEventListener("gone", () => { source.close(); state.textContent = "You are logged out. Reload to log in."; });
   source.onerror = () => { state.textContent = "Roomkeeper does not answer; what you see may be old."; };
+};
+
+if (path) {
+  listen();
+  // A browser keeps few connections to one place: a tab that nobody sees gives its own back.
+  document.addEventListener("visibilitychange", () => { source.close(); if (!document.hidden) listen(); });
   setInterval(() => { if (held !== null && !busy()) { show(held); held = null; } }, 1000);
 }
