@@ -13,6 +13,8 @@ JOBS: dict[Job, str] = {
 }
 CRMS = ("hubspot", "pipedrive", "salesforce", "http")
 HELPDESKS = ("zendesk", "freshdesk", "jira")
+#: Who may log in to the pages at first, and where the hash of the password is.
+ADMIN, ADMIN_SECRET = "admin", "ADMIN_PASSWORD_HASH"
 #: What a service's connection says, beside its type; `{url}` and `{email}` are asked for.
 _CONNECTIONS: dict[str, tuple[str, ...]] = {
     "hubspot": ("access_token: !env HUBSPOT_TOKEN", "client_secret: !env HUBSPOT_SECRET"),
@@ -110,7 +112,8 @@ def _top(setup: Setup) -> str:
     ]
     if setup.public_url is not None:
         lines.append(f"public_url: {json.dumps(setup.public_url)}   # how this machine is reached from the portal")
-    return "\n".join([*lines, "store: ./var", ""])
+    login = ["dashboard:", "  users:", f"    - name: {ADMIN}", f"      password: !env {ADMIN_SECRET}"]
+    return "\n".join([*lines, "store: ./var", "", *login, ""])
 
 
 def _portal(setup: Setup) -> str:

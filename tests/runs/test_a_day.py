@@ -222,6 +222,20 @@ async def test_a_chat_that_does_not_answer_is_told_later_and_the_others_at_once(
     program.close()
 
 
+async def test_that_a_chat_failed_is_over_once_it_was_told(store: Store, chat: Chat) -> None:
+    wrong = [Alert("messenger ops-chat fails", "ops-chat cannot be told"), Alert("messenger gone fails", "gone fails")]
+    for one in wrong:
+        alerts.settle(store, one.key.rpartition(" ")[0], [one], MIDNIGHT)  # before a restart
+    alerts.settle(store, "webhook acme ", [Alert("webhook acme x", "ill")], MIDNIGHT)
+    task = asyncio.create_task(Notices(store, [by_chat(chat)]).keep())
+
+    while len(alerts.current(store)) > 1:  # noqa: ASYNC110 - the store is looked at
+        await asyncio.sleep(0.1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [one.key for one in alerts.current(store)] == ["webhook acme x"]
+
+
 async def test_names_of_files_cannot_ping_a_channel(store: Store, chat: Chat) -> None:
     wrong = [Alert("webhook acme x", "<!channel> & <https://evil.example|click>")]
     alerts.settle(store, "webhook acme ", wrong, MIDNIGHT)

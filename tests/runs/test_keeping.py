@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +16,15 @@ from hypothesis import strategies as st
 
 from roomkeeper import errors
 from roomkeeper.automations.event import Event
-from roomkeeper.runs import orders, retention, retrying
+from roomkeeper.runs import actions, offers, orders, retention, retrying, subjects
 from roomkeeper.runs.dispatch import choose
-from roomkeeper.runs.history import History
+from roomkeeper.runs.history import History, Part
 from roomkeeper.runs.holds import hold
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.leases import Lease
 from roomkeeper.runs.ledger import Ledger
 from roomkeeper.runs.store import Store
+from roomkeeper.runs.subjects import Subject
 from roomkeeper.runs.tables import events, processes, runs, steps, waiting
 from roomkeeper.runs.tally import SharedTally
 
@@ -307,6 +309,68 @@ async def test_an_event_is_replayed_and_a_duplicate_is_not(inbox: Inbox, store: 
     duplicate = next(one["id"] for one in History(store).events() if one["status"] == "duplicate")
     with pytest.raises(errors.OrderRefused, match="duplicate"):
         orders.replay(store, duplicate)
+
+
+async def test_of_two_that_were_ignored_alike_one_is_replayed(inbox: Inbox, store: Store) -> None:
+    ignored = replace(event(1), ignored="not now")
+    await _statuses(inbox, ignored)
+    await _statuses(inbox, ignored)
+
+    orders.replay(store, 1)
+    with pytest.raises(errors.OrderRefused, match="the same as event 1"):
+        orders.replay(store, 2)
+
+
+def test_a_run_that_was_undone_is_not_gone_on_with(store: Store) -> None:
+    undoing = {"steps": [{"do": orders.UNDO, "as": "undo_0", "with": {"run": 1, "position": 0}}]}
+    with store.write() as connection:
+        connection.execute(sa.insert(runs).values(_run(1, state="needs_attention")))
+        connection.execute(sa.insert(runs).values(_run(2, state="done") | {"text": json.dumps(undoing)}))
+
+    for order in (orders.retry, orders.restart):
+        with pytest.raises(errors.OrderRefused, match="undone by run 2"):
+            order(store, 1)
+    assert offers.of_run(History(store).run(1)) == []
+
+
+def test_every_order_is_recorded_with_who_gave_it(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(sa.insert(runs).values(_run(1, state="needs_attention")))
+
+    orders.retry(store, 1, "ann")
+    with store.write() as connection:
+        connection.execute(runs.update().values(state="needs_attention"))
+    orders.cancel(store, 1, "bob")
+    orders.restart(store, 1, "cyn")
+
+    assert [(one["by"], one["did"]) for one in actions.listed(store)] == [
+        ("cyn", "retried run 1 from the start"),
+        ("bob", "cancelled run 1"),
+        ("ann", "retried run 1 from the step that failed"),
+    ]
+
+
+def test_a_number_finds_what_has_it_before_what_is_called_so(store: Store) -> None:
+    about = [(Subject("acme", "room", "12", "Northwind"), 1)]
+    about += [(Subject("acme", "file", str(1000 + n), f"Invoice 12-{n}.docx"), n) for n in range(600)]
+    with store.write() as connection:
+        connection.execute(sa.insert(runs), [_run(n, state="done") for n in range(1, 4)])
+        subjects.link_runs(store, connection, about)
+    history = History(store)
+
+    assert history.found("12")[0]["title"] == "Northwind"
+    assert [one["id"] for one in history.runs(part=Part(about="#12", kind="room"))] == [1]
+    assert [one["number"] for one in history.found("INVOICE 12-7.d")] == ["1007"]
+    assert history.found("100%") == []
+
+
+def test_a_new_name_of_a_room_is_found_and_the_old_is_not(store: Store) -> None:
+    for title in ("Northwind", "Southwind"):
+        with store.write() as connection:
+            subjects.link_runs(store, connection, [(Subject("acme", "room", "12", title), 1)])
+
+    assert [one["title"] for one in History(store).found("wind")] == ["Southwind"]
+    assert History(store).found("north") == []
 
 
 async def test_retention_deletes_what_is_over_and_keeps_what_is_needed(inbox: Inbox, store: Store) -> None:

@@ -15,8 +15,9 @@ from dotenv import dotenv_values
 from stage import Portal, Rooms
 
 from roomkeeper.automations.config import load
+from roomkeeper.cli.people import hashed
 from roomkeeper.connectors import CATALOG
-from roomkeeper.setup import CRMS, HELPDESKS, JOBS, Room, Setup, secrets_of, yaml_of
+from roomkeeper.setup import ADMIN_SECRET, CRMS, HELPDESKS, JOBS, Room, Setup, secrets_of, yaml_of
 
 INIT = [sys.executable, "-m", "roomkeeper", "init"]
 
@@ -54,7 +55,8 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
     file.write_text(yaml_of(setup))
     env = tmp_path / ".env"
     env.touch(0o600)
-    env.write_text("".join(f"{name}=x\n" for name in secrets_of(yaml_of(setup))))
+    given = dict.fromkeys(secrets_of(yaml_of(setup)), "x") | {ADMIN_SECRET: f"'{hashed('x')}'"}
+    env.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
 
     config = load(file, CATALOG)
     assert [one.name for one in config.automations] == [
@@ -104,6 +106,7 @@ def test_secrets_that_are_there_stay(portal: Portal, tmp_path: Path) -> None:
         init(tmp_path, *flags, "--public-url", "http://127.0.0.1:8123", "--force", key=rooms.keeper_key)
 
     known = dotenv_values(tmp_path / ".env")
+    assert str(known.pop(ADMIN_SECRET)).startswith("$argon2id$")
     assert known == {
         "OTHER": "1 2",
         "DOCSPACE_WEBHOOK_SECRET": "known-to-the-portal",

@@ -3,7 +3,9 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,11 +15,14 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import jwt
 import pytest
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import rsa
 from people import DASHBOARD, HASHES, PASSWORDS, TOKENS, form_token, logged_in, visitor, with_logins
+from signing import signed
 from stage import Keeper, Rooms, copy_uploads, simulated_portal
 
 from roomkeeper.demo import free_port
+from roomkeeper.runs.store import Store
 
 PAGES = ["/", "/runs", "/runs/1", "/events", "/events/1", "/automations", "/automations/copy-client-uploads"]
 PAGES += ["/accounted", "/actions", "/search?q=File", "/runs/1/restart", "/runs/1/report.csv"]
@@ -322,6 +327,87 @@ def test_a_changed_password_ends_the_sessions_and_guessing_ends_soon(tmp_path: P
         assert [one.status_code for one in guesses] == [401] * 10 + [429] * 2
         assert int(guesses[-1].headers["retry-after"]) > 0
         keeper.stop()
+
+
+def test_many_guesses_at_once_are_no_way_around(tmp_path: Path) -> None:
+    with simulated_portal() as portal:
+        rooms = Rooms(portal)
+        top = {"dashboard": DASHBOARD}
+        keeper = with_logins(Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top))
+        keeper.start()
+        with ThreadPoolExecutor(30) as threads:
+            given = {"name": "ann", "password": "a guess"}
+            guesses = list(threads.map(lambda _: visitor(keeper).post("/login", data=given).status_code, range(30)))
+        keeper.stop()
+
+    assert Counter(guesses) == {401: 10, 429: 20}
+
+
+def test_a_service_that_can_be_reached_from_outside_shows_nothing_without_a_login(tmp_path: Path) -> None:
+    """Through a plain proxy on this machine, everybody looks like somebody at this machine."""
+    with simulated_portal() as portal:
+        rooms = Rooms(portal)
+        top = {"public_url": "https://hooks.acme.example"}
+        keeper = Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top, keep_webhook=False)
+        keeper.start()
+        pages = [httpx2.get(f"{keeper.url}{path}") for path in ("/", "/runs", "/live/")]
+        calls = [httpx2.get(f"{keeper.url}{path}").status_code for path in ("/api/v1/runs", "/metrics")]
+        ready = httpx2.get(f"{keeper.url}/readyz").status_code
+        keeper.stop()
+
+    assert {one.status_code for one in pages} == {403}
+    assert "roomkeeper password" in pages[0].text
+    assert calls == [401, 401]
+    assert ready == 200
+
+
+def test_while_the_store_does_not_answer_nobody_is_logged_out(keeper: Keeper) -> None:
+    ann = logged_in(keeper, "ann")
+    store = Store(str(keeper.folder / "var"))
+    with store.write() as db:
+        db.execute(sa.text("alter table sessions rename to gone"))
+    try:
+        said = {path: ann.get(path).status_code for path in ("/", "/runs/1", "/runs/1/report.csv")}
+        posted = ann.post("/runs/1/restart", data={"token": "x"}).status_code
+    finally:
+        with store.write() as db:
+            db.execute(sa.text("alter table gone rename to sessions"))
+        store.close()
+
+    assert set(said.values()) == {503}
+    assert posted == 503
+    assert ann.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 5000, "-1", "²", "", "x", "999999"])
+def test_odd_numbers_get_a_clear_word(keeper: Keeper, number: str) -> None:
+    ann = logged_in(keeper, "ann")
+    tried = ann.post(
+        "/automations/copy-client-uploads/try",
+        data={"token": form_token(ann, "/runs/1/restart"), "event": number},
+    )
+
+    assert tried.status_code in {404, 409}
+    assert "Internal" not in tried.text
+    assert ann.get(f"/runs/{number}").status_code in {200, 404, 307}
+    assert ann.get(f"/runs?before={number}&since={number}&until={number}&about={number}").status_code == 200
+    assert ann.get(f"/search?q={number}").status_code == 200
+
+
+def test_half_characters_and_markup_in_a_body_are_shown_as_they_are(keeper: Keeper) -> None:
+    ann = logged_in(keeper, "ann")
+    title = "\\ud800 <script>alert(1)</script> \\u0000"
+    content = (
+        '{"event": {"id": 31, "createOn": "2026-06-30T12:05:09Z", "trigger": "file.uploaded"}, '
+        f'"payload": {{"id": 43, "parentId": 999999, "title": "{title}"}}}}'
+    ).encode()
+    assert httpx2.post(f"{keeper.url}/hooks/acme", content=content, headers=signed(content)).status_code == 200
+
+    newest = httpx2.get(f"{keeper.url}/api/v1/events?limit=1", headers=bearer(TOKENS["CI_TOKEN"])).json()[0]["id"]
+    page = ann.get(f"/events/{newest}")
+    assert page.status_code == 200
+    assert "<script>alert" not in page.text
+    assert httpx2.get(f"{keeper.url}/api/v1/events/{newest}", headers=bearer(TOKENS["CI_TOKEN"])).status_code == 200
 
 
 def test_secrets_of_logins_are_checked(tmp_path: Path) -> None:

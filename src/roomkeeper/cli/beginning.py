@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from dotenv import dotenv_values
 
 from roomkeeper.automations.config import load
 from roomkeeper.cli.options import USAGE
+from roomkeeper.cli.people import hashed
 from roomkeeper.cli.printing import err, escaped, out, stop
 from roomkeeper.cli.webhooks import ensure_secret, set_in_env, webhooks_register
 from roomkeeper.connectors import CATALOG
@@ -23,6 +25,8 @@ from roomkeeper.docspace.models import Folder, Key
 from roomkeeper.docspace.wire import same_title, sanitise_title
 from roomkeeper.errors import Forbidden, RoomkeeperError, Unauthorized
 from roomkeeper.setup import (
+    ADMIN,
+    ADMIN_SECRET,
     CRMS,
     HELPDESKS,
     JOBS,
@@ -293,10 +297,22 @@ def _write(file: Path, setup: Setup, secret: str) -> list[str]:
     if "DOCSPACE_WEBHOOK_SECRET" in secrets_of(text):
         ensure_secret(file, config, "portal")
     known = dotenv_values(env) if env.exists() else {}
+    if not known.get(ADMIN_SECRET):
+        _make_login(env, setup)
+        known = dotenv_values(env)
     for name in [one for one in secrets_of(text) if one not in known]:
         set_in_env(env, name, "")
     out.print(f"[green]Written[/green]: {escaped(str(file))}, and {escaped(str(env))} with the secrets (mode 600).")
     return [name for name in secrets_of(text) if not dotenv_values(env).get(name)]
+
+
+def _make_login(env: Path, setup: Setup) -> None:
+    """Make a password for the pages; it is said this once, and only its hash is kept."""
+    password = secrets.token_urlsafe(12)
+    set_in_env(env, ADMIN_SECRET, hashed(password))
+    out.print(f"The pages will be at http://{escaped(setup.listen)}: log in as [bold]{ADMIN}[/bold], with the password")
+    out.print(f"  [bold]{escaped(password)}[/bold]")
+    out.print("It is shown this once, and only its hash is kept; `roomkeeper password` makes another.")
 
 
 def _say_next(file: Path, setup: Setup, missing: Sequence[str]) -> None:

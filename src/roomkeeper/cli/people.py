@@ -24,7 +24,7 @@ def password(
         given = sys.stdin.readline().rstrip("\n")
     if len(given) < _SHORTEST:
         raise typer.BadParameter(f"the password must have {_SHORTEST} characters or more", param_hint="password")
-    made = argon2.PasswordHasher().hash(given)
+    made = hashed(given)
     if name is None:
         typer.echo(made)
         return
@@ -32,3 +32,8 @@ def password(
     set_in_env(env, name, made)
     out.print(f"Written into {escaped(str(env))}. In the configuration, under `dashboard: users`:")
     out.print(escaped(f"    - {{name: …, password: !env {name}, role: operator}}"))
+
+
+def hashed(given: str) -> str:
+    """Give what is kept of a password."""
+    return argon2.PasswordHasher().hash(given)
