@@ -6,7 +6,7 @@ CONFIG ?= roomkeeper.yaml
 PORT   ?= 8080
 PYTEST ?=
 
-.PHONY: demo serve test test-full check format lock bench schema clean
+.PHONY: demo serve test test-full check format lock bench screenshots schema clean
 
 demo: $(VENV)/.runtime            ## the whole story on a simulated portal; ONCE=1 plays it and exits
 	$(BIN)/roomkeeper demo --port $(PORT) $(if $(ONCE),--once)
@@ -30,6 +30,10 @@ bench: $(VENV)/.dev               ## the measurements, each beside its yardstick
 	$(BIN)/python bench/ack.py
 	$(BIN)/python bench/archive.py
 	$(BIN)/python bench/ticket.py
+	$(BIN)/python bench/pages.py
+
+screenshots: $(VENV)/.dev         ## the pictures of the pages in docs/, as a real Chromium shows them
+	ROOMKEEPER_BROWSER=required ROOMKEEPER_SCREENSHOTS=docs/pages $(BIN)/python -m pytest -n0 -p no:randomly tests/browser
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
