@@ -158,7 +158,7 @@ def play(out: Console, *, once: bool, port: int) -> bool:
     """Play the story; true if all that was promised came true."""
     folder = Path(tempfile.mkdtemp(prefix="roomkeeper-demo-"))
     if not _is_free(port):
-        out.print(f"Port {port} is taken on this machine, so the live page gets another one.")
+        out.print(f"Port {port} is taken on this machine, so the pages get another one.")
         port = free_port()
     with contextlib.ExitStack() as stack:
         portal = _start_portal(stack)
@@ -174,7 +174,7 @@ def play(out: Console, *, once: bool, port: int) -> bool:
         env |= {"DEMO_ZENDESK_TOKEN": "helpdesk-pretend", "DEMO_ZENDESK_SECRET": secret}
         service = _start_service(stack, folder, env, port)
         portal.register(f"{service}/hooks/portal", secret)
-        out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its live page).")
+        out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its pages).")
         runs = _Runs(folder)
         checks = _copying(out, portal, scene, runs)
         checks += _archiving(out, portal, scene, runs, hook=f"{service}/hooks/sales", secret=secret)
@@ -183,7 +183,7 @@ def play(out: Console, *, once: bool, port: int) -> bool:
         done = _told(out, checks)
         out.print(f"Its configuration and store are in {folder}")
         if not once:
-            out.print(f"The live page stays at {service} until you press Ctrl+C.")
+            out.print(f"The pages stay at {service} until you press Ctrl+C.")
             _until_interrupted()
     return done
 

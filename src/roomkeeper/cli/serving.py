@@ -32,7 +32,7 @@ def serve(
         str, typer.Option(help="all, web (receive only) or worker (run only); the split needs PostgreSQL.")
     ] = "all",
 ) -> None:
-    """Receive events, run automations and show the live page, in one process or in several."""
+    """Receive events, run automations and serve the pages, in one process or in several."""
     load_dotenv(config.parent / ".env")  # for what a step reads from the environment while it runs
     loaded = load(config, CATALOG)
     if role not in {"all", "web", "worker"}:
@@ -138,7 +138,7 @@ def simulate(
 
 def play(
     once: Annotated[bool, typer.Option("--once", help="Play it, print the summary, and exit.")] = False,
-    port: Annotated[int, typer.Option(help="Where the live page is served.")] = 8080,
+    port: Annotated[int, typer.Option(help="Where the pages are served.")] = 8080,
 ) -> None:
     """Play the whole story on a simulated portal, and check what came of it."""
     if not demo.play(out, once=once, port=port):
