@@ -12,7 +12,8 @@ from stage import NOTE, ClosingDeals, Keeper, simulated_portal, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 REQUIRED = os.environ.get("ROOMKEEPER_BROWSER") == "required"
-OUTPUT = Path(os.environ.get("ROOMKEEPER_SCREENSHOTS", Path(__file__).parents[2] / "test-output"))
+OUTPUT = Path(__file__).parents[2] / "test-output"
+DOCS = os.environ.get("ROOMKEEPER_SCREENSHOTS")  # where the pictures of the documentation go, if they are to be made
 #: Without these, Chromium asks services of its maker's at every start.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 QUIET += ["--disable-component-update", "--disable-sync"]
@@ -82,9 +83,10 @@ def log_in(page: Any, name: str = "ann") -> None:
     page.get_by_role("navigation", name="Pages").wait_for()
 
 
-def picture(page: Any, name: str) -> None:
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
+def picture(page: Any, name: str, *, for_docs: bool = False) -> None:
+    for folder in [OUTPUT, *([Path(DOCS)] if DOCS and for_docs else [])]:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def order(page: Any, name: str) -> str:
@@ -245,7 +247,7 @@ def test_everybody_can_use_every_page(browser: Any, stage: tuple[ClosingDeals, K
         for fault in axe.run(one).response["violations"]
         if fault["impact"] in SERIOUS
     ]
-    picture(one, f"{name}-{scheme}")
+    picture(one, f"{name}-{scheme}", for_docs=True)
     one.set_viewport_size(PHONE)
     width = one.evaluate("document.documentElement.scrollWidth")
     picture(one, f"{name}-{scheme}-phone")

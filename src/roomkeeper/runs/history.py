@@ -141,7 +141,6 @@ class History:
             about = subjects.of_run(db, number)
             undone = undone_by(db, row)
         shown = _run(row, took.get(number, []), None)
-        shown["remedy"] = row.remedy
         shown["text"] = json.loads(row.text)
         shown["about"] = about
         shown["undone_by"] = undone
@@ -235,6 +234,7 @@ def _run(row: Any, took: Sequence[int], says: str | None) -> Shown:  # noqa: ANN
         "started_at": moment(row.started_at),
         "ended_at": moment(row.ended_at),
         "error": row.error,
+        "remedy": row.remedy,
         "progress": says,
         "cancel_requested": bool(row.cancel_requested),
     }
