@@ -88,6 +88,42 @@ def test_a_secret_that_is_not_set_stops_serve_and_is_a_note_of_check(
     assert config.notes == found
 
 
+OIDC = "issuer: https://login.acme.example, client_id: r, client_secret: !env TEST_SECRET"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "remedy"),
+    [
+        ("dashboard:\n  users:\n    - {name: ann, password: in-the-clear}", "`password` stands in the file", "!env"),
+        ("dashboard:\n  users:\n    - {name: ann, password: !env TEST_KEY}", "argon2", "roomkeeper password"),
+        ("dashboard:\n  users:\n    - {name: ann, password: !env NOWHERE}", "NOWHERE is not set", ".env"),
+        ("dashboard:\n  tokens:\n    - {name: ci, token: !env TEST_KEY}", "20 characters", "openssl"),
+        ("dashboard:\n  tokens:\n    - {name: ci, token: !env TEST_SECRET, role: admin}", "role", "operator"),
+        (f"dashboard:\n  oidc: {{{OIDC}, operators: [ann]}}", "public_url", "set `public_url`"),
+        (f"dashboard:\n  oidc: {{{OIDC}}}", "nobody whom the login service knows", "operators"),
+        ("notify: {to: [acme]}", "takes messages", "slack, smtp or webhook"),
+        ("notify: {to: [nowhere]}", "takes messages", "slack, smtp or webhook"),
+        ("notify: {heartbeat: https://beat.example/secret}", "`heartbeat` stands in the file", "!env HEARTBEAT"),
+        ("notify: {heartbeat: !env TEST_KEY, heartbeat_every: 1s}", "heartbeat_every", "10"),
+    ],
+)
+def test_each_fault_of_logins_and_notices_is_named(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+    found = problems(tmp_path, f"{GOOD}\n{text}\n")
+
+    named = [one for one in found if what in one.what]
+    assert named, found
+    assert any(remedy in f"{one.what} {one.remedy}" for one in named), named
+    assert all(one.line > GOOD.count("\n") for one in named)
+
+
+def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
+    public = "public_url: https://hooks.acme.example\n"
+    shut, open_ = read(tmp_path, f"{GOOD}\n{public}"), read(tmp_path, GOOD)
+
+    assert ["roomkeeper password" in one.remedy for one in shut.notes] == [True]
+    assert open_.notes == ()
+
+
 @pytest.mark.parametrize(
     ("change", "line", "what", "remedy"),
     [

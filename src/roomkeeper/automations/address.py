@@ -1,4 +1,8 @@
-"""Addresses of services, as the configuration gives them."""
+"""Addresses of services and of our own, as the configuration gives them."""
+
+from urllib.parse import urlsplit
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def address(value: str) -> str:
@@ -8,3 +12,8 @@ def address(value: str) -> str:
     if "@" in value.partition("://")[2].partition("/")[0]:
         raise ValueError("must have no user or password in it: they belong into the settings for them")
     return value.rstrip("/")
+
+
+def is_outside(url: str | None) -> bool:
+    """Whether an address of ours can be reached from other machines."""
+    return url is not None and urlsplit(url).hostname not in LOOPBACK

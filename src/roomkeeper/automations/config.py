@@ -22,7 +22,7 @@ from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.address import address
+from roomkeeper.automations.address import address, is_outside
 from roomkeeper.automations.automation import Automation, Step, acts_on
 from roomkeeper.automations.catalog import Catalog, Connector
 from roomkeeper.automations.duration import Duration
@@ -322,6 +322,7 @@ class _Reader:
         self._check_circles(automations)
         if not self.problems:
             self._note_what_is_odd(connections, automations)
+            self._note_who_sees(top)
         return Config(
             file=self.file,
             host=host,
@@ -402,6 +403,11 @@ class _Reader:
                 secrets = " or ".join(f"`{key}`" for key in needed)
                 what = f"{name} has nothing to tell its deliveries from a stranger's"
                 self._note(("connections", name), what, f"set {secrets}; until then every delivery is refused")
+
+    def _note_who_sees(self, top: Top) -> None:
+        if is_outside(top.public_url) and not top.dashboard.has_login:
+            what = "nobody can log in, and the service can be reached from outside: so its pages are shown to nobody"
+            self._note(("public_url",), what, "add `dashboard: users`; `roomkeeper password` makes the hash")
 
     def _note(self, where: Path_, what: str, remedy: str) -> None:
         self.notes.append(Problem(str(self.file), self._line(where), what, remedy))

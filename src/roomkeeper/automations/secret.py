@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
 from pydantic.fields import FieldInfo
@@ -61,4 +61,5 @@ class Reference:
 
 def is_secret(field: FieldInfo) -> bool:
     """Whether a setting must not be written into the file."""
-    return IS_SECRET in field.metadata
+    maybe = [getattr(one, "__metadata__", ()) for one in get_args(field.annotation)]  # where it may be left out
+    return IS_SECRET in field.metadata or any(IS_SECRET in one for one in maybe)

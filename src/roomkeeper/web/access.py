@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from roomkeeper.automations.address import LOOPBACK, is_outside
 from roomkeeper.automations.config import Config, LoginService, User
 from roomkeeper.runs.store import Store
 from roomkeeper.web import sessions
 
 COOKIE = "roomkeeper"
-_LOCAL = {"127.0.0.1", "::1", "localhost"}
 _SHORTEST, _LONGEST = 20, 100  # characters of a word of ours
 _GIVE_A_LOGIN = "give people a login: `roomkeeper password`, then `dashboard: users` in the configuration.\n"
 _OPEN = (
@@ -59,9 +59,8 @@ class Access:
     def __init__(self, config: Config, store: Store) -> None:
         self._config, self._store = config, store
         self.has_login = config.dashboard.has_login
-        public = urlsplit(config.public_url or "")
-        self._public = public.netloc
-        self._is_shut = not self.has_login and public.hostname not in {None, *_LOCAL}
+        self._public = urlsplit(config.public_url or "").netloc
+        self._is_shut = not self.has_login and is_outside(config.public_url)
         #: What those are told whom nothing is shown.
         self.closed = _SHUT if self._is_shut else _OPEN
 
@@ -135,7 +134,7 @@ def _is_local(request: Request) -> bool:
     """Whether the request comes from this machine, and not through a proxy on it."""
     host = (request.headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
     peer = request.client.host if request.client is not None else ""
-    return peer in _LOCAL and host in _LOCAL and not _FORWARDED & set(request.headers)
+    return peer in LOOPBACK and host in LOOPBACK and not _FORWARDED & set(request.headers)
 
 
 def give_word(response: Response, request: Request, word: str, *, seconds: float | None = None) -> None:
