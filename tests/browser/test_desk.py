@@ -130,7 +130,7 @@ def test_an_operator_retries_a_failed_run_from_its_step(page: Any, stage: tuple[
     picture(page, "now-with-trouble")
     scene.portal.direct("PUT", "/faults", json=[])
 
-    card.get_by_role("link").click()
+    card.get_by_role("link", name="See what can be done").click()
     said = order(page, "Retry from the step that failed")
 
     assert "It goes on with: copy_files." in said
@@ -146,7 +146,8 @@ def test_an_operator_approves_an_archive_and_undoes_it(page: Any, stage: tuple[C
     files = len(scene.portal.tree(scene.client))
     scene.close(keeper, scene.deal(), "hubspot")
     page.goto("/")
-    page.locator(".card.bad", has_text="archive-closed-deal").get_by_role("link").click(timeout=90_000)
+    card = page.locator(".card.bad", has_text="archive-closed-deal").first
+    card.get_by_role("link", name="See what can be done").click(timeout=90_000)
     playwright.expect(page.get_by_text("What it planned")).to_be_visible()
     picture(page, "a-run-that-asks")
 
@@ -186,13 +187,15 @@ def test_an_operator_pauses_an_automation_and_tries_it(page: Any, stage: tuple[C
 
 
 def test_an_operator_finds_a_file_and_a_room(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
-    scene, _ = stage
-    for text, found in (("bill 2", "Bill 2.docx"), (str(scene.client), "Northwind"), ("renewal", "Renewal")):
+    scene, keeper = stage
+    scene.upload("Letter 7.docx")
+    keeper.settle(lambda: bool(keeper.runs()))
+    for text, found in (("letter 7", "Letter 7.docx"), (str(scene.client), "Northwind")):
         page.get_by_role("searchbox").fill(text)
         page.get_by_role("searchbox").press("Enter")
         playwright.expect(page.locator("main")).to_contain_text(found)
         playwright.expect(page.get_by_role("region", name="Runs found")).to_be_visible()
-    page.goto("/runs?kind=file&about=Bill+2")
+    page.goto("/runs?kind=file&about=Letter+7")
     assert page.get_by_role("row").count() > 1
     page.goto("/search?q=no-such-thing")
     playwright.expect(page.get_by_text("Nothing is known of")).to_be_visible()
@@ -221,7 +224,7 @@ PAGES = {
     "automation": "/automations/archive-closed-deal",
     "accounted-for": "/accounted",
     "done-by-hand": "/actions",
-    "search": "/search?q=bill",
+    "search": "/search?q=offer",
     "order": "/runs/1/restart",
     "login": "/login",
     "nothing": "/runs/999",

@@ -159,7 +159,7 @@ async def test_each_alert_of_a_day_is_told_once_and_so_is_its_end(store: Store, 
     assert sorted(opened) == sorted(closed) == sorted(expected)
     assert len(chat.told) == len(mailbox.mails) == len(program.told)
     for line in (
-        "• run 1 (copy): copy_files: it is locked\n   → Unlock it.",
+        "• run 1 (copy): copy_files: it is locked\n   → Unlock it.\n   https://hooks.acme.example/runs/1",
         "95 of today's 100 writes",
         "the longest pause of the 14 days before was 20 minutes",
         "✓ over: acme: it is disabled",

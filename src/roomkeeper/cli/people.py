@@ -19,7 +19,8 @@ def password(
 ) -> None:
     """Make the hash of a password, for `dashboard: users`; the password itself is kept nowhere."""
     if sys.stdin.isatty():
-        given = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+        asked = f"Password ({_SHORTEST} characters or more)"
+        given = str(typer.prompt(asked, hide_input=True, confirmation_prompt=True))
     else:
         given = sys.stdin.readline().rstrip("\n")
     if len(given) < _SHORTEST:
@@ -31,7 +32,8 @@ def password(
     env = config.parent / ".env"
     set_in_env(env, name, made)
     out.print(f"Written into {escaped(str(env))}. In the configuration, under `dashboard: users`:")
-    out.print(escaped(f"    - {{name: …, password: !env {name}, role: operator}}"))
+    out.print(escaped(f"    - {{name: …, password: !env {name}, role: operator}}      # or viewer, who may only look"))
+    out.print("Then start the service anew.")
 
 
 def hashed(given: str) -> str:

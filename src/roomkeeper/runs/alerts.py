@@ -12,6 +12,8 @@ from roomkeeper.runs.tables import alerts
 
 log = structlog.get_logger("alerts")
 
+#: What the keys of alerts begin with.
+KINDS = ("run", "waiting", "webhook", "trail", "proof", "budget", "silence", "messenger")
 _LONGEST = 300  # characters of a key
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,18 +21,23 @@ from roomkeeper.runs.tables import events, hooks, proofs, runs, trails, waiting
 Shown = dict[str, Any]
 _LATELY = 7 * 86_400.0  # seconds from which an automation's success is counted
 _OF_CONNECTIONS = {"webhook", "trail", "waiting", "silence", "budget", "messenger"}  # kinds of alert
+_NAMED = 12  # runs that are shown of a kind
 _DAYS = 31  # of proofs that are shown
 
 
 def of(store: Store, history: History, config: Config, limits: Mapping[str, Mapping[str, int]]) -> Shown:
     """Say how things stand. Raises StoreUnavailable."""
     counts, alerts = history.counts(), history.alerts()
+    stopped = [one for one in automations(store, config) if one["paused"]]
     others = [one for one in alerts if not one.key.startswith("run ")]  # runs that need a person are listed as such
     with store.read() as db:
         used = budgets(store, db, limits)
     return {
-        "sentence": sentence(counts, len(others)),
+        "sentence": sentence(counts, len(others), stopped),
         "is_well": not others and not counts["runs"].get("needs_attention", 0) and not counts["events_held"],
+        "attention": history.runs(limit=_NAMED, state="needs_attention"),
+        "at_work": [one for state in ("running", "waiting") for one in history.runs(limit=_NAMED, state=state)],
+        "paused": stopped,
         "counts": counts,
         "alerts": [vars(one) for one in others],
         "connections": connections(store, config, alerts),
@@ -40,7 +45,7 @@ def of(store: Store, history: History, config: Config, limits: Mapping[str, Mapp
     }
 
 
-def sentence(counts: Mapping[str, Any], alerts: int) -> str:
+def sentence(counts: Mapping[str, Any], alerts: int, stopped: Sequence[Shown]) -> str:
     """Say in one sentence whether all is well."""
     stuck = counts["runs"].get("needs_attention", 0)
     if stuck:
@@ -50,6 +55,8 @@ def sentence(counts: Mapping[str, Any], alerts: int) -> str:
     held = counts["events_held"]
     if held:
         return f"{held} event{'s wait' if held > 1 else ' waits'} for something to be put right; see the reasons below."
+    if collected := sum(one["waiting"] for one in stopped):
+        return f"{collected} event{'s wait' if collected > 1 else ' waits'} for what is paused."
     at_work = counts["runs"].get("running", 0) + counts["runs"].get("waiting", 0)
     waits = counts["events_waiting"]
     if at_work or waits:
@@ -77,6 +84,7 @@ def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown
                     "wrong": [{"what": alert.what, "remedy": alert.remedy} for alert in wrong],
                     "listened": bool(listening_to(name, config.automations, raised)),
                     "webhook": _webhook(one.settings, hooked.get(name)),
+                    "webhook_seen_at": moment(hooked[name].claimed_at or None) if name in hooked else None,
                     "searched_at": moment(max((row.searched_at or 0.0 for row in mine), default=0.0) or None),
                     "trouble": "; ".join(row.trouble for row in mine if row.trouble),
                     "last_event_at": moment(last.received_at) if last is not None else None,
@@ -155,4 +163,4 @@ def _webhook(settings: object, row: Any) -> str:  # noqa: ANN401 - a row of `hoo
         return f"asked every {settings.poll_every:g} s; nothing is delivered"
     if row is None or not hasattr(settings, "keep_webhook"):
         return "set up at the service" if isinstance(settings, Receiving) else ""
-    return f"looked after; seen {moment(row.claimed_at)}" if row.url else "removed on purpose"
+    return "looked after" if row.url else "removed on purpose"

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from roomkeeper.errors import NotThere
-from roomkeeper.runs import subjects, tables
+from roomkeeper.runs import subjects
 from roomkeeper.runs.alerts import Alert, current
 from roomkeeper.runs.moments import moment
 from roomkeeper.runs.orders import undone_by
@@ -126,7 +126,7 @@ class History:
             rows = db.execute(sa.select(runs).where(runs.c.id.in_(numbers)).order_by(runs.c.id.desc())).all()
             took = _events_of(db, numbers)
             says = _progress_of(db, [row.id for row in rows if row.state == "running"])
-            about = _about(db, numbers)
+            about = subjects.briefly(db, numbers)
         return [_run(row, took.get(row.id, []), says.get(row.id)) | {"about": about.get(row.id, [])} for row in rows]
 
     def run(self, number: int) -> Shown:
@@ -283,18 +283,6 @@ def _runs_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, list[int
 def _events_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, list[int]]:
     query = sa.select(waiting.c.run_id, waiting.c.event_id).where(waiting.c.run_id.in_(numbers))
     return _grouped(db.execute(query.order_by(waiting.c.id)))
-
-
-def _about(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, list[str]]:
-    """Say of runs what they are about, in a few names: tickets, rooms and deals."""
-    named = tables.subjects.c
-    query = (
-        sa.select(runs_about.c.run_id, named.kind, named.number, named.title)
-        .join(tables.subjects, named.id == runs_about.c.subject_id)
-        .where(runs_about.c.run_id.in_(numbers), named.kind != "file", named.title != "")
-        .order_by(named.kind.desc(), named.id)
-    )
-    return _grouped((row.run_id, f"{row.kind} {row.number} {row.title}") for row in db.execute(query))
 
 
 def _progress_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, str]:

@@ -5,7 +5,7 @@ the same (take the maximum, not the sum).
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from roomkeeper.runs.alerts import KINDS
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tables import alerts, days, events, runs, tallies, waiting
 
@@ -47,18 +48,18 @@ VERIFIED = Histogram(
 )
 
 
-def exposition(store: Store, limits: Mapping[str, Mapping[str, int]]) -> bytes:
+def exposition(store: Store, limits: Mapping[str, Mapping[str, int]], connections: Iterable[str]) -> bytes:
     """Write all metrics as Prometheus reads them. `limits` are the portals' budgets. Raises StoreUnavailable."""
     whole = CollectorRegistry()
-    whole.register(_Kept(store, limits))
+    whole.register(_Kept(store, limits, connections))
     return generate_latest(_REGISTRY) + generate_latest(whole)
 
 
 class _Kept(Collector):
     """What the store shows just now."""
 
-    def __init__(self, store: Store, limits: Mapping[str, Mapping[str, int]]) -> None:
-        self._store, self._limits = store, limits
+    def __init__(self, store: Store, limits: Mapping[str, Mapping[str, int]], connections: Iterable[str]) -> None:
+        self._store, self._limits, self._connections = store, limits, list(connections)
 
     def collect(self) -> Iterator[Any]:
         """Read it."""
@@ -87,7 +88,8 @@ class _Kept(Collector):
             for name, many, since in db.execute(query.where(only).group_by(column)):
                 before = counted.get(name, (0, now))
                 counted[name] = before[0] + many, min(before[1], since)
-        for name, (many, since) in sorted(counted.items()):
+        for name in sorted({*counted, *self._connections}):
+            many, since = counted.get(name, (0, now))
             waits.add_metric([name], many)
             oldest.add_metric([name], max(0.0, now - since))
         yield waits
@@ -99,7 +101,7 @@ class _Kept(Collector):
             states.add_metric([state], many)
         yield states
         wrong = GaugeMetricFamily("roomkeeper_alerts_open", "What is wrong now, by kind.", labels=["kind"])
-        kinds: dict[str, int] = {}
+        kinds = dict.fromkeys(KINDS, 0)
         for key in db.execute(sa.select(alerts.c.key).where(alerts.c.closed_at.is_(None))).scalars():
             kinds[key.partition(" ")[0]] = kinds.get(key.partition(" ")[0], 0) + 1
         for kind, many in sorted(kinds.items()):

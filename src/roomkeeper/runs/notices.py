@@ -137,13 +137,25 @@ def written(new: Sequence[Any], over: Sequence[Any], address: str) -> Message:
     """Write one message of all that is new and all that is over."""
     parts = [f"{len(new)} alert{'s' if len(new) > 1 else ''}"] if new else []
     parts += [f"{len(over)} over"] if over else []
-    lines = [f"• {row.what}" + (f"\n   → {row.remedy}" if row.remedy else "") for row in new[:_NAMED]]
+    lines = [line for row in new[:_NAMED] for line in _lines(row, address)]
     lines += [f"and {len(new) - _NAMED} more"] if len(new) > _NAMED else []
     lines += [f"✓ over: {row.what}" for row in over[:_NAMED]]
     lines += [f"and {len(over) - _NAMED} more are over"] if len(over) > _NAMED else []
     subject = f"Roomkeeper: {', '.join(parts)}"
     text = "\n".join([subject, *lines, *([address] if address else [])])
-    return Message(subject, text, {"alerts": [_shown(row) for row in new], "over": [_shown(row) for row in over]})
+    shown = {"alerts": [_shown(row, address) for row in new], "over": [_shown(row, address) for row in over]}
+    return Message(subject, text, shown)
+
+
+def _lines(row: Any, address: str) -> list[str]:  # noqa: ANN401 - a database row
+    where = _page(row.key, address)
+    return [f"• {row.what}", *([f"   → {row.remedy}"] if row.remedy else []), *([f"   {where}"] if where else [])]
+
+
+def _page(key: str, address: str) -> str:
+    """Give the page where an alert can be put right; of runs each has one."""
+    kind, _, rest = key.partition(" ")
+    return f"{address}/runs/{rest}" if kind == "run" and address else ""
 
 
 def _untold(name: str, db: sa.Connection) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -162,9 +174,11 @@ def _untold(name: str, db: sa.Connection) -> tuple[Sequence[Any], Sequence[Any]]
     return db.execute(new.order_by(opened.c.id)).all(), db.execute(over.order_by(opened.c.id)).all()
 
 
-def _shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a database row
+def _shown(row: Any, address: str) -> dict[str, Any]:  # noqa: ANN401 - a database row
     return {
         "key": row.key,
+        "kind": row.key.partition(" ")[0],
+        "url": _page(row.key, address) or address or None,
         "what": row.what,
         "remedy": row.remedy,
         "opened_at": moment(row.opened_at),

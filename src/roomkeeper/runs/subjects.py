@@ -12,6 +12,7 @@ from roomkeeper.runs.store import Store, clean
 from roomkeeper.runs.tables import events_about, runs_about, subjects
 
 KINDS = ("room", "file", "folder", "ticket", "deal")
+_BRIEFLY = ("ticket", "deal", "file", "room")  # in which order things are named
 _NAMES = ("title", "subject", "name")  # the fields that name a thing, the first of them that there is
 _ALSO = ("key", "company")  # what people know it by as well
 _MANY = 5000  # of one step's files that can be found by their names
@@ -84,6 +85,27 @@ def shown(db: sa.Connection, numbers: Sequence[int]) -> list[dict[str, Any]]:
     """Show subjects, in this order."""
     rows = {row.id: row for row in db.execute(sa.select(subjects).where(subjects.c.id.in_(numbers)))}
     return [_shown(rows[number]) for number in numbers if number in rows]
+
+
+def briefly(db: sa.Connection, run_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Say in a few words what runs are about: `ticket 7 Printer on fire`, `60 files`, `room 12 Northwind`."""
+    counted = sa.select(
+        runs_about.c.run_id,
+        subjects.c.kind,
+        sa.func.count().label("many"),
+        sa.func.max(subjects.c.number).label("number"),
+        sa.func.max(subjects.c.title).label("title"),
+    ).join(subjects, subjects.c.id == runs_about.c.subject_id)
+    named = counted.where(runs_about.c.run_id.in_(run_ids), subjects.c.title != "")
+    said: dict[int, list[str]] = {}
+    for row in sorted(db.execute(named.group_by(runs_about.c.run_id, subjects.c.kind)), key=_by_kind):
+        words = f"{row.kind} {row.number} {row.title}" if row.kind != "file" else row.title
+        said.setdefault(row.run_id, []).append(words if row.many == 1 else f"{row.many} {row.kind}s")
+    return said
+
+
+def _by_kind(row: Any) -> int:  # noqa: ANN401 - a database row
+    return _BRIEFLY.index(row.kind) if row.kind in _BRIEFLY else len(_BRIEFLY)
 
 
 def of_run(db: sa.Connection, run: int) -> list[dict[str, Any]]:

@@ -74,7 +74,8 @@ class Walker:
             if run.claims:
                 claim(self._store, connection, run)
             now = time.time()
-            changed = {"state": "running", "claims": False, "started_at": run.started_at or now, "ended_at": None}
+            changed: dict[str, Any] = {"state": "running", "claims": False, "ended_at": None}
+            changed |= {"started_at": now} if run.state == "waiting" or run.started_at is None else {}
             connection.execute(runs.update().where(runs.c.id == number).values(**changed, error=None, remedy=None))
             over = sa.select(steps.c.position).where(steps.c.run_id == number, steps.c.state.in_(["done", "skipped"]))
             done = set(connection.execute(over).scalars())

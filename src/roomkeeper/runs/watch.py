@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs import alerts
+from roomkeeper.runs import alerts, subjects
 from roomkeeper.runs.alerts import Alert
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tables import days, events, runs
@@ -57,9 +57,10 @@ class Watch:
         query = sa.select(runs.c.id, runs.c.automation, runs.c.error, runs.c.remedy)
         with self._store.read() as db:
             rows = db.execute(query.where(runs.c.state == "needs_attention").order_by(runs.c.id).limit(_MANY)).all()
-        return [
-            Alert(f"run {row.id}", f"run {row.id} ({row.automation}): {row.error}", row.remedy or "") for row in rows
-        ]
+            about = subjects.briefly(db, [row.id for row in rows])
+        named = {row.id: ", ".join([row.automation, *about.get(row.id, [])]) for row in rows}
+        told = {row.id: f"run {row.id} ({named[row.id]}): {row.error}" for row in rows}
+        return [Alert(f"run {row.id}", told[row.id], row.remedy or "") for row in rows]
 
     def _held(self, now: float) -> list[Alert]:
         oldest = sa.select(events.c.connection, sa.func.min(events.c.id).label("id"), sa.func.count().label("many"))

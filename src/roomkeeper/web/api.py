@@ -16,12 +16,11 @@ from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnav
 from roomkeeper.runs import actions, condition, offers, orders, pauses
 from roomkeeper.runs.history import Part
 from roomkeeper.runs.store import clean
-from roomkeeper.web import described, numbers
+from roomkeeper.web import body, described, numbers
 from roomkeeper.web.access import Access, Who
 from roomkeeper.web.desk import Desk
 
 BASE = "/api/v1"
-_LONGEST = 64 * 1024  # bytes of a request's body
 _SAFE = 2**53 - 1  # the largest number that every JSON reader keeps exact
 
 
@@ -255,15 +254,11 @@ async def _given(request: Request, operation: Operation) -> Any:  # noqa: ANN401
     """Read what was given. Raises ValidationError by way of what it gives."""
     if operation.method == "GET":
         return dict(request.query_params)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST:
-            return "too much"
-    if not body:
-        return {}
+    sent = await body.read(request, body.FORM)
+    if sent is None:
+        return "too much"
     try:
-        return json.loads(body)
+        return json.loads(sent or b"{}")
     except (ValueError, RecursionError):
         return "not JSON"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roomkeeper.automations import redaction
-from roomkeeper.runs import offers, reasons
+from roomkeeper.runs import condition, offers, reasons
 from roomkeeper.runs.dispatch import event_of
 from roomkeeper.web.desk import Desk
 
@@ -19,6 +19,9 @@ def event(desk: Desk, number: int) -> dict[str, Any]:
     if told["type"] and told["status"] in {"accepted", "ignored"}:
         stored = connector.stored_title if connector is not None else str
         judged = reasons.why(desk.config.automations, event_of(row), told["automations"], told["about"], stored)
+    if told["state"] == "parked" and not told["runs"]:
+        stopped = {one["name"] for one in condition.automations(desk.store, desk.config) if one["paused"]}
+        judged = [one | ({"because": "it is paused"} if one["automation"] in stopped else {}) for one in judged]
     return {
         "event": told,
         "body": redaction.body(told["body"]) if told["body"] is not None else None,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from roomkeeper.automations.config import User
-from roomkeeper.web import sessions
+from roomkeeper.web import body, sessions
 from roomkeeper.web.access import COOKIE, Access, give_word, is_tls, origin_by, origin_of
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.oidc import Login, LoginRefused
@@ -25,6 +25,7 @@ _AT_ONCE = 2  # hashes that are worked out at once: each takes memory and time, 
 _KEPT = "roomkeeper_login"  # what the browser keeps while it is at the login service
 _FOR = 600  # seconds
 _LONGEST = 1000  # characters of a password
+_ADDRESSES = 1000  # of which failed attempts are remembered
 _OURS = re.compile(r"^/(?![/\\])[^\\\s]*$")  # a path on this site, however a browser reads it
 #: Is worked out where there is no such user, so that the time taken does not tell.
 _NOBODY = argon2.PasswordHasher().hash("nobody's")
@@ -45,7 +46,7 @@ class Attempts:
 
     def note(self, address: str) -> Callable[[], None]:
         """Note an attempt as failed; gives what takes that back."""
-        if len(self._failed) > _LONGEST:
+        if len(self._failed) > _ADDRESSES:
             self._failed = {one: failed for one, failed in self._failed.items() if self.wait(one)}
         failed, at = self._failed.setdefault(address, deque()), time.monotonic()
         failed.append(at)
@@ -67,8 +68,8 @@ class Doorman:
 
     async def enter(self, request: Request) -> Response:
         """Take name and password."""
-        form = await request.form()
-        then = _then(str(form.get("then", "/")))
+        form = await body.form(request)
+        then = _then(form.get("then", "/"))
         if not _access(request).is_same_origin(request):
             said = "The form was sent by another site; fill it in here. (A proxy in front must pass on `Host`.)"
             return self._form(request, said, then, 403)
@@ -77,7 +78,7 @@ class Doorman:
             answer = self._form(request, f"Too many failed attempts. Try again in {wait / 60:.0f} minutes.", then, 429)
             answer.headers["Retry-After"] = str(int(wait) + 1)
             return answer
-        name, password = str(form.get("name", "")), str(form.get("password", ""))[:_LONGEST]
+        name, password = form.get("name", ""), form.get("password", "")[:_LONGEST]
         user = next((one for one in self._desk.config.dashboard.users if one.name == name), None)
         taken_back = self._attempts.note(address)  # before the password is looked at: many may come at once
         async with self._hashing:

@@ -16,6 +16,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavailable
 from roomkeeper.runs import tracing
 from roomkeeper.runs.inbox import Inbox, Verdict
+from roomkeeper.web import body
 
 log = structlog.get_logger("receiver")
 
@@ -40,10 +41,10 @@ class Gate:
     acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None
     listened: frozenset[str]
 
-    def delivery(self, request: Request, body: bytes) -> Delivery:
+    def delivery(self, request: Request, sent: bytes) -> Delivery:
         """Put together what arrived."""
         query = f"?{request.url.query}" if request.url.query else ""
-        return Delivery(body, request.headers, f"{self.url}{query}" if self.url else str(request.url), request.method)
+        return Delivery(sent, request.headers, f"{self.url}{query}" if self.url else str(request.url), request.method)
 
 
 class Receiver:
@@ -67,12 +68,12 @@ class Receiver:
     async def _take(self, gate: Gate, request: Request) -> Response:
         try:
             async with asyncio.timeout(_BODY_TIMEOUT):
-                body = await _body(request)
+                sent = await body.read(request, LARGEST)
         except (ClientDisconnect, TimeoutError):
             return _said(400, "the body did not arrive")
-        if body is None:
+        if sent is None:
             return _said(413, f"the body is larger than {LARGEST} bytes")
-        delivery, head = gate.delivery(request, body), _head(request)
+        delivery, head = gate.delivery(request, sent), _head(request)
         try:
             gate.verify(delivery)
             events = gate.read(delivery)
@@ -85,7 +86,7 @@ class Receiver:
         try:
             with tracing.delivery(gate.name) as trace:
                 async with asyncio.timeout(_STORE_TIMEOUT):
-                    verdicts = await self._inbox.accept([_judged(event, gate) for event in events], body, head, trace)
+                    verdicts = await self._inbox.accept([_judged(event, gate) for event in events], sent, head, trace)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning(
                 "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
@@ -104,19 +105,6 @@ class Receiver:
         except StoreUnavailable:
             pass  # the answer is the same, and the sender's word is not worth a 503
         return _said(status, refused.message)
-
-
-async def _body(request: Request) -> bytes | None:
-    """Read the raw body once; None if it is too large."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > LARGEST:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            return None
-    return bytes(body)
 
 
 def _head(request: Request) -> str:

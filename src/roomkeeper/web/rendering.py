@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
 from roomkeeper.runs.store import clean
+from roomkeeper.web import body
 from roomkeeper.web.access import Access, Who, give_word
 from roomkeeper.web.desk import Desk
 
@@ -97,7 +98,7 @@ def deed(path: str, act: Act) -> Route:
         desk, who = _desk(request), await _who(request)
         if who is None:
             return _to_the_door(request)
-        form = {name: str(value) for name, value in (await request.form()).items()}
+        form = await body.form(request)
         if _access(request).is_forged(request, who, form.get("token", "")):
             said = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
             return shown(request, desk, who, _trouble("Not done", said, status=403))
@@ -267,6 +268,12 @@ def _query(base: Mapping[str, object], **changed: object) -> str:
     return urlencode({name: value for name, value in {**base, **changed}.items() if value not in (None, "")})
 
 
+def _said(text: object) -> Markup:
+    """Write what we say of something; what stands between backticks is code."""
+    parts = str(text or "").split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(parts))
+
+
 def _plainly(word: object) -> str:
     return str(word).replace("_", " ")
 
@@ -274,5 +281,5 @@ def _plainly(word: object) -> str:
 _pages = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
-_pages.filters |= {"when": _when, "plainly": _plainly, "segment": lambda text: quote(str(text), safe="")}
+_pages.filters |= {"when": _when, "plainly": _plainly, "said": _said, "segment": lambda text: quote(str(text), safe="")}
 _pages.globals |= {"took": _took, "query": _query, "spoken": spoken}

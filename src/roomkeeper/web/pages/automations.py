@@ -65,7 +65,11 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
         number = numbers.read(form.get("event", "").strip().lstrip("#"))
         if number is None:
             raise OrderRefused("Try it with which event?", remedy="Give the number of an event, such as 17.")
-        tried = await desk.rehearse(automation, number)
+        try:
+            tried = await desk.rehearse(automation, number)
+        except NotThere as error:
+            data = await asyncio.to_thread(_data, desk, automation)
+            return Shown(automation.name, "automation.html", data | {"trouble": error.message}, status=404)
         data = {"automation": automation, "event": number, "tried": tried}
         return Shown(f"{automation.name}, tried with event {number}", "tried.html", data)
     orders = {"pause": pauses.pause, "resume": pauses.resume}

@@ -19,12 +19,4 @@ async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 def _data(desk: Desk) -> dict[str, object]:
     stands = condition.of(desk.store, desk.history, desk.config, desk.limits)
-    return {
-        **stands,
-        "at_work": [
-            *desk.history.runs(limit=_SHOWN, state="running"),
-            *desk.history.runs(limit=_SHOWN, state="waiting"),
-        ][:_SHOWN],
-        "attention": desk.history.runs(limit=_SHOWN, state="needs_attention"),
-        "latest": desk.history.runs(limit=_SHOWN),
-    }
+    return {**stands, "latest": desk.history.runs(limit=_SHOWN)}

@@ -99,9 +99,11 @@ def _timeline(run: Mapping[str, Any]) -> list[dict[str, Any]]:
         if step is None:
             shown.append({"name": text.get("as") or text["do"], "do": text["do"], "state": "to come", "text": text})
             continue
-        start = 1000 * _seconds(began, step["started_at"]) / whole
-        end = 1000 * _seconds(began, step["ended_at"]) / whole if step["ended_at"] else 1000.0
-        bar = {"start": round(max(0.0, start)), "length": max(4, round(end - start))}
+        bar = {}
+        if step["started_at"] >= began:  # what an earlier attempt did has no part in this one's time
+            start = 1000 * _seconds(began, step["started_at"]) / whole
+            end = 1000 * _seconds(began, step["ended_at"]) / whole if step["ended_at"] else 1000.0
+            bar = {"start": round(start), "length": max(4, round(end - start))}
         shown.append({**step, **bar, "text": text, "calls": _attempts(step), "all_calls": len(step["calls"])})
     return shown
 
