@@ -163,6 +163,7 @@ def test_an_operator_approves_an_archive_and_undoes_it(page: Any, stage: tuple[C
     assert f"puts {files} archived files back" in said
     playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("done", timeout=90_000)
     until(lambda: len(scene.portal.tree(scene.client)) == files)
+    scene.share(scene.client, scene.guest, 11, by=scene.keeper_key)  # access that ended is not given back by undoing
 
 
 def test_an_operator_pauses_an_automation_and_tries_it(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
