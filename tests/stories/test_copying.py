@@ -1,6 +1,7 @@
 """The first job, whole: an upload in a client room has one verified copy in the internal room."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -8,6 +9,11 @@ import httpx2
 import pytest
 from signing import signed
 from stage import Keeper, Portal, Rooms, copy_uploads, until
+
+from roomkeeper.automations.config import load
+from roomkeeper.connectors import CATALOG
+from roomkeeper.runs import pauses
+from roomkeeper.runs.store import opened
 
 Make = Callable[..., Keeper]
 
@@ -250,4 +256,32 @@ def test_a_key_that_is_switched_off_stops_nothing_for_good(rooms: Rooms, keepers
     rooms.portal.direct("PUT", "/keys", json={"key": rooms.keeper_key, "is_active": True})
     keeper.settle(lambda: rooms.copies() == 1)
 
+    assert rooms.missing_and_doubled() == ([], [])
+
+
+def test_a_pause_holds_for_a_run_that_waits_for_its_turn_and_nothing_is_lost(
+    rooms: Rooms, keepers: Make, store_address: str
+) -> None:
+    """What is at work goes on; what has its place in the queue already is given back, and taken up again later."""
+    automation = copy_uploads(rooms, on_conflict="keep_both")
+    keeper = keepers(rooms.portal, rooms.keeper_key, [automation], store=store_address)
+    keeper.start()
+    keeper.register()
+    rooms.portal.direct("PUT", "/faults", json=[{"kind": "delay", "seconds": 6.0, "path": "/files/fileops/copy"}])
+    rooms.upload("First.docx")
+    until(lambda: any(one["state"] == "running" for one in keeper.runs()))
+    rooms.upload("Second.docx")
+    until(lambda: len(keeper.runs()) == 2)
+    store = opened(store_address)
+    name = load(keeper.file, CATALOG, secrets_required=False).automations[0]
+
+    pauses.pause(store, name, "the test")
+    until(lambda: keeper.runs()[1]["state"] == "done")
+    time.sleep(3)  # long enough for the next to begin, if it could
+    meanwhile = (keeper.runs()[0]["state"], rooms.copies())
+    pauses.resume(store, name, "the test")
+    keeper.settle(lambda: rooms.copies() == 2)
+    store.close()
+
+    assert meanwhile == ("waiting", 1)
     assert rooms.missing_and_doubled() == ([], [])

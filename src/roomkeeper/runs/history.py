@@ -11,7 +11,7 @@ from roomkeeper.errors import NotThere
 from roomkeeper.runs import subjects
 from roomkeeper.runs.alerts import Alert, current
 from roomkeeper.runs.moments import moment
-from roomkeeper.runs.orders import undone_by
+from roomkeeper.runs.orders import undoes, undone_by
 from roomkeeper.runs.store import Store, clean
 from roomkeeper.runs.tables import calls, events, events_about, runs, runs_about, steps, waiting
 
@@ -237,6 +237,7 @@ def _run(row: Any, took: Sequence[int], says: str | None) -> Shown:  # noqa: ANN
         "remedy": row.remedy,
         "progress": says,
         "cancel_requested": bool(row.cancel_requested),
+        "undoes": undoes(row),
     }
 
 

@@ -124,10 +124,15 @@ def undone_by(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN40
         runs.c.automation == run.automation, runs.c.key == run.key, runs.c.id > run.id, runs.c.state != "cancelled"
     )
     for row in connection.execute(later.order_by(runs.c.id)):
-        doing = json.loads(row.text)["steps"]
-        if any(step["do"] == UNDO and step["with"].get("run") == run.id for step in doing):
+        if undoes(row) == run.id:
             return int(row.id)
     return None
+
+
+def undoes(run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+    """Tell which run this one undoes, if it was made for that."""
+    doing = json.loads(run.text).get("steps") or [{}]
+    return doing[0].get("with", {}).get("run") if doing[0].get("do") == UNDO else None
 
 
 def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
