@@ -13,28 +13,26 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
-import argon2
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.address import address, is_outside
+from roomkeeper.automations.address import is_outside
 from roomkeeper.automations.automation import Automation, Step, acts_on
 from roomkeeper.automations.catalog import Catalog, Connector
-from roomkeeper.automations.duration import Duration
-from roomkeeper.automations.secret import NOT_SET, Reference, Secret, is_secret
+from roomkeeper.automations.dashboard import Dashboard
+from roomkeeper.automations.notify import Notify
+from roomkeeper.automations.secret import NOT_SET, Reference, is_secret
 from roomkeeper.automations.step import EventKind, StepKind
 from roomkeeper.errors import ConfigError, Problem, TemplateError
 
 M = TypeVar("M", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 _LABEL = 64  # characters: a part of a host's name is shorter
-_TOKEN = 20  # characters
-Role = Literal["viewer", "operator"]
 GATHER = 100  # what a run takes at most where every step can take many and the file does not say
 
 
@@ -47,110 +45,6 @@ class Retention(BaseModel):
         default=90, ge=1, description="Days that events and their raw bodies are kept.", examples=[90]
     )
     runs_days: int = Field(default=90, ge=1, description="Days that runs and their steps are kept.", examples=[90])
-
-
-class User(BaseModel):
-    """Somebody who may log in to the pages."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=100, description="The name to log in with.", examples=["ann"])
-    password: Secret = Field(
-        description="The argon2 hash of the password; `roomkeeper password` makes one.", examples=["!env ANN_PASSWORD"]
-    )
-    role: Role = Field(
-        default="operator", description="operator may do everything, viewer only look.", examples=["viewer"]
-    )
-
-    @field_validator("password")
-    @classmethod
-    def _is_a_hash(cls, value: SecretStr) -> SecretStr:
-        try:
-            if value.get_secret_value() != NOT_SET:
-                argon2.extract_parameters(value.get_secret_value())
-        except argon2.exceptions.InvalidHashError as error:
-            raise ValueError("must be an argon2 hash; `roomkeeper password` makes one of your password") from error
-        return value
-
-
-class Token(BaseModel):
-    """A program that may use the API."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=100, description="What its actions are recorded under.", examples=["ci"])
-    token: Secret = Field(
-        description="Expected in `Authorization: Bearer …`; 20 characters or more.", examples=["!env CI_TOKEN"]
-    )
-    role: Role = Field(
-        default="viewer", description="operator may do everything, viewer only look.", examples=["operator"]
-    )
-
-    @field_validator("token")
-    @classmethod
-    def _is_long(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < _TOKEN and value.get_secret_value() != NOT_SET:
-            raise ValueError(f"must have {_TOKEN} characters or more; `openssl rand -hex 24` makes one")
-        return value
-
-
-class LoginService(BaseModel):
-    """A company's own login, by OpenID Connect (authorization code flow with PKCE)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    issuer: str = Field(description="Its address, as its discovery document has it.", examples=["https://login.acme"])
-    client_id: str = Field(description="What it knows Roomkeeper by.", examples=["roomkeeper"])
-    client_secret: Secret = Field(description="Its secret for us.", examples=["!env OIDC_SECRET"])
-    claim: str = Field(
-        default="email", description="The claim that decides on the role: a word or a list.", examples=["groups"]
-    )
-    operators: list[str] = Field(
-        default_factory=list, description="Values of the claim that make an operator.", examples=[["ann@acme.example"]]
-    )
-    viewers: list[str] = Field(
-        default_factory=list, description="Values that make a viewer.", examples=[["bob@acme.example"]]
-    )
-    scopes: list[str] = Field(default=["openid", "email", "profile"], description="What is asked for.")
-
-    @field_validator("issuer")
-    @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        return address(value)
-
-
-class Dashboard(BaseModel):
-    """Who may see the pages and use the API. Without users or a login service, they are for this machine only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    users: list[User] = Field(default_factory=list, description="Who logs in with a password.")
-    oidc: LoginService | None = Field(default=None, description="Your company's login service.")
-    tokens: list[Token] = Field(default_factory=list, description="Programs that use the API.")
-    session: Duration = Field(default=12 * 3600.0, description="How long a login lasts.", examples=["12h"])
-
-    @property
-    def has_login(self) -> bool:
-        """Whether people log in."""
-        return bool(self.users) or self.oidc is not None
-
-
-class Notify(BaseModel):
-    """Who is told outside of the pages when something wants a person."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    to: list[str] = Field(
-        default_factory=list,
-        description="Connections of the type slack, smtp or webhook; each is told of every alert once, and of its end.",
-        examples=[["ops-chat", "ops-mail"]],
-    )
-    heartbeat: Secret | None = Field(
-        default=None,
-        description="An address that is called while the service works; who misses the calls raises alarm.",
-        examples=["!env HEARTBEAT_URL"],
-    )
-    heartbeat_every: Duration = Field(default=300.0, ge=10, description="How often.", examples=["5m"])
 
 
 class Top(BaseModel):

@@ -16,7 +16,7 @@ import httpx2
 import jwt
 import structlog
 
-from roomkeeper.automations.config import LoginService
+from roomkeeper.automations.dashboard import LoginService
 from roomkeeper.errors import RoomkeeperError
 
 log = structlog.get_logger("login")
