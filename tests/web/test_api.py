@@ -55,11 +55,30 @@ def test_nothing_that_can_be_sent_brings_it_down(keeper: Keeper) -> None:
                 assert answer.status_code < 500, answer.text
                 known = case.operation.definition.raw["responses"].get(str(answer.status_code))
                 if known is not None:
-                    jsonschema.validate(answer.json(), known["content"]["application/json"]["schema"])
+                    shape = known["content"]["application/json"]["schema"]
+                    jsonschema.validate(answer.json(), {**shape, "components": described.raw_schema["components"]})
                 else:
                     assert answer.status_code in {307, 404, 405}, answer.text  # an address that is none of ours
 
             sends()
+
+
+def test_answers_have_the_shapes_that_are_described(keeper: Keeper) -> None:
+    described = httpx2.get(f"{keeper.url}/api/v1/openapi.json").json()
+    run, event = keeper.runs()[0]["id"], keeper.runs()[0]["events"][0]
+    of = {"{number}": str(run), "{name}": "copy-client-uploads"}
+
+    for path, operations in described["paths"].items():
+        if "get" not in operations:
+            continue
+        shape = operations["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        asked = path.replace("{number}", str(event)) if "/events/" in path else path
+        for name, value in of.items():
+            asked = asked.replace(name, value)
+        answer = ask(keeper, asked.removeprefix("/api/v1") + ("?q=offer" if path.endswith("/search") else ""))
+        assert answer.status_code == 200, asked
+        jsonschema.validate(answer.json(), {**shape, "components": described["components"]})
+        assert answer.json() not in ([], {}) or path.endswith(("/proofs", "/actions")), asked
 
 
 def ask(keeper: Keeper, path: str, *, method: str = "GET", **given: object) -> httpx2.Response:

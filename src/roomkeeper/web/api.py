@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,7 +16,7 @@ from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnav
 from roomkeeper.runs import actions, condition, offers, orders, pauses
 from roomkeeper.runs.history import Part
 from roomkeeper.runs.store import clean
-from roomkeeper.web import body, described, numbers
+from roomkeeper.web import body, described, numbers, shapes
 from roomkeeper.web.access import Access, Who
 from roomkeeper.web.desk import Desk
 
@@ -113,18 +113,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that can be asked for. `takes` describes the query of a GET, or the body of a POST."""
+    """One thing that can be asked for: what it gives, and what it takes in the query of a GET or the body of a POST."""
 
     method: Literal["GET", "POST"]
     path: str
     summary: str
     answer: Callable[[Call], Awaitable[Any]]
+    gives: Any
     takes: type[BaseModel] = Nothing
-
-    @property
-    def is_list(self) -> bool:
-        """Whether the answer is a list."""
-        return self.method == "GET" and "{" not in self.path and self.path != "/status"
 
 
 async def _status(call: Call) -> Any:  # noqa: ANN401 - JSON
@@ -205,21 +201,21 @@ async def _search(call: Call) -> Any:  # noqa: ANN401
 
 
 OPERATIONS = (
-    Operation("GET", "/status", "How things stand: alerts, connections, budgets, what waits for a person.", _status),
-    Operation("GET", "/runs", "Runs, newest first.", _runs, RunsWanted),
-    Operation("GET", "/runs/{number}", "One run: steps, calls, plan, report, and what can be ordered.", _run),
-    Operation("POST", "/runs/{number}/{order}", "Retry, restart, cancel, approve or undo a run.", _order),
-    Operation("GET", "/events", "Events, newest first.", _events, EventsWanted),
-    Operation("GET", "/events/{number}", "One event: how it came, which automations took it, and why.", _event),
-    Operation("POST", "/events/{number}/replay", "Dispatch an event again, by the present configuration.", _replay),
-    Operation("GET", "/automations", "The automations, and how they did lately.", _automations),
-    Operation("GET", "/automations/{name}", "One automation, with its text.", _automation),
-    Operation("POST", "/automations/{name}/pause", "Let no run of it begin.", _pause),
-    Operation("POST", "/automations/{name}/resume", "Let runs begin again.", _resume),
-    Operation("POST", "/automations/{name}/try", "What it would do with an event; nothing is written.", _try, Try),
-    Operation("GET", "/proofs", "What was proved, day by day.", _proofs),
-    Operation("GET", "/actions", "What people ordered, newest first.", _actions, Page),
-    Operation("GET", "/search", "Rooms, files, tickets and deals, by number or name.", _search, Sought),
+    Operation("GET", "/status", "How things stand.", _status, shapes.Status),
+    Operation("GET", "/runs", "Runs, newest first.", _runs, list[shapes.RunLine], RunsWanted),
+    Operation("GET", "/runs/{number}", "One run: steps, calls, plan, report, what can be ordered.", _run, shapes.Run),
+    Operation("POST", "/runs/{number}/{order}", "Give an order to a run.", _order, shapes.RunGiven),
+    Operation("GET", "/events", "Events, newest first.", _events, list[shapes.EventLine], EventsWanted),
+    Operation("GET", "/events/{number}", "One event: how it came, which automations took it.", _event, shapes.Event),
+    Operation("POST", "/events/{number}/replay", "Dispatch an event again.", _replay, shapes.EventGiven),
+    Operation("GET", "/automations", "How the automations do.", _automations, list[shapes.AutomationLine]),
+    Operation("GET", "/automations/{name}", "One automation, with its text.", _automation, shapes.Automation),
+    Operation("POST", "/automations/{name}/pause", "Let no run of it begin.", _pause, shapes.Paused),
+    Operation("POST", "/automations/{name}/resume", "Let runs begin again.", _resume, shapes.Paused),
+    Operation("POST", "/automations/{name}/try", "Say what it would do; nothing is written.", _try, shapes.Tried, Try),
+    Operation("GET", "/proofs", "What was proved, day by day.", _proofs, list[shapes.Proof]),
+    Operation("GET", "/actions", "What people ordered, newest first.", _actions, list[shapes.Action], Page),
+    Operation("GET", "/search", "Rooms, files, tickets, deals.", _search, list[shapes.Subject], Sought),
 )
 
 
@@ -269,7 +265,7 @@ def _fault(error: Any) -> str:  # noqa: ANN401 - pydantic's
 
 
 def _told(error: RoomkeeperError) -> dict[str, str]:
-    return {"error": error.message, "remedy": error.remedy}
+    return {"error": error.message, **({"remedy": error.remedy} if error.remedy else {})}
 
 
 def _said(desk: Desk, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
@@ -296,13 +292,14 @@ async def _openapi(_: Request) -> Response:
 def openapi() -> dict[str, Any]:
     """Describe the API as OpenAPI 3.1."""
     paths: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for one in OPERATIONS:
-        paths.setdefault(f"{BASE}{one.path}", {})[one.method.lower()] = _described(one)
+        paths.setdefault(f"{BASE}{one.path}", {})[one.method.lower()] = _described(one, known)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Roomkeeper", "version": "1", "description": "All that the pages show and do."},
         "paths": paths,
-        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {"schemas": known, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{"token": []}],
     }
 
@@ -328,25 +325,31 @@ _IN_PATH = {
 }
 
 
-def _described(one: Operation) -> dict[str, Any]:
+def _described(one: Operation, known: dict[str, Any]) -> dict[str, Any]:
+    """Describe one operation; the shapes that it names go to those that are known."""
     schema = one.takes.model_json_schema()
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": known}
-        for name, known in _IN_PATH.items()
+        {"name": name, "in": "path", "required": True, "schema": shape}
+        for name, shape in _IN_PATH.items()
         if f"{{{name}}}" in one.path
     ]
     told: dict[str, Any] = {"summary": one.summary, "operationId": f"{one.method.lower()}{one.path}".replace("/", "_")}
     if one.method == "GET":
         parameters += [
-            {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": _plain(known)}
-            | ({"description": known["description"]} if "description" in known else {})
-            for name, known in schema.get("properties", {}).items()
+            {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": _plain(shape)}
+            | ({"description": shape["description"]} if "description" in shape else {})
+            for name, shape in schema.get("properties", {}).items()
         ]
     elif one.takes is not Nothing:
         told["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    fine = {"type": "array", "items": {"type": "object"}} if one.is_list else {"type": "object"}
-    answers = {"200": {"description": "It.", "content": {"application/json": {"schema": fine}}}}
-    for status, said in _TROUBLES.items():
+    fine = TypeAdapter(one.gives).json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    known |= fine.pop("$defs", {})
+    answers = {"200": {"description": one.summary, "content": {"application/json": {"schema": fine}}}}
+    troubles = {"400", "401", "503", *(["403"] if one.method == "POST" else [])}
+    troubles |= {"404"} if "{" in one.path else set()
+    troubles |= {"409"} if one.method == "POST" else set()
+    troubles |= {"424"} if one.path.endswith("/try") else set()
+    for status, said in [(status, said) for status, said in _TROUBLES.items() if status in troubles]:
         answers[status] = {"description": said, "content": {"application/json": {"schema": _ERROR}}}
     return told | {"parameters": parameters, "responses": answers}
 
