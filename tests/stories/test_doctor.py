@@ -165,7 +165,7 @@ PLANTED: dict[str, tuple[Plant, dict[str, str]]] = {
         lambda _, keeper: _write(
             keeper, f'"public_url": "{keeper.url}"', '"public_url": "https://no.such.name.invalid"'
         ),
-        {"address": "failed", "webhook": "failed"},
+        {"address": "failed", "webhook": "failed", "configuration": "warning"},  # and nobody could log in there
     ),
     "the day's writes are nearly used up": (_used_up, {"budget": "warning", "round trip": "warning"}),
     "something is wrong already": (_alerted, {"alert": "warning"}),
