@@ -139,9 +139,11 @@ def _subject(connection: str, kind: str, facts: Mapping[str, Any]) -> Subject | 
 def _link(store: Store, db: sa.Connection, table: sa.Table, pairs: Sequence[tuple[Subject, int]]) -> None:
     if not pairs:
         return
-    known = {(one.connection, one.kind, one.number): one for one, _ in pairs}
-    for key in [(one.connection, one.kind, one.number) for one, _ in pairs if one.title]:
-        known[key] = next(one for one, _ in pairs if one.title and key == (one.connection, one.kind, one.number))
+    known: dict[tuple[str, str, str], Subject] = {}
+    for one, _ in pairs:
+        key = one.connection, one.kind, one.number
+        if key not in known or (one.title and not known[key].title):
+            known[key] = one
     # In one order everywhere: two processes that write the same then wait for, not against, each other.
     rows = [
         {"connection": one.connection, "kind": one.kind, "number": one.number, "title": one.title}
