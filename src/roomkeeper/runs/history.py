@@ -201,7 +201,8 @@ def _numbers(db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | No
         meant = subjects.meant(db, part.about, part.kind)
         query = query.where(listed.id.in_(sa.select(listed.link).where(listed.subject.in_(meant))))
     # Rarely is the newest page full of what is sought: then sorting what an index gives is quicker than walking back.
-    order = listed.id + 0 if narrow or part.about.strip() else listed.id
+    is_sought = any((*chosen.values(), part.about.strip(), part.since, part.until))
+    order = listed.id + 0 if is_sought else listed.id
     return list(db.execute(query.order_by(order.desc())).scalars())
 
 

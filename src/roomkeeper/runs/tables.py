@@ -61,6 +61,8 @@ sa.Index(
 )
 sa.Index("events_by_age", events.c.received_at)
 sa.Index("events_by_kind", events.c.connection, events.c.type, events.c.status, events.c.id)
+_repeats = events.c.duplicate_of.is_not(None)
+sa.Index("events_repeated", events.c.duplicate_of, sqlite_where=_repeats, postgresql_where=_repeats)
 _happened = sa.and_(_accepted, events.c.occurrence != "")
 sa.Index(
     "events_by_occurrence",

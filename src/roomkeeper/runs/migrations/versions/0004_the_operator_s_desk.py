@@ -13,6 +13,8 @@ def upgrade() -> None:
         op.add_column("events", sa.Column(name, sa.Text, nullable=False, server_default=""))
     op.add_column("steps", sa.Column("inputs", sa.Text))
     op.create_index("events_by_kind", "events", ["connection", "type", "status", "id"])
+    repeats = sa.text("duplicate_of is not null")
+    op.create_index("events_repeated", "events", ["duplicate_of"], sqlite_where=repeats, postgresql_where=repeats)
     op.drop_index("runs_by_state", "runs")
     op.create_index("runs_by_state", "runs", ["state", "id"])
     op.create_index("runs_by_automation", "runs", ["automation", "state", "id"])
