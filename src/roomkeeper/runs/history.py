@@ -35,6 +35,8 @@ class Part:
     kind: str = ""
     since: float | None = None
     until: float | None = None
+    #: The subjects themselves, where they are known already, instead of `about` and `kind`.
+    subjects: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,11 @@ def _numbers(db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | No
     if part.before is not None:
         narrow.append(listed.id < part.before)
     query = sa.select(listed.id).where(*narrow).limit(part.limit)
-    if part.about.strip():
-        meant = subjects.meant(db, part.about, part.kind)
+    if part.subjects is not None or part.about.strip():
+        meant = part.subjects if part.subjects is not None else subjects.meant(db, part.about, part.kind)
         query = query.where(listed.id.in_(sa.select(listed.link).where(listed.subject.in_(meant))))
     # Rarely is the newest page full of what is sought: then sorting what an index gives is quicker than walking back.
-    is_sought = any((*chosen.values(), part.about.strip(), part.since, part.until))
+    is_sought = any((*chosen.values(), part.about.strip(), part.subjects, part.since, part.until))
     order = listed.id + 0 if is_sought else listed.id
     return list(db.execute(query.order_by(order.desc())).scalars())
 

@@ -124,7 +124,7 @@ def _linked(db: sa.Connection, table: sa.Table, column: sa.ColumnElement[int], n
 
 
 def _shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a database row
-    return {"connection": row.connection, "kind": row.kind, "number": row.number, "title": row.title}
+    return {"id": row.id, "connection": row.connection, "kind": row.kind, "number": row.number, "title": row.title}
 
 
 def _subject(connection: str, kind: str, facts: Mapping[str, Any]) -> Subject | None:

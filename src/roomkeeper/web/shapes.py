@@ -11,6 +11,7 @@ Moment = str  # ISO 8601, UTC
 class Subject(BaseModel):
     """A room, file, ticket or deal."""
 
+    id: int
     connection: str
     kind: str = Field(description="room, file, folder, ticket or deal.")
     number: str = Field(description="Its id at the service.")
