@@ -22,10 +22,10 @@ async def view(request: Request, desk: Desk, _who: Who) -> Shown:
 
 
 def _found(desk: Desk, text: str) -> dict[str, object]:
-    subjects = desk.history.found(text)
+    subjects = desk.history.found(text)[:_SHOWN]
     part = Part(limit=_SHOWN, subjects=tuple(one["id"] for one in subjects))
     return {
-        "subjects": subjects[:_SHOWN],
+        "subjects": subjects,
         "runs": desk.history.runs(part=part),
         "events": desk.history.events(part=part),
         "numbered": _numbered(desk, text.lstrip("#")),
