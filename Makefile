@@ -6,6 +6,9 @@ CONFIG ?= roomkeeper.yaml
 PORT   ?= 8080
 PYTEST ?=
 
+# Byte code is kept, whatever the machine's environment says: without it every command compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo serve test test-full check format lock bench screenshots schema clean
 
 demo: $(VENV)/.runtime            ## the whole story on a simulated portal; ONCE=1 plays it and exits
@@ -50,14 +53,26 @@ lock: pyproject.toml              ## refresh the hashed requirements files (need
 clean:
 	rm -rf $(VENV) .coverage htmlcov test-output
 
+# The hashed files are the whole truth: nothing is resolved (`--no-deps`), so that what a registry publishes tomorrow
+# does not matter. `tests/test_installed.py` shows that they lack nothing. Only what is used is compiled.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --no-deps
+SAY     = @printf '%s  %s\n' "$$(date +%H:%M:%S)"
+
 # The demo needs no test tools, so it does not wait for them.
 $(VENV)/.runtime: requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Roomkeeper needs Python 3.11 or newer; try: make PYTHON=python3.12")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Roomkeeper needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	$(SAY) 'Making an environment in $(VENV)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(SAY) "Installing $$(grep -c == requirements.txt) packages that Roomkeeper runs on"
+	@$(BIN)/python $(INSTALL) --require-hashes -r requirements.txt
+	$(SAY) 'Installing Roomkeeper itself'
+	@$(BIN)/python $(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -c 'import alembic.command, roomkeeper.app, roomkeeper.cli, roomkeeper.simulator.server'
+	$(SAY) 'Installed'
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	touch $@
+	$(SAY) "Installing the packages that the tests need"
+	@$(BIN)/python $(INSTALL) --require-hashes -r requirements-dev.txt
+	$(SAY) 'Installed'
+	@touch $@

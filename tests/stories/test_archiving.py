@@ -253,7 +253,7 @@ def test_thousands_of_files_in_500_folders_take_few_requests(scene: ClosingDeals
     size = {"user": scene.guest, "folders": 500, "files": many}
     scene.portal.direct("POST", f"/folders/{scene.client}/grow", json=size)
     scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.0})
-    keeper = started(scene, keepers, scene.automation(layout=layout), measured=False)
+    keeper = started(scene, keepers, scene.automation(layout=layout))
 
     scene.close(keeper, scene.deal(), "hubspot")
     run = keeper.settle(within=400)[0]

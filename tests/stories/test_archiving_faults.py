@@ -19,11 +19,11 @@ def scene(portal: Portal) -> ClosingDeals:
     return ClosingDeals(portal)
 
 
-def started(scene: ClosingDeals, keepers: Make, automation: Any, **named: Any) -> Keeper:
+def started(scene: ClosingDeals, keepers: Make, automation: Any, *, apart: bool = False, **named: Any) -> Keeper:
     keeper = keepers(
         scene.portal, scene.keeper_key, [automation], others={"hubspot": scene.connection("hubspot")}, **named
     )
-    keeper.start()
+    keeper.start_apart() if apart else keeper.start()
     return keeper
 
 
@@ -299,7 +299,7 @@ def test_kills_at_random_moments_lose_nothing(
     scene.fill()
     before = {one["id"]: one["digests"] for one in scene.portal.tree(scene.client)}
     scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.02, "queue_seconds": 0.2})
-    keeper = started(scene, keepers, scene.automation(NOTE, layout=layout), store=store_address, measured=False)
+    keeper = started(scene, keepers, scene.automation(NOTE, layout=layout), apart=True, store=store_address)
     deal = scene.deal()
     kills = random.Random(layout)
 
@@ -308,7 +308,7 @@ def test_kills_at_random_moments_lose_nothing(
         for _ in range(many):
             time.sleep(kills.uniform(0.05, 2.0))
             keeper.kill()
-            keeper.start()
+            keeper.start_apart()
         run = keeper.settle()[0]
 
     assert (run["state"], run["error"]) == ("done", None)

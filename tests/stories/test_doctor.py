@@ -183,7 +183,7 @@ def test_each_fault_is_found_and_none_is_invented(portal: Portal, keepers: Make,
     plant, expected = PLANTED[name]
 
     plant(rooms, keeper)
-    found = wrong(keeper)
+    found = wrong(keeper, "--patience", "6")
 
     expected = {check.format(client=rooms.client, internal=rooms.internal): state for check, state in expected.items()}
     assert {check: one["state"] for check, one in found.items()} == expected

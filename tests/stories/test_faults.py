@@ -117,7 +117,7 @@ def test_thousands_of_uploads_at_once_take_few_requests_and_keep_the_limits(port
         json={"enforce_limits": True, "per_minute": 100_000, "writes": 4, "reads": 10, "writes_per_day": 100_000},
     )
     budget = {"requests_per_minute": 100_000, "reads": 10, "writes": 4}
-    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], budget=budget, measured=False)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], budget=budget)
     # Some were there before: nobody asked for these.
     portal.direct("POST", f"/folders/{rooms.client}/fill", json={"files": 100, "user": rooms.guest})
     keeper.start()

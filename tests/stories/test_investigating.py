@@ -21,9 +21,11 @@ def scene(portal: Portal) -> OpeningTickets:
     return OpeningTickets(portal)
 
 
-def started(scene: OpeningTickets, keepers: Make, automation: Any, vendor: str = "zendesk", **named: Any) -> Keeper:
+def started(
+    scene: OpeningTickets, keepers: Make, automation: Any, vendor: str = "zendesk", apart: bool = False, **named: Any
+) -> Keeper:
     keeper = keepers(scene.portal, scene.keeper_key, [automation], others={vendor: scene.connection(vendor)}, **named)
-    keeper.start()
+    keeper.start_apart() if apart else keeper.start()
     return keeper
 
 
@@ -32,9 +34,9 @@ def test_many_tickets_a_quarter_of_them_told_twice_to_two_processes_have_a_room_
     scene: OpeningTickets, keepers: Make, postgresql: Callable[[], str], vendor: str
 ) -> None:
     many = sized(200, 40)
-    keeper = started(scene, keepers, scene.automation(), vendor, store=postgresql(), measured=False)
+    keeper = started(scene, keepers, scene.automation(), vendor, apart=True, store=postgresql())
     other = free_port()
-    keeper.start(port=other)
+    keeper.start_apart(port=other)
     hooks = [f"{keeper.url}/hooks/{vendor}", f"http://127.0.0.1:{other}/hooks/{vendor}"]
 
     def open_one(number: int) -> int:
@@ -60,7 +62,7 @@ def test_kills_and_lost_answers_change_nothing(
     scene: OpeningTickets, keepers: Make, store_address: str, vendor: str
 ) -> None:
     """Kills for each helpdesk and store, twenty in all in full; every tenth answer is lost after it was done."""
-    keeper = started(scene, keepers, scene.automation(), vendor, store=store_address, measured=False)
+    keeper = started(scene, keepers, scene.automation(), vendor, apart=True, store=store_address)
     lost = [
         {"kind": "drop_after", "method": "POST|PUT", "path": "/api/2.0/files/", "every": 10},
         {"kind": "drop_after", "method": "POST|PUT", "path": f"/{vendor}/", "every": 10},
@@ -74,7 +76,7 @@ def test_kills_and_lost_answers_change_nothing(
     for _ in range(sized(5, 2)):
         time.sleep(kills.uniform(0.2, 2.0))
         keeper.kill()
-        keeper.start()
+        keeper.start_apart()
     keeper.settle(lambda: len(keeper.runs()) >= 20)
 
     scene.portal.direct("PUT", "/faults", json=[])

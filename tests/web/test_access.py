@@ -19,9 +19,8 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import rsa
 from people import DASHBOARD, HASHES, PASSWORDS, TOKENS, form_token, logged_in, visitor, with_logins
 from signing import signed
-from stage import Keeper, Rooms, copy_uploads, simulated_portal
+from stage import Keeper, Rooms, copy_uploads, free_port, simulated_portal
 
-from roomkeeper.demo import free_port
 from roomkeeper.runs.store import Store
 
 PAGES = ["/", "/runs", "/runs/1", "/events", "/events/1", "/automations", "/automations/copy-client-uploads"]

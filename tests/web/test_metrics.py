@@ -56,7 +56,7 @@ def keeper(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
         folder = tmp_path_factory.mktemp("metrics")
         one = Keeper(folder, portal, rooms.keeper_key, [copy_uploads(rooms)], catch_up=False)
         one.environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-        one.start()
+        one.start_apart()  # tracing is a matter of the whole process
         one.register()
         rooms.upload("File.docx")
         one.settle(lambda: rooms.copies() == 1)

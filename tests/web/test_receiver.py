@@ -179,7 +179,7 @@ def test_the_page_shows_hostile_titles_as_text(keeper: Keeper) -> None:
 
 
 def test_a_second_service_on_the_same_store_is_refused_in_words(keeper: Keeper) -> None:
-    second = keeper.start(port=0, wait=False)
+    second = keeper.start_apart(port=0, wait=False)
 
     assert second.wait(30) == 1
     assert "Another Roomkeeper serves the store" in keeper.log()

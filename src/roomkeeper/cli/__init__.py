@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 it failed, 2 usage or configuration, 3 something needs a per
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import structlog
@@ -23,7 +24,7 @@ from roomkeeper.cli import (
     serving,
     webhooks,
 )
-from roomkeeper.cli.options import FAILED, USAGE
+from roomkeeper.cli.options import FAILED, INTERRUPTED, USAGE, close_stores
 from roomkeeper.cli.printing import err, escaped, out, say_problems
 from roomkeeper.errors import ConfigError, RoomkeeperError
 
@@ -71,21 +72,31 @@ cli.add_typer(_webhooks, name="webhooks")
 
 
 def main() -> None:
-    """Run a command; an error that we foresaw is said, not thrown."""
+    """Run the command line of this process."""
     # Commands say themselves what came of it; only `serve` keeps a log, and sets this anew.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command; an error that we foresaw is said, not thrown. Gives the exit code."""
     try:
-        cli()
+        cli(words)
+    except SystemExit as ended:
+        return int(ended.code or 0)
     except ConfigError as error:
         say_problems(error.problems)
-        sys.exit(USAGE)
+        return USAGE
     except RoomkeeperError as error:
         err.print(f"[red]{escaped(error.message)}[/red]")
         if error.remedy:
             err.print(f"    → {escaped(error.remedy)}")
-        sys.exit(FAILED)
+        return FAILED
     except KeyboardInterrupt:
-        sys.exit(130)
+        return INTERRUPTED
+    finally:
+        close_stores()
+    return 0
 
 
 @cli.callback(invoke_without_command=True)

@@ -13,14 +13,13 @@ from roomkeeper.automations.config import Config, load
 from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schema import json_schema
-from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, automation_named, source_of
+from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, automation_named, source_of, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
 from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import ConfigError, NotThere
 from roomkeeper.runs.dispatch import event_of
 from roomkeeper.runs.history import History
 from roomkeeper.runs.rehearsal import Rehearsed
-from roomkeeper.runs.store import opened
 
 
 def check(
@@ -80,7 +79,7 @@ def try_(
 
 
 async def _rehearsed(config: Config, automation: Automation, happened: Event) -> Rehearsed:
-    store = opened(config.store)
+    store = store_of(config)
     try:
         return await connecting.rehearsed(config, store, automation, happened)
     finally:
@@ -90,7 +89,7 @@ async def _rehearsed(config: Config, automation: Automation, happened: Event) ->
 def _event_to_try(config: Config, automation: Automation, text: str, connection: str | None) -> Event:
     file = Path(text)
     if text.isdigit() and not file.exists():
-        store = opened(config.store)
+        store = store_of(config)
         found = History(store).row(int(text))
         return event_of(found)
     source = source_of(config, automation, connection)

@@ -21,6 +21,7 @@ from roomkeeper.cli.options import (
     known,
     loaded_for_reading,
     source_of,
+    store_of,
 )
 from roomkeeper.cli.printing import escaped, out, print_fields, print_json, print_table, show
 from roomkeeper.cli.waiting import wait_for_events
@@ -28,7 +29,6 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.runs import orders
 from roomkeeper.runs.history import EVENT_STATUSES, History, Part
 from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.store import opened
 
 
 def events_list(
@@ -84,7 +84,7 @@ def events_replay(
     as_json: AsJson = False,
 ) -> None:
     """Dispatch events again, by the configuration as it is now; what is done already is not done twice."""
-    store = opened(loaded_for_reading(config).store)
+    store = store_of(loaded_for_reading(config))
     history = History(store)
     for number in numbers:
         history.row(number)  # all or nothing: a number that does not exist stops the others too
@@ -117,7 +117,7 @@ def start(
     source = source_of(loaded, automation, None)
     connector = CATALOG.connectors[loaded.connections[source].type]
     made = [connector.by_hand(source, automation.on, fields) for fields in _events_from(with_ or [], automation.on)]
-    store = opened(loaded.store)
+    store = store_of(loaded)
     numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
     history = History(store)
     told = f"Handed in: event {', '.join(map(str, numbers))}. {by_whom(store)}"

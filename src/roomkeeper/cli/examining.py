@@ -8,11 +8,11 @@ import typer
 from roomkeeper import connecting
 from roomkeeper.automations.checkup import Finding
 from roomkeeper.automations.config import Config, load
-from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile
+from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, store_of
 from roomkeeper.cli.printing import escaped, out, print_json
 from roomkeeper.connectors import CATALOG
-from roomkeeper.doctor import Doctor, worst
-from roomkeeper.runs.store import Store, opened
+from roomkeeper.doctor import SEEN_WITHIN, Doctor, worst
+from roomkeeper.runs.store import Store
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -22,11 +22,12 @@ def examine(
     writes: Annotated[
         bool, typer.Option("--round-trip/--no-round-trip", help="Make a file on the portal, and remove it again.")
     ] = True,
+    patience: Annotated[float, typer.Option(help="Seconds that the round trip's event has to come.", min=1)] = SEEN_WITHIN,
     as_json: AsJson = False,
 ) -> None:
     """Try everything that the configuration needs: a line a check. Exit 0 all well, 3 warnings, 1 something failed."""
     loaded = load(config, CATALOG)
-    findings = asyncio.run(_examined(loaded, opened(loaded.store), writes=writes, aloud=not as_json))
+    findings = asyncio.run(_examined(loaded, store_of(loaded), writes=writes, patience=patience, aloud=not as_json))
     outcome = worst([one for _, one in findings])
     if as_json:
         print_json({"outcome": outcome, "checks": [{"connection": name, **vars(one)} for name, one in findings]})
@@ -37,11 +38,13 @@ def examine(
         raise typer.Exit(FAILED if outcome == "failed" else NEEDS_A_PERSON)
 
 
-async def _examined(config: Config, store: Store, *, writes: bool, aloud: bool) -> list[tuple[str, Finding]]:
+async def _examined(
+    config: Config, store: Store, *, writes: bool, patience: float, aloud: bool
+) -> list[tuple[str, Finding]]:
     sources = connecting.connected(config, store)
     findings = []
     try:
-        async for name, one in Doctor(config, store, sources).examine(writes=writes):
+        async for name, one in Doctor(config, store, sources, patience=patience).examine(writes=writes):
             findings.append((name, one))
             if aloud:
                 _say(name, one)

@@ -15,7 +15,7 @@ from roomkeeper.runs.history import History
 from roomkeeper.runs.leases import is_served
 from roomkeeper.runs.store import Store, opened
 
-FAILED, USAGE, NEEDS_A_PERSON = 1, 2, 3
+FAILED, USAGE, NEEDS_A_PERSON, INTERRUPTED = 1, 2, 3, 130
 
 ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configuration file.", metavar="FILE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -48,9 +48,25 @@ def caller() -> str:
     return f"{getpass.getuser()}, by command"
 
 
+def store_of(config: Config) -> Store:
+    """Open a configuration's store, up to date, until the command has ended."""
+    store = opened(config.store)
+    _stores.append(store)
+    return store
+
+
+_stores: list[Store] = []  # of the command that runs
+
+
+def close_stores() -> None:
+    """Close what the command opened."""
+    while _stores:
+        _stores.pop().close()
+
+
 def history_of(file: Path) -> History:
     """Open the read side of this configuration's store."""
-    return History(opened(loaded_for_reading(file).store))
+    return History(store_of(loaded_for_reading(file)))
 
 
 def automation_named(config: Config, name: str) -> Automation:

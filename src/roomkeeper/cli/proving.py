@@ -10,12 +10,11 @@ import typer
 from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.config import Config, load
-from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, automation_named
+from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, automation_named, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_csv, print_json, print_table, stop
 from roomkeeper.cli.reconciling import moment_of
 from roomkeeper.connectors import CATALOG
 from roomkeeper.runs.prove import Proof
-from roomkeeper.runs.store import opened
 from roomkeeper.web import proof as pages
 
 
@@ -78,7 +77,7 @@ def _show(proof: Proof, *, every: bool) -> None:
 
 
 async def _proved(config: Config, automation: Automation, since: datetime) -> Proof:
-    store = opened(config.store)
+    store = store_of(config)
     sources = connecting.connected(config, store)
     try:
         return await connecting.prover(config, store, sources).prove(automation, since)

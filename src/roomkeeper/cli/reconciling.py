@@ -9,12 +9,12 @@ import typer
 from roomkeeper import connecting
 from roomkeeper.automations.config import Config, load
 from roomkeeper.automations.duration import seconds
-from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, by_whom
+from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, by_whom, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table
 from roomkeeper.connectors import CATALOG
 from roomkeeper.runs.inbox import Inbox
 from roomkeeper.runs.reconcile import Searched
-from roomkeeper.runs.store import Store, opened
+from roomkeeper.runs.store import Store
 
 Since = Annotated[
     str | None,
@@ -25,7 +25,7 @@ Since = Annotated[
 def reconcile(config: ConfigFile = DEFAULT, since: Since = None, as_json: AsJson = False) -> None:
     """Find what was never delivered, in the portal's and the vendors' own records, and take it in."""
     loaded = load(config, CATALOG)
-    store = opened(loaded.store)
+    store = store_of(loaded)
     began = moment_of(since) if since is not None else None
     searched = asyncio.run(_searched(loaded, store, began))
     if as_json:

@@ -17,12 +17,12 @@ from roomkeeper.cli.options import (
     history_of,
     known,
     loaded_for_reading,
+    store_of,
 )
 from roomkeeper.cli.printing import print_csv, print_json, print_run, print_table, show
 from roomkeeper.cli.waiting import wait_for_runs
 from roomkeeper.runs import orders
 from roomkeeper.runs.history import RUN_STATES, History, Part
-from roomkeeper.runs.store import opened
 
 
 def runs_list(
@@ -82,7 +82,7 @@ def runs_retry(
     as_json: AsJson = False,
 ) -> None:
     """Let runs go on from the step that failed; what is done is not done again."""
-    store = opened(loaded_for_reading(config).store)
+    store = store_of(loaded_for_reading(config))
     history = History(store)
     chosen = list(numbers or [])
     if every:
@@ -105,7 +105,7 @@ def runs_cancel(
     as_json: AsJson = False,
 ) -> None:
     """Stop runs before their next call; what they did so far stays."""
-    store = opened(loaded_for_reading(config).store)
+    store = store_of(loaded_for_reading(config))
     states = {number: orders.cancel(store, number, caller()) for number in numbers}
     told = "\n".join(
         f"Run {number} is cancelled."
@@ -123,7 +123,7 @@ def runs_approve(
     as_json: AsJson = False,
 ) -> None:
     """Consent to what a run asks for, as `runs show` has it; it goes on."""
-    store = opened(loaded_for_reading(config).store)
+    store = store_of(loaded_for_reading(config))
     asked = orders.approve(store, number, caller())
     show({"approved": number, "asked": asked}, as_json, f"Approved: {asked}. {by_whom(store)}", quiet=wait)
     if wait:
@@ -137,7 +137,7 @@ def runs_undo(
     as_json: AsJson = False,
 ) -> None:
     """Put the files that a run archived back where they were; access that it ended is not given back."""
-    store = opened(loaded_for_reading(config).store)
+    store = store_of(loaded_for_reading(config))
     made = orders.undo(store, number, caller())
     told = f"Run {made} puts back what run {number} moved. {by_whom(store)}"
     show({"undone": number, "run": made}, as_json, told, quiet=wait)

@@ -1,25 +1,19 @@
 """`serve`, `simulate`, `demo`: what keeps running."""
 
 import asyncio
-import contextlib
-import logging
-import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
 import typer
-import uvicorn
 from dotenv import load_dotenv
 
 from roomkeeper import demo
-from roomkeeper.automations.config import Config, load
+from roomkeeper.automations.config import load
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
 from roomkeeper.cli.printing import out, stop
 from roomkeeper.connectors import CATALOG
-from roomkeeper.errors import RoomkeeperError
 
 if TYPE_CHECKING:
     from roomkeeper.app import App
@@ -42,69 +36,21 @@ def serve(
         stop(what, remedy, USAGE)
     from roomkeeper import app  # noqa: PLC0415 - the engine takes a second to load, and other commands do not need it
     from roomkeeper.runs import tracing  # noqa: PLC0415
+    from roomkeeper.serving import bound, start_log  # noqa: PLC0415
 
+    line = bound(loaded.host, loaded.port if port is None else port)
     service = app.build(loaded, role=role)  # type: ignore[arg-type]
-    _start_log(service.redact)
+    start_log(service.redact, sys.stderr)
     tracing.start()
-    _run(_serving(service, loaded, loaded.port if port is None else port, role))
+    _run(_serving(service, line))
 
 
-async def _serving(service: "App", config: Config, port: int, role: str) -> None:
-    settings = uvicorn.Config(
-        service.site,
-        host=config.host,
-        port=port,
-        http="httptools",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        backlog=2048,
-    )
-    line = _bound(config.host, port)
-    server = _Server(settings)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.end)
-    log = structlog.get_logger("serve")
-    async with service.site.router.lifespan_context(service.site):
-        for warning in service.site.state.desk.warnings:
-            log.warning(warning)
-        address = f"http://{config.host}:{line.getsockname()[1]}"
-        log.info("serving", address=address, role=role, store=_without_password(config.store))
-        await server.serve(sockets=[line])
-        log.info("stopping")
-    log.info("stopped")
+async def _serving(service: "App", line: socket.socket) -> None:
+    from roomkeeper.serving import Service  # noqa: PLC0415
 
-
-def _bound(host: str, port: int) -> socket.socket:
-    """Take the address before anything is said to be served there."""
-    line = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        line.bind((host, port))
-    except OSError as error:
-        line.close()
-        what = f"{host}:{port} cannot be listened on: {error.strerror}"
-        raise AddressTaken(what, remedy="Stop what uses it, change `listen`, or give --port.") from error
-    return line
-
-
-class AddressTaken(RoomkeeperError):
-    """The address to listen on is taken."""
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us, so that what works is ended in order after the last request."""
-
-    def end(self) -> None:
-        """Stop taking requests."""
-        self.should_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
+    one = Service(service, line)
+    one.stop_on_signals()
+    await one.serve()
 
 
 def simulate(
@@ -145,55 +91,14 @@ def play(
         raise typer.Exit(FAILED)
 
 
-def _start_log(redact: Callable[[str], str]) -> None:
-    """Log to stderr: for people on a terminal, as JSON lines elsewhere; whatever is said, no secret is in it."""
-    human = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if human else [structlog.processors.format_exc_info]),
-            structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(),
-            lambda _, __, line: redact(str(line)),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_Redacting(redact))
-
-
-class _Redacting(logging.Formatter):
-    """Writes what libraries log, tracebacks too, without secrets."""
-
-    def __init__(self, redact: Callable[[str], str]) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
-        self._redact = redact
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write one line, or more."""
-        return self._redact(super().format(record))
-
-
-def _run(work: Awaitable[None]) -> None:
+def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run on the fast event loop where there is one.
 
     Threads of the engine and the store share the interpreter with the loop that acknowledges deliveries: short turns
     keep it from waiting for them.
     """
+    from roomkeeper.serving import fast_loop  # noqa: PLC0415
+
     sys.setswitchinterval(0.0005)
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with contextlib.suppress(ImportError):
-        import uvloop  # noqa: PLC0415 - it does not exist on Windows
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(work)  # type: ignore[arg-type]
-
-
-def _without_password(store: str) -> str:
-    head, at, tail = store.rpartition("@")
-    scheme, _, user = head.partition("://")
-    return f"{scheme}://{user.partition(':')[0]}@{tail}" if at else store
+    with asyncio.Runner(loop_factory=fast_loop) as runner:
+        runner.run(work)

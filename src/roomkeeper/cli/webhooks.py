@@ -13,13 +13,13 @@ from dotenv import dotenv_values, set_key
 from roomkeeper import connecting
 from roomkeeper.automations.config import Config, load, references
 from roomkeeper.automations.upkeep import Ailment, Hook, Upkeep
-from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, AsJson, ConfigFile, loaded_for_reading
+from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, AsJson, ConfigFile, loaded_for_reading, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table, show
 from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import NotThere
 from roomkeeper.runs import upkeep
 from roomkeeper.runs.dispatch import Source
-from roomkeeper.runs.store import Store, opened
+from roomkeeper.runs.store import Store
 from roomkeeper.runs.upkeep import Kept
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def _with_portal(file: Path, connection: str | None, act: Callable[[Source, Upke
     if config.public_url is None:
         remedy = "Add `public_url: https://…`, the address under which the portal reaches this machine."
         raise NotThere(f"{file} does not say where the portal is to deliver to", remedy=remedy)
-    store = opened(config.store)
+    store = store_of(config)
 
     async def work() -> T:
         sources = connecting.connected(config, store)

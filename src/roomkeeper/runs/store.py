@@ -46,6 +46,11 @@ class Store:
             threading.Lock() if self.is_embedded else contextlib.nullcontext()
         )
 
+    @property
+    def said(self) -> str:
+        """Say where it is, without a password."""
+        return self.where if self.is_embedded else sa.make_url(self.where).render_as_string(hide_password=True)
+
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may start at once."""
         from alembic import command  # noqa: PLC0415 - half a second to load, for nothing where nothing is to be migrated

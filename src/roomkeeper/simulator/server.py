@@ -1,13 +1,13 @@
 """Put the pretend portal together and serve it."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from roomkeeper.simulator import api, control, crm, helpdesk
@@ -42,7 +42,15 @@ class Protocol(HttpToolsProtocol):
         self.scope["roomkeeper.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
 
 
-def build(*, pace: float = 0.02, base: str = "", example: bool = False) -> Any:
+@dataclass(frozen=True)
+class Scene:
+    """One portal with its people, its faults and what it sends."""
+
+    app: ASGIApp
+    webhooks: Webhooks
+
+
+def build(*, pace: float = 0.02, base: str = "", example: bool = False) -> Scene:
     """Make a portal with an owner and nothing else; `pace` 1 keeps the real portal's waits between deliveries."""
     world = World()
     world.base = base or world.base
@@ -54,16 +62,34 @@ def build(*, pace: float = 0.02, base: str = "", example: bool = False) -> Any:
     faults: list[Fault] = []
     app = api.build(portal, [*control.routes(faults), *crm.routes(portal), *helpdesk.routes(portal)])
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        sending = asyncio.create_task(webhooks.run())
-        try:
-            yield
-        finally:
-            sending.cancel()
+    return Scene(FaultInjector(app, faults), webhooks)
 
-    app.router.lifespan_context = lifespan
-    return FaultInjector(app, faults)
+
+class Stage:
+    """Serves one scene, and another one in its place when it is asked to: `POST /_sim/reset`."""
+
+    def __init__(self, build: Callable[[], Scene]) -> None:
+        self._build = build
+        self._scene: Scene | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scene = self._scene
+        if scene is None or (scope["path"], scope["method"]) == ("/_sim/reset", "POST"):
+            scene = await self._changed()
+        if scope["path"] == "/_sim/reset":
+            await JSONResponse({})(scope, receive, send)
+        else:
+            await scene.app(scope, receive, send)
+
+    async def _changed(self) -> Scene:
+        """End what the old scene has under way: none of it may reach who comes after."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+        self._scene = self._build()
+        self._sending = asyncio.create_task(self._scene.webhooks.run())
+        return self._scene
 
 
 def furnish(world: World) -> None:
@@ -85,13 +111,13 @@ def furnish(world: World) -> None:
 def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02, example: bool = False) -> None:
     """Serve until stopped."""
     config = uvicorn.Config(
-        build(pace=pace, base=f"http://{host}:{port}", example=example),
+        Stage(partial(build, pace=pace, base=f"http://{host}:{port}", example=example)),
         host=host,
         port=port,
         log_level="critical",
         access_log=False,
         date_header=False,  # the fault injector dates the answers
         http=Protocol,
-        lifespan="on",
+        lifespan="off",
     )
     uvicorn.Server(config).run()

@@ -1,59 +1,22 @@
-"""The stage for whole-product tests: a simulated portal and a real Roomkeeper, each a process, talking HTTP."""
+"""Portals with rooms, people, deals and tickets, as the three jobs find them."""
 
-import contextlib
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from roomkeeper.demo import Portal, free_port, wait_for
-from roomkeeper.runs.history import History
-from roomkeeper.runs.store import opened
+from roomkeeper.demo import Portal
+from stage.keeper import CRM_SECRETS, Keeper
 
 FULL = os.environ.get("ROOMKEEPER_TESTS") == "full"
-SECRET = "a-secret-of-the-tests"
-CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed with
-    "HUBSPOT_TOKEN": "pat-pretend",
-    "PIPEDRIVE_TOKEN": "pipedrive-pretend",
-    "SALESFORCE_SECRET": "salesforce-pretend",
-    "CRM_SECRET": "a-secret-of-the-crm",
-    "HELPDESK_TOKEN": "helpdesk-pretend",
-}
 ORGANIZATION = "00D5g000004pReT"
-OWNER_KEY = "sk-" + "0" * 63 + "1"
 
 
 def sized(full: int, quick: int) -> int:
     """Choose a number by the size of the tests: `make test` takes the quick one, `make test-full` the full one."""
     return full if FULL else quick
-
-
-@contextlib.contextmanager
-def simulated_portal(**environment: str) -> Iterator[Portal]:
-    """Start a simulated portal."""
-    port = free_port()
-    command = [sys.executable, "-m", "roomkeeper", "simulate", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**_unmeasured(), **environment})
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(f"{url}/_sim/usage")
-        with contextlib.closing(Portal(url, OWNER_KEY).http) as http:
-            yield Portal(url, OWNER_KEY, http)
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _unmeasured() -> dict[str, str]:
-    """Leave coverage out of processes that it would slow down and that are not what is measured."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
 class Rooms:
@@ -158,7 +121,7 @@ class ClosingDeals:
         made: int = self.portal.direct("POST", "/crm/deals", json=wanted)["id"]
         return made
 
-    def close(self, keeper: "Keeper", deal: int, vendor: str, **changed: Any) -> list[dict[str, Any]]:
+    def close(self, keeper: Keeper, deal: int, vendor: str, **changed: Any) -> list[dict[str, Any]]:
         """Let a CRM say that a deal is won."""
         secret = {"pipedrive": f"roomkeeper:{CRM_SECRETS['CRM_SECRET']}"}.get(vendor, CRM_SECRETS["CRM_SECRET"])
         told = {"status": "won", "vendor": vendor, "to": f"{keeper.url}/hooks/{vendor}", "secret": secret} | changed
@@ -325,142 +288,3 @@ def copy_uploads(rooms: Rooms, **changed: Any) -> dict[str, Any]:
         "gather": 100,
         "steps": [{"do": "copy_files", "with": settings}],
     }
-
-
-class Keeper:
-    """A Roomkeeper: its configuration, its store, its processes."""
-
-    def __init__(
-        self,
-        folder: Path,
-        portal: Portal,
-        key: str,
-        automations: list[Any],
-        *,
-        store: str = "./var",
-        others: Mapping[str, Any] | None = None,
-        measured: bool = True,
-        top: Mapping[str, Any] | None = None,
-        **settings: Any,
-    ) -> None:
-        self.folder, self.portal, self.store = folder, portal, store
-        self.port = free_port()
-        self._history: History | None = None
-        self.measured = measured
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.environment = {"API_KEY": key, "SECRET": SECRET, **CRM_SECRETS}
-        acme = {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY", "webhook_secret": "!env SECRET"}
-        text = {
-            "version": 1,
-            "listen": f"127.0.0.1:{self.port}",
-            "store": store,
-            "connections": {"acme": acme | settings, **(others or {})},
-            "automations": automations,
-            **(top or {}),
-        }
-        self.file = folder / "roomkeeper.yaml"
-        # JSON is YAML; only the tags must lose their quotes.
-        self.file.write_text(re.sub(r'"(!env \w+)"', r"\1", json.dumps(text)))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self, *, port: int | None = None, role: str = "all", wait: bool = True) -> "subprocess.Popen[bytes]":
-        log = (self.folder / "log.txt").open("ab")
-        command = [
-            sys.executable,
-            "-m",
-            "roomkeeper",
-            "serve",
-            "-c",
-            str(self.file),
-            "--port",
-            str(self.port if port is None else port),
-            "--role",
-            role,
-        ]
-        environment = dict(os.environ) if self.measured else _unmeasured()
-        process = subprocess.Popen(command, env={**environment, **self.environment}, stdout=log, stderr=log)
-        log.close()
-        self.processes.append(process)
-        if wait:
-            wait_for(
-                f"http://127.0.0.1:{self.port if port is None else port}/readyz",
-                process=process,
-                said=self.folder / "log.txt",
-            )
-        return process
-
-    def kill(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
-        """Pull the plug."""
-        doomed = process or self.processes[-1]
-        doomed.send_signal(signal.SIGKILL)
-        doomed.wait(20)
-
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes:
-            if process.poll() is None:
-                process.wait(60)
-        if self._history is not None:
-            self._history.close()
-            self._history = None
-
-    def register(self) -> None:
-        self.portal.register(f"{self.url}/hooks/acme", SECRET)
-
-    def say(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> str:
-        """Give a command."""
-        command = [sys.executable, "-m", "roomkeeper", *words, "-c", str(self.file)]
-        told = subprocess.run(
-            command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
-        )
-        assert told.returncode in codes, told.stdout + told.stderr
-        return told.stdout
-
-    def ask(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> Any:
-        return json.loads(self.say(*words, "--json", codes=codes))
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Read the runs as `runs list --json` does, without the price of a process."""
-        if self._history is None:
-            self._history = History(
-                opened(str((self.folder / self.store).resolve()) if "://" not in self.store else self.store)
-            )
-        return self._history.runs(limit=100_000)
-
-    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 480.0) -> list[dict[str, Any]]:
-        """Wait until nothing is going on, or until something holds; gives the runs."""
-        until = time.monotonic() + within
-        while time.monotonic() < until:
-            if holds is None or (self._is_still(self.runs()) and holds()):
-                shown = self.runs()  # read after what holds: it may hold because a run has just been made
-                if self._is_still(shown) and (shown or holds is not None):
-                    return shown
-            time.sleep(0.2)
-        raise AssertionError(
-            f"not settled: {[one for one in self.runs() if one['state'] != 'done']}\n{self.log()[-3000:]}"
-        )
-
-    @staticmethod
-    def _is_still(shown: Sequence[Mapping[str, Any]]) -> bool:
-        return not any(one["state"] in {"waiting", "running"} for one in shown)
-
-    def log(self) -> str:
-        return (self.folder / "log.txt").read_text()
-
-    def copy_requests(self) -> int:
-        return sum(1 for one in self.portal.direct("GET", "/journal") if one["path"] == "/files/fileops/copy")
-
-
-def until(holds: Callable[[], bool], within: float = 180.0) -> None:
-    """Wait until something comes true."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come true in time")

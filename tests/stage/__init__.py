@@ -1,0 +1,25 @@
+"""The stage for whole-product tests: a pretend portal in a process of its own, and a real Roomkeeper, talking HTTP."""
+
+from roomkeeper.demo import Portal
+from stage.keeper import CRM_SECRETS, SECRET, Keeper
+from stage.portals import simulated_portal
+from stage.ports import free_port
+from stage.scenes import NOTE, ORGANIZATION, ClosingDeals, OpeningTickets, Rooms, copy_uploads, sized
+from stage.waiting import until
+
+__all__ = [
+    "CRM_SECRETS",
+    "NOTE",
+    "ORGANIZATION",
+    "SECRET",
+    "ClosingDeals",
+    "Keeper",
+    "OpeningTickets",
+    "Portal",
+    "Rooms",
+    "copy_uploads",
+    "free_port",
+    "simulated_portal",
+    "sized",
+    "until",
+]

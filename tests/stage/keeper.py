@@ -1,0 +1,250 @@
+"""A Roomkeeper to be tried: its configuration, its store, and its service, here or in processes of its own."""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from roomkeeper import cli
+from roomkeeper.app import build
+from roomkeeper.automations.config import load
+from roomkeeper.connectors import CATALOG
+from roomkeeper.demo import Portal, wait_for
+from roomkeeper.runs.history import History
+from roomkeeper.runs.store import Store, opened
+from roomkeeper.runs.tables import runs
+from roomkeeper.serving import Service, bound, fast_loop, start_log
+from stage.portals import unmeasured
+from stage.ports import free_port
+from stage.waiting import LOOK
+
+SECRET = "a-secret-of-the-tests"
+CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed with
+    "HUBSPOT_TOKEN": "pat-pretend",
+    "PIPEDRIVE_TOKEN": "pipedrive-pretend",
+    "SALESFORCE_SECRET": "salesforce-pretend",
+    "CRM_SECRET": "a-secret-of-the-crm",
+    "HELPDESK_TOKEN": "helpdesk-pretend",
+}
+
+
+class Keeper:
+    """A Roomkeeper: its configuration, its store, its service.
+
+    `start` serves in this process, on a port and a loop of its own; of those there is one at a time, for the engine
+    is one to a process. `start_apart` serves in a process, for tests about processes: kills, signals, several at once.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        portal: Portal,
+        key: str,
+        automations: list[Any],
+        *,
+        store: str = "./var",
+        others: Mapping[str, Any] | None = None,
+        top: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.folder, self.portal, self.store = folder, portal, store
+        self.port = free_port()
+        self._store: Store | None = None
+        self._here: _Here | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.environment = {"API_KEY": key, "SECRET": SECRET, **CRM_SECRETS}
+        acme = {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY", "webhook_secret": "!env SECRET"}
+        text = {
+            "version": 1,
+            "listen": f"127.0.0.1:{self.port}",
+            "store": store,
+            "connections": {"acme": acme | settings, **(others or {})},
+            "automations": automations,
+            **(top or {}),
+        }
+        self.file = folder / "roomkeeper.yaml"
+        # JSON is YAML; only the tags must lose their quotes.
+        self.file.write_text(re.sub(r'"(!env \w+)"', r"\1", json.dumps(text)))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Serve in this process."""
+        assert self._here is None, "it is already served"
+        self._here = _Here(self)
+        self._here.start()
+
+    def start_apart(
+        self, *, port: int | None = None, role: str = "all", wait: bool = True
+    ) -> "subprocess.Popen[bytes]":
+        """Serve in a process of its own."""
+        port = self.port if port is None else port
+        words = ["serve", "-c", str(self.file), "--port", str(port), "--role", role]
+        with (self.folder / "log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "roomkeeper", *words],
+                env={**unmeasured(), **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        self.processes.append(process)
+        if wait:
+            wait_for(f"http://127.0.0.1:{port}/readyz", process=process, said=self.folder / "log.txt")
+        return process
+
+    def kill(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        """Pull the plug."""
+        doomed = process or self.processes[-1]
+        doomed.send_signal(signal.SIGKILL)
+        doomed.wait(20)
+
+    def stop(self) -> None:
+        if self._here is not None:
+            self._here.stop()
+            self._here = None
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            if process.poll() is None:
+                process.wait(30)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def register(self) -> None:
+        self.portal.register(f"{self.url}/hooks/acme", SECRET)
+
+    def say(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> str:
+        """Give a command, as the command line does."""
+        told, complaints = io.StringIO(), io.StringIO()
+        with (
+            self.surroundings(),
+            contextlib.redirect_stdout(told),
+            contextlib.redirect_stderr(complaints),
+        ):
+            code = cli.run([*words, "-c", str(self.file)])
+        assert code in codes, f"{code}: {told.getvalue()}{complaints.getvalue()}"
+        return told.getvalue()
+
+    def ask(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> Any:
+        return json.loads(self.say(*words, "--json", codes=codes))
+
+    @contextlib.contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """Have its environment around it."""
+        before = dict(os.environ)
+        os.environ.update(self.environment)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Read the runs as `runs list --json` does, without the price of a command."""
+        return History(self._opened()).runs(limit=100_000)
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            self._store = opened(self.store if "://" in self.store else str((self.folder / self.store).resolve()))
+        return self._store
+
+    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 480.0) -> list[dict[str, Any]]:
+        """Wait until nothing is going on, or until something holds; gives the runs."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            if self._is_still() and (holds is None or holds()):
+                shown = self.runs()  # read after what holds: it may hold because a run has just been made
+                if not _going_on(shown) and (shown or holds is not None):
+                    return shown
+            self._wait_for_news()
+        raise AssertionError(
+            f"not settled: {[one for one in self.runs() if one['state'] != 'done']}\n{self.log()[-3000:]}"
+        )
+
+    def _is_still(self) -> bool:
+        going = sa.select(sa.func.count()).where(runs.c.state.in_(["waiting", "running"]))
+        with self._opened().read() as connection:
+            return connection.execute(going).scalar_one() == 0
+
+    def _wait_for_news(self) -> None:
+        """Wait for the next commit of a service in this process; there may be something to see without one."""
+        if self._here is None:
+            time.sleep(LOOK)
+        else:
+            self._here.committed.wait(4 * LOOK)
+            self._here.committed.clear()
+
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text()
+
+    def copy_requests(self) -> int:
+        return sum(1 for one in self.portal.direct("GET", "/journal") if one["path"] == "/files/fileops/copy")
+
+
+def _going_on(shown: Sequence[Mapping[str, Any]]) -> bool:
+    return any(one["state"] in {"waiting", "running"} for one in shown)
+
+
+class _Here:
+    """A service in this process: what `roomkeeper serve` does, on a thread."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self.committed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="roomkeeper")
+        self._begun = threading.Event()
+        self._failed: BaseException | None = None
+        self._ended: list[int] = []  # exit codes with which the process would have been ended
+        self._surroundings = contextlib.ExitStack()
+
+    def start(self) -> None:
+        self._surroundings.enter_context(self._keeper.surroundings())
+        self._thread.start()
+        assert self._begun.wait(60), "it did not begin"
+        if self._failed is not None:
+            self._thread.join()
+            self._surroundings.close()
+            raise self._failed
+        wait_for(f"{self._keeper.url}/readyz")
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._service.stop)
+        self._thread.join(60)
+        self._surroundings.close()
+        assert not self._thread.is_alive(), f"it did not stop: {self._keeper.log()[-3000:]}"
+        assert self._ended == [], self._keeper.log()[-3000:]
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=fast_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - told to who started it
+            self._failed = error
+            self._begun.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        app = build(load(self._keeper.file, CATALOG), end=self._ended.append)
+        sa.event.listen(app.store.engine, "commit", lambda _: self.committed.set())
+        with (self._keeper.folder / "log.txt").open("a") as log:
+            start_log(app.redact, log)
+            self._service = Service(app, bound("127.0.0.1", self._keeper.port))
+            self._begun.set()
+            await self._service.serve()
+            start_log(app.redact, sys.__stderr__)
