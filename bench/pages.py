@@ -18,12 +18,12 @@ import httpx2
 import sqlalchemy as sa
 
 from roomkeeper import app
-from roomkeeper.automations.config import load
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.runs.inbox import _blank
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.subjects import Subject, link_events, link_runs
-from roomkeeper.runs.tables import calls, events, runs, steps, waiting
+from roomkeeper.intake.inbox import _blank
+from roomkeeper.intake.subjects import Subject, link_events, link_runs
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import calls, events, runs, steps, waiting
 
 CONFIG = """\
 version: 1

@@ -16,12 +16,12 @@ PACKAGE = ROOT / "src" / "roomkeeper"
 
 #: A violation for each contract: the module that commits it, and the line that does.
 VIOLATIONS = {
-    "layers": ("runs/retrying.py", "import roomkeeper.web.health"),
+    "layers": ("running/retrying.py", "import roomkeeper.web.health"),
     "connectors": ("connectors/docspace/copying.py", "import roomkeeper.connectors.planted"),
     "catalogue": ("web/health.py", "import roomkeeper.docspace.wire"),
     "island": ("simulator/limits.py", "import roomkeeper.errors"),
     "starter": ("app.py", "import roomkeeper.simulator.server"),
-    "engine": ("runs/walk.py", "import dbos"),
+    "engine": ("running/walk.py", "import dbos"),
     "pure": ("automations/event.py", "import httpx2"),
     "cycles": ("errors.py", "import roomkeeper.docspace.wire"),
 }

@@ -16,20 +16,23 @@ from starlette.applications import Starlette
 
 from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.catalog import Catalog
-from roomkeeper.automations.config import Config, gathered
 from roomkeeper.automations.redaction import Redactor, secrets_in
+from roomkeeper.configuration.config import Config, gathered
+from roomkeeper.contract.catalog import Catalog
+from roomkeeper.desk.history import History
 from roomkeeper.errors import RoomkeeperError
-from roomkeeper.runs import approvals, nightly, retention, upkeep
-from roomkeeper.runs.dispatch import Dispatch, event_of
-from roomkeeper.runs.engine import Engine
-from roomkeeper.runs.history import History
-from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.leases import JOINING, Lease, lock_file
-from roomkeeper.runs.notices import Heartbeat, beat
-from roomkeeper.runs.rehearsal import Rehearsed
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.walk import Walker
+from roomkeeper.intake.dispatch import Dispatch, event_of
+from roomkeeper.intake.inbox import Inbox
+from roomkeeper.proving import nightly
+from roomkeeper.running import overdue as approvals
+from roomkeeper.running.engine import Engine
+from roomkeeper.running.leases import JOINING, Lease, lock_file
+from roomkeeper.running.rehearsal import Rehearsed
+from roomkeeper.running.walk import Walker
+from roomkeeper.store import retention
+from roomkeeper.store.database import Store
+from roomkeeper.watching import webhooks as upkeep
+from roomkeeper.watching.notices import Heartbeat, beat
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.receiver import Gate
 from roomkeeper.web.site import site
@@ -213,5 +216,3 @@ def _only_one(store: Store) -> Any:  # noqa: ANN401 - a context
                 remedy="Stop that one first, or give this one a store of its own; several at once need PostgreSQL.",
             ) from error
         yield
-
-

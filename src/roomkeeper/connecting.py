@@ -3,22 +3,22 @@
 from collections.abc import Callable, Mapping
 
 from roomkeeper.automations.automation import Automation, acts_on, listening_to
-from roomkeeper.automations.config import Config, Connection, wanted_of
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.receiving import Receiving
-from roomkeeper.automations.upkeep import Hook
+from roomkeeper.configuration.config import Config, Connection, wanted_of
+from roomkeeper.contract.receiving import Receiving
+from roomkeeper.contract.upkeep import Hook
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.errors import NotThere
-from roomkeeper.runs.dispatch import Source
-from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.notices import Notices
-from roomkeeper.runs.prove import Prover
-from roomkeeper.runs.reconcile import Reconciler, Watched
-from roomkeeper.runs.rehearsal import Rehearsed, rehearse
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.tally import SharedTally
-from roomkeeper.runs.upkeep import Kept
-from roomkeeper.runs.watch import Watch
+from roomkeeper.intake.dispatch import Source
+from roomkeeper.intake.inbox import Inbox
+from roomkeeper.proving.prove import Prover
+from roomkeeper.running.rehearsal import Rehearsed, rehearse
+from roomkeeper.running.tally import SharedTally
+from roomkeeper.store.database import Store
+from roomkeeper.watching.notices import Notices
+from roomkeeper.watching.reconcile import Reconciler, Watched
+from roomkeeper.watching.watch import Watch
+from roomkeeper.watching.webhooks import Kept
 
 
 def connected(config: Config, store: Store, workers: Callable[[], int] = lambda: 1) -> Mapping[str, Source]:

@@ -17,17 +17,17 @@ import sqlalchemy as sa
 from roomkeeper import connecting
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, acts_on, listening_to
-from roomkeeper.automations.checkup import Examination, Finding, Needed
-from roomkeeper.automations.config import Config
-from roomkeeper.automations.upkeep import Hook
+from roomkeeper.configuration.config import Config
+from roomkeeper.contract.checkup import Examination, Finding, Needed
+from roomkeeper.contract.upkeep import Hook
 from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
-from roomkeeper.runs.alerts import current
-from roomkeeper.runs.dispatch import Source
-from roomkeeper.runs.leases import is_served
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.tables import events
-from roomkeeper.runs.tally import SharedTally
-from roomkeeper.runs.upkeep import informed
+from roomkeeper.intake.dispatch import Source
+from roomkeeper.running.leases import is_served
+from roomkeeper.running.tally import SharedTally
+from roomkeeper.store.alerts import current
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import events
+from roomkeeper.watching.webhooks import informed
 
 _TIMEOUT = 10.0  # seconds, as the portal's own probe of an address
 SEEN_WITHIN = 45.0  # seconds for an event to come: the portal looks at its queue every five, and tries for thirty
@@ -192,7 +192,7 @@ class Doctor:
             return Finding(
                 "round trip", "ok", f"a file was made, its event came after {took:.0f} s, and it was removed"
             )
-        what = f"a file was made and removed, and its event did not come within {_SEEN_WITHIN:.0f} s"
+        what = f"a file was made and removed, and its event did not come within {self._patience:.0f} s"
         remedy = "`roomkeeper events list` shows what came and was refused, `roomkeeper webhooks list` the webhook."
         return Finding("round trip", "failed", what, remedy)
 

@@ -7,7 +7,7 @@ the act; after a crash or a lost answer, the service is asked what it has before
 import time
 from collections.abc import Awaitable, Callable
 
-from roomkeeper.automations.step import StepContext
+from roomkeeper.contract.step import StepContext
 from roomkeeper.errors import RemoteError
 
 _SETTLED = 10.0  # seconds after which a request without an answer can do nothing any more

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.connectors.http import webhook as http
 from roomkeeper.connectors.http.settings import Http
 from roomkeeper.connectors.hubspot import webhook as hubspot
@@ -22,6 +21,7 @@ from roomkeeper.connectors.pipedrive import webhook as pipedrive
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.connectors.salesforce import webhook as salesforce
 from roomkeeper.connectors.salesforce.settings import Salesforce
+from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
 
 SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.connectors.docspace import webhook
 from roomkeeper.connectors.docspace.settings import DocSpace
+from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryUnreadable
 
 SETTINGS = DocSpace(url="https://acme.example", api_key="k")

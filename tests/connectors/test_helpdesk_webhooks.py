@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.connectors.freshdesk import webhook as freshdesk
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.connectors.jira import webhook as jira
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.connectors.zendesk import webhook as zendesk
 from roomkeeper.connectors.zendesk.settings import PUBLIC_TEST_SECRET, Zendesk
+from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
 
 ACCOUNT = {"url": "https://acme.zendesk.com", "email": "bot@acme.example", "api_token": "t"}

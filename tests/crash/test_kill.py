@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from stage import Keeper, Portal, Rooms, copy_uploads, free_port, sized, until
 
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.tables import steps
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import steps
 
 Make = Callable[..., Keeper]
 

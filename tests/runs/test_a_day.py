@@ -15,14 +15,14 @@ from stage import free_port
 
 from roomkeeper.connectors.notify import slack, smtp, webhook
 from roomkeeper.errors import RemoteError
-from roomkeeper.runs import alerts
-from roomkeeper.runs.alerts import Alert
-from roomkeeper.runs.dispatch import Source
-from roomkeeper.runs.inbox import _blank
-from roomkeeper.runs.notices import GATHER, Heartbeat, Notices, beat
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.tables import days, events, runs
-from roomkeeper.runs.watch import Watch
+from roomkeeper.intake.dispatch import Source
+from roomkeeper.intake.inbox import _blank
+from roomkeeper.store import alerts
+from roomkeeper.store.alerts import Alert
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import days, events, runs
+from roomkeeper.watching.notices import GATHER, Heartbeat, Notices, beat
+from roomkeeper.watching.watch import Watch
 
 HOUR, DAY = 3600.0, 86_400.0
 MIDNIGHT = (time.time() // DAY) * DAY

@@ -16,17 +16,20 @@ from hypothesis import strategies as st
 
 from roomkeeper import errors
 from roomkeeper.automations.event import Event
-from roomkeeper.runs import actions, offers, orders, retention, retrying, subjects
-from roomkeeper.runs.dispatch import choose
-from roomkeeper.runs.history import History, Part
-from roomkeeper.runs.holds import hold
-from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.leases import Lease
-from roomkeeper.runs.ledger import Ledger
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.subjects import Subject
-from roomkeeper.runs.tables import events, processes, runs, steps, waiting
-from roomkeeper.runs.tally import SharedTally
+from roomkeeper.desk import offers
+from roomkeeper.desk.history import History, Part
+from roomkeeper.intake import subjects
+from roomkeeper.intake.dispatch import choose
+from roomkeeper.intake.inbox import Inbox
+from roomkeeper.intake.subjects import Subject
+from roomkeeper.running import orders, retrying
+from roomkeeper.running.holds import hold
+from roomkeeper.running.leases import Lease
+from roomkeeper.running.ledger import Ledger
+from roomkeeper.running.tally import SharedTally
+from roomkeeper.store import actions, retention
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import events, processes, runs, steps, waiting
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ import sqlalchemy as sa
 
 from roomkeeper import cli
 from roomkeeper.app import build
-from roomkeeper.automations.config import load
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.demo import Portal, wait_for
-from roomkeeper.runs.history import History
-from roomkeeper.runs.store import Store, opened
-from roomkeeper.runs.tables import runs
+from roomkeeper.desk.history import History
 from roomkeeper.serving import Service, bound, fast_loop, start_log
+from roomkeeper.store.database import Store, opened
+from roomkeeper.store.tables import runs
 from stage.portals import unmeasured
 from stage.ports import free_port
 from stage.waiting import LOOK

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from stage import NOTE, ClosingDeals, Keeper, Portal, sized, until
 
-from roomkeeper.runs import orders
-from roomkeeper.runs.store import Store
+from roomkeeper.running import orders
+from roomkeeper.store.database import Store
 
 Make = Callable[..., Keeper]
 VENDORS = ("hubspot", "pipedrive", "salesforce")

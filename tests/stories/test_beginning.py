@@ -14,8 +14,8 @@ import pytest
 from dotenv import dotenv_values
 from stage import Portal, Rooms
 
-from roomkeeper.automations.config import load
 from roomkeeper.cli.people import hashed
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.setup import ADMIN_SECRET, CRMS, HELPDESKS, JOBS, Room, Setup, secrets_of, yaml_of
 

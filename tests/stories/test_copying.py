@@ -10,10 +10,10 @@ import pytest
 from signing import signed
 from stage import Keeper, Portal, Rooms, copy_uploads, until
 
-from roomkeeper.automations.config import load
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.runs import pauses
-from roomkeeper.runs.store import opened
+from roomkeeper.intake import pauses
+from roomkeeper.store.database import opened
 
 Make = Callable[..., Keeper]
 

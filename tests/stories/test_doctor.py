@@ -18,8 +18,8 @@ from stage import (
     free_port,
 )
 
-from roomkeeper.runs.alerts import Alert, settle
-from roomkeeper.runs.store import Store
+from roomkeeper.store.alerts import Alert, settle
+from roomkeeper.store.database import Store
 
 Make = Callable[..., Keeper]
 Plant = Callable[[Rooms, Keeper], None]

@@ -12,11 +12,12 @@ import pytest
 from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, until
 
 from roomkeeper import connecting
-from roomkeeper.automations.config import load
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.runs import nightly, orders
-from roomkeeper.runs.alerts import Alert, current
-from roomkeeper.runs.store import Store, opened
+from roomkeeper.proving import nightly
+from roomkeeper.running import orders
+from roomkeeper.store.alerts import Alert, current
+from roomkeeper.store.database import Store, opened
 
 Make = Callable[..., Keeper]
 NAME = "copy-client-uploads"

@@ -21,7 +21,7 @@ from people import DASHBOARD, HASHES, PASSWORDS, TOKENS, form_token, logged_in, 
 from signing import signed
 from stage import Keeper, Rooms, copy_uploads, free_port, simulated_portal
 
-from roomkeeper.runs.store import Store
+from roomkeeper.store.database import Store
 
 PAGES = ["/", "/runs", "/runs/1", "/events", "/events/1", "/automations", "/automations/copy-client-uploads"]
 PAGES += ["/accounted", "/actions", "/search?q=File", "/runs/1/restart", "/runs/1/report.csv"]

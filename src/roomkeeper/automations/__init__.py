@@ -1,4 +1,4 @@
-"""The language of automations: events, conditions, templates, steps, the configuration file.
+"""The language of automations: events, conditions, templates, and the words that the whole file shares.
 
-Pure: no network, no clock, no engine. What a step does lives in `connectors`; when it is done, in `runs`.
+Pure: no network, no clock, no engine. What a step does lives in `connectors`; when it is done, in `running`.
 """

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import typer
 from dotenv import dotenv_values
 
-from roomkeeper.automations.config import load
 from roomkeeper.cli.options import USAGE
 from roomkeeper.cli.people import hashed
 from roomkeeper.cli.printing import err, escaped, out, stop
 from roomkeeper.cli.webhooks import ensure_secret, set_in_env, webhooks_register
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally

@@ -9,17 +9,17 @@ import typer
 
 from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.config import Config, load
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.schema import json_schema
 from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, automation_named, source_of, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
+from roomkeeper.configuration.config import Config, load
+from roomkeeper.configuration.schema import json_schema
 from roomkeeper.connectors import CATALOG
+from roomkeeper.contract.delivery import Delivery
+from roomkeeper.desk.history import History
 from roomkeeper.errors import ConfigError, NotThere
-from roomkeeper.runs.dispatch import event_of
-from roomkeeper.runs.history import History
-from roomkeeper.runs.rehearsal import Rehearsed
+from roomkeeper.intake.dispatch import event_of
+from roomkeeper.running.rehearsal import Rehearsed
 
 
 def check(

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from roomkeeper.automations.config import load
 from roomkeeper.cli.options import (
     DEFAULT,
     About,
@@ -25,10 +24,11 @@ from roomkeeper.cli.options import (
 )
 from roomkeeper.cli.printing import escaped, out, print_fields, print_json, print_table, show
 from roomkeeper.cli.waiting import wait_for_events
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.runs import orders
-from roomkeeper.runs.history import EVENT_STATUSES, History, Part
-from roomkeeper.runs.inbox import Inbox
+from roomkeeper.desk.history import EVENT_STATUSES, History, Part
+from roomkeeper.intake.inbox import Inbox
+from roomkeeper.running import orders
 
 
 def events_list(

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from roomkeeper import connecting
-from roomkeeper.automations.checkup import Finding
-from roomkeeper.automations.config import Config, load
 from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, store_of
 from roomkeeper.cli.printing import escaped, out, print_json
+from roomkeeper.configuration.config import Config, load
 from roomkeeper.connectors import CATALOG
+from roomkeeper.contract.checkup import Finding
 from roomkeeper.doctor import SEEN_WITHIN, Doctor, worst
-from roomkeeper.runs.store import Store
+from roomkeeper.store.database import Store
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -22,7 +22,9 @@ def examine(
     writes: Annotated[
         bool, typer.Option("--round-trip/--no-round-trip", help="Make a file on the portal, and remove it again.")
     ] = True,
-    patience: Annotated[float, typer.Option(help="Seconds that the round trip's event has to come.", min=1)] = SEEN_WITHIN,
+    patience: Annotated[
+        float, typer.Option(help="Seconds that the round trip's event has to come.", min=1)
+    ] = SEEN_WITHIN,
     as_json: AsJson = False,
 ) -> None:
     """Try everything that the configuration needs: a line a check. Exit 0 all well, 3 warnings, 1 something failed."""

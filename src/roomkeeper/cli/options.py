@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.config import Config, load
+from roomkeeper.configuration.config import Config, load
 from roomkeeper.connectors import CATALOG
+from roomkeeper.desk.history import History
 from roomkeeper.errors import NotThere
-from roomkeeper.runs.history import History
-from roomkeeper.runs.leases import is_served
-from roomkeeper.runs.store import Store, opened
+from roomkeeper.running.leases import is_served
+from roomkeeper.store.database import Store, opened
 
 FAILED, USAGE, NEEDS_A_PERSON, INTERRUPTED = 1, 2, 3, 130
 

@@ -9,12 +9,12 @@ import typer
 
 from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.config import Config, load
 from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, automation_named, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_csv, print_json, print_table, stop
 from roomkeeper.cli.reconciling import moment_of
+from roomkeeper.configuration.config import Config, load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.runs.prove import Proof
+from roomkeeper.proving.prove import Proof
 from roomkeeper.web import proof as pages
 
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from roomkeeper import connecting
-from roomkeeper.automations.config import Config, load
 from roomkeeper.automations.duration import seconds
 from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, by_whom, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table
+from roomkeeper.configuration.config import Config, load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.runs.inbox import Inbox
-from roomkeeper.runs.reconcile import Searched
-from roomkeeper.runs.store import Store
+from roomkeeper.intake.inbox import Inbox
+from roomkeeper.store.database import Store
+from roomkeeper.watching.reconcile import Searched
 
 Since = Annotated[
     str | None,

@@ -21,8 +21,8 @@ from roomkeeper.cli.options import (
 )
 from roomkeeper.cli.printing import print_csv, print_json, print_run, print_table, show
 from roomkeeper.cli.waiting import wait_for_runs
-from roomkeeper.runs import orders
-from roomkeeper.runs.history import RUN_STATES, History, Part
+from roomkeeper.desk.history import RUN_STATES, History, Part
+from roomkeeper.running import orders
 
 
 def runs_list(

@@ -10,9 +10,9 @@ import typer
 from dotenv import load_dotenv
 
 from roomkeeper import demo
-from roomkeeper.automations.config import load
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
 from roomkeeper.cli.printing import out, stop
+from roomkeeper.configuration.config import load
 from roomkeeper.connectors import CATALOG
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def serve(
         what, remedy = f"--role {role} needs a store that processes can share", "set `store: postgresql://user@host/db`"
         stop(what, remedy, USAGE)
     from roomkeeper import app  # noqa: PLC0415 - the engine takes a second to load, and other commands do not need it
-    from roomkeeper.runs import tracing  # noqa: PLC0415
     from roomkeeper.serving import bound, start_log  # noqa: PLC0415
+    from roomkeeper.telemetry import tracing  # noqa: PLC0415
 
     line = bound(loaded.host, loaded.port if port is None else port)
     service = app.build(loaded, role=role)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import typer
 
 from roomkeeper.cli.options import NEEDS_A_PERSON
 from roomkeeper.cli.printing import err, escaped, print_json, print_run
-from roomkeeper.runs.history import History
+from roomkeeper.desk.history import History
 
 
 def wait_for_events(history: History, numbers: Sequence[int], as_json: bool) -> None:

@@ -11,16 +11,16 @@ import typer
 from dotenv import dotenv_values, set_key
 
 from roomkeeper import connecting
-from roomkeeper.automations.config import Config, load, references
-from roomkeeper.automations.upkeep import Ailment, Hook, Upkeep
 from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, AsJson, ConfigFile, loaded_for_reading, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table, show
+from roomkeeper.configuration.config import Config, load, references
 from roomkeeper.connectors import CATALOG
+from roomkeeper.contract.upkeep import Ailment, Hook, Upkeep
 from roomkeeper.errors import NotThere
-from roomkeeper.runs import upkeep
-from roomkeeper.runs.dispatch import Source
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.upkeep import Kept
+from roomkeeper.intake.dispatch import Source
+from roomkeeper.store.database import Store
+from roomkeeper.watching import webhooks as upkeep
+from roomkeeper.watching.webhooks import Kept
 
 T = TypeVar("T")
 Wanted = Annotated[str | None, typer.Argument(help="The connection, if there are several.", metavar="[CONNECTION]")]

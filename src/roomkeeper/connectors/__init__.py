@@ -1,8 +1,8 @@
 """The services Roomkeeper connects to: one folder each, one line each."""
 
-from roomkeeper.automations.approve import APPROVE
-from roomkeeper.automations.catalog import Catalog
 from roomkeeper.connectors import docspace, freshdesk, http, hubspot, jira, notify, pipedrive, salesforce, zendesk
+from roomkeeper.contract.approve import APPROVE
+from roomkeeper.contract.catalog import Catalog
 
 CATALOG = Catalog(
     [

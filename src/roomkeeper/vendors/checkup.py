@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from roomkeeper.automations.checkup import Examination, Finding
+from roomkeeper.contract.checkup import Examination, Finding
 from roomkeeper.errors import Forbidden, RemoteError, Unauthorized
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.step import EventKind
-from roomkeeper.automations.trail import Search
+from roomkeeper.contract.step import EventKind
+from roomkeeper.contract.trail import Search
 from roomkeeper.vendors import recent
 from roomkeeper.vendors.by_hand import BY_HAND
 from roomkeeper.vendors.by_hand import about as by_hand_about

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.errors import NotFound, Rejected, StepFailed
 from roomkeeper.vendors.tickets import subject_of
 

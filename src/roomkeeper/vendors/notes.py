@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.errors import NotFound, Rejected, StepFailed
 from roomkeeper.once import once
 from roomkeeper.vendors.tickets import subject_of

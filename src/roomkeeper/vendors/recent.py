@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.trail import Findings, Search, Trail
+from roomkeeper.contract.trail import Findings, Search, Trail
 
 RECENT = "recent changes"
 _SLACK = timedelta(minutes=15)  # what has just changed may be missing from a vendor's lists, and clocks differ

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from roomkeeper.automations.address import address
-from roomkeeper.automations.receiving import Receiving
+from roomkeeper.contract.receiving import Receiving
 
 
 class VendorSettings(BaseModel):

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roomkeeper.automations.address import LOOPBACK, is_outside
-from roomkeeper.automations.config import Config
-from roomkeeper.automations.dashboard import LoginService, User
-from roomkeeper.runs.store import Store
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.dashboard import LoginService, User
+from roomkeeper.store.database import Store
 from roomkeeper.web import sessions
 
 COOKIE = "roomkeeper"

@@ -12,10 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from roomkeeper.desk import condition, offers
+from roomkeeper.desk.history import Part
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
-from roomkeeper.runs import actions, condition, offers, orders, pauses
-from roomkeeper.runs.history import Part
-from roomkeeper.runs.store import clean
+from roomkeeper.intake import pauses
+from roomkeeper.running import orders
+from roomkeeper.store import actions
+from roomkeeper.store.database import clean
 from roomkeeper.web import body, described, numbers, shapes
 from roomkeeper.web.access import Access, Who
 from roomkeeper.web.desk import Desk

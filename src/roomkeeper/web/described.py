@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from roomkeeper.automations import redaction
-from roomkeeper.runs import condition, offers, reasons
-from roomkeeper.runs.dispatch import event_of
+from roomkeeper.desk import condition, offers, reasons
+from roomkeeper.intake.dispatch import event_of
 from roomkeeper.web.desk import Desk
 
 

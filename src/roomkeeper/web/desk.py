@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.config import Config
 from roomkeeper.automations.redaction import Redactor
+from roomkeeper.configuration.config import Config
+from roomkeeper.desk.history import History
 from roomkeeper.errors import NotThere
-from roomkeeper.runs.history import History
-from roomkeeper.runs.rehearsal import Rehearsed
-from roomkeeper.runs.store import Store
+from roomkeeper.running.rehearsal import Rehearsed
+from roomkeeper.store.database import Store
 
 
 @dataclass(frozen=True)

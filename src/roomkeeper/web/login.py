@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from roomkeeper.automations.dashboard import User
+from roomkeeper.configuration.dashboard import User
 from roomkeeper.web import body, sessions
 from roomkeeper.web.access import COOKIE, Access, give_word, is_tls, origin_by, origin_of
 from roomkeeper.web.desk import Desk

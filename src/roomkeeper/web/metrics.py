@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.metrics import exposition
+from roomkeeper.telemetry.metrics import exposition
 from roomkeeper.web.access import Access
 from roomkeeper.web.desk import Desk
 

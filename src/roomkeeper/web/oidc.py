@@ -16,7 +16,7 @@ import httpx2
 import jwt
 import structlog
 
-from roomkeeper.automations.dashboard import LoginService
+from roomkeeper.configuration.dashboard import LoginService
 from roomkeeper.errors import RoomkeeperError
 
 log = structlog.get_logger("login")

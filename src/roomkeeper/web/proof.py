@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from roomkeeper.runs.prove import Proof
+from roomkeeper.proving.prove import Proof
 
 OUTCOMES = ("done", "waiting", "failed", "excluded", "unaccounted")
 _pages = Environment(

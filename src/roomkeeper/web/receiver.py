@@ -11,11 +11,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from roomkeeper.automations import redaction
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
+from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavailable
-from roomkeeper.runs import tracing
-from roomkeeper.runs.inbox import Inbox, Verdict
+from roomkeeper.intake.inbox import Inbox, Verdict
+from roomkeeper.telemetry import tracing
 from roomkeeper.web import body
 
 log = structlog.get_logger("receiver")

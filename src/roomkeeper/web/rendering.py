@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
-from roomkeeper.runs.store import clean
+from roomkeeper.store.database import clean
 from roomkeeper.web import body
 from roomkeeper.web.access import Access, Who, give_word
 from roomkeeper.web.desk import Desk

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from roomkeeper.runs.store import Store
-from roomkeeper.runs.tables import sessions
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import sessions
 
 _MOST = 1000  # that are kept at once
 

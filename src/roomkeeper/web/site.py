@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.runs.inbox import Inbox
+from roomkeeper.intake.inbox import Inbox
 from roomkeeper.web import api, health, metrics, pages, rendering
 from roomkeeper.web.access import Access
 from roomkeeper.web.desk import Desk

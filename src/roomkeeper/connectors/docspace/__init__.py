@@ -1,6 +1,5 @@
 """ONLYOFFICE DocSpace: its webhooks, and what can be done with files, rooms and guests."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.docspace import (
     archive,
     checkup,
@@ -18,6 +17,7 @@ from roomkeeper.connectors.docspace import (
     trails,
     webhook,
 )
+from roomkeeper.contract.catalog import Connector
 from roomkeeper.docspace.wire import sanitise_title
 
 CONNECTOR = Connector(

@@ -12,12 +12,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.duration import Duration
-from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace import archiving, evidence
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Layout, Line
 from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, is_there, move
 from roomkeeper.connectors.docspace.places import address, folder_at, folder_titled, must_be_named, way_to
 from roomkeeper.connectors.docspace.tree import Tree, below, directly_in, files_below
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, PathPart, Portal
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.errors import (

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from roomkeeper.automations.checkup import Examination, Finding, Needed, State
 from roomkeeper.connectors.docspace.trails import rooms_called
+from roomkeeper.contract.checkup import Examination, Finding, Needed, State
 from roomkeeper.docspace import EntryId, Portal
 from roomkeeper.docspace.models import Access, Key, PathPart
 from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, Unauthorized

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace import evidence
 from roomkeeper.connectors.docspace.places import address, folders_at, must_be_named, way_to
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, Portal
 from roomkeeper.docspace.roles import room_type_named
 from roomkeeper.docspace.rooms import TITLE_LIMIT

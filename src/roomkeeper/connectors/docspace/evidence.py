@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roomkeeper.automations.evidence import Evidence
+from roomkeeper.contract.evidence import Evidence
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.wire import next_start
 from roomkeeper.errors import Forbidden, NotFound, ScopeMissing

@@ -10,11 +10,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace import copying, evidence
 from roomkeeper.connectors.docspace.copying import Policy
 from roomkeeper.connectors.docspace.places import address, folder_at, must_be_named, way_to
 from roomkeeper.connectors.docspace.transfer import Report, Transfer
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, PathPart, Portal
 from roomkeeper.errors import (
     Forbidden,

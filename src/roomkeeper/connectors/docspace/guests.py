@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace.places import way_to
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Member, Person
 from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, StepFailed

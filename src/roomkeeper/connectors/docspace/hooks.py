@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from roomkeeper.automations.upkeep import Ailment, Hook, Registered, Upkeep
 from roomkeeper.connectors.docspace.trails import is_ours
+from roomkeeper.contract.upkeep import Ailment, Hook, Registered, Upkeep
 from roomkeeper.docspace import Portal
 from roomkeeper.docspace.models import Webhook
 from roomkeeper.docspace.webhooks import NAME_LIMIT, mask, names

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from roomkeeper.automations.step import StepContext
 from roomkeeper.connectors.docspace.watching import awaited, quiet
+from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, Operation, Portal
 from roomkeeper.docspace.models import OperationKind
 from roomkeeper.errors import QuotaExceeded, RemoteError, RemoteFault, ScopeMissing, Unauthorized

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from roomkeeper.automations.step import StepContext
+from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.docspace.models import Folder

@@ -11,12 +11,12 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Line, numbered
 from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, move
 from roomkeeper.connectors.docspace.places import folder_at
 from roomkeeper.connectors.docspace.rooms import bring_back
 from roomkeeper.connectors.docspace.tree import Tree, below
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, Portal
 from roomkeeper.docspace.wire import same_title
 from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed

@@ -4,9 +4,9 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace.places import address, way_to
 from roomkeeper.connectors.docspace.watching import awaited
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, Portal
 from roomkeeper.errors import Forbidden, ScopeMissing, StepFailed
 

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from roomkeeper.automations.upkeep import Hook
 from roomkeeper.connectors.docspace.trails import is_ours
+from roomkeeper.contract.upkeep import Hook
 from roomkeeper.docspace import Portal
 from roomkeeper.errors import NotThere
 

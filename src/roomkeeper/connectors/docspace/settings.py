@@ -3,8 +3,8 @@
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from roomkeeper.automations.address import address
-from roomkeeper.automations.receiving import Receiving
 from roomkeeper.automations.secret import Secret, Secrets
+from roomkeeper.contract.receiving import Receiving
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import Tally
 from roomkeeper.remote import ReadOnlyTransport

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.duration import Duration
-from roomkeeper.automations.step import Plan, StepContext, StepKind
 from roomkeeper.connectors.docspace.inviting import AccessName
 from roomkeeper.connectors.docspace.places import address, must_be_named, way_to
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Link, LinkState, RoomType
 from roomkeeper.docspace.roles import BY_EXTERNAL_LINK, by_invitation_link, named, room_type_named

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.trail import TRAIL, Findings, Search, Trail
 from roomkeeper.connectors.docspace import webhook
+from roomkeeper.contract.delivery import Delivery
+from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail
 from roomkeeper.docspace import EntryId, Portal
 from roomkeeper.docspace.models import HistoryEntry, LoggedDelivery, Webhook
 from roomkeeper.docspace.webhooks import UNDELIVERED

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from roomkeeper.automations.step import StepContext
 from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Intent, Policy
 from roomkeeper.connectors.docspace.watching import GRACE, awaited
+from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind

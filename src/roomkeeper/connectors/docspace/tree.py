@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
-from roomkeeper.automations.step import StepContext
+from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, File, Folder, Portal
 from roomkeeper.docspace.models import Contents
 from roomkeeper.docspace.wire import PAGE, next_start

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from roomkeeper.automations.step import StepContext
+from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import Operation, Portal
 
 _FIRST, _GROWTH, _LONGEST = 0.15, 1.6, 2.0  # seconds between two looks; the server drops what is not asked for in 60 s

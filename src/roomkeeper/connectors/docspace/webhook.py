@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event, Place
-from roomkeeper.automations.step import EventKind
 from roomkeeper.connectors.docspace.settings import DocSpace
+from roomkeeper.contract.delivery import Delivery
+from roomkeeper.contract.step import EventKind
 from roomkeeper.docspace import EntryId, Portal, signature
 from roomkeeper.docspace.webhooks import TRIGGERS
 from roomkeeper.errors import DeliveryUnreadable, NotThere

@@ -1,8 +1,8 @@
 """Freshdesk: new tickets, told by an automation's webhook; private notes and fields."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.freshdesk import client, webhook
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
+from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, tickets
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.fields import set_ticket_field

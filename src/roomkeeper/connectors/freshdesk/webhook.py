@@ -5,9 +5,9 @@ Simple content comes in a wrapper, with fixed names; Advanced content is whateve
 
 import hashlib
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
+from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import templated, tickets, trust
 from roomkeeper.vendors.reading import mapping

@@ -1,8 +1,8 @@
 """Anything that can POST JSON: it may tell of closed deals and of new tickets."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.http import webhook
 from roomkeeper.connectors.http.settings import Http, connect
+from roomkeeper.contract.catalog import Connector
 
 CONNECTOR = Connector(
     type="http",

@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.step import EventKind
 from roomkeeper.connectors.http.settings import Http
+from roomkeeper.contract.delivery import Delivery
+from roomkeeper.contract.step import EventKind
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
 from roomkeeper.vendors import deals, templated, tickets, trust
 from roomkeeper.vendors.deals import Deal

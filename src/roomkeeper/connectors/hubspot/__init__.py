@@ -1,8 +1,8 @@
 """HubSpot: closed deals, told by webhooks or workflows; notes on them."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.hubspot import client, webhook
 from roomkeeper.connectors.hubspot.settings import HubSpot
+from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, deals
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal

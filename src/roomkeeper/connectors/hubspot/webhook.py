@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.hubspot.settings import HubSpot
+from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
 from roomkeeper.vendors import deals, trust
 

@@ -1,8 +1,8 @@
 """Jira Service Management, Cloud and Data Center: new issues; internal comments, links and fields."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.jira import client, steps, webhook
 from roomkeeper.connectors.jira.settings import Jira
+from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, tickets
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.fields import set_ticket_field

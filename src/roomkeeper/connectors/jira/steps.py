@@ -1,7 +1,7 @@
 """`note_on_ticket` for Jira: the comment, and a link beside the issue that a repetition only updates."""
 
-from roomkeeper.automations.step import StepContext, StepKind
 from roomkeeper.connectors.jira.client import JiraClient
+from roomkeeper.contract.step import StepContext, StepKind
 from roomkeeper.errors import Forbidden, NotFound, Rejected
 from roomkeeper.vendors.notes import URL, Noted, NoteOnTicket, note_on_ticket, write_on_ticket
 

@@ -5,11 +5,11 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from roomkeeper.automations.catalog import Client, Connector
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.message import Message
 from roomkeeper.connectors.notify.steps import notify_by
+from roomkeeper.contract.catalog import Client, Connector
+from roomkeeper.contract.delivery import Delivery
+from roomkeeper.contract.message import Message
 from roomkeeper.errors import DeliveryRefused, NotThere
 
 

@@ -6,10 +6,10 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from roomkeeper.automations.address import address
-from roomkeeper.automations.message import Message
 from roomkeeper.automations.secret import NOT_SET, Secret
 from roomkeeper.connectors.notify.outward import outward
 from roomkeeper.connectors.notify.posting import Poster
+from roomkeeper.contract.message import Message
 
 _LONGEST = 3500  # characters: Slack cuts what is longer than 4,000
 

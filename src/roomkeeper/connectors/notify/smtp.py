@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.message import Message
 from roomkeeper.automations.secret import Secret
 from roomkeeper.connectors.notify.outward import outward
+from roomkeeper.contract.message import Message
 from roomkeeper.errors import Clash, Rejected, RemoteError, Unauthorized, Unreachable, WriteRefused
 from roomkeeper.remote import Exchange, Observe, unobserved
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.message import Message
-from roomkeeper.automations.step import Plan, StepContext, StepKind
+from roomkeeper.contract.message import Message
+from roomkeeper.contract.step import Plan, StepContext, StepKind
 
 _SCOPE = "notify"
 

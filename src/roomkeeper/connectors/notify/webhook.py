@@ -7,10 +7,10 @@ import json
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from roomkeeper.automations.address import address
-from roomkeeper.automations.message import Message
 from roomkeeper.automations.secret import Secret
 from roomkeeper.connectors.notify.outward import outward
 from roomkeeper.connectors.notify.posting import Poster
+from roomkeeper.contract.message import Message
 
 
 class Webhook(BaseModel):

@@ -1,8 +1,8 @@
 """Pipedrive: closed deals, told by webhooks; notes on them."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.pipedrive import client, webhook
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
+from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, deals
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal

@@ -1,8 +1,8 @@
 """Salesforce: closed opportunities, told by Outbound Messages or a flow's callout; tasks on them as notes."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.salesforce import client, webhook
 from roomkeeper.connectors.salesforce.settings import Salesforce
+from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, deals
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal

@@ -13,9 +13,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from roomkeeper.automations.delivery import Delivery
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.salesforce.settings import Salesforce
+from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
 from roomkeeper.vendors import deals, trust
 

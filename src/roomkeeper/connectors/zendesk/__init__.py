@@ -1,8 +1,8 @@
 """Zendesk: new tickets, told by triggers or event webhooks; internal notes and fields."""
 
-from roomkeeper.automations.catalog import Connector
 from roomkeeper.connectors.zendesk import client, webhook
 from roomkeeper.connectors.zendesk.settings import Zendesk
+from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, tickets
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.fields import set_ticket_field

@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.requests import Request
 
-from roomkeeper.runs import actions
+from roomkeeper.store import actions
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages.parts import paged, part_of

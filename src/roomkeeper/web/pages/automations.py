@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from roomkeeper.automations.automation import Automation
+from roomkeeper.desk import condition
+from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import NotThere, OrderRefused
-from roomkeeper.runs import condition, pauses
-from roomkeeper.runs.offers import Offer
+from roomkeeper.intake import pauses
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
+from roomkeeper.desk import offers
+from roomkeeper.desk.history import EVENT_STATUSES
 from roomkeeper.errors import NotThere, OrderRefused
-from roomkeeper.runs import offers, orders
-from roomkeeper.runs.history import EVENT_STATUSES
-from roomkeeper.runs.subjects import KINDS
+from roomkeeper.intake.subjects import KINDS
+from roomkeeper.running import orders
 from roomkeeper.web import described
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk

@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.requests import Request
 
-from roomkeeper.runs import condition
+from roomkeeper.desk import condition
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.rendering import Shown

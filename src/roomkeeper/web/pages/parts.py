@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from roomkeeper.runs.history import Part
+from roomkeeper.desk.history import Part
 from roomkeeper.web import numbers
 
 PAGE = 50

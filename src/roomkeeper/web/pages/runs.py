@@ -11,11 +11,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from roomkeeper.desk import offers
+from roomkeeper.desk.history import RUN_STATES
 from roomkeeper.errors import OrderRefused
-from roomkeeper.runs import actions, offers, orders
-from roomkeeper.runs.history import RUN_STATES
-from roomkeeper.runs.store import clean
-from roomkeeper.runs.subjects import KINDS
+from roomkeeper.intake.subjects import KINDS
+from roomkeeper.running import orders
+from roomkeeper.store import actions
+from roomkeeper.store.database import clean
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages.parts import paged, part_of

@@ -4,8 +4,8 @@ import asyncio
 
 from starlette.requests import Request
 
+from roomkeeper.desk.history import Part
 from roomkeeper.errors import NotThere
-from roomkeeper.runs.history import Part
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk

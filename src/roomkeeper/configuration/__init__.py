@@ -1,0 +1,1 @@
+"""The file: its sections, its checks, its schema."""

@@ -1,0 +1,1 @@
+"""What a connector is: what it reads, offers, finds, examines and proves."""

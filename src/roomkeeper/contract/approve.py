@@ -1,0 +1,53 @@
+"""`approve`: the run shows what it would do next, and waits for a person's consent."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from roomkeeper.automations.duration import Duration, spoken
+from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.errors import ApprovalNeeded
+
+WEEK = 7 * 86_400.0
+
+
+class Approve(BaseModel):
+    """What `approve` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    text: str = Field(
+        default="go on with the steps below?", description="What is asked.", examples=["Archive {{ deal.company }}?"]
+    )
+    within: Duration = Field(
+        default=WEEK, description="How long it may take; after that, nothing is done.", examples=["7d"]
+    )
+
+
+class Approved(BaseModel):
+    """What was consented to."""
+
+    asked: str
+
+
+async def _apply(params: Approve, context: StepContext) -> Approved:
+    """Go on if a person consented. Raises ApprovalNeeded."""
+    if not context.approved:
+        await context.record(await context.ahead())
+        raise ApprovalNeeded(params.text, within=params.within)
+    return Approved(asked=params.text)
+
+
+async def _plan(params: Approve, context: StepContext) -> Plan:  # noqa: ARG001 - every step has one
+    """Say that it would wait."""
+    return Plan((f"wait up to {spoken(params.within)} for a person's consent: {params.text!r}",))
+
+
+APPROVE = StepKind(
+    name="approve",
+    summary="Show what the next steps would do, and wait for a person's consent.",
+    params=Approve,
+    result=Approved,
+    plan=_plan,
+    apply=_apply,
+    connection_type="",
+    takes_many=True,
+)

@@ -1,0 +1,129 @@
+"""What an automation can be made of: the connectors' events and steps, from their explicit lists."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from roomkeeper.automations.event import Event, Place
+from roomkeeper.contract.checkup import Examine
+from roomkeeper.contract.delivery import Delivery
+from roomkeeper.contract.evidence import Evidence
+from roomkeeper.contract.message import Message
+from roomkeeper.contract.step import EventKind, StepKind
+from roomkeeper.contract.trail import Trail
+from roomkeeper.contract.upkeep import Hook, Upkeep
+
+Model = type[BaseModel]
+
+
+class Client(Protocol):
+    """A connection's live client."""
+
+    def view(self, *, bulk: bool = False, observe: Callable[[Any], None] | None = None) -> Any:  # noqa: ANN401
+        """Give the same client for other work, its calls observed."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+
+async def _nowhere(_client: Any, _event: Event) -> Place | None:  # noqa: ANN401 - each service has a client of its own
+    return None
+
+
+async def _as_it_is(_client: Any, event: Event) -> Event:  # noqa: ANN401
+    return event
+
+
+async def _nobody(_client: Any) -> str:  # noqa: ANN401
+    return ""
+
+
+@dataclass(frozen=True)
+class Connector:
+    """One service: how its deliveries are trusted and read, and what can be done there.
+
+    `verify(settings, delivery)` raises DeliveryRefused; `read(name, settings, delivery)` gives events or raises
+    DeliveryUnreadable; `connect(settings, tally=…, wanted=…, dry=…)` opens the client, `wanted` being the fields of
+    its events that automations use; `by_hand(name, type, fields)` makes the event that `roomkeeper start` asks for.
+    """
+
+    type: str
+    summary: str
+    settings: Model
+    events: Mapping[str, EventKind]
+    verify: Callable[[Any, Delivery], None]
+    read: Callable[[str, Any, Delivery], list[Event]]
+    connect: Callable[..., Client]
+    by_hand: Callable[[str, str, Mapping[str, Any]], Event]
+    steps: Sequence[StepKind] = ()
+    #: The settings by which deliveries are trusted: without any of them, none is.
+    trusted_by: Sequence[str] = ()
+    #: The kinds of event that a connection with these settings raises, if not all.
+    raises: Callable[[Any], Collection[str]] | None = None
+    #: Finds the room of an event; None if it has none to find.
+    place: Callable[[Any, Event], Awaitable[Place | None]] = _nowhere
+    #: Reads from the service what the delivery lacks. It may say that the event is to be ignored, and give it the
+    #: meaning that the service's own record shows, so that what was told in several ways is handled once.
+    complete: Callable[[Any, Event], Awaitable[Event]] = _as_it_is
+    #: Gives the account's id, whose own acts are not acted on.
+    myself: Callable[[Any], Awaitable[str]] = _nobody
+    #: Gives a title as the service will store it.
+    stored_title: Callable[[str], str] = str
+    #: Content type and body of the answer to a delivery that was taken, where 200 and a word of ours are not enough.
+    acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None = None
+    #: The service's own records, in which what was missed is found.
+    trails: Sequence[Trail] = ()
+    #: How its webhooks are looked after, if it lets us.
+    upkeep: Upkeep | None = None
+    #: Tries live what a connection needs, for `doctor`.
+    examine: Examine | None = None
+    #: `round_trip(client, hook)` makes something, gives the occurrence to be told of, and removes it on leaving.
+    round_trip: Callable[[Any, Hook], AbstractAsyncContextManager[str]] | None = None
+    #: `standing(client, evidence)` chooses what is there of what steps left behind.
+    standing: Callable[[Any, Iterable[Evidence]], Awaitable[frozenset[Evidence]]] | None = None
+    #: `tell(client, message)` passes a message on to people; for connections that `notify` names.
+    tell: Callable[[Any, Message], Awaitable[None]] | None = None
+    #: The permissions that listening needs.
+    scopes: frozenset[str] = frozenset()
+
+    def raised(self, settings: object) -> Collection[str]:
+        """List the kinds of event that a connection with these settings raises."""
+        return self.raises(settings) if self.raises is not None and settings is not None else self.events
+
+
+class Catalog:
+    """The connectors by type and the steps by name; `more` are steps of a company's own, or bound to no service."""
+
+    def __init__(self, connectors: Sequence[Connector], more: Sequence[StepKind] = ()) -> None:
+        self.connectors = {connector.type: connector for connector in connectors}
+        self._more = tuple(more)
+        self._steps: dict[str, dict[str, StepKind]] = {}
+        for step in [*(step for connector in connectors for step in connector.steps), *more]:
+            self._steps.setdefault(step.name, {})[step.connection_type] = step
+
+    def extended(self, more: Sequence[StepKind]) -> "Catalog":
+        """Give this catalogue with more steps."""
+        return Catalog(list(self.connectors.values()), [*self._more, *more])
+
+    @property
+    def steps(self) -> list[str]:
+        """The names of all steps."""
+        return sorted(self._steps)
+
+    def kinds(self, step: str) -> Mapping[str, StepKind]:
+        """Find a step by name: one kind for each type of connection it can act on; none if it is not known."""
+        return self._steps.get(step, {})
+
+    def event(self, type_: str) -> EventKind | None:
+        """Find a kind of event, whoever raises it."""
+        return next((c.events[type_] for c in self.connectors.values() if type_ in c.events), None)
+
+    @property
+    def event_types(self) -> list[str]:
+        """Every kind of event there is."""
+        return sorted({type_ for connector in self.connectors.values() for type_ in connector.events})

@@ -1,0 +1,148 @@
+"""What a step is, and what it sees while it runs."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from roomkeeper.automations.event import Event
+from roomkeeper.contract.evidence import Evidence
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the ledger: `done` is false while it is only being tried; `target` is what it became."""
+
+    item: str
+    done: bool
+    target: str
+    detail: Mapping[str, Any]
+    run: int
+
+
+class Ledger(Protocol):
+    """What has been done once and must not be done again; scopes keep kinds of things apart."""
+
+    async def look(self, scope: str, items: Sequence[str]) -> dict[str, Entry]:
+        """Find the entries of these items."""
+        ...
+
+    async def of_target(self, scope: str, target: str) -> list[Entry]:
+        """Find which items became this target."""
+        ...
+
+    async def known_targets(self, scope: str, targets: Sequence[str]) -> frozenset[str]:
+        """Choose those of these that items of this scope became."""
+        ...
+
+    async def trying(self, scope: str, details: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down, before the act, that these items are about to be done."""
+        ...
+
+    async def done(self, scope: str, results: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+        """Write down that these items are done: item to (target, detail)."""
+        ...
+
+    async def undone(self, scope: str, items: Sequence[str]) -> None:
+        """Take back what was only tried and did not happen."""
+        ...
+
+
+class StepContext(Protocol):
+    """What a step may use: its events, its connection, the ledger, and the engine's patience."""
+
+    run: int
+    #: The automation's and the step's name: the same in every run of it.
+    task: str
+    events: Sequence[Event]
+    ledger: Ledger
+    client: Any
+    connection: str
+    #: Whether a person approved what this step asked for.
+    approved: bool
+
+    async def call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on.
+
+        Raises the last RemoteError, RunCancelled.
+        """
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises RunCancelled."""
+        ...
+
+    async def check(self) -> None:
+        """Make sure that this run may still act. Raises RunCancelled."""
+        ...
+
+    def hold(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Keep every other run, in any process, from working on what bears this name."""
+        ...
+
+    async def progress(self, text: str) -> None:
+        """Say how far it has come, for `runs show` and the page."""
+        ...
+
+    async def record(self, plan: Any) -> None:  # noqa: ANN401 - JSON
+        """Keep what is to be done, with the run: it is shown, survives a crash, and can be undone."""
+        ...
+
+    async def recorded(self, of: tuple[int, int] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Read what this step recorded, or a step of another run by (run, position); None if nothing."""
+        ...
+
+    async def ahead(self) -> list[str]:
+        """Tell what the steps after this one would do, in lines for people to read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a step would do, in lines for people to read."""
+
+    effects: tuple[str, ...] = ()
+    nothing_because: str = ""
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """A step of the catalogue. `apply` returns the fields of `result`, or raises StepFailed."""
+
+    name: str
+    summary: str
+    params: type[BaseModel]
+    result: type[BaseModel]
+    plan: Callable[[Any, StepContext], Awaitable[Plan]]
+    apply: Callable[[Any, StepContext], Awaitable[BaseModel]]
+    #: The type of connection it acts on; empty if it needs none. Steps of one name may serve several types.
+    connection_type: str
+    #: Whether one call can serve many events.
+    takes_many: bool = False
+    #: Whether it may run at the same time as others of this sort: it adds something, and takes nothing away.
+    side_by_side: bool = False
+    #: Finds what cannot work, given the step's text and the type of the room it names, if an earlier step makes that
+    #: room: (where, what, remedy). For `check`.
+    mistakes: Callable[[Mapping[str, Any], str | None], list[tuple[tuple[str | int, ...], str, str]]] | None = None
+    #: The parameter that names the room or folder it writes to; `check` looks for circles through it.
+    destination: str = ""
+    #: The parameters that name rooms or folders, and what the account must be able to do there: write, or manage.
+    places: Mapping[str, Literal["write", "manage"]] = field(default_factory=dict)
+    #: The permissions that the connection's key needs for it, by the service's names.
+    scopes: frozenset[str] = frozenset()
+    #: Says what a result of it left behind, so that it can be looked for.
+    evidence: Callable[[Mapping[str, Any]], list[Evidence]] | None = None
+
+
+@dataclass(frozen=True)
+class EventKind:
+    """A kind of event: its fields by variable; None stands for fields that only the sender knows."""
+
+    type: str
+    fields: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    #: Fields that are the same for all events that one run gathers.
+    shared: frozenset[tuple[str, str]] = frozenset()

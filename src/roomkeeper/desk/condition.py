@@ -1,0 +1,166 @@
+"""The condition of the service: is everything well, how does each connection and each automation do."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from roomkeeper.automations.automation import listening_to
+from roomkeeper.configuration.config import Config
+from roomkeeper.contract.receiving import Receiving
+from roomkeeper.desk.history import History
+from roomkeeper.intake.pauses import paused
+from roomkeeper.store.alerts import Alert
+from roomkeeper.store.database import Store
+from roomkeeper.store.moments import moment
+from roomkeeper.store.tables import events, hooks, proofs, runs, trails, waiting
+from roomkeeper.telemetry.metrics import budgets
+
+Shown = dict[str, Any]
+_LATELY = 7 * 86_400.0  # seconds from which an automation's success is counted
+_OF_CONNECTIONS = {"webhook", "trail", "waiting", "silence", "budget", "messenger"}  # kinds of alert
+_NAMED = 12  # runs that are shown of a kind
+_DAYS = 31  # of proofs that are shown
+
+
+def of(store: Store, history: History, config: Config, limits: Mapping[str, Mapping[str, int]]) -> Shown:
+    """Say how things stand. Raises StoreUnavailable."""
+    counts, alerts = history.counts(), history.alerts()
+    stopped = [one for one in automations(store, config) if one["paused"]]
+    others = [one for one in alerts if not one.key.startswith("run ")]  # runs that need a person are listed as such
+    with store.read() as db:
+        used = budgets(store, db, limits)
+    return {
+        "sentence": sentence(counts, len(others), stopped),
+        "is_well": not others and not counts["runs"].get("needs_attention", 0) and not counts["events_held"],
+        "attention": history.runs(limit=_NAMED, state="needs_attention"),
+        "at_work": [one for state in ("running", "waiting") for one in history.runs(limit=_NAMED, state=state)],
+        "paused": stopped,
+        "counts": counts,
+        "alerts": [vars(one) for one in others],
+        "connections": connections(store, config, alerts),
+        "budgets": used,
+    }
+
+
+def sentence(counts: Mapping[str, Any], alerts: int, stopped: Sequence[Shown]) -> str:
+    """Say in one sentence whether all is well."""
+    stuck = counts["runs"].get("needs_attention", 0)
+    if stuck:
+        return f"{stuck} run{'s need' if stuck > 1 else ' needs'} a person."
+    if alerts:
+        return f"{alerts} thing{'s are' if alerts > 1 else ' is'} wrong, and want{'' if alerts > 1 else 's'} a person."
+    held = counts["events_held"]
+    if held:
+        return f"{held} event{'s wait' if held > 1 else ' waits'} for something to be put right; see the reasons below."
+    if collected := sum(one["waiting"] for one in stopped):
+        return f"{collected} event{'s wait' if collected > 1 else ' waits'} for what is paused."
+    at_work = counts["runs"].get("running", 0) + counts["runs"].get("waiting", 0)
+    waits = counts["events_waiting"]
+    if at_work or waits:
+        return f"At work: {at_work} run{'' if at_work == 1 else 's'}, {waits} event{'' if waits == 1 else 's'} waiting."
+    return "All is well: everything that arrived has been dealt with."
+
+
+def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown]:
+    """Say of each connection whether it is well, how its webhook is, and what arrived last."""
+    with store.read() as db:
+        hooked = {row.connection: row for row in db.execute(sa.select(hooks))}
+        searched = db.execute(sa.select(trails)).all()
+        shown = []
+        for name, one in config.connections.items():
+            newest = sa.select(sa.func.max(events.c.id)).where(events.c.connection == name)
+            last = db.execute(sa.select(events).where(events.c.id == newest.scalar_subquery())).first()
+            wrong = [alert for alert in alerts if _is_about(alert, name)]
+            mine = [row for row in searched if row.connection == name]
+            raised = config.catalog.connectors[one.type].raised(one.settings)
+            shown.append(
+                {
+                    "name": name,
+                    "type": one.type,
+                    "is_well": not wrong,
+                    "wrong": [{"what": alert.what, "remedy": alert.remedy} for alert in wrong],
+                    "listened": bool(listening_to(name, config.automations, raised)),
+                    "webhook": _webhook(one.settings, hooked.get(name)),
+                    "webhook_seen_at": moment(hooked[name].claimed_at or None) if name in hooked else None,
+                    "searched_at": moment(max((row.searched_at or 0.0 for row in mine), default=0.0) or None),
+                    "trouble": "; ".join(row.trouble for row in mine if row.trouble),
+                    "last_event_at": moment(last.received_at) if last is not None else None,
+                    "last_event": f"{last.type} {last.subject}".strip() if last is not None else "",
+                }
+            )
+    return shown
+
+
+def automations(store: Store, config: Config) -> list[Shown]:
+    """Say of each automation how it did lately: runs, success, time taken; what waits; whether it is paused."""
+    since = time.time() - _LATELY
+    with store.read() as db:
+        stopped = paused(db)
+        lately = sa.select(
+            runs.c.automation, runs.c.state, sa.func.count(), sa.func.avg(runs.c.ended_at - runs.c.started_at)
+        ).where(runs.c.made_at >= since)
+        rows = db.execute(lately.group_by(runs.c.automation, runs.c.state)).all()
+        newest = db.execute(sa.select(runs.c.automation, sa.func.max(runs.c.id)).group_by(runs.c.automation)).all()
+        last = {row.automation: row for row in db.execute(sa.select(runs).where(runs.c.id.in_([r[1] for r in newest])))}
+        parked = sa.select(waiting.c.automation, sa.func.count()).where(waiting.c.run_id.is_(None))
+        waits = {row[0]: row[1] for row in db.execute(parked.group_by(waiting.c.automation))}
+    shown = []
+    for one in config.automations:
+        counted = {state: many for name, state, many, _ in rows if name == one.name}
+        took = next((average for name, state, _, average in rows if name == one.name and state == "done"), None)
+        pause = stopped.get(one.name)
+        shown.append(
+            {
+                "name": one.name,
+                "on": one.on,
+                "paused": one.paused or pause is not None,
+                "paused_by": pause.by if pause is not None else "",
+                "paused_since": moment(pause.since) if pause is not None else None,
+                "done": counted.get("done", 0),
+                "needs_attention": counted.get("needs_attention", 0),
+                "runs": sum(counted.values()),
+                "seconds": float(took) if took is not None else None,
+                "waiting": waits.get(one.name, 0),
+                "last_run": last[one.name].id if one.name in last else None,
+                "last_state": last[one.name].state if one.name in last else "",
+                "last_at": moment(last[one.name].made_at) if one.name in last else None,
+            }
+        )
+    return shown
+
+
+def days(store: Store) -> list[Shown]:
+    """List what was proved, day by day, newest first."""
+    query = sa.select(proofs).order_by(proofs.c.day.desc(), proofs.c.automation)
+    with store.read() as db:
+        rows = db.execute(query).all()
+    kept = sorted({row.day for row in rows}, reverse=True)[:_DAYS]
+    return [
+        {
+            "day": row.day,
+            "automation": row.automation,
+            "made_at": moment(row.made_at),
+            "counts": json.loads(row.counts),
+            "complete": bool(row.complete),
+            "digest": row.digest,
+        }
+        for row in rows
+        if row.day in kept and row.digest
+    ]
+
+
+def _is_about(alert: Alert, connection: str) -> bool:
+    kind, _, rest = alert.key.partition(" ")
+    return kind in _OF_CONNECTIONS and rest.partition(" ")[0] == connection
+
+
+def _webhook(settings: object, row: Any) -> str:  # noqa: ANN401 - a row of `hooks`
+    """Say how deliveries arrive."""
+    if isinstance(settings, Receiving) and settings.polls:
+        return f"asked every {settings.poll_every:g} s; nothing is delivered"
+    if row is None or not hasattr(settings, "keep_webhook"):
+        return "set up at the service" if isinstance(settings, Receiving) else ""
+    return "looked after" if row.url else "removed on purpose"

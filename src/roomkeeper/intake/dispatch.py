@@ -1,0 +1,483 @@
+"""Dispatch: which automations an event is for, and which run will take it.
+
+An event is looked up, matched, and parked under (automation, key), the key being its room. A run is made for a key
+when events wait there and no run does; when it starts, it claims up to `gather` of them. So ten thousand uploads
+into one room make about a hundred runs, and a busy room delays no other.
+
+Each connection is dispatched by a task of its own, and each event by itself: a portal that is down holds up its
+own events only, and an event that cannot be handled holds up nobody.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from roomkeeper.automations.automation import Automation, is_for, matches
+from roomkeeper.automations.event import Event, Place
+from roomkeeper.contract.catalog import Client, Connector
+from roomkeeper.errors import (
+    Forbidden,
+    NotFound,
+    QuotaExceeded,
+    Rejected,
+    RemoteError,
+    RoomkeeperError,
+    ScopeMissing,
+    StoreUnavailable,
+    Unauthorized,
+)
+from roomkeeper.intake import pauses, subjects
+from roomkeeper.intake.inbox import storable
+from roomkeeper.store.database import Store, clean
+from roomkeeper.store.tables import events, runs, waiting
+
+log = structlog.get_logger("dispatch")
+
+WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which is read only to be shown
+_TICK = 1.0  # seconds; a new event wakes the dispatcher at once
+_BATCH = 200
+_LET_IN = "Invite the account of the API key into the room; then it goes on by itself."
+_COURTESY = 0.5  # seconds at most that dispatch leaves the process to others after each batch
+_PLACE_KEPT = 60.0  # seconds: folders do move between rooms, but seldom
+_ABSENCE_KEPT = 5.0  # seconds: what was not there a moment ago may be restored
+_REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose lookups fail
+_ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 60.0  # seconds until an event is tried again that could not be looked up
+_FAILING_LANES = 3  # so many places that cannot be looked up in one batch mean that the connection is out of order
+_MAY_APPEAR = 3600.0  # seconds in which what an event is about may still appear, or become visible to the account
+COMES_TO_NOTHING = "failed"  # the state of an event that should have gone to a run, and could not
+_LOOK_BEHIND = 5000  # waiting events among which a run chooses
+
+
+class _NotYet(RoomkeeperError):
+    """What an event is about is not there, or not to be seen yet."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A connection as dispatch sees it."""
+
+    name: str
+    connector: Connector
+    client: Client
+
+
+@dataclass(frozen=True)
+class Parking:
+    """Where an event goes: to this automation, under this key."""
+
+    automation: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of an event: where it waits, or why nowhere."""
+
+    event: Event
+    parkings: tuple[Parking, ...] = ()
+    reason: str = ""
+    #: Whether the event was completed, and is to be kept as it is now.
+    completed: bool = False
+    #: Whether it should have gone somewhere, and cannot.
+    comes_to_nothing: bool = False
+
+
+class Dispatch:
+    """Takes events from the inbox to the runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        sources: Sequence[Source],
+        automations: Sequence[Automation],
+        gather: Callable[[Automation], int],
+        enqueue: Callable[[int, int, str, str], Any],
+    ) -> None:
+        self._store, self._sources, self._automations = store, sources, automations
+        self._gather, self._enqueue = gather, enqueue
+        self._places: dict[tuple[str, str], tuple[float, Place | RemoteError | None]] = {}
+        self._accounts: dict[str, str] = {}
+        self._wake = asyncio.Event()
+        self._made = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Look at once; may be called from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def run(self) -> None:
+        """Dispatch until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            for source in self._sources:
+                tasks.create_task(self._dispatch_connection(source))
+            tasks.create_task(self._make_runs())
+
+    # --- from the inbox to the places where events wait -----------------------------------------------------
+
+    async def _dispatch_connection(self, source: Source) -> None:
+        rest = 0.0
+        try:
+            await self._account(source)
+        except RemoteError as error:  # said at once, not only when the first event waits
+            log.warning("connection is out of order", connection=source.name, reason=error.message, remedy=error.remedy)
+        while True:
+            try:
+                began = time.monotonic()
+                busy = await self._dispatch_batch(source)
+                rest = 0.0
+                if busy:  # deliveries that are to be acknowledged go before those that have been
+                    await asyncio.sleep(min(_COURTESY, 2 * (time.monotonic() - began)))
+            except (RemoteError, StoreUnavailable) as error:
+                rest = min(_REST_LONGEST, rest * 2 or _REST_FIRST)
+                if isinstance(error, RemoteError) and error.retry_after is not None:
+                    rest = max(rest, min(error.retry_after, _REST_LONGEST))
+                log.warning(
+                    "events wait", connection=source.name, reason=error.message, remedy=error.remedy, next_try_in=rest
+                )
+                await self._say_why(source.name, f"waits: {error.message}. {error.remedy}")
+                busy = False
+                await asyncio.sleep(rest)
+            if not busy and rest == 0.0:
+                await self._idle()
+
+    async def _say_why(self, connection: str, reason: str) -> None:
+        """Write at the oldest events that wait why they do."""
+        oldest = sa.select(events.c.id).where(events.c.connection == connection, events.c.state == "new")
+        these = events.c.id.in_(oldest.order_by(events.c.id).limit(_BATCH))
+        told = events.update().where(these, events.c.reason != reason).values(reason=reason)
+        try:
+            await self._store.writing(partial(_execute, told))
+        except StoreUnavailable:
+            return  # then the log has to do
+
+    async def _idle(self) -> None:
+        if await _woken(self._wake, _TICK):
+            await asyncio.sleep(0)  # let every waiting task see it before it is taken back
+        self._wake.clear()
+
+    async def _dispatch_batch(self, source: Source) -> bool:
+        """Dispatch what is new; true if there may be more. Raises RemoteError if the connection is out of order."""
+        query = (
+            sa.select(*WITHOUT_BODY)
+            .where(events.c.connection == source.name, events.c.state == "new", events.c.next_try <= time.time())
+            .order_by(events.c.id)
+            .limit(_BATCH)
+        )
+        rows = await self._store.reading(lambda connection: connection.execute(query).all())
+        if not rows:
+            return False
+        account = await self._account(source)
+        decided: list[Decision] = []
+        failing: dict[str, RemoteError] = {}
+        try:
+            for row in rows:
+                if len(failing) >= _FAILING_LANES:
+                    raise next(iter(failing.values()))
+                verdict = await self._decide_or_put_aside(source, row, account, failing)
+                if verdict is not None:
+                    decided.append(verdict)
+        finally:
+            if decided:
+                await self._store.writing(partial(self._park_all, decided))
+                self._made.set()
+        return True
+
+    async def _decide_or_put_aside(
+        self,
+        source: Source,
+        row: Any,  # noqa: ANN401 - a row of `events`
+        account: str,
+        failing: dict[str, RemoteError],
+    ) -> Decision | None:
+        """Decide on one event; None if that has to wait. Raises what concerns the whole connection."""
+        try:
+            if row.lane in failing:
+                raise failing[row.lane]
+            return await self._decide(source, row, account)
+        except (Unauthorized, QuotaExceeded, ScopeMissing, StoreUnavailable):
+            raise
+        except Forbidden as error:  # this room alone: it goes on by itself once the account is let in
+            remedy = _LET_IN if error.remedy == Forbidden.remedy else error.remedy
+            log.warning("an event waits", event_id=row.id, reason=error.message, remedy=remedy)
+            await self._put_aside(row, f"waits, for the account may not look at it: {error.message}. {remedy}")
+            return None
+        except _NotYet as error:
+            await self._put_aside(row, f"it cannot be looked up yet: {error.message}; it is tried again")
+        except RemoteError as error:
+            failing[row.lane] = error
+            await self._put_aside(row, f"it cannot be looked up: {error.message}; it is tried again")
+        except Exception as error:
+            log.exception("event put aside", event_id=row.id, connection=row.connection)
+            await self._put_aside(row, f"could not be dispatched ({type(error).__name__}: {error}); it is tried again")
+        return None
+
+    async def _decide(self, source: Source, row: Any, account: str) -> Decision:  # noqa: ANN401
+        """Say where an event goes, or why nowhere. Raises RemoteError if that cannot be said now."""
+        event = event_of(row)
+        if event.actor and event.actor == account and not row.target:
+            return Decision(event, reason="raised by the account that Roomkeeper itself uses, so it is not acted on")
+        listening = [one for one in self._automations if is_for(one, event) and row.target in {None, one.name}]
+        if not listening:
+            return Decision(event, reason=f"no automation listens to {event.type} from {event.connection}")
+        try:
+            event = await source.connector.complete(source.client, received := event)
+        except (NotFound, Rejected) as error:
+            return self._not_found(event, row, error)
+        completed = event is not received
+        if event.ignored:
+            return Decision(event, reason=event.ignored, completed=completed)
+        found = await self._place(source, event)
+        if isinstance(found, RemoteError):
+            log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=found.message)
+            why = f"its room cannot be found: {found.message}. Replay the event once that is put right"
+            return Decision(event, reason=why, comes_to_nothing=True)
+        place = found
+        event = event.at_place(place) if place is not None else event
+        stored = source.connector.stored_title
+        chosen = [one for one in listening if row.target or matches(one.where, event, stored=stored)]
+        if not chosen:
+            where = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
+            return Decision(event, reason=f"no automation is for this one ({where})", completed=completed)
+        key = f"room {place.room}" if place is not None else f"event {event.meaning}"
+        parkings = tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen)
+        return Decision(event, parkings, completed=completed)
+
+    def _not_found(self, event: Event, row: Any, error: RemoteError) -> Decision:  # noqa: ANN401 - a row of `events`
+        """Decide on an event whose subject is not there: it may appear yet, so it is looked for a while."""
+        if row.target is None and time.time() - row.received_at < _MAY_APPEAR:
+            raise _NotYet(error.message) from error
+        log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=error.message)
+        why = f"it cannot be looked up: {error.message}. Replay it once that is put right"
+        return Decision(event, reason=why, comes_to_nothing=True)
+
+    async def _account(self, source: Source) -> str:
+        if source.name not in self._accounts:
+            self._accounts[source.name] = await source.connector.myself(source.client)
+        return self._accounts[source.name]
+
+    async def _place(self, source: Source, event: Event) -> Place | RemoteError | None:
+        """Find an event's room, or what keeps it from being found for good. Raises RemoteError if that may pass."""
+        known = self._places.get((source.name, event.lane))
+        if known is not None and event.lane and known[0] > time.monotonic():
+            return known[1]
+        found: Place | RemoteError | None
+        try:
+            found = await source.connector.place(source.client, event)
+        except ScopeMissing:
+            raise
+        except Forbidden:
+            await source.connector.myself(source.client)  # a dead key can look like a missing right: this tells
+            raise
+        except (NotFound, Rejected) as error:
+            found = error
+        if len(self._places) > _LOOK_BEHIND:
+            self._places.clear()
+        kept = _PLACE_KEPT if not isinstance(found, RemoteError) else _ABSENCE_KEPT
+        self._places[source.name, event.lane] = (time.monotonic() + kept, found)
+        return found
+
+    async def _put_aside(self, row: Any, reason: str) -> None:  # noqa: ANN401
+        after = min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(row.tries, 8))
+        later = events.update().where(events.c.id == row.id, events.c.state == "new")
+        later = later.values(next_try=time.time() + after, tries=row.tries + 1, reason=clean(reason))
+        await self._store.writing(lambda connection: connection.execute(later))
+
+    def _park_all(self, decided: Sequence[Decision], connection: sa.Connection) -> None:
+        """Put events where they wait, or away; what another process did meanwhile is left alone.
+
+        Few statements for many events: deliveries wait for this transaction to end.
+        """
+        by_fate: dict[tuple[str, str, str], list[Decision]] = {}
+        for one in (one for one in decided if not one.completed or _kept(connection, one.event)):
+            status = "ignored" if one.event.ignored else "accepted"
+            state = "parked" if one.parkings else COMES_TO_NOTHING if one.comes_to_nothing else "over"
+            by_fate.setdefault((status, state, one.reason), []).append(one)
+        rows: list[dict[str, Any]] = []
+        about: list[tuple[subjects.Subject, int]] = []
+        for (status, state, reason), same in by_fate.items():
+            numbers = [one.event.id for one in same]
+            fate = events.update().where(events.c.id.in_(numbers), events.c.state == "new")
+            ours = set(
+                connection.execute(
+                    fate.values(status=status, state=state, reason=clean(reason)).returning(events.c.id)
+                ).scalars()
+            )
+            rows += [row for one in same if one.event.id in ours for row in _parked(one)]
+            about += [(it, one.event.id) for one in same if one.event.id in ours for it in subjects.of_event(one.event)]
+        subjects.link_events(self._store, connection, about)
+        if rows:
+            connection.execute(self._store.insert(waiting).on_conflict_do_nothing(), rows)
+
+    # --- from there to runs ---------------------------------------------------------------------------------
+
+    async def _make_runs(self) -> None:
+        while True:
+            try:
+                if missing := await self._store.reading(self._missing):
+                    await self._store.writing(partial(self._make, missing))
+                await self._enqueue_made()
+            except StoreUnavailable as error:
+                log.warning("runs wait", reason=error.message)
+                await asyncio.sleep(_REST_FIRST)
+            await _woken(self._made, 0.2)
+            self._made.clear()
+
+    def _missing(self, connection: sa.Connection) -> Sequence[Any]:
+        """Find the keys where events wait and no run does."""
+        stopped = pauses.paused(connection)
+        active = [one.name for one in self._automations if not one.paused and one.name not in stopped]
+        there = sa.exists().where(
+            runs.c.automation == waiting.c.automation,
+            runs.c.key == waiting.c.key,
+            runs.c.state == "waiting",
+            runs.c.claims,
+        )
+        query = (
+            sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
+            .where(waiting.c.run_id.is_(None), waiting.c.automation.in_(active), ~there)
+            .distinct()
+        )
+        return connection.execute(query).all()
+
+    def _make(self, missing: Sequence[Any], connection: sa.Connection) -> None:
+        """Make a run for each of these keys; where another process was quicker, do nothing."""
+        active = {one.name: one for one in self._automations}
+        for row in missing:
+            automation = active[row.automation]
+            values = {
+                "automation": row.automation,
+                "key": row.key,
+                "connection": row.connection,
+                "text": automation.model_dump_json(by_alias=True),
+                "gather": self._gather(automation),
+                "state": "waiting",
+                "claims": True,
+                "made_at": time.time(),
+            }
+            connection.execute(self._store.insert(runs).values(values).on_conflict_do_nothing())
+
+    async def _enqueue_made(self) -> None:
+        query = (
+            sa.select(runs)
+            .where(runs.c.state == "waiting", runs.c.enqueued.is_(False), runs.c.automation.not_in(pauses.names()))
+            .order_by(runs.c.id)
+            .limit(_BATCH)
+        )
+        for row in await self._store.reading(lambda connection: connection.execute(query).all()):
+            await self._enqueue(row.id, row.attempt, row.connection, f"{row.automation} {row.key}")
+            told = runs.update().where(runs.c.id == row.id, runs.c.attempt == row.attempt).values(enqueued=True)
+            await self._store.writing(partial(_execute, told))
+
+
+async def _woken(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, so long at most; `asyncio.wait_for` would, before Python 3.12, swallow a cancellation."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _execute(statement: sa.Executable, connection: sa.Connection) -> None:
+    connection.execute(statement)
+
+
+def claim(store: Store, connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+    """Give a run its events: the oldest, and of the rest those that one call can serve together."""
+    query = (
+        sa.select(waiting.c.id, waiting.c.lane)
+        .where(waiting.c.automation == run.automation, waiting.c.key == run.key, waiting.c.run_id.is_(None))
+        .order_by(waiting.c.id)
+        .limit(_LOOK_BEHIND)
+    )
+    chosen = choose([(row.id, row.lane) for row in connection.execute(query)], run.gather)
+    if chosen:
+        taken = waiting.update().where(waiting.c.id.in_(chosen)).values(run_id=run.id).returning(waiting.c.event_id)
+        subjects.pass_on(store, connection, run.id, list(connection.execute(taken).scalars()))
+
+
+def choose(queue: Sequence[tuple[int, str]], most: int) -> list[int]:
+    """Choose from the queue, oldest first: the lane of the oldest as far as it goes, then the next oldest's.
+
+    Order matters only within a lane (versions of a file follow each other there), and fewer lanes are fewer calls.
+    """
+    order: dict[str, list[int]] = {}
+    for number, lane in queue:
+        order.setdefault(lane, []).append(number)
+    return [number for numbers in order.values() for number in numbers][:most]
+
+
+def _kept(connection: sa.Connection, event: Event) -> bool:
+    """Keep an event as it was completed; false if its meaning shows that it is known already: then it is a duplicate.
+
+    Replayed by hand, it is dispatched all the same.
+    """
+    mine = events.update().where(events.c.id == event.id, events.c.state == "new")
+    same = sa.select(events.c.id).where(
+        events.c.connection == event.connection,
+        events.c.meaning == storable(event.meaning),
+        events.c.status == "accepted",
+        events.c.id != event.id,
+    )
+    twin = connection.execute(same).scalar()
+    if twin is not None:
+        known = {"status": "duplicate", "state": "over", "duplicate_of": twin, "reason": f"the same as event {twin}"}
+        connection.execute(mine.values(known))
+        return False
+    now_known = {
+        "facts": json.dumps(event.facts),
+        "subject": storable(event.subject),
+        "meaning": storable(event.meaning),
+    }
+    connection.execute(mine.values(now_known))
+    return True
+
+
+def _parked(decision: Decision) -> list[dict[str, Any]]:
+    event, now = decision.event, time.time()
+    place = json.dumps(event.place.to_json()) if event.place is not None else None
+    common = {
+        "lane": event.lane,
+        "connection": event.connection,
+        "event_id": event.id,
+        "place": place,
+        "parked_at": now,
+    }
+    return [common | {"automation": one.automation, "key": one.key} for one in decision.parkings]
+
+
+def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a row of `events`
+    """Read an event back from its row."""
+    event = Event(
+        type=row.type,
+        connection=row.connection,
+        at=datetime.fromtimestamp(row.at, UTC),
+        delivery=row.delivery,
+        meaning=row.meaning,
+        channel=row.channel,
+        lane=row.lane,
+        subject=row.subject,
+        actor=row.actor,
+        facts=json.loads(row.facts),
+        raw=_parsed(getattr(row, "body", None)),
+        id=row.id,
+    )
+    return event.at_place(place) if place is not None else event
+
+
+def _parsed(body: bytes | None) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(body or b"null")
+    except (ValueError, RecursionError):
+        return None

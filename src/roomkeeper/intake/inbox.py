@@ -1,0 +1,419 @@
+"""The inbox: what was received, kept before it is acknowledged, and recognised when it comes again.
+
+Deliveries that arrive together share one transaction (group commit), which is what makes a durable
+acknowledgement cheap.
+"""
+
+import asyncio
+import hashlib
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from roomkeeper.automations.event import Event
+from roomkeeper.contract.trail import TRAIL
+from roomkeeper.errors import StoreUnavailable
+from roomkeeper.store.database import Store, clean
+from roomkeeper.store.tables import events
+from roomkeeper.telemetry.metrics import DELIVERIES
+
+log = structlog.get_logger("inbox")
+
+_GROUP = 256  # deliveries in one transaction at most
+_AMBIGUOUS_FOR = 60.0  # seconds in which one meaning may stand for two occurrences
+_LONGEST, _SHOWN = 600, 200  # characters of a text that is a key; of a longer one, so many and its digest
+_NEAR = 30.0  # seconds between the moments that a delivery and a trail give for one occurrence
+_REFUSALS_KEPT = 60  # refused deliveries written down in a minute at most: they come from strangers
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a delivery: its row, and accepted, duplicate or ignored."""
+
+    id: int
+    status: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of events that were found in a trail: the new ones' rows, and how many were known."""
+
+    new: tuple[int, ...] = ()
+    known: int = 0
+
+
+@dataclass
+class _Waiting:
+    """A delivery on its way to the disk."""
+
+    rows: list[Row]
+    loop: asyncio.AbstractEventLoop
+    outcome: "asyncio.Future[list[Verdict]]"
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+class Inbox:
+    """Keeps what arrives. One writer thread; `start` before use, `stop` after."""
+
+    #: Called when there is something new for this process to dispatch; by default the dispatchers look for themselves.
+    on_new: Callable[[], None]
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.on_new = lambda: None
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._refusals: list[float] = []
+
+    def start(self) -> None:
+        """Start the writer."""
+        self._thread = threading.Thread(target=self._write_groups, name="inbox", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is waiting, then end."""
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    async def accept(self, received: Sequence[Event], body: bytes, head: str = "", trace: str = "") -> list[Verdict]:
+        """Keep the events of one delivery; returns after the commit. Raises StoreUnavailable.
+
+        `head` is how it came, as JSON, and `trace` its W3C Trace Context, if it is traced.
+        """
+        rows = [_row(event, body if len(received) == 1 and event.keeps_body else _part(event)) for event in received]
+        verdicts = await self._keep([row | {"head": clean(head), "trace": trace} for row in rows])
+        for event, verdict in zip(received, verdicts, strict=True):
+            DELIVERIES.labels(event.connection, verdict.status).inc()
+        return verdicts
+
+    async def refuse(self, connection: str, reason: str, head: str = "") -> None:
+        """Write down that a delivery was turned away; its body, a stranger's word, is not kept."""
+        now = time.time()
+        DELIVERIES.labels(connection, "refused").inc()
+        self._refusals = [at for at in self._refusals if at > now - 60]
+        if len(self._refusals) >= _REFUSALS_KEPT:
+            return
+        self._refusals.append(now)
+        await self._keep([_blank(connection, "refused", reason, now) | {"head": clean(head)}])
+
+    def hand_in(self, event: Event, *, automation: str) -> int:
+        """Keep an event that was made by hand for one automation. For commands: writes at once."""
+        row = _row(event, _part(event)) | {"target": automation}
+        with self._store.write() as connection:
+            return int(connection.execute(sa.insert(events).values(row).returning(events.c.id)).scalar_one())
+
+    def take_in(self, found: Sequence[Event]) -> Taken:
+        """Keep those of the events found in a trail that nobody has told of; the others leave no line. Writes at once.
+
+        An event that a delivery told of in other words remembers what it was found by.
+        """
+        rows = {storable(one.delivery): _row(one, _part(one)) for one in found}
+        if not rows:
+            return Taken()
+        with self._store.write() as connection:
+            _exclude_others(self._store, connection, {one.connection for one in found}, alone=True)
+            new = _unknown(connection, list(rows.values()))
+            told = _told_otherwise(connection, new)
+            for row in new:
+                if id(row) in told:
+                    _confirm(connection, told[id(row)], row)
+            new = sorted((row for row in new if id(row) not in told), key=_key)
+            ids = _insert_new(self._store, connection, new)
+        for row in new:
+            DELIVERIES.labels(row["connection"], "found").inc()
+        if ids:
+            self.on_new()
+        return Taken(tuple(sorted(ids.values())), len(rows) - len(ids))
+
+    async def _keep(self, rows: list[Row]) -> list[Verdict]:
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(rows, loop, loop.create_future())
+        self._queue.put(waiting)
+        return await waiting.outcome
+
+    def _write_groups(self) -> None:
+        while True:
+            group = [self._queue.get()]
+            while len(group) < _GROUP and not self._queue.empty():
+                group.append(self._queue.get())
+            going = [one for one in group if one is not None]
+            if going and self._write_group(going):
+                for one in going:  # one of them may be what cannot be written; the others shall not suffer for it
+                    self._write_group([one])
+            if len(going) < len(group):
+                return
+
+    def _write_group(self, group: list[_Waiting]) -> bool:
+        """Write a group and tell its senders; true if that failed and they were not told, being several."""
+        failure: StoreUnavailable | None = None
+        try:
+            with self._store.write() as connection:
+                _insert(self._store, connection, group)
+        except StoreUnavailable as error:
+            failure = error
+        except Exception as error:
+            log.exception("a group of deliveries cannot be written")
+            failure = StoreUnavailable(f"It cannot be written: {error}")
+        if failure is not None and len(group) > 1:
+            return True
+        if any(verdict.status == "accepted" for one in group for verdict in one.verdicts):
+            self.on_new()
+        for loop in {one.loop for one in group}:
+            loop.call_soon_threadsafe(_resolve, [one for one in group if one.loop is loop], failure)
+        return False
+
+
+def recognised(connection: sa.Connection, told: Sequence[Event]) -> dict[str, int]:
+    """Tell which events these are that a trail tells of: the event's number by its delivery there; reads only."""
+    rows = {storable(one.delivery): _row(one, b"") for one in told}
+    found: dict[str, int] = {}
+    for column, name in ((events.c.witness, "meaning"), (events.c.meaning, "meaning"), (events.c.delivery, "delivery")):
+        wanted = {row[name]: delivery for delivery, row in rows.items()}
+        marked = sa.and_(column != "", column.in_(list(wanted)))
+        for connected in {one.connection for one in told}:
+            for counts in (events.c.status == "accepted", events.c.found != ""):
+                query = sa.select(events.c.id, column).where(events.c.connection == connected, counts, marked)
+                read = connection.execute(query.order_by(events.c.id.desc()))
+                found |= {wanted[value]: number for number, value in read if wanted[value] not in found}
+    rest = [row for delivery, row in rows.items() if delivery not in found]
+    near = _told_otherwise(connection, rest)
+    return found | {row["delivery"]: near[id(row)].id for row in rest if id(row) in near}
+
+
+def _resolve(group: list[_Waiting], failure: StoreUnavailable | None) -> None:
+    for one in group:
+        if one.outcome.done():
+            continue
+        if failure is not None:
+            one.outcome.set_exception(failure)
+        else:
+            one.outcome.set_result(one.verdicts)
+
+
+def _insert(store: Store, connection: sa.Connection, group: list[_Waiting]) -> None:
+    """Insert all rows of a group, tell the new from the known, and write the known down as duplicates."""
+    all_rows = [row for one in group for row in one.rows]
+    # In one order everywhere: two processes that insert the same keys then wait for, not against, each other.
+    accepted = sorted((row for row in all_rows if row["status"] == "accepted"), key=_key)
+    others = [row for row in all_rows if row["status"] != "accepted"]
+    _exclude_others(store, connection, {row["connection"] for row in accepted if row["occurrence"]}, alone=False)
+    fresh = _insert_new(store, connection, accepted)
+    for key, twin in _told_otherwise(connection, [row for row in accepted if id(row) in fresh]).items():
+        row = next(one for one in accepted if id(one) == key)
+        row |= _repeating(twin.id)
+        repeated = {name: row[name] for name in ("status", "state", "body", "duplicate_of", "reason")}
+        connection.execute(events.update().where(events.c.id == fresh[key]).values(repeated))
+        _confirm(connection, twin, row)
+    known = [row for row in accepted if id(row) not in fresh]
+    twins = _originals(connection, known)
+    for row in known:
+        twin = twins.get(_key(row)) or twins.get((row["connection"], "", row["delivery"]))
+        row.update(_repeating(twin.id if twin is not None else None))
+        if twin is not None and _may_be_another(row, twin):
+            connection.execute(events.update().where(events.c.id == twin.id).values(state="new", next_try=0.0))
+    ids = dict(fresh)
+    for row in [*known, *others]:
+        ids[id(row)] = connection.execute(sa.insert(events).values(row).returning(events.c.id)).scalar_one()
+    for one in group:
+        one.verdicts = [Verdict(ids[id(row)], row["status"]) for row in one.rows]
+
+
+def _repeating(original: int | None) -> Row:
+    """Say of a row that it repeats another."""
+    reason = f"the same as event {original}" if original is not None else "known already"
+    return {"status": "duplicate", "state": "over", "body": None, "duplicate_of": original, "reason": reason}
+
+
+def _unknown(connection: sa.Connection, rows: list[Row]) -> list[Row]:
+    """Leave out what is known: received itself, found before, or the confirmation of what was received."""
+    names = {row["connection"] for row in rows}
+    deliveries, meanings = [row["delivery"] for row in rows], [row["meaning"] for row in rows]
+    accepted = events.c.status == "accepted"
+    ways = (
+        (events.c.delivery, sa.and_(accepted, events.c.delivery.in_(deliveries))),
+        (events.c.delivery, sa.and_(events.c.found != "", events.c.delivery.in_(deliveries))),
+        (events.c.meaning, sa.and_(accepted, events.c.meaning.in_(meanings))),
+        (events.c.witness, sa.and_(events.c.witness != "", events.c.witness.in_(meanings))),
+    )
+    known: set[tuple[str, str]] = set()
+    for column, way in ways:
+        query = sa.select(events.c.connection, column).where(events.c.connection.in_(names), way)
+        known |= {(one[0], one[1]) for one in connection.execute(query)}
+    return [row for row in rows if not {(row["connection"], row[name]) for name in ("delivery", "meaning")} & known]
+
+
+def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any]:
+    """Find the accepted events that tell of the same occurrences in other words, by the identity of the row.
+
+    A delivery and an entry of a trail have no mark in common: they are one occurrence if they tell the same of the
+    same thing at nearly the same moment, and each is the other's only one.
+    """
+    found: dict[int, Any] = {}
+    taken: set[int] = set()
+    for name in {row["connection"] for row in rows if row["occurrence"]}:
+        mine = [row for row in rows if row["connection"] == name and row["occurrence"]]
+        columns = (events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness)
+        moments = [row["at"] for row in mine]
+        query = sa.select(*columns).where(
+            events.c.connection == name,
+            events.c.status == "accepted",
+            events.c.occurrence != "",
+            events.c.occurrence.in_([row["occurrence"] for row in mine]),
+            events.c.at.between(min(moments) - _NEAR, max(moments) + _NEAR),
+        )
+        there = connection.execute(query).all()
+        for row in sorted(mine, key=lambda one: one["at"]):
+            others = [
+                one
+                for one in there
+                if one.occurrence == row["occurrence"]
+                and (one.channel == TRAIL) != (row["channel"] == TRAIL)
+                and abs(one.at - row["at"]) <= _NEAR
+                and one.id not in taken
+            ]
+            same = [one for one in others if one.witness == row["meaning"]]
+            free = sorted((one for one in others if not one.witness), key=lambda one: abs(one.at - row["at"]))
+            if same or free:
+                found[id(row)] = (same or free)[0]
+                taken.add(found[id(row)].id)
+    return found
+
+
+def _confirm(connection: sa.Connection, twin: Any, row: Row) -> None:  # noqa: ANN401 - a database row
+    connection.execute(events.update().where(events.c.id == twin.id).values(witness=row["meaning"]))
+
+
+def _exclude_others(store: Store, connection: sa.Connection, names: set[str], *, alone: bool) -> None:
+    """Keep what is found and what is delivered from being written at once: neither would see the other.
+
+    Deliveries do not wait for each other. On SQLite writers take turns anyway.
+    """
+    if store.is_embedded:
+        return
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    for name in sorted(names):
+        connection.execute(sa.text(f"select {lock}(727275, hashtext(:name))"), {"name": name})
+
+
+def _insert_new(store: Store, connection: sa.Connection, rows: list[Row]) -> dict[int, int]:
+    """Insert what is new; returns the ids by the identity of the row."""
+    if not rows:
+        return {}
+    statement = store.insert(events).on_conflict_do_nothing()
+    returned = connection.execute(
+        statement.returning(events.c.id, events.c.connection, events.c.meaning, events.c.delivery), rows
+    )
+    ids = {(row.connection, row.meaning, row.delivery): row.id for row in returned}
+    fresh: dict[int, int] = {}
+    for row in rows:
+        number = ids.pop((row["connection"], row["meaning"], row["delivery"]), None)
+        if number is not None:
+            fresh[id(row)] = number
+    return fresh
+
+
+def _originals(connection: sa.Connection, rows: list[Row]) -> dict[tuple[str, ...], Any]:
+    """Find the accepted events that these repeat, by meaning and by delivery."""
+    found: dict[tuple[str, ...], Any] = {}
+    columns = (
+        events.c.id,
+        events.c.connection,
+        events.c.meaning,
+        events.c.delivery,
+        events.c.channel,
+        events.c.received_at,
+    )
+    for name in {row["connection"] for row in rows}:
+        mine = [row for row in rows if row["connection"] == name]
+        same = sa.or_(
+            events.c.meaning.in_([row["meaning"] for row in mine]),
+            events.c.delivery.in_([row["delivery"] for row in mine]),
+        )
+        query = sa.select(*columns).where(events.c.connection == name, events.c.status == "accepted", same)
+        for one in connection.execute(query):
+            found[one.connection, one.meaning] = one
+            found[one.connection, "", one.delivery] = one
+    return found
+
+
+def _may_be_another(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database row
+    """Whether a repetition may stand for an occurrence of its own, which the first look could have missed.
+
+    DocSpace writes times to the second: two versions uploaded within one second look the same (1.1). The twin is
+    then looked at again; the ledger keeps what was done from being done twice.
+    """
+    young = row["received_at"] - twin.received_at < _AMBIGUOUS_FOR
+    return bool(row["channel"]) and row["channel"] == twin.channel and row["delivery"] != twin.delivery and young
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return row["connection"], row["meaning"]
+
+
+def _row(event: Event, body: bytes) -> Row:
+    return _blank(event.connection, "ignored" if event.ignored else "accepted", clean(event.ignored), time.time()) | {
+        "type": storable(event.type),
+        "delivery": storable(event.delivery),
+        "meaning": storable(event.meaning),
+        "channel": storable(event.channel),
+        "lane": storable(event.lane),
+        "occurrence": storable(event.occurrence),
+        "found": event.found,
+        "subject": storable(event.subject),
+        "actor": storable(event.actor),
+        "at": event.at.timestamp(),
+        "facts": json.dumps(event.facts),
+        "body": body,
+        "state": "over" if event.ignored else "new",
+    }
+
+
+def _blank(connection: str, status: str, reason: str, now: float) -> Row:
+    return {
+        "connection": connection,
+        "type": "",
+        "status": status,
+        "reason": reason,
+        "delivery": "",
+        "meaning": "",
+        "channel": "",
+        "lane": "",
+        "subject": "",
+        "actor": "",
+        "at": now,
+        "received_at": now,
+        "facts": "{}",
+        "body": None,
+        "duplicate_of": None,
+        "target": None,
+        "state": "over",
+        "next_try": 0.0,
+        "tries": 0,
+        "occurrence": "",
+        "witness": "",
+        "found": "",
+        "head": "",
+        "trace": "",
+    }
+
+
+def storable(text: str) -> str:
+    """Make a stranger's text fit for a column and its index: no NUL, no half characters, not too long."""
+    fit = clean(text)
+    if len(fit) <= _LONGEST:
+        return fit
+    return f"{fit[:_SHOWN]}… {hashlib.sha256(fit.encode()).hexdigest()}"
+
+
+def _part(event: Event) -> bytes:
+    return json.dumps(event.raw).encode()

@@ -1,0 +1,1 @@
+"""What became of everything that happened, and whether what is said to be done is there."""

@@ -1,0 +1,1 @@
+"""Runs: whose turn it is, the steps one after another, what was done once, who is alive."""

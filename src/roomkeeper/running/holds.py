@@ -1,0 +1,42 @@
+"""Holds: what a run keeps to itself while it works on it, over all processes.
+
+A hold belongs to a run, not to a process: the run takes it up again after a crash, and it falls to the next one
+as soon as the run is over.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from weakref import WeakValueDictionary
+
+import sqlalchemy as sa
+
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import holds, runs
+
+_LOOK_AGAIN = 0.25  # seconds
+_turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+
+@contextlib.asynccontextmanager
+async def hold(store: Store, name: str, run: int, check: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Wait for the hold on this name, and keep it. `check` is asked while waiting and may raise."""
+    turn = _turns.setdefault((run, name), asyncio.Lock())
+    async with turn:  # steps of one run that run side by side share the run's hold, and take turns
+        while not await store.writing(lambda connection: _take(store, connection, name, run)):
+            await check()
+            await asyncio.sleep(_LOOK_AGAIN)
+        try:
+            yield
+        finally:
+            mine = sa.delete(holds).where(holds.c.name == name, holds.c.run_id == run)
+            await asyncio.shield(store.writing(lambda connection: connection.execute(mine)))
+
+
+def _take(store: Store, connection: sa.Connection, name: str, run: int) -> bool:
+    over = sa.select(runs.c.id).where(runs.c.id == holds.c.run_id, runs.c.state == "running")
+    connection.execute(sa.delete(holds).where(holds.c.name == name, holds.c.run_id != run, ~sa.exists(over)))
+    row = {"name": name, "run_id": run, "since": time.time()}
+    connection.execute(store.insert(holds).values(row).on_conflict_do_nothing())
+    return connection.execute(sa.select(holds.c.run_id).where(holds.c.name == name)).scalar() == run

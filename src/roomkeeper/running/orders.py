@@ -1,0 +1,219 @@
+"""What people order, written to the store, so that it works beside a running service."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from roomkeeper.errors import NotThere, OrderRefused
+from roomkeeper.intake.dispatch import claim
+from roomkeeper.store.actions import record
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import events, runs, steps, waiting
+
+#: What a cancelled run says of itself.
+CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
+
+
+UNDO = "restore_files"
+_CAN_BE_UNDONE = (steps.c.do == "archive_files", steps.c.plan.is_not(None))
+
+
+def give(store: Store, number: int, order: str, by: str) -> int:
+    """Give an order by its name; gives the run to look at then. Raises NotThere, OrderRefused."""
+    if order == "undo":
+        return undo(store, number, by)
+    known: dict[str, Callable[[Store, int, str], object]] = {
+        "retry": retry,
+        "restart": restart,
+        "cancel": cancel,
+        "approve": approve,
+    }
+    if order not in known:
+        raise NotThere(f"There is no order {order!r}", remedy=f"There is {', '.join([*known, 'undo'])}.")
+    known[order](store, number, by)
+    return number
+
+
+def retry(store: Store, number: int, by: str = "") -> None:
+    """Let a run go on from the step that failed. Raises NotThere, OrderRefused."""
+    with store.write() as connection:
+        _go_on(connection, _run(connection, number))
+        record(connection, by, f"retried run {number} from the step that failed", run=number)
+
+
+def restart(store: Store, number: int, by: str = "") -> None:
+    """Let a run do all its steps again, from the first; what they find done they do not do twice.
+
+    Raises NotThere, OrderRefused.
+    """
+    with store.write() as connection:
+        run = _run(connection, number)
+        if run.state in {"waiting", "running"}:
+            raise OrderRefused(f"Run {number} is {run.state}", remedy="Cancel it first.")
+        if run.claims:
+            raise OrderRefused(f"Run {number} had not begun", remedy="Retry it.")
+        _refuse_undone(connection, run)
+        again = {"state": "again", "approved_at": None, "ask_until": None}
+        connection.execute(steps.update().where(steps.c.run_id == number).values(again))
+        _wait_again(connection, run)
+        record(connection, by, f"retried run {number} from the start", run=number)
+
+
+def approve(store: Store, number: int, by: str) -> str:
+    """Give consent to what a run asks for, and let it go on; gives what it asked. Raises NotThere, OrderRefused."""
+    with store.write() as connection:
+        run = _run(connection, number)
+        asking = sa.select(steps).where(steps.c.run_id == number, steps.c.state == "asks")
+        step = connection.execute(asking).first() if run.state == "needs_attention" else None
+        if step is None:
+            raise OrderRefused(f"Run {number} ({run.state}) asks for nothing", remedy="`roomkeeper runs show` it.")
+        if step.ask_until < time.time():
+            what = f"The time to approve run {number} is over"
+            raise OrderRefused(what, remedy=f"`roomkeeper runs retry {number}` has it look again and ask anew.")
+        given = {"approved_at": time.time(), "approved_by": by}
+        connection.execute(steps.update().where(steps.c.run_id == number, steps.c.state == "asks").values(given))
+        _go_on(connection, run)
+        record(connection, by, f"approved run {number}: {step.error}", run=number)
+        return str(step.error)
+
+
+def undo(store: Store, number: int, by: str = "") -> int:
+    """Make a run that puts back what an archive run moved; gives its number. Raises NotThere, OrderRefused."""
+    with store.write() as connection:
+        run = _run(connection, number)
+        if run.state in {"waiting", "running"}:
+            raise OrderRefused(f"Run {number} is {run.state}: what is under way cannot be undone", remedy="Cancel it.")
+        moved = sa.select(steps.c.position, steps.c.plan).where(steps.c.run_id == number, *_CAN_BE_UNDONE)
+        rows = connection.execute(moved.order_by(steps.c.position.desc())).all()
+        positions = [row.position for row in rows if json.loads(row.plan).get("folder") is not None]
+        if not positions:
+            raise OrderRefused(f"Run {number} archived nothing, and only archived files can be put back")
+        undone = undone_by(connection, run)
+        if undone is not None:
+            raise OrderRefused(
+                f"Run {number} is undone by run {undone} already",
+                remedy=f"`roomkeeper runs show {undone}`; if it could not finish, `roomkeeper runs retry {undone}`.",
+            )
+        text = json.loads(run.text)
+        doing = [
+            {"do": UNDO, "as": f"undo_{at}", "via": text["steps"][at].get("via")}
+            | {"with": {"run": number, "position": at}}
+            for at in positions
+        ]
+        values = {
+            "automation": run.automation,
+            "key": run.key,
+            "connection": run.connection,
+            "text": json.dumps(text | {"steps": doing}),
+            "gather": 1,
+            "state": "waiting",
+            "claims": False,
+            "made_at": time.time(),
+        }
+        made = int(connection.execute(sa.insert(runs).values(values).returning(runs.c.id)).scalar_one())
+        record(connection, by, f"undid run {number} by run {made}", run=number)
+        return made
+
+
+def undone_by(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+    """Find the run that undid this one, or is about to."""
+    later = sa.select(runs.c.id, runs.c.text).where(
+        runs.c.automation == run.automation, runs.c.key == run.key, runs.c.id > run.id, runs.c.state != "cancelled"
+    )
+    for row in connection.execute(later.order_by(runs.c.id)):
+        if undoes(row) == run.id:
+            return int(row.id)
+    return None
+
+
+def undoes(run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+    """Tell which run this one undoes, if it was made for that."""
+    doing = json.loads(run.text).get("steps") or [{}]
+    return doing[0].get("with", {}).get("run") if doing[0].get("do") == UNDO else None
+
+
+def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+    if run.state not in {"needs_attention", "cancelled"}:
+        raise OrderRefused(
+            f"Run {run.id} is {run.state}: only a run that needs attention or was cancelled can be retried"
+        )
+    _refuse_undone(connection, run)
+    if run.claims and (other := _other_waiting(connection, run)) is not None:
+        raise OrderRefused(f"Run {run.id} had not claimed its events yet; run {other} takes them")
+    _wait_again(connection, run)
+
+
+def _refuse_undone(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+    """Do not do again what a person took back. Raises OrderRefused."""
+    if (undone := undone_by(connection, run)) is not None:
+        remedy = f"Replay its event to do it again; `roomkeeper runs show {run.id}` names it."
+        raise OrderRefused(f"Run {run.id} was undone by run {undone}", remedy=remedy)
+
+
+def _wait_again(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
+    changed: dict[str, object] = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False}
+    changed |= {"cancel_requested": False, "error": None, "remedy": None, "ended_at": None}
+    connection.execute(runs.update().where(runs.c.id == run.id).values(changed))
+
+
+def cancel(store: Store, number: int, by: str = "") -> str:
+    """Ask a run to stop before its next call; a run that has not begun or that waits for a person is over at once.
+
+    Gives the state it has now. Raises NotThere, OrderRefused.
+    """
+    with store.write() as connection:
+        run = _run(connection, number)
+        if run.state in {"done", "cancelled"}:
+            raise OrderRefused(f"Run {number} is {run.state} already")
+        changed: dict[str, object] = {"cancel_requested": True}
+        if run.state != "running" and run.claims:
+            claim(store, connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
+        if run.state == "needs_attention" or (run.state == "waiting" and run.claims):
+            changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False, **CANCELLED}
+        connection.execute(runs.update().where(runs.c.id == number).values(changed))
+        record(connection, by, f"cancelled run {number}", run=number)
+        return str(changed.get("state", run.state))
+
+
+def replay(store: Store, number: int, by: str = "") -> None:
+    """Dispatch an event again, by the configuration as it is now. Raises NotThere, OrderRefused."""
+    with store.write() as connection:
+        row = connection.execute(sa.select(events).where(events.c.id == number)).first()
+        if row is None:
+            raise NotThere(f"There is no event {number}", remedy="`roomkeeper events list` shows those there are.")
+        if row.status == "duplicate":
+            raise OrderRefused(f"Event {number} is a duplicate", remedy=f"Replay event {row.duplicate_of} instead.")
+        if row.status == "refused" or row.body is None:
+            raise OrderRefused(f"Event {number} was refused, and what was refused is not kept")
+        here = sa.select(waiting.c.id).where(waiting.c.event_id == number, waiting.c.run_id.is_(None))
+        if connection.execute(here).first() is not None:
+            raise OrderRefused(f"Event {number} is waiting for its run already")
+        twin = _accepted_twin(connection, row)
+        if twin is not None:
+            raise OrderRefused(f"Event {number} tells the same as event {twin}", remedy=f"Replay event {twin} instead.")
+        changed = {"status": "accepted", "state": "new", "reason": "", "next_try": 0.0, "tries": 0}
+        connection.execute(events.update().where(events.c.id == number).values(changed))
+        record(connection, by, f"replayed event {number}", event=number)
+
+
+def _accepted_twin(connection: sa.Connection, row: Any) -> int | None:  # noqa: ANN401 - a row of `events`
+    """Find another event that was accepted and means the same; what is ignored is kept as often as it comes."""
+    same = sa.or_(events.c.meaning == row.meaning, events.c.delivery == row.delivery)
+    other = sa.select(events.c.id).where(events.c.connection == row.connection, events.c.id != row.id, same)
+    return connection.execute(other.where(events.c.status == "accepted")).scalar()
+
+
+def _other_waiting(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+    same = (runs.c.automation == run.automation, runs.c.key == run.key)
+    query = sa.select(runs.c.id).where(*same, runs.c.state == "waiting", runs.c.claims)
+    return connection.execute(query).scalar()
+
+
+def _run(connection: sa.Connection, number: int) -> Any:  # noqa: ANN401 - a row of `runs`
+    run = connection.execute(sa.select(runs).where(runs.c.id == number).with_for_update()).first()
+    if run is None:
+        raise NotThere(f"There is no run {number}", remedy="`roomkeeper runs list` shows those there are.")
+    return run

@@ -1,0 +1,143 @@
+"""A rehearsal: what an automation would do with an event, without a single write to a service."""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from roomkeeper.automations import template
+from roomkeeper.automations.automation import Automation, Step, is_for, matches, used_by
+from roomkeeper.automations.event import Event
+from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.step import Ledger as StepLedger
+from roomkeeper.contract.step import StepKind
+from roomkeeper.errors import StepFailed, TemplateError
+from roomkeeper.intake.dispatch import Source
+from roomkeeper.running.ledger import Ledger
+from roomkeeper.store.database import Store
+
+T = TypeVar("T")
+_INSTALL = "Install it again, then retry the run."
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What was found out: whether the event is for the automation, and what each step would do."""
+
+    applies: bool
+    why: str
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def rehearse(
+    automation: Automation,
+    event: Event,
+    store: Store,
+    catalog: Catalog,
+    *,
+    source_of: Callable[[int], Source],
+    origin: Source,
+) -> Rehearsed:
+    """Work out the whole plan. `source_of(position)` gives the dry connection of a step. Raises RemoteError."""
+    if not is_for(automation, event):
+        return Rehearsed(applies=False, why=f"{automation.name} listens to {automation.on}, this is {event.type}")
+    if event.actor and event.actor == await origin.connector.myself(origin.client):
+        return Rehearsed(applies=False, why="it was raised by the account that Roomkeeper itself uses")
+    event = await origin.connector.complete(origin.client, event)
+    place = await origin.connector.place(origin.client, event)
+    event = event.at_place(place) if place is not None else event
+    if not matches(automation.where, event, stored=origin.connector.stored_title):
+        about = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
+        return Rehearsed(applies=False, why=f"`where: {automation.where}` does not hold for {about}")
+    # What is not closed yet, say, is planned all the same: as it would be if it were.
+    planned: list[dict[str, Any]] = []
+    done: set[tuple[str, str]] = set()
+    for position, step in enumerate(automation.steps):
+        context = Dry(Ledger(store, 0), source_of(position), [event], automation, position, foretold=done)
+        planned.append(await foretold(step, catalog, event.variables(), context))
+    return Rehearsed(applies=not event.ignored, why=event.ignored, steps=planned)
+
+
+async def foretold(step: Step, catalog: Catalog, variables: Mapping[str, Any], context: "Dry") -> dict[str, Any]:
+    """Say what one step would do: its lines, or why there are none. Raises RemoteError, StepFailed."""
+    shown = {"name": step.name, "do": step.do}
+    kind = kind_for(step, catalog, context.type)
+    try:
+        if step.if_ is not None and not template.holds(step.if_, variables):
+            return shown | {"plan": [], "because": f"`if: {step.if_}` is false"}
+        params = kind.params.model_validate(template.render(step.with_, variables))
+    except (TemplateError, ValidationError) as error:
+        if used_by(step) - set(variables):  # what the steps before it are to give
+            return shown | {"plan": ["go on from what the steps before it give"], "because": ""}
+        return shown | {"plan": [f"fail: {' '.join(str(error).split())}"], "because": ""}
+    same = (step.do, params.model_dump_json())
+    if same in context.foretold:
+        return shown | {"plan": [], "because": "an earlier step does the same; this one takes what is left by then"}
+    context.foretold.add(same)
+    try:
+        plan = await kind.plan(params, context)
+    except StepFailed as error:
+        return shown | {"plan": [f"fail: {error.message}"], "because": ""}
+    return shown | {"plan": list(plan.effects), "because": plan.nothing_because}
+
+
+def kind_for(step: Step, catalog: Catalog, type_: str) -> StepKind:
+    """Find the kind of step that acts on this type of connection. Raises StepFailed."""
+    kinds = catalog.kinds(step.do)
+    kind = kinds.get(type_) or kinds.get("")
+    if kind is None:
+        raise StepFailed(f"there is no step {step.do!r} for a {type_} connection any more", remedy=_INSTALL)
+    return kind
+
+
+class Dry:
+    """What a step may use in a rehearsal (automations.step.StepContext)."""
+
+    run = 0
+    approved = True
+
+    def __init__(
+        self,
+        ledger: StepLedger,
+        source: Source,
+        happened: Sequence[Event],
+        automation: Automation,
+        position: int,
+        *,
+        foretold: set[tuple[str, str]],
+    ) -> None:
+        self.ledger, self.events = ledger, happened
+        self.client: Any = source.client
+        self.connection, self.type = source.name, source.connector.type
+        self.task = f"{automation.name}/{automation.steps[position].name}"
+        self.foretold = foretold
+
+    async def call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Make the call, once: somebody is waiting for the answer."""
+        return await make()
+
+    async def pause(self, seconds: float) -> None:
+        """Do not wait."""
+
+    async def check(self) -> None:
+        """Nobody cancels a rehearsal."""
+
+    def hold(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:  # noqa: ARG002 - nothing is held
+        """Hold nothing."""
+        return contextlib.nullcontext()
+
+    async def progress(self, text: str) -> None:
+        """Say nothing."""
+
+    async def record(self, plan: Any) -> None:  # noqa: ANN401 - JSON
+        """Keep nothing."""
+
+    async def recorded(self, of: tuple[int, int] | None = None) -> Any:  # noqa: ANN401, ARG002 - JSON
+        """Know of nothing."""
+        return None
+
+    async def ahead(self) -> list[str]:
+        """Leave it to the rehearsal of the later steps."""
+        return []

@@ -1,0 +1,62 @@
+"""Alerts: what is wrong now and wants a person. Each is opened once, however often it is seen, and closed when over."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+
+from roomkeeper.store.database import Store, clean
+from roomkeeper.store.tables import alerts
+
+log = structlog.get_logger("alerts")
+
+#: What the keys of alerts begin with.
+KINDS = ("run", "waiting", "webhook", "trail", "proof", "budget", "silence", "messenger")
+_LONGEST = 300  # characters of a key
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that is wrong: `key` tells it from others, for machines; `what` and `remedy` are for people."""
+
+    key: str
+    what: str
+    remedy: str = ""
+
+
+def current(store: Store) -> list[Alert]:
+    """List what is wrong now, the oldest first."""
+    with store.read() as connection:
+        rows = connection.execute(sa.select(alerts).where(alerts.c.closed_at.is_(None)).order_by(alerts.c.id)).all()
+    return [Alert(row.key, row.what, row.remedy) for row in rows]
+
+
+def retain(store: Store, scope: str, kept: Sequence[str]) -> None:
+    """Close what is open below a scope, but not below one of those `kept`: what is no longer looked at is over."""
+    with store.write() as connection:
+        below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
+        over = [row.id for row in connection.execute(below) if not row.key.startswith(tuple(kept))]
+        connection.execute(alerts.update().where(alerts.c.id.in_(over)).values(closed_at=time.time()))
+
+
+def settle(store: Store, scope: str, wrong: Sequence[Alert], at: float | None = None) -> None:
+    """Open what is newly wrong below a scope, and close what is no longer: `scope` begins the keys of both."""
+    now = time.time() if at is None else at
+    current = {clean(one.key)[:_LONGEST]: one for one in wrong}
+    with store.write() as connection:
+        below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
+        known = {row.key: row for row in connection.execute(below)}
+        for key in set(known) - set(current):
+            connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(closed_at=now))
+            log.info("over", alert=known[key].what)
+        for key, one in current.items():
+            values = {"what": clean(one.what), "remedy": clean(one.remedy)}
+            if key in known:
+                if (known[key].what, known[key].remedy) != (values["what"], values["remedy"]):
+                    connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(values))
+                continue
+            row = {"key": key, **values, "opened_at": now}
+            connection.execute(store.insert(alerts).values(row).on_conflict_do_nothing())
+            log.warning("alert", what=one.what, remedy=one.remedy)

@@ -1,0 +1,85 @@
+"""Retention: what is over is deleted after its days; what must not be done again is never forgotten."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+import structlog
+
+from roomkeeper.errors import StoreUnavailable
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import (
+    alerts,
+    calls,
+    days,
+    events,
+    events_about,
+    notices,
+    runs,
+    runs_about,
+    sessions,
+    steps,
+    subjects,
+    waiting,
+)
+
+log = structlog.get_logger("retention")
+
+_EVERY = 3600.0  # seconds
+_PAGE = 500  # rows in one transaction: deliveries must not wait for the broom
+_DAY = 86_400.0
+
+
+async def keep(store: Store, *, events_days: int, runs_days: int) -> None:
+    """Sweep once an hour, for ever."""
+    while True:
+        try:
+            while await store.writing(  # noqa: ASYNC110 - a pause, not a wait for something
+                lambda connection: sweep(connection, events_days=events_days, runs_days=runs_days)
+            ):
+                await asyncio.sleep(0.1)
+        except StoreUnavailable as error:
+            log.warning("cannot sweep", reason=error.message)
+        await asyncio.sleep(_EVERY)
+
+
+def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> bool:
+    """Delete a page of what is old; true if there may be more. The ledger stays: it is what makes once mean once."""
+    now = time.time()
+    old = sa.select(runs.c.id).where(runs.c.state.in_(["done", "cancelled"]), runs.c.ended_at < now - runs_days * _DAY)
+    gone = list(connection.execute(old.limit(_PAGE)).scalars())
+    for table, column in (
+        (calls, calls.c.run_id),
+        (steps, steps.c.run_id),
+        (waiting, waiting.c.run_id),
+        (runs, runs.c.id),
+    ):
+        connection.execute(sa.delete(table).where(column.in_(gone)))
+    needed = sa.exists().where(waiting.c.event_id == events.c.id)
+    stale = sa.select(events.c.id).where(
+        events.c.received_at < now - events_days * _DAY, events.c.state != "new", ~needed
+    )
+    unneeded = list(connection.execute(stale.limit(_PAGE)).scalars())
+    connection.execute(sa.delete(events).where(events.c.id.in_(unneeded)))
+    connection.execute(sa.delete(days).where(days.c.day < int(now // _DAY) - 7))
+    connection.execute(sa.delete(sessions).where(sessions.c.ends_at < now))
+    over = sa.select(alerts.c.id).where(alerts.c.closed_at < now - runs_days * _DAY)
+    connection.execute(sa.delete(notices).where(notices.c.alert_id.in_(over)))
+    connection.execute(sa.delete(alerts).where(alerts.c.id.in_(over)))
+    forgotten = _forget_subjects(connection, unneeded, gone)
+    return max(len(gone), len(unneeded), forgotten) == _PAGE
+
+
+def _forget_subjects(connection: sa.Connection, event_ids: Sequence[int], run_ids: Sequence[int]) -> int:
+    """Forget what these events and runs were about, and what no other is about any more; gives how much."""
+    touched: set[int] = set()
+    for table, column, ids in (
+        (events_about, events_about.c.event_id, event_ids),
+        (runs_about, runs_about.c.run_id, run_ids),
+    ):
+        deleted = sa.delete(table).where(column.in_(ids)).returning(table.c.subject_id)
+        touched |= set(connection.execute(deleted).scalars())
+    about = [sa.exists().where(table.c.subject_id == subjects.c.id) for table in (events_about, runs_about)]
+    unknown = sa.delete(subjects).where(subjects.c.id.in_(touched), ~about[0], ~about[1])
+    return connection.execute(unknown).rowcount

@@ -1,0 +1,1 @@
+"""What is looked after without being asked: missed events, webhooks, what wants a person, who is told."""
