@@ -28,7 +28,7 @@ from roomkeeper.running import overdue as approvals
 from roomkeeper.running.engine import Engine
 from roomkeeper.running.leases import JOINING, Lease, lock_file
 from roomkeeper.running.rehearsal import Rehearsed
-from roomkeeper.running.walk import Walker
+from roomkeeper.running.walk import Rest, Walker
 from roomkeeper.store import retention
 from roomkeeper.store.database import Store
 from roomkeeper.watching import webhooks as upkeep
@@ -63,16 +63,17 @@ def build(
     *,
     role: Role = "all",
     end: Callable[[int], None] = os._exit,
+    rest: Rest = asyncio.sleep,
 ) -> App:
     """Build the service for a configuration.
 
     `end` ends the process at once, with its exit code: when another one has taken over its runs, or when a part of it
-    has ended, so that it must not go on.
+    has ended, so that it must not go on. `rest` waits so many seconds between two attempts of a step.
     """
     store, catalog = Store(config.store), config.catalog
     history = History(store)
     inbox = Inbox(store)
-    worker = _Worker(config, store, inbox, end) if role != "web" else None
+    worker = _Worker(config, store, inbox, end, rest) if role != "web" else None
     gates = {} if role == "worker" else _gates(config, catalog)
     redact = Redactor([*secrets_in([one.settings for one in config.connections.values()]), *_own_secrets(config)])
 
@@ -99,14 +100,13 @@ def build(
 class _Worker:
     """What turns events into effects: lease, dispatch, engine, brooms; and looks for what was never delivered."""
 
-    def __init__(self, config: Config, store: Store, inbox: Inbox, end: Callable[[int], None]) -> None:
+    def __init__(self, config: Config, store: Store, inbox: Inbox, end: Callable[[int], None], rest: Rest) -> None:
         self._config, self._store, catalog = config, store, config.catalog
         self._end = end
         self._lease = Lease(store, works=True, on_lost=partial(end, _TAKEN_OVER))
         self._sources = connecting.connected(config, store, self._lease.workers)
-        self._engine = Engine(
-            store, self._lease, Walker(store, self._lease, catalog, self._sources), list(self._sources)
-        )
+        walker = Walker(store, self._lease, catalog, self._sources, rest=rest)
+        self._engine = Engine(store, self._lease, walker, list(self._sources))
         self._dispatch = Dispatch(
             store,
             list(self._sources.values()),

@@ -55,11 +55,17 @@ _STORE_BACK, _STORE_BACK_LONGEST = 0.5, 10.0  # seconds
 _LOOK = 1.0  # seconds between two looks whether the run was cancelled
 
 
+#: Waits so many seconds.
+Rest = Callable[[float], Awaitable[None]]
+
+
 class Walker:
     """Walks runs; one for a process."""
 
-    def __init__(self, store: Store, lease: Lease, catalog: Catalog, sources: Mapping[str, Source]) -> None:
-        self._store, self._lease, self._catalog, self._sources = store, lease, catalog, sources
+    def __init__(
+        self, store: Store, lease: Lease, catalog: Catalog, sources: Mapping[str, Source], *, rest: Rest = asyncio.sleep
+    ) -> None:
+        self._store, self._lease, self._catalog, self._sources, self._rest = store, lease, catalog, sources, rest
 
     async def begin(self, number: int, attempt: int) -> list[list[int]]:
         """Claim the run's events and mark it as running; returns the positions of the steps still to do, by stages."""
@@ -104,7 +110,7 @@ class Walker:
         if run is None or run.attempt != attempt:
             return "cancelled"  # a newer attempt has it
         step = _automation(run).steps[position]
-        work = _Work(self._store, self._lease, run, position)
+        work = _Work(self._store, self._lease, run, position, self._rest)
         opened = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
         if opened.over is not None:
             return opened.over
@@ -264,7 +270,7 @@ class Walker:
 class _Work:
     """What a step may use while it runs (automations.step.StepContext)."""
 
-    def __init__(self, store: Store, lease: Lease, run: Any, position: int) -> None:  # noqa: ANN401 - a row of `runs`
+    def __init__(self, store: Store, lease: Lease, run: Any, position: int, rest: Rest) -> None:  # noqa: ANN401 - a row
         self.run: int = run.id
         self.task = f"{run.automation}/{_automation(run).steps[position].name}"
         self.events: Sequence[Event] = ()
@@ -274,7 +280,7 @@ class _Work:
         self.inputs: Mapping[str, Any] | None = None  # the step's settings, as the templates came out
         self.span: Any = None  # of the trace, if there is one
         self.places: Sequence[Any] = ()  # the rooms and folders that they name
-        self._store, self._lease, self._position = store, lease, position
+        self._store, self._lease, self._position, self._rest = store, lease, position, rest
         self._calls: list[dict[str, Any]] = []
         self._looked = 0.0
         self.approved = False
@@ -305,9 +311,10 @@ class _Work:
 
     async def pause(self, seconds: float) -> None:
         """Wait, with an eye on whether the run is cancelled."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, _LOOK))
+        left = seconds
+        while left > 0:
+            await self._rest(min(left, _LOOK))
+            left -= _LOOK
             await self.check()
 
     async def check(self) -> None:
