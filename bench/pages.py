@@ -18,7 +18,7 @@ import httpx2
 import sqlalchemy as sa
 
 from roomkeeper import app
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.intake.inbox import _blank
 from roomkeeper.intake.subjects import Subject, link_events, link_runs

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roomkeeper.configuration.config import Config, gathered, load
+from roomkeeper.configuration.config import Config, gathered
+from roomkeeper.configuration.loading import load
 from roomkeeper.configuration.schema import json_schema
 from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import ConfigError, Problem

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from roomkeeper import cli
 from roomkeeper.app import build
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.demo import Portal, wait_for
 from roomkeeper.desk.history import History

@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from stage import Portal, Rooms
 
 from roomkeeper.cli.people import hashed
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.setup import ADMIN_SECRET, CRMS, HELPDESKS, JOBS, Room, Setup, secrets_of, yaml_of
 

@@ -10,7 +10,7 @@ import pytest
 from signing import signed
 from stage import Keeper, Portal, Rooms, copy_uploads, until
 
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.intake import pauses
 from roomkeeper.store.database import opened

@@ -12,7 +12,7 @@ import pytest
 from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, until
 
 from roomkeeper import connecting
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.proving import nightly
 from roomkeeper.running import orders

@@ -1,6 +1,6 @@
 """An automation: when this, do that; and whether an event is for it."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +37,23 @@ class Step(BaseModel):
     def name(self) -> str:
         """What a run calls this step."""
         return self.as_ or self.do
+
+    def templates(self) -> Iterator[tuple[tuple[str | int, ...], str, bool]]:
+        """Find every template of the step: where it stands, its text, and whether it is a condition."""
+        if self.if_ is not None:
+            yield ("if",), self.if_, True
+        yield from _strings(self.with_, ("with",))
+
+
+def _strings(value: Any, where: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str, bool]]:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _strings(one, (*where, name))
+    elif isinstance(value, list):
+        for at, one in enumerate(value):
+            yield from _strings(one, (*where, at))
+    elif template.is_template(value):
+        yield where, value, False
 
 
 class Automation(BaseModel):

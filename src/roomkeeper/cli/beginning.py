@@ -17,7 +17,7 @@ from roomkeeper.cli.options import USAGE
 from roomkeeper.cli.people import hashed
 from roomkeeper.cli.printing import err, escaped, out, stop
 from roomkeeper.cli.webhooks import ensure_secret, set_in_env, webhooks_register
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally

@@ -12,7 +12,8 @@ from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.event import Event
 from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, automation_named, source_of, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
-from roomkeeper.configuration.config import Config, load
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load
 from roomkeeper.configuration.schema import json_schema
 from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.delivery import Delivery

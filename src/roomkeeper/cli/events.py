@@ -24,7 +24,7 @@ from roomkeeper.cli.options import (
 )
 from roomkeeper.cli.printing import escaped, out, print_fields, print_json, print_table, show
 from roomkeeper.cli.waiting import wait_for_events
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import EVENT_STATUSES, History, Part
 from roomkeeper.intake.inbox import Inbox

@@ -8,7 +8,8 @@ import typer
 from roomkeeper import connecting
 from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, store_of
 from roomkeeper.cli.printing import escaped, out, print_json
-from roomkeeper.configuration.config import Config, load
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.checkup import Finding
 from roomkeeper.doctor import SEEN_WITHIN, Doctor, worst

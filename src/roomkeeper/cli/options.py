@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.configuration.config import Config, load
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import History
 from roomkeeper.errors import NotThere

@@ -12,7 +12,8 @@ from roomkeeper.automations.automation import Automation
 from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, automation_named, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_csv, print_json, print_table, stop
 from roomkeeper.cli.reconciling import moment_of
-from roomkeeper.configuration.config import Config, load
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.proving.prove import Proof
 from roomkeeper.web import proof as pages

@@ -10,7 +10,8 @@ from roomkeeper import connecting
 from roomkeeper.automations.duration import seconds
 from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, by_whom, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table
-from roomkeeper.configuration.config import Config, load
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.store.database import Store

@@ -12,7 +12,7 @@ from dotenv import load_dotenv
 from roomkeeper import demo
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
 from roomkeeper.cli.printing import out, stop
-from roomkeeper.configuration.config import load
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from dotenv import dotenv_values, set_key
 from roomkeeper import connecting
 from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, AsJson, ConfigFile, loaded_for_reading, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table, show
-from roomkeeper.configuration.config import Config, load, references
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.document import references
+from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.upkeep import Ailment, Hook, Upkeep
 from roomkeeper.errors import NotThere

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.configuration.config import Top
+from roomkeeper.configuration.top import Top
 from roomkeeper.contract.catalog import Catalog
 
 _TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "A template."}

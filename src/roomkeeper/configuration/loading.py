@@ -1,0 +1,192 @@
+"""Read `roomkeeper.yaml`: every fault with its file, its line and the remedy.
+
+What a connection and a step may say comes from the catalogue.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ruamel.yaml.comments import CommentedMap
+
+from roomkeeper.automations.address import is_outside
+from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.secret import Reference
+from roomkeeper.configuration.automations import AutomationCheck
+from roomkeeper.configuration.config import Config, Connection
+from roomkeeper.configuration.document import Document, Place
+from roomkeeper.configuration.explaining import hint
+from roomkeeper.configuration.notify import Notify
+from roomkeeper.configuration.resolving import Resolver
+from roomkeeper.configuration.sources import sources
+from roomkeeper.configuration.top import Top
+from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.step import StepKind
+from roomkeeper.errors import ConfigError
+
+
+def load(file: Path, catalog: Catalog, *, secrets_required: bool = True) -> Config:
+    """Read and check a configuration file. Raises ConfigError with every problem found."""
+    document = Document(file)
+    config = _Reader(document, catalog, secrets_required=secrets_required).read() if not document.problems else None
+    if document.problems or config is None:
+        raise ConfigError(sorted(document.problems, key=lambda problem: problem.line))
+    return config
+
+
+class _Reader:
+    """One reading of one file."""
+
+    def __init__(self, document: Document, catalog: Catalog, *, secrets_required: bool) -> None:
+        self._say = document.say
+        self._document, self._catalog = document, catalog
+        self._resolver = Resolver(document, required=secrets_required)
+
+    def read(self) -> Config | None:
+        top = self._document.model(Top, self._resolver.resolved(self._document.root, (), Top), ())
+        if top is None:
+            return None
+        self._take_in(top.plugins)
+        host, port = self._listen(top.listen)
+        self._check_store(top.store)
+        # A connection with a fault of its own still counts as one, so that its fault is not reported at each step.
+        connections = {name: one for name in top.connections if (one := self._connection(name)) is not None}
+        automations = AutomationCheck(self._document, self._catalog, connections).read(len(top.automations))
+        self._check_dashboard(top)
+        self._check_notify(top.notify, connections)
+        if not self._document.problems:
+            self._note_what_is_odd(connections, automations)
+            self._note_who_sees(top)
+        return Config(
+            file=self._document.file,
+            host=host,
+            port=port,
+            public_url=top.public_url.rstrip("/") if top.public_url else None,
+            store=self._store(top.store),
+            connections=connections,
+            automations=tuple(automations),
+            retention=top.retention,
+            dashboard=top.dashboard,
+            notify=top.notify,
+            catalog=self._catalog,
+            texts=self._document.texts(automations),
+            notes=tuple(self._document.notes),
+        )
+
+    def _listen(self, text: str) -> tuple[str, int]:
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+            self._say(("listen",), f"`listen: {text}` is not an address and a port", "write it as 127.0.0.1:8080")
+            return "127.0.0.1", 8080
+        return host.strip("[]"), int(port)
+
+    def _check_store(self, store: str) -> None:
+        if "://" not in store:
+            return
+        parts = urlsplit(store)
+        if parts.scheme != "postgresql":
+            remedy = "give a folder, or postgresql://user@host/db"
+            self._say(("store",), f"a store of the kind {parts.scheme}:// is not known", remedy)
+        elif (parts.password or "password" in parts.query) and not isinstance(
+            self._document.root.get("store"), Reference
+        ):
+            remedy = "write `store: !env DATABASE_URL`, or leave the password to PGPASSWORD or ~/.pgpass"
+            self._say(("store",), "the store's address has a password in it, and secrets do not belong here", remedy)
+
+    def _store(self, store: str) -> str:
+        return store if "://" in store else str((self._document.file.parent / store).resolve())
+
+    def _take_in(self, plugins: Sequence[str]) -> None:
+        """Add the steps of a company's own packages; a name that is taken stays ours."""
+        more: list[StepKind] = []
+        for at, name in enumerate(plugins):
+            try:
+                found = list(importlib.import_module(name).STEPS)
+            except Exception as error:  # noqa: BLE001 - whatever somebody's package raises
+                what = f"the plugin {name!r} cannot be used: {type(error).__name__}: {error}"
+                self._say(("plugins", at), what, "install it into this environment, with a list `STEPS` of StepKind")
+                continue
+            for step in found:
+                if not isinstance(step, StepKind) or self._catalog.kinds(step.name):
+                    shown = getattr(step, "name", step)
+                    what = f"the plugin {name!r} has {shown!r} in STEPS, which is no step or not a new one"
+                    self._say(("plugins", at), what, "give it a StepKind with a name of its own")
+                else:
+                    more.append(step)
+        self._catalog = self._catalog.extended(more)
+
+    def _connection(self, name: str) -> Connection | None:
+        where: Place = ("connections", name)
+        node = self._document.root["connections"][name]
+        if not isinstance(node, CommentedMap):
+            self._say(where, f"the connection {name} is not a mapping", "give it at least `type` and `url`")
+            return None
+        type_ = node.get("type")
+        connector = self._catalog.connectors.get(str(type_))
+        if connector is None:
+            known = sorted(self._catalog.connectors)
+            self._say(
+                (*where, "type"),
+                f"the connection {name} has the type {type_!r}, which is not known",
+                hint(str(type_), known),
+            )
+            return None
+        settings = self._resolver.resolved(node, where, connector.settings)
+        settings.pop("type", None)
+        model = self._document.model(connector.settings, settings, where)
+        return Connection(name, connector.type, model)
+
+    def _check_dashboard(self, top: Top) -> None:
+        where: Place = ("dashboard",)
+        for kind, named in (("users", top.dashboard.users), ("tokens", top.dashboard.tokens)):
+            names = [one.name for one in named]
+            for at, name in enumerate(names):
+                if name in names[:at]:
+                    self._say((*where, kind, at, "name"), f"{name!r} is there twice", "give each a name of its own")
+        if top.dashboard.oidc is None:
+            return
+        if top.public_url is None:
+            what = "a login service sends people back to `public_url`, which is not set"
+            self._say((*where, "oidc"), what, "set `public_url` to the address that people open the pages by")
+        if not top.dashboard.oidc.operators and not top.dashboard.oidc.viewers:
+            what = "nobody whom the login service knows may come in"
+            self._say((*where, "oidc"), what, "list who may in `operators` or `viewers`")
+
+    def _check_notify(self, notify: Notify, connections: Mapping[str, Connection]) -> None:
+        telling = [name for name, one in connections.items() if self._catalog.connectors[one.type].tell is not None]
+        for at, name in enumerate(notify.to):
+            if name not in telling:
+                what = f"`notify` names {name!r}, which is no connection that takes messages"
+                remedy = hint(name, telling) if telling else "add one of the type slack, smtp or webhook"
+                self._say(("notify", "to", at), what, remedy)
+
+    # --- what is odd ----------------------------------------------------------------------------------------
+
+    def _note_what_is_odd(self, connections: Mapping[str, Connection], automations: Sequence[Automation]) -> None:
+        """Say what is allowed and seldom meant."""
+        env = self._document.file.parent / ".env"
+        if env.exists() and env.stat().st_mode & 0o077:
+            self._document.note((), f"{env} can be read by others", f"chmod 600 {env}")
+        for at, one in enumerate(automations):
+            if "room" not in one.where and one.on.startswith("file."):
+                what = f"{one.name} has no `where: {{room: …}}`, so it is for every room that the account is in"
+                self._document.note(("automations", at), what, "name the rooms, unless that is what you want")
+        for name, connection in connections.items():
+            settings, needed = (
+                self._document.root["connections"][name],
+                self._catalog.connectors[connection.type].trusted_by,
+            )
+            listened = any(
+                name in sources(one, connections, self._catalog) and one.from_ in {None, name} for one in automations
+            )
+            delivered = listened and not getattr(connection.settings, "polls", False)
+            if delivered and needed and not settings.get("unsigned") and not any(key in settings for key in needed):
+                secrets = " or ".join(f"`{key}`" for key in needed)
+                what = f"{name} has nothing to tell its deliveries from a stranger's"
+                self._document.note(("connections", name), what, f"set {secrets}; until then every delivery is refused")
+
+    def _note_who_sees(self, top: Top) -> None:
+        if is_outside(top.public_url) and not top.dashboard.has_login:
+            what = "nobody can log in, and the service can be reached from outside: so its pages are shown to nobody"
+            self._document.note(("public_url",), what, "add `dashboard: users`; `roomkeeper password` makes the hash")
