@@ -426,11 +426,12 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def wait_for(url: str, *, process: "subprocess.Popen[bytes] | None" = None, said: Path | None = None) -> None:
     """Wait until an address answers with success. Raises SystemExit after two minutes, or if its process has ended."""
     until = time.monotonic() + 120
-    while time.monotonic() < until and (process is None or process.poll() is None):
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(url).is_success:
-                return
-        time.sleep(0.1)
+    with httpx2.Client() as http:
+        while time.monotonic() < until and (process is None or process.poll() is None):
+            with contextlib.suppress(httpx2.TransportError):
+                if http.get(url).is_success:
+                    return
+            time.sleep(0.1)
     raise SystemExit(
         f"{url} does not answer" + (f"; see {said}:\n{said.read_text()[-4000:]}" if said is not None else "")
     )

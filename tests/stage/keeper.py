@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from dotenv import load_dotenv
 
 from roomkeeper import cli
 from roomkeeper.app import build
@@ -87,7 +88,7 @@ class Keeper:
 
     def start(self) -> None:
         """Serve in this process."""
-        assert self._here is None, "it is already served"
+        assert _Here.served is None, "one at a time: the engine is one to a process"
         self._here = _Here(self)
         self._here.start()
 
@@ -152,6 +153,7 @@ class Keeper:
         """Have its environment around it."""
         before = dict(os.environ)
         os.environ.update(self.environment)
+        load_dotenv(self.file.parent / ".env")
         try:
             yield
         finally:
@@ -212,6 +214,8 @@ def _going_on(shown: Sequence[Mapping[str, Any]]) -> bool:
 class _Here:
     """A service in this process: what `roomkeeper serve` does, on a thread."""
 
+    served: "_Here | None" = None  # the one that is
+
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
         self.committed = threading.Event()
@@ -222,21 +226,25 @@ class _Here:
         self._surroundings = contextlib.ExitStack()
 
     def start(self) -> None:
+        _Here.served = self
         self._surroundings.enter_context(self._keeper.surroundings())
         self._thread.start()
         assert self._begun.wait(60), "it did not begin"
         if self._failed is not None:
             self._thread.join()
-            self._surroundings.close()
+            self._leave()
             raise self._failed
-        wait_for(f"{self._keeper.url}/readyz")
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._service.stop)
         self._thread.join(60)
-        self._surroundings.close()
+        self._leave()
         assert not self._thread.is_alive(), f"it did not stop: {self._keeper.log()[-3000:]}"
         assert self._ended == [], self._keeper.log()[-3000:]
+
+    def _leave(self) -> None:
+        self._surroundings.close()
+        _Here.served = None
 
     def _run(self) -> None:
         try:

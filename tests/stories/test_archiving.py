@@ -358,6 +358,7 @@ def test_a_room_that_holds_its_own_archive_and_a_folder_are_refused(scene: Closi
     inside = started(scene, keepers, scene.automation(under=folder))
     scene.close(inside, scene.deal(), "hubspot")
     assert "lies in the very room" in inside.settle()[0]["error"]
+    inside.stop()
 
     no_room = started(scene, keepers, scene.automation(room=folder))
     scene.close(no_room, scene.deal(), "hubspot")
