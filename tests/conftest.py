@@ -1,5 +1,6 @@
 """Fixtures that many tests share; what every test must leave as it was; where the time goes."""
 
+import contextlib
 import itertools
 import os
 import sys
@@ -63,8 +64,12 @@ def _no_process_stays_behind() -> Iterator[None]:
 def _others() -> set[tuple[int, str]]:
     """List this process's children, but for the portals and what a whole session shares."""
     kept = idle_processes()
-    children = psutil.Process().children(recursive=True)
-    return {(one.pid, one.name()) for one in children if one.pid not in kept and one.name() not in OF_A_SESSION}
+    found = set()
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.pid not in kept and one.name() not in OF_A_SESSION:
+                found.add((one.pid, one.name()))
+    return found
 
 
 @pytest.fixture(scope="session")

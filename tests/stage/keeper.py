@@ -234,6 +234,7 @@ class _Here:
             self._thread.join()
             self._leave()
             raise self._failed
+        wait_for(f"{self._keeper.url}/readyz")
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._service.stop)

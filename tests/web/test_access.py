@@ -3,12 +3,9 @@
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +14,7 @@ import jwt
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import rsa
-from people import DASHBOARD, HASHES, PASSWORDS, TOKENS, form_token, logged_in, visitor, with_logins
+from people import DASHBOARD, PASSWORDS, TOKENS, form_token, logged_in, visitor, with_logins
 from signing import signed
 from stage import Keeper, Rooms, copy_uploads, free_port, simulated_portal
 
@@ -306,60 +303,6 @@ def test_metrics_are_for_this_machine_or_by_token(keeper: Keeper) -> None:
     assert 'roomkeeper_events_total{connection="acme",' in httpx2.get(f"{keeper.url}/metrics").text
 
 
-# --- with a service of their own ---
-
-
-def test_a_changed_password_ends_the_sessions_and_guessing_ends_soon(tmp_path: Path) -> None:
-    with simulated_portal() as portal:
-        rooms = Rooms(portal)
-        top = {"dashboard": DASHBOARD}
-        keeper = with_logins(Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top))
-        keeper.start()
-        ann = logged_in(keeper, "ann")
-        assert ann.get("/").status_code == 200
-        keeper.stop()
-        keeper.environment["ANN_HASH"] = HASHES["BOB_HASH"]
-        keeper.start()
-
-        assert ann.get("/").status_code == 303
-        guesses = [visitor(keeper).post("/login", data={"name": "ann", "password": str(n)}) for n in range(12)]
-        assert [one.status_code for one in guesses] == [401] * 10 + [429] * 2
-        assert int(guesses[-1].headers["retry-after"]) > 0
-        keeper.stop()
-
-
-def test_many_guesses_at_once_are_no_way_around(tmp_path: Path) -> None:
-    with simulated_portal() as portal:
-        rooms = Rooms(portal)
-        top = {"dashboard": DASHBOARD}
-        keeper = with_logins(Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top))
-        keeper.start()
-        with ThreadPoolExecutor(30) as threads:
-            given = {"name": "ann", "password": "a guess"}
-            guesses = list(threads.map(lambda _: visitor(keeper).post("/login", data=given).status_code, range(30)))
-        keeper.stop()
-
-    assert Counter(guesses) == {401: 10, 429: 20}
-
-
-def test_a_service_that_can_be_reached_from_outside_shows_nothing_without_a_login(tmp_path: Path) -> None:
-    """Through a plain proxy on this machine, everybody looks like somebody at this machine."""
-    with simulated_portal() as portal:
-        rooms = Rooms(portal)
-        top = {"public_url": "https://hooks.acme.example"}
-        keeper = Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top, keep_webhook=False)
-        keeper.start()
-        pages = [httpx2.get(f"{keeper.url}{path}") for path in ("/", "/runs", "/live/")]
-        calls = [httpx2.get(f"{keeper.url}{path}").status_code for path in ("/api/v1/runs", "/metrics")]
-        ready = httpx2.get(f"{keeper.url}/readyz").status_code
-        keeper.stop()
-
-    assert {one.status_code for one in pages} == {403}
-    assert "roomkeeper password" in pages[0].text
-    assert calls == [401, 401]
-    assert ready == 200
-
-
 def test_while_the_store_does_not_answer_nobody_is_logged_out(keeper: Keeper) -> None:
     ann = logged_in(keeper, "ann")
     store = Store(str(keeper.folder / "var"))
@@ -407,22 +350,6 @@ def test_half_characters_and_markup_in_a_body_are_shown_as_they_are(keeper: Keep
     assert page.status_code == 200
     assert "<script>alert" not in page.text
     assert httpx2.get(f"{keeper.url}/api/v1/events/{newest}", headers=bearer(TOKENS["CI_TOKEN"])).status_code == 200
-
-
-def test_secrets_of_logins_are_checked(tmp_path: Path) -> None:
-    with simulated_portal() as portal:
-        rooms = Rooms(portal)
-        keeper = with_logins(
-            Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top={"dashboard": DASHBOARD})
-        )
-        keeper.environment |= {"ANN_HASH": "a password in the clear", "CI_TOKEN": "short"}
-
-        said = keeper.ask("check", codes=(2,))
-
-    problems = " ".join(f"{one['what']} {one['remedy']}" for one in said["problems"])
-    assert "roomkeeper password" in problems
-    assert "20 characters" in problems
-    assert "a password in the clear" not in problems
 
 
 def bearer(token: str) -> dict[str, str]:
