@@ -18,6 +18,21 @@ Reference = tuple[str, ...]
 """A variable as it is used: `deal.fields.x` is ("deal", "fields", "x")."""
 
 
+def filters() -> Mapping[str, Any]:
+    """Give the filters that may be used, by name."""
+    return _environment.filters
+
+
+def tests() -> Mapping[str, Any]:
+    """Give the tests that may be used, by name."""
+    return _environment.tests
+
+
+def functions() -> Mapping[str, Any]:
+    """Give the functions that may be called, by name."""
+    return _environment.globals
+
+
 def is_template(value: object) -> bool:
     """Whether the value is a string that has to be worked out."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)

@@ -12,8 +12,45 @@ from roomkeeper.store.tables import alerts
 
 log = structlog.get_logger("alerts")
 
-#: What the keys of alerts begin with.
-KINDS = ("run", "waiting", "webhook", "trail", "proof", "budget", "silence", "messenger")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of alert: when it is opened, and what a person does about it."""
+
+    when: str
+    do: str
+
+
+#: The kinds, by what the keys of their alerts begin with.
+KINDS = {
+    "run": Kind("a run failed, or asks for consent", "`roomkeeper runs show` says what to put right; then retry it"),
+    "waiting": Kind(
+        "events have waited ten minutes for something to be put right",
+        "put right what it says: a key, a room, an outage; they go on by themselves",
+    ),
+    "webhook": Kind(
+        "a webhook is disabled, missing or refused, and cannot be mended from here",
+        "do what it says; `roomkeeper webhooks repair` tries at once",
+    ),
+    "trail": Kind(
+        "a service's own records cannot be read, or show that deliveries were missed",
+        "`roomkeeper doctor` says what keeps deliveries from arriving; what was missed is taken in already",
+    ),
+    "proof": Kind(
+        "a night's proof found what nobody can account for, or could not look",
+        "`roomkeeper prove` names each line",
+    ),
+    "budget": Kind(
+        "nine tenths of the portal's writes of the day (UTC) are used",
+        "raise `budget` if the portal allows more; work goes on tomorrow",
+    ),
+    "silence": Kind(
+        "nothing was received for twice the longest pause of the days before",
+        "`roomkeeper doctor` tries whether events can arrive",
+    ),
+    "messenger": Kind("one of `notify: to` cannot be told", "put right its address or secret; the others are told"),
+}
 _LONGEST = 300  # characters of a key
 
 

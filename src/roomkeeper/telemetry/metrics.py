@@ -6,6 +6,7 @@ the same (take the maximum, not the sum).
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,6 +49,44 @@ VERIFIED = Histogram(
 )
 
 
+#: What is read from the store: name, meaning, label.
+_GAUGES = {
+    "roomkeeper_events_waiting": ("Events that wait for a run.", "connection"),
+    "roomkeeper_oldest_event_waiting_seconds": ("How long the oldest of them waits.", "connection"),
+    "roomkeeper_runs": ("Runs that are kept, by state.", "state"),
+    "roomkeeper_alerts_open": ("What is wrong now, by kind.", "kind"),
+    "roomkeeper_budget_calls_last_minute": ("Calls of the last minute.", "connection"),
+    "roomkeeper_budget_calls_a_minute_limit": ("How many there may be.", "connection"),
+    "roomkeeper_budget_writes_today": ("Writes of the day (UTC).", "connection"),
+    "roomkeeper_budget_writes_a_day_limit": ("How many there may be.", "connection"),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What one metric is, for the reference."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+def described() -> Iterator[Metric]:
+    """Describe every metric there is."""
+    for one in (DELIVERIES, RUNS, STEPS, CALLS, VERIFIED):
+        (family,) = one.describe()
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        yield Metric(name, family.type, tuple(one._labelnames), family.documentation)  # noqa: SLF001 - nothing else has them
+    for name, (meaning, label) in _GAUGES.items():
+        yield Metric(name, "gauge", (label,), meaning)
+
+
+def _gauge(name: str) -> GaugeMetricFamily:
+    meaning, label = _GAUGES[name]
+    return GaugeMetricFamily(name, meaning, labels=[label])
+
+
 def exposition(store: Store, limits: Mapping[str, Mapping[str, int]], connections: Iterable[str]) -> bytes:
     """Write all metrics as Prometheus reads them. `limits` are the portals' budgets. Raises StoreUnavailable."""
     whole = CollectorRegistry()
@@ -74,10 +113,7 @@ class _Kept(Collector):
 
     def _events(self, db: sa.Connection) -> Iterator[Any]:
         now = time.time()
-        waits = GaugeMetricFamily("roomkeeper_events_waiting", "Events that wait for a run.", labels=["connection"])
-        oldest = GaugeMetricFamily(
-            "roomkeeper_oldest_event_waiting_seconds", "How long the oldest of them waits.", labels=["connection"]
-        )
+        waits, oldest = _gauge("roomkeeper_events_waiting"), _gauge("roomkeeper_oldest_event_waiting_seconds")
         new = sa.select(events.c.connection, sa.func.count(), sa.func.min(events.c.received_at))
         parked = sa.select(waiting.c.connection, sa.func.count(), sa.func.min(waiting.c.parked_at))
         counted: dict[str, tuple[int, float]] = {}
@@ -96,11 +132,11 @@ class _Kept(Collector):
         yield oldest
 
     def _runs(self, db: sa.Connection) -> Iterator[Any]:
-        states = GaugeMetricFamily("roomkeeper_runs", "Runs that are kept, by state.", labels=["state"])
+        states = _gauge("roomkeeper_runs")
         for state, many in db.execute(sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)):
             states.add_metric([state], many)
         yield states
-        wrong = GaugeMetricFamily("roomkeeper_alerts_open", "What is wrong now, by kind.", labels=["kind"])
+        wrong = _gauge("roomkeeper_alerts_open")
         kinds = dict.fromkeys(KINDS, 0)
         for key in db.execute(sa.select(alerts.c.key).where(alerts.c.closed_at.is_(None))).scalars():
             kinds[key.partition(" ")[0]] = kinds.get(key.partition(" ")[0], 0) + 1
@@ -110,13 +146,8 @@ class _Kept(Collector):
 
     def _budgets(self, db: sa.Connection) -> Iterator[Any]:
         used = budgets(self._store, db, self._limits)
-        for name, said in (
-            ("calls_last_minute", "Calls of the last minute."),
-            ("calls_a_minute_limit", "How many there may be."),
-            ("writes_today", "Writes of the day (UTC)."),
-            ("writes_a_day_limit", "How many there may be."),
-        ):
-            family = GaugeMetricFamily(f"roomkeeper_budget_{name}", said, labels=["connection"])
+        for name in ("calls_last_minute", "calls_a_minute_limit", "writes_today", "writes_a_day_limit"):
+            family = _gauge(f"roomkeeper_budget_{name}")
             for connection, one in used.items():
                 family.add_metric([connection], one[name])
             yield family
