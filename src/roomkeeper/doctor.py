@@ -22,6 +22,7 @@ from roomkeeper.contract.checkup import Examination, Finding, Needed
 from roomkeeper.contract.upkeep import Hook
 from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
 from roomkeeper.intake.dispatch import Source
+from roomkeeper.remote import trusted
 from roomkeeper.running.leases import is_served
 from roomkeeper.running.tally import SharedTally
 from roomkeeper.store.alerts import current
@@ -315,7 +316,7 @@ def _is_private(host: str) -> bool:
 async def _head(url: str) -> int | str:
     """Ask as the portal does: HEAD, no redirects; the status, or why there is none."""
     try:
-        async with httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=False) as http:
+        async with httpx2.AsyncClient(verify=trusted(), timeout=_TIMEOUT, follow_redirects=False) as http:
             return (await http.head(url)).status_code
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return str(error) or type(error).__name__

@@ -1,8 +1,10 @@
 """What calls to any service have in common: their record, words for their troubles, a transport that only reads."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import httpx2
 
@@ -29,11 +31,17 @@ def unobserved(exchange: Exchange) -> None:
     """Keep no record."""
 
 
+@cache
+def trusted() -> ssl.SSLContext:
+    """Give the authorities that all calls trust; loaded once, for that takes tens of milliseconds."""
+    return httpx2.create_ssl_context()
+
+
 class ReadOnlyTransport(httpx2.AsyncBaseTransport):
     """Lets GET through and nothing else: what makes a dry run dry. `signing_in` are paths where POST only logs in."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport | None = None, *, signing_in: Collection[str] = ()) -> None:
-        self._inner = inner or httpx2.AsyncHTTPTransport()
+        self._inner = inner or httpx2.AsyncHTTPTransport(verify=trusted())
         self._signing_in = frozenset(signing_in)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -84,9 +84,18 @@ def log_in(page: Any, name: str = "ann") -> None:
 
 
 def picture(page: Any, name: str, *, for_docs: bool = False) -> None:
-    for folder in [OUTPUT, *([Path(DOCS)] if DOCS and for_docs else [])]:
+    """Take a picture, where pictures are wanted (`make screenshots`)."""
+    for folder in [OUTPUT, *([Path(DOCS)] if for_docs else [])] if DOCS else []:
         folder.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def a_run(stage: tuple[ClosingDeals, Keeper]) -> None:
+    """See that there is a run to look at: each test can be run alone."""
+    scene, keeper = stage
+    if not keeper.runs():
+        scene.upload("Offer.docx")
+        keeper.settle(lambda: bool(keeper.runs()))
 
 
 def order(page: Any, name: str) -> str:
@@ -203,6 +212,7 @@ def test_an_operator_finds_a_file_and_a_room(page: Any, stage: tuple[ClosingDeal
 
 
 def test_a_viewer_sees_no_orders(browser: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    a_run(stage)
     context = browser.new_context(base_url=stage[1].url, viewport=WIDE)
     one = context.new_page()
     log_in(one, "bob")
@@ -232,18 +242,27 @@ PAGES = {
 }
 
 
+@pytest.fixture(scope="module")
+def visitors(browser: Any, stage: tuple[ClosingDeals, Keeper]) -> Iterator[dict[bool, Any]]:
+    """A page of somebody who is logged in, and one of somebody who is not."""
+    contexts = {known: browser.new_context(base_url=stage[1].url, viewport=WIDE) for known in (True, False)}
+    pages = {known: context.new_page() for known, context in contexts.items()}
+    log_in(pages[True])
+    yield pages
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_everybody_can_use_every_page(browser: Any, stage: tuple[ClosingDeals, Keeper], name: str, scheme: str) -> None:
+def test_everybody_can_use_every_page(
+    visitors: dict[bool, Any], stage: tuple[ClosingDeals, Keeper], name: str, scheme: str
+) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    scene, keeper = stage
-    if not keeper.runs():  # this test can be run alone
-        scene.upload("Offer.docx")
-        keeper.settle(lambda: bool(keeper.runs()))
-    context = browser.new_context(base_url=keeper.url, viewport=WIDE, color_scheme=scheme)
-    one = context.new_page()
-    if name != "login":
-        log_in(one)
+    a_run(stage)
+    one = visitors[name != "login"]
+    one.emulate_media(color_scheme=scheme)
+    one.set_viewport_size(WIDE)
     one.goto(PAGES[name])
     one.get_by_role("heading", level=1).wait_for()
     found = [
@@ -255,7 +274,6 @@ def test_everybody_can_use_every_page(browser: Any, stage: tuple[ClosingDeals, K
     one.set_viewport_size(PHONE)
     width = one.evaluate("document.documentElement.scrollWidth")
     picture(one, f"{name}-{scheme}-phone")
-    context.close()
 
     assert found == []
     assert width <= PHONE["width"]
@@ -264,6 +282,7 @@ def test_everybody_can_use_every_page(browser: Any, stage: tuple[ClosingDeals, K
 def test_pages_can_be_read_without_script_and_used_by_keyboard(
     browser: Any, stage: tuple[ClosingDeals, Keeper]
 ) -> None:
+    a_run(stage)
     context = browser.new_context(base_url=stage[1].url, viewport=WIDE, java_script_enabled=False)
     one = context.new_page()
     log_in(one)

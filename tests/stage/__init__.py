@@ -1,6 +1,7 @@
 """The stage for whole-product tests: a pretend portal in a process of its own, and a real Roomkeeper, talking HTTP."""
 
 from roomkeeper.demo import Portal
+from stage.commands import command
 from stage.keeper import CRM_SECRETS, SECRET, Keeper
 from stage.portals import simulated_portal
 from stage.ports import free_port
@@ -17,6 +18,7 @@ __all__ = [
     "OpeningTickets",
     "Portal",
     "Rooms",
+    "command",
     "copy_uploads",
     "free_port",
     "simulated_portal",

@@ -2,23 +2,19 @@
 
 import asyncio
 import contextlib
-import io
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from dotenv import load_dotenv
 
-from roomkeeper import cli
 from roomkeeper.app import build
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
@@ -27,6 +23,7 @@ from roomkeeper.desk.history import History
 from roomkeeper.serving import Service, bound, fast_loop, start_log
 from roomkeeper.store.database import Store, opened
 from roomkeeper.store.tables import runs
+from stage.commands import command, surroundings
 from stage.portals import unmeasured
 from stage.ports import free_port
 from stage.waiting import LOOK
@@ -135,30 +132,10 @@ class Keeper:
 
     def say(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> str:
         """Give a command, as the command line does."""
-        told, complaints = io.StringIO(), io.StringIO()
-        with (
-            self.surroundings(),
-            contextlib.redirect_stdout(told),
-            contextlib.redirect_stderr(complaints),
-        ):
-            code = cli.run([*words, "-c", str(self.file)])
-        assert code in codes, f"{code}: {told.getvalue()}{complaints.getvalue()}"
-        return told.getvalue()
+        return command(*words, "-c", str(self.file), environment=self.environment, codes=codes).out
 
     def ask(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> Any:
         return json.loads(self.say(*words, "--json", codes=codes))
-
-    @contextlib.contextmanager
-    def surroundings(self) -> Iterator[None]:
-        """Have its environment around it."""
-        before = dict(os.environ)
-        os.environ.update(self.environment)
-        load_dotenv(self.file.parent / ".env")
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
     def runs(self) -> list[dict[str, Any]]:
         """Read the runs as `runs list --json` does, without the price of a command."""
@@ -227,7 +204,7 @@ class _Here:
 
     def start(self) -> None:
         _Here.served = self
-        self._surroundings.enter_context(self._keeper.surroundings())
+        self._surroundings.enter_context(surroundings(self._keeper.environment, self._keeper.folder))
         self._thread.start()
         assert self._begun.wait(60), "it did not begin"
         if self._failed is not None:

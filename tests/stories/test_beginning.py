@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from stage import Portal, Rooms
+from stage import Portal, Rooms, command
 
 from roomkeeper.cli.people import hashed
 from roomkeeper.configuration.loading import load
@@ -24,12 +24,7 @@ INIT = [sys.executable, "-m", "roomkeeper", "init"]
 
 def init(folder: Path, *words: str, key: str = "", code: int = 0) -> str:
     """Give the command without a terminal."""
-    environment = {**os.environ, "DOCSPACE_API_KEY": key}
-    still = subprocess.DEVNULL
-    words = (*INIT, str(folder), *words)
-    told = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, stdin=still)
-    assert told.returncode == code, told.stdout + told.stderr
-    return told.stdout + told.stderr
+    return command("init", str(folder), *words, environment={"DOCSPACE_API_KEY": key}, codes=(code,)).all
 
 
 @pytest.mark.parametrize("public_url", ["https://hooks.acme.example", None], ids=["webhook", "poll"])
@@ -80,8 +75,8 @@ def test_flags_alone_write_a_configuration_and_secrets_for_nobody_else(portal: P
     assert rooms.keeper_key in env.read_text()
     assert rooms.keeper_key not in told
     assert "acts as keeper" in told
-    for command in ("roomkeeper serve", "roomkeeper webhooks register", "roomkeeper doctor"):
-        assert command in told
+    for named in ("roomkeeper serve", "roomkeeper webhooks register", "roomkeeper doctor"):
+        assert named in told
 
 
 def test_what_is_there_is_not_replaced_unasked(portal: Portal, tmp_path: Path) -> None:

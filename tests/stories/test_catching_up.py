@@ -83,9 +83,10 @@ def test_a_delivery_that_comes_after_it_was_found_is_known(portal: Portal, keepe
     register(keeper, rooms.keeper_key)
     portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 500, "path": "/settings/webhooks/log"}])
     rooms.upload("File.docx")
-    assert len(keeper.ask("reconcile", codes=(1,))[1]["new"]) == 1
+    keeper.ask("reconcile", codes=(1,))  # the log fails; the history has it, unless the service's own search had it
     keeper.settle(lambda: rooms.copies() == 1)
     portal.direct("PUT", "/faults", json=[])
+    assert portal.direct("GET", "/deliveries")["delivered"] == 0
 
     (row,) = portal.call("GET", "/settings/webhooks/log")
     sent = json.loads(row["requestPayload"])

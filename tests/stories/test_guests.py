@@ -23,6 +23,7 @@ def revoked(scene: ClosingDeals, keepers: Make, guest: Any, *, key: str = "", **
     keeper = keepers(scene.portal, key or scene.keeper_key, [automation], others={"erp": erp})
     keeper.start()
     (run,) = keeper.ask("start", "revoke", "--with", "deal.id=1", "--wait")
+    keeper.stop()
     shown: dict[str, Any] = run
     return shown
 

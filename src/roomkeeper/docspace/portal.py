@@ -19,7 +19,7 @@ from roomkeeper.docspace.rooms import Rooms
 from roomkeeper.docspace.webhooks import Webhooks
 from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
 from roomkeeper.errors import RemoteError
-from roomkeeper.remote import CONNECT, Exchange, Observe, answered, unobserved
+from roomkeeper.remote import CONNECT, Exchange, Observe, answered, trusted, unobserved
 from roomkeeper.statuses import is_success
 
 
@@ -50,6 +50,7 @@ class Portal:
         self.url = url.rstrip("/")
         self.budget = budget
         self._http = httpx2.AsyncClient(
+            verify=trusted(),
             base_url=self.url + PREFIX,
             headers={"Authorization": f"Bearer {api_key}", "Accept": "application/json"},
             timeout=httpx2.Timeout(timeout, connect=CONNECT),
@@ -103,7 +104,7 @@ class Portal:
 
     async def hello(self) -> Hello | None:
         """Ask without the key what anybody may ask: the portal's version and its clock. None if it does not answer."""
-        async with httpx2.AsyncClient(timeout=CONNECT, follow_redirects=True) as stranger:
+        async with httpx2.AsyncClient(verify=trusted(), timeout=CONNECT, follow_redirects=True) as stranger:
             asked = datetime.now(UTC)
             answer = await _opened(stranger, f"{self.url}{PREFIX}/settings")
         if answer is None:
@@ -121,7 +122,7 @@ class Portal:
         The page of the web client may be answered 200 whatever the link, so the portal's word counts for more. None
         if neither can be reached.
         """
-        async with httpx2.AsyncClient(timeout=CONNECT, follow_redirects=True) as stranger:
+        async with httpx2.AsyncClient(verify=trusted(), timeout=CONNECT, follow_redirects=True) as stranger:
             if token:
                 asked = await _opened(stranger, f"{self.url}{PREFIX}/files/share/{segment(token)}")
                 state = _link_state(asked)

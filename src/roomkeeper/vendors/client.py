@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from roomkeeper.errors import Garbled, RemoteError
-from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, unobserved
+from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
 _SAID = 300  # characters of a refusal that are passed on
@@ -38,6 +38,7 @@ class VendorClient:
         self.url = url.rstrip("/")
         base = urlsplit(self.url).path
         self._http = httpx2.AsyncClient(
+            verify=trusted(),
             base_url=self.url,
             headers={"Accept": "application/json", **headers},
             timeout=httpx2.Timeout(timeout, connect=CONNECT),

@@ -15,6 +15,7 @@ import structlog
 from roomkeeper.contract.message import Message
 from roomkeeper.errors import RemoteError, StoreUnavailable, Unreachable
 from roomkeeper.intake.dispatch import Source
+from roomkeeper.remote import trusted
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -123,7 +124,7 @@ class Notices:
 
 async def beat(heart: Heartbeat, store: Store) -> None:
     """Call the address for ever, as long as the store answers."""
-    async with httpx2.AsyncClient(timeout=10.0) as http:
+    async with httpx2.AsyncClient(verify=trusted(), timeout=10.0) as http:
         while True:
             try:
                 await store.reading(lambda db: db.execute(sa.select(sa.literal(1))))

@@ -5,6 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 
 import argon2
 import structlog
@@ -27,8 +28,6 @@ _FOR = 600  # seconds
 _LONGEST = 1000  # characters of a password
 _ADDRESSES = 1000  # of which failed attempts are remembered
 _OURS = re.compile(r"^/(?![/\\])[^\\\s]*$")  # a path on this site, however a browser reads it
-#: Is worked out where there is no such user, so that the time taken does not tell.
-_NOBODY = argon2.PasswordHasher().hash("nobody's")
 
 
 class Attempts:
@@ -144,8 +143,14 @@ def _access(request: Request) -> Access:
     return access
 
 
+@cache
+def _nobodys() -> str:
+    """Give a hash to work on where there is no such user, so that the time taken does not tell."""
+    return argon2.PasswordHasher().hash("nobody's")
+
+
 def _fits(user: User | None, password: str) -> bool:
-    kept = user.password.get_secret_value() if user is not None else _NOBODY
+    kept = user.password.get_secret_value() if user is not None else _nobodys()
     try:
         argon2.PasswordHasher().verify(kept, password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):

@@ -8,7 +8,7 @@ from typing import Any, Self
 import httpx2
 
 from roomkeeper.errors import RemoteError
-from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, unobserved
+from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
 _CALL = "POST"
@@ -19,7 +19,9 @@ class Poster:
 
     def __init__(self, url: str, *, timeout: float, dry: bool = False) -> None:
         transport = ReadOnlyTransport() if dry else None
-        self._http = httpx2.AsyncClient(timeout=httpx2.Timeout(timeout, connect=CONNECT), transport=transport)
+        self._http = httpx2.AsyncClient(
+            verify=trusted(), timeout=httpx2.Timeout(timeout, connect=CONNECT), transport=transport
+        )
         self._url = url
         self._observe: Observe = unobserved
 
