@@ -9,7 +9,7 @@ PYTEST ?=
 # Byte code is kept, whatever the machine's environment says: without it every command compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo serve test test-full check format lock bench screenshots schema clean
+.PHONY: demo serve test quick test-full check format lock bench screenshots schema reference docs dist clean
 
 demo: $(VENV)/.runtime            ## the whole story on a simulated portal; ONCE=1 plays it and exits
 	$(BIN)/roomkeeper demo --port $(PORT) $(if $(ONCE),--once)
@@ -45,13 +45,22 @@ format: $(VENV)/.dev
 schema: $(VENV)/.dev              ## regenerate roomkeeper.schema.json from the models
 	$(BIN)/roomkeeper check --schema > roomkeeper.schema.json
 
+reference: $(VENV)/.dev           ## write the pages of docs/reference from the models
+	$(BIN)/python docs/generate.py
+
+docs: $(VENV)/.dev                ## the site, in site/; a dead link or an unlisted page fails it
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs site
+
+dist: $(VENV)/.runtime            ## a wheel, in dist/
+	$(BIN)/python -m hatchling build -t wheel
+
 lock: pyproject.toml              ## refresh the hashed requirements files (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra build pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra build --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	sed -i '1i # Made by `make lock` from pyproject.toml: exact versions with hashes, no host.' requirements.txt requirements-dev.txt
 
 clean:
-	rm -rf $(VENV) .coverage htmlcov test-output
+	rm -rf $(VENV) .coverage htmlcov test-output site dist
 
 # The hashed files are the whole truth: nothing is resolved (`--no-deps`), so that what a registry publishes tomorrow
 # does not matter. `tests/test_installed.py` shows that they lack nothing. Only what is used is compiled.

@@ -47,7 +47,10 @@ def pages() -> dict[str, str]:
         "states-alerts-metrics.md": states(),
         "errors.md": sentences(),
     }
-    return {name: f"{text.split(chr(10), 1)[0]}\n\n{MADE}{text.split(chr(10), 1)[1].strip()}\n" for name, text in made.items()}
+    return {
+        name: f"{text.split(chr(10), 1)[0]}\n\n{MADE}{text.split(chr(10), 1)[1].strip()}\n"
+        for name, text in made.items()
+    }
 
 
 # --- settings -------------------------------------------------------------------------------------------------
@@ -57,11 +60,16 @@ def settings(model: type[BaseModel], *, within: str = "") -> Iterator[str]:
     """List a model's settings as rows; those of a section within it follow it, dotted."""
     for name, field in model.model_fields.items():
         shown = f"{within}{field.alias or name}"
-        assert field.description, f"{model.__name__}.{name} is not described"
-        yield f"| `{shown}` | {kind(field)} | {default(field)} | {cell(field.description)}{example(field)} |"
+        yield row(shown, field)
         inner = model_within(field.annotation)
         if inner is not None:
             yield from settings(inner, within=f"{shown}.")
+
+
+def row(name: str, field: FieldInfo) -> str:
+    """Write one setting."""
+    assert field.description, f"{name} is not described"
+    return f"| `{name}` | {kind(field)} | {default(field)} | {cell(field.description)}{example(field)} |"
 
 
 def table(model: type[BaseModel]) -> str:
@@ -130,9 +138,9 @@ def configuration() -> str:
     """The file's sections."""
     parts = [
         "# The file: `roomkeeper.yaml`\n",
-        "YAML 1.2, read by `roomkeeper check` with each fault's line and remedy, and by the "
-        "[JSON Schema](../../roomkeeper.schema.json) in your editor.",
-        "Secrets stand in it by reference only: `!env NAME` (the environment, or `.env` beside the file) or `!file path`.\n",
+        "YAML 1.2. `roomkeeper check` reads it, and names each fault with its line and remedy; in your editor, the",
+        "[JSON Schema](../../roomkeeper.schema.json) does.",
+        "Secrets stand in it by reference only: `!env NAME` (the environment, or `.env` beside it) or `!file path`.\n",
         "## Top level\n",
         "\n".join(["| setting | takes | default | meaning |", "| --- | --- | --- | --- |", *_top()]),
         "\n## `automations`\n",
@@ -153,8 +161,7 @@ def configuration() -> str:
 
 def _top() -> Iterator[str]:
     for name, field in Top.model_fields.items():
-        assert field.description, name
-        yield f"| `{field.alias or name}` | {kind(field)} | {default(field)} | {cell(field.description)}{example(field)} |"
+        yield row(field.alias or name, field)
 
 
 def connections() -> str:
@@ -337,7 +344,11 @@ def commands() -> str:
     ]
     for words_, command in _commands(typer.main.get_command(cli), ("roomkeeper",)):
         usage = " ".join([*words_, *(_argument(one) for one in command.params if one.param_type_name == "argument")])
-        parts += [f"({'-'.join(words_)})=\n## `{' '.join(words_)}`\n", f"{_paragraph(command.help)}\n", f"```\n{usage} [OPTIONS]\n```\n"]
+        parts += [
+            f"({'-'.join(words_)})=\n## `{' '.join(words_)}`\n",
+            f"{_paragraph(command.help)}\n",
+            f"```\n{usage} [OPTIONS]\n```\n",
+        ]
         rows = [_option(one) for one in command.params if one.name != "help"]
         if rows:
             parts += ["| | default | |", "| --- | --- | --- |", *rows, ""]
@@ -429,7 +440,15 @@ def _kinds(kind_: type[errors.RoomkeeperError]) -> Iterator[type[errors.Roomkeep
 
 
 #: Calls that say what is wrong and what to do, with the positions of the two.
-_SAYING = {"_say": (1, 2), "say": (1, 2), "note": (1, 2), "FailedItem": (1, 2), "Alert": (1, 2), "Finding": (2, 3), "stop": (0, 1)}
+_SAYING = {
+    "_say": (1, 2),
+    "say": (1, 2),
+    "note": (1, 2),
+    "FailedItem": (1, 2),
+    "Alert": (1, 2),
+    "Finding": (2, 3),
+    "stop": (0, 1),
+}
 _SAYING |= {name: (0, None) for name, one in vars(errors).items() if inspect.isclass(one)} | {"FailedItem": (1, 2)}
 _SAYING |= {"AddressTaken": (0, None), "AlreadyRunning": (0, None)}
 
@@ -437,7 +456,7 @@ _SAYING |= {"AddressTaken": (0, None), "AlreadyRunning": (0, None)}
 def _said() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for file in sorted(PACKAGE.rglob("*.py")):
         place = file.relative_to(PACKAGE)
-        if place.parts[0] == "simulator" or place.name in {"demo.py"}:
+        if place.parts[0] == "simulator" or place.name == "demo.py":
             continue
         found = list(dict.fromkeys(_sentences(ast.parse(file.read_text()))))
         if found:

@@ -17,6 +17,7 @@ from roomkeeper.cli import (
     configuration,
     events,
     examining,
+    keeping,
     people,
     proving,
     reconciling,
@@ -45,6 +46,8 @@ cli.command("start")(events.start)
 cli.command("doctor")(examining.examine)
 cli.command("prove")(proving.prove)
 cli.command("reconcile")(reconciling.reconcile)
+cli.command("backup")(keeping.backup)
+cli.command("transfer")(keeping.transfer)
 cli.command("password")(people.password)
 
 _events = typer.Typer(help="What was received.", no_args_is_help=True)

@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 
 from roomkeeper.cli.options import USAGE
 from roomkeeper.cli.people import hashed
-from roomkeeper.cli.printing import err, escaped, out, stop
+from roomkeeper.cli.printing import PROGRAM, err, escaped, out, stop
 from roomkeeper.cli.webhooks import ensure_secret, set_in_env, webhooks_register
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
@@ -320,12 +320,12 @@ def _say_next(file: Path, setup: Setup, missing: Sequence[str]) -> None:
     steps = []
     if missing:
         steps.append(f"Fill in {', '.join(missing)} in {file.parent / '.env'}; docs/how-to says where to find them.")
-    steps.append(f"roomkeeper serve{where}      runs it; leave it running, and go on in another terminal")
+    steps.append(f"{PROGRAM} serve{where}      runs it; leave it running, and go on in another terminal")
     if setup.public_url is not None:
-        steps.append(f"roomkeeper webhooks register{where}      tells the portal where to deliver to")
-    steps.append(f"roomkeeper doctor{where}      tries everything, and says what is missing")
+        steps.append(f"{PROGRAM} webhooks register{where}      tells the portal where to deliver to")
+    steps.append(f"{PROGRAM} doctor{where}      tries everything, and says what is missing")
     if "copy" in setup.jobs and setup.client is not None:
-        steps.append(f"Upload a file into {setup.client.title!r}; roomkeeper runs list{where} shows what became of it.")
+        steps.append(f"Upload a file into {setup.client.title!r}; {PROGRAM} runs list{where} shows what became of it.")
     out.print("\n[bold]Next:[/bold]")
     for at, one in enumerate(steps, start=1):
         out.print(f"  {at}. {escaped(one)}")

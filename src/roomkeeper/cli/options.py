@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from roomkeeper.automations.automation import Automation
+from roomkeeper.cli.printing import written_with
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
@@ -18,12 +19,22 @@ from roomkeeper.store.database import Store, opened
 
 FAILED, USAGE, NEEDS_A_PERSON, INTERRUPTED = 1, 2, 3, 130
 
-ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configuration file.", metavar="FILE")]
+DEFAULT = Path("roomkeeper.yaml")
+
+
+def _noted(file: Path) -> Path:
+    """Let the commands that this one prints name the same file."""
+    written_with(None if file == DEFAULT else file)
+    return file
+
+
+ConfigFile = Annotated[
+    Path, typer.Option("-c", "--config", help="The configuration file.", metavar="FILE", callback=_noted)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
 About = Annotated[str, typer.Option("--about", help="Only about a room, file, ticket or deal, by number or name.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the runs to end.")]
-DEFAULT = Path("roomkeeper.yaml")
 
 
 def loaded_for_reading(file: Path) -> Config:

@@ -2,8 +2,12 @@
 
 import csv
 import json
+import re
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -13,6 +17,10 @@ from rich.table import Table
 
 from roomkeeper.errors import Problem
 
+#: How this program was called, where its name alone would not find it.
+PROGRAM = "roomkeeper" if shutil.which("roomkeeper") or not sys.argv[0].endswith("roomkeeper") else sys.argv[0]
+_COMMAND = re.compile(r"`roomkeeper ([^`]*)`")
+_given: list[Path] = []  # the configuration file that this command was given, if it was
 _PIPED = 240  # columns where there is no terminal to fit
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -135,5 +143,20 @@ def stop(what: str, remedy: str, code: int) -> NoReturn:
 
 
 def escaped(text: str) -> str:
-    """Keep a title's [brackets] from being read as markup."""
-    return markup.escape(text)
+    """Keep a title's [brackets] from being read as markup; commands in it run as they stand."""
+    return markup.escape(_COMMAND.sub(lambda found: f"`{as_given(found[1])}`", text))
+
+
+def as_given(words: str) -> str:
+    """Write a command so that it can be given from here: with the configuration file that this one was given."""
+    has_file = words.split(maxsplit=1)[0] not in _WITHOUT_FILE and " -c " not in f" {words} "
+    where = f" -c {shlex.quote(str(_given[-1]))}" if _given and has_file else ""
+    return f"{PROGRAM} {words}{where}"
+
+
+_WITHOUT_FILE = {"init", "demo", "simulate", "password"}
+
+
+def written_with(file: Path | None) -> None:
+    """Write commands with this configuration file from now on; with none where the usual one is meant."""
+    _given[:] = [file] if file is not None else []

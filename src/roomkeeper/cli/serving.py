@@ -1,6 +1,7 @@
 """`serve`, `simulate`, `demo`: what keeps running."""
 
 import asyncio
+import json
 import socket
 import sys
 from collections.abc import Coroutine
@@ -11,12 +12,13 @@ from dotenv import load_dotenv
 
 from roomkeeper import demo
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
-from roomkeeper.cli.printing import out, stop
+from roomkeeper.cli.printing import PROGRAM, escaped, out, stop
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 
 if TYPE_CHECKING:
     from roomkeeper.app import App
+    from roomkeeper.simulator.server import Example
 
 
 def serve(
@@ -70,16 +72,38 @@ def simulate(
     )
     out.print("Stop it with Ctrl-C; nothing of it is kept.")
     if example:
-        made = server.EXAMPLE
-        out.print(f"\nFor a trial: rooms {made.client!r} and {made.internal!r}, and an account that may work in both:")
-        out.print(f"  export DOCSPACE_API_KEY={made.keeper_key}")
-        out.print(f"  roomkeeper init trial --url {url} --public-url http://127.0.0.1:8080 --job copy \\")
-        out.print(f"    --from '{made.client}' --to '{made.internal}'")
-        out.print("A guest uploads into the client's room with:")
-        out.print(
-            f"  curl -H 'Authorization: Bearer {made.guest_key}' -F file=@FILE {url}/api/2.0/files/{made.room}/upload"
-        )
+        _say_example(url, server.EXAMPLE)
     server.serve(port=port, pace=pace, example=example)
+
+
+def _say_example(url: str, made: "Example") -> None:
+    """Say what there is to try the three jobs with."""
+    hooks = "http://127.0.0.1:8080/hooks"
+    deal = {"name": "Renewal", "company": "Acme"}
+    deal |= {"own": {"docspace_room_id": made.room, "docspace_guest_id": made.guest}}
+    won = {"status": "won", "vendor": "pipedrive", "to": f"{hooks}/sales", "secret": "roomkeeper:PASSWORD"}
+    ticket = {"subject": "Printer on fire", "by": "zendesk", "to": [f"{hooks}/support"], "secret": "SECRET"}
+    zendesk = f"--helpdesk zendesk --helpdesk-url {url}/zendesk --helpdesk-email bot@acme.example"
+    for line in (
+        f"\nFor a trial: the rooms {made.client!r}, {made.internal!r} and {made.archive!r},",
+        f"the group {made.group!r}, and an account that may work in all of them:",
+        f"  export DOCSPACE_API_KEY={made.keeper_key}",
+        f"  {PROGRAM} init trial --url {url} --public-url http://127.0.0.1:8080 --job copy \\",
+        f"    --from '{made.client}' --to '{made.internal}'",
+        "A guest uploads into the client's room with:",
+        f"  curl -H 'Authorization: Bearer {made.guest_key}' -F file=@FILE {url}/api/2.0/files/{made.room}/upload",
+        "\nFor the second job, a pretend Pipedrive: PIPEDRIVE_TOKEN=pipedrive-pretend, and a password of your own.",
+        f"  {PROGRAM} init … --job archive --archive {made.archive} --crm pipedrive --crm-url {url}/pipedrive",
+        "A deal is made, and won, with:",
+        f"  curl -d '{json.dumps(deal)}' {url}/_sim/crm/deals",
+        f"  curl -X PUT -d '{json.dumps(won)}' {url}/_sim/crm/deals/50010",
+        "\nFor the third, a pretend Zendesk: ZENDESK_TOKEN=helpdesk-pretend, and a secret of your own.",
+        f"  {PROGRAM} init … --job rooms {zendesk}",
+        "A ticket is opened with:",
+        f"  curl -d '{json.dumps(ticket)}' {url}/_sim/helpdesk/tickets",
+        "docs/tutorial/first-hour.md goes through all three.",
+    ):
+        out.print(escaped(line))
 
 
 def play(

@@ -21,10 +21,13 @@ from roomkeeper.simulator.world import Access, Key, Share, World
 
 @dataclass(frozen=True)
 class Example:
-    """Two rooms and two accounts to try things with."""
+    """Three rooms, two accounts and a group to try things with."""
 
     client: str = "Acme (client)"
     internal: str = "Acme (internal)"
+    archive: str = "Archive"
+    guest: str = "gil@client.example"
+    group: str = "Support"
     keeper_key: str = "sk-" + "0" * 63 + "2"
     guest_key: str = "sk-" + "0" * 63 + "3"
     room: int = 1002  # the client's: the first that is made
@@ -95,17 +98,23 @@ class Stage:
 def furnish(world: World) -> None:
     """Make what `EXAMPLE` names."""
     keeper = world.add_user("Kim Keeper", "keeper@portal.example", "room_admin")
-    guest = world.add_user("Gil Guest", "gil@client.example", "guest")
+    guest = world.add_user("Gil Guest", EXAMPLE.guest, "guest")
     world.keys |= {
         EXAMPLE.keeper_key: Key(user=keeper, name="roomkeeper", secret=EXAMPLE.keeper_key),
         EXAMPLE.guest_key: Key(user=guest, name="guest", secret=EXAMPLE.guest_key),
     }
+    world.groups["0b5e1f0c-0000-4000-8000-00000000beef"] = (EXAMPLE.group, set())
     owner = world.owner.id
-    for title, people in ((EXAMPLE.client, (keeper, guest)), (EXAMPLE.internal, (keeper,))):
+    for title, people in (
+        (EXAMPLE.client, (keeper, guest)),
+        (EXAMPLE.internal, (keeper,)),
+        (EXAMPLE.archive, (keeper,)),
+    ):
         room = world.add_folder(world.rooms_root, title, world.owner, room_type=5)
         for one in people:
-            access = Access.ROOM_MANAGER if one is keeper else Access.CONTENT_CREATOR
-            room.shares[one.id] = Share(access, owner)
+            is_keeper = one is keeper
+            access = Access.ROOM_MANAGER if is_keeper else Access.CONTENT_CREATOR
+            room.shares[one.id] = Share(access, owner if is_keeper else keeper.id)  # the keeper invited the guest
 
 
 def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02, example: bool = False) -> None:

@@ -13,7 +13,6 @@ from roomkeeper.store.tables import alerts
 log = structlog.get_logger("alerts")
 
 
-
 @dataclass(frozen=True)
 class Kind:
     """A kind of alert: when it is opened, and what a person does about it."""
