@@ -12,7 +12,7 @@ from dotenv import load_dotenv
 
 from roomkeeper import demo
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
-from roomkeeper.cli.printing import PROGRAM, escaped, out, stop
+from roomkeeper.cli.printing import PROGRAM, out, stop
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 
@@ -79,7 +79,7 @@ def simulate(
 def _say_example(url: str, made: "Example") -> None:
     """Say what there is to try the three jobs with."""
     hooks = "http://127.0.0.1:8080/hooks"
-    deal = {"name": "Renewal", "company": "Acme"}
+    deal: dict[str, object] = {"name": "Renewal", "company": "Acme"}
     deal |= {"own": {"docspace_room_id": made.room, "docspace_guest_id": made.guest}}
     won = {"status": "won", "vendor": "pipedrive", "to": f"{hooks}/sales", "secret": "roomkeeper:PASSWORD"}
     ticket = {"subject": "Printer on fire", "by": "zendesk", "to": [f"{hooks}/support"], "secret": "SECRET"}
@@ -103,7 +103,7 @@ def _say_example(url: str, made: "Example") -> None:
         f"  curl -d '{json.dumps(ticket)}' {url}/_sim/helpdesk/tickets",
         "docs/tutorial/first-hour.md goes through all three.",
     ):
-        out.print(escaped(line))
+        typer.echo(line)  # as it stands: a shell is to read it
 
 
 def play(

@@ -104,6 +104,7 @@ def furnish(world: World) -> None:
         EXAMPLE.guest_key: Key(user=guest, name="guest", secret=EXAMPLE.guest_key),
     }
     world.groups["0b5e1f0c-0000-4000-8000-00000000beef"] = (EXAMPLE.group, set())
+    world.relations[keeper.id] = {guest.id}  # the keeper invited the guest
     owner = world.owner.id
     for title, people in (
         (EXAMPLE.client, (keeper, guest)),
@@ -114,7 +115,7 @@ def furnish(world: World) -> None:
         for one in people:
             is_keeper = one is keeper
             access = Access.ROOM_MANAGER if is_keeper else Access.CONTENT_CREATOR
-            room.shares[one.id] = Share(access, owner if is_keeper else keeper.id)  # the keeper invited the guest
+            room.shares[one.id] = Share(access, owner if is_keeper else keeper.id)
 
 
 def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02, example: bool = False) -> None:
