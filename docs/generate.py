@@ -184,8 +184,8 @@ def _about(one: Connector) -> Iterator[str]:
 
 
 def anchor(name: str) -> str:
-    """Give the anchor of a heading."""
-    return name.lower().replace(".", "-").replace(" ", "-")
+    """Give the anchor of a heading, as the repository's pages and the site's have it."""
+    return name.lower().replace(".", "").replace(" ", "-")
 
 
 # --- events and steps -----------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def events() -> str:
             raised.setdefault(name, []).append(connector)
     for name, by in sorted(raised.items()):
         kind_ = by[0].events[name]
-        parts += [f"({anchor(name)})=\n## `{name}`\n", f"From {', '.join(f'`{one.type}`' for one in by)}.\n"]
+        parts += [f"## `{name}`\n", f"From {', '.join(f'`{one.type}`' for one in by)}.\n"]
         parts += [*_fields(kind_), "", *_bodies(name, by)]
     return "\n".join(parts)
 
@@ -264,20 +264,23 @@ def steps() -> str:
     """Every step, its settings, results and an example."""
     parts = ["# Steps\n", "What `do:` may name. `as:` names the result for later steps: `{{ name.field }}`.\n"]
     for name in CATALOG.steps:
-        for one in CATALOG.kinds(name).values():
-            parts += [*_step(one, several=len(CATALOG.kinds(name)) > 1)]
+        parts += _step(list(CATALOG.kinds(name).values()))
     return "\n".join(parts)
 
 
-def _step(one: StepKind, *, several: bool) -> Iterator[str]:
-    yield f"({anchor(one.name)}{'-' + one.connection_type if several else ''})=\n"
-    yield f"## `{one.name}`{f' on `{one.connection_type}`' if several else ''}\n"
+def _step(kinds: Sequence[StepKind]) -> Iterator[str]:
+    """Describe a step; one that several types of connection have is the same on all of them."""
+    one = kinds[0]
+    types = [f"`{kind_.connection_type}`" for kind_ in kinds if kind_.connection_type]
+    yield f"## `{one.name}`\n"
     yield f"{one.summary}\n"
-    on = f"a connection of the type `{one.connection_type}`" if one.connection_type else "no connection"
+    on = f"a connection of the type {' or '.join(types)}" if types else "no connection"
     many = "One call serves all events that a run gathers." if one.takes_many else "It serves one event."
     needs = f" Its key needs {', '.join(f'`{scope}`' for scope in sorted(one.scopes))}." if one.scopes else ""
     yield f"Acts on {on}. {many}{needs}\n"
-    yield table(one.params)
+    for kind_ in kinds if len({table(each.params) for each in kinds}) > 1 else [one]:
+        yield f"On `{kind_.connection_type}`:\n" if kind_ is not one else ""
+        yield table(kind_.params)
     results = ", ".join(f"`{name}`" for name in one.result.model_fields)
     yield f"Its result has {results}.\n" if results else "It has no result.\n"
     yield f"```yaml\n- do: {one.name}\n{_written(one.params)}```\n"
@@ -345,7 +348,7 @@ def commands() -> str:
     for words_, command in _commands(typer.main.get_command(cli), ("roomkeeper",)):
         usage = " ".join([*words_, *(_argument(one) for one in command.params if one.param_type_name == "argument")])
         parts += [
-            f"({'-'.join(words_)})=\n## `{' '.join(words_)}`\n",
+            f"## `{' '.join(words_)}`\n",
             f"{_paragraph(command.help)}\n",
             f"```\n{usage} [OPTIONS]\n```\n",
         ]

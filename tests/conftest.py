@@ -1,8 +1,11 @@
 """Fixtures that many tests share; what every test must leave as it was; where the time goes."""
 
 import contextlib
+import functools
+import gc
 import itertools
 import os
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from stage import Keeper, Portal, simulated_portal
 from stage.portals import close_portals, idle_processes
 
+#: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
 LEDGER = ROOT / "test-output" / "durations.tsv"
@@ -33,6 +38,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that it does not stand alone at the end."""
     items.sort(key=lambda one: one.get_closest_marker("crash") is None)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: it need not be looked through again and again
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

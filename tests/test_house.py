@@ -78,7 +78,7 @@ def test_every_parameter_of_a_step_has_a_description_and_an_example(step: str) -
 
 def test_the_workflow_itself_reads_no_clock_and_throws_no_dice() -> None:
     """What the engine replays must come out the same; what differs belongs into a recorded step."""
-    tree = ast.parse((PACKAGE / "runs" / "engine.py").read_text())
+    tree = ast.parse((PACKAGE / "running" / "engine.py").read_text())
     workflow = next(one for one in ast.walk(tree) if isinstance(one, ast.AsyncFunctionDef) and one.name == "run")
 
     used = {ast.unparse(call.func) for call in ast.walk(workflow) if isinstance(call, ast.Call)}

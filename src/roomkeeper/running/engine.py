@@ -34,7 +34,9 @@ log = structlog.get_logger("engine")
 #: Raised by hand, together with a migration path, when the workflow below changes its order of steps (pitfall 3).
 WORKFLOW_VERSION = "1"
 _SCHEMA = "engine"
-_POLL_EMBEDDED, _POLL_SHARED = 0.1, 0.25  # seconds between two looks at a queue
+_POLL = (
+    0.25  # seconds between two looks at a queue: each costs the processor some milliseconds, with nothing to do, too
+)
 _CONCURRENCY = 50  # runs of one connection at work in one process
 _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
 _PAGE = 500  # runs looked at in one sweep
@@ -79,7 +81,7 @@ class Engine:
                 _queue(name),
                 partition_concurrency=1,
                 worker_concurrency=_CONCURRENCY,
-                polling_interval_sec=_POLL_EMBEDDED if self._store.is_embedded else _POLL_SHARED,
+                polling_interval_sec=_POLL,
                 on_conflict="always_update",
             )
 
