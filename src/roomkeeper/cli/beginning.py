@@ -22,7 +22,8 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import Folder, Key
-from roomkeeper.docspace.wire import same_title, sanitise_title
+from roomkeeper.docspace.titles import same_title
+from roomkeeper.docspace.wire import sanitise_title
 from roomkeeper.errors import Forbidden, RoomkeeperError, Unauthorized
 from roomkeeper.setup import (
     ADMIN,

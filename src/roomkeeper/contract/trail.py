@@ -34,8 +34,6 @@ class Search:
     starts: Mapping[str, float] = field(default_factory=dict)
     #: Where the service delivers to, as far as we know: the whole address, or only its path.
     hook: str = ""
-    #: Whether no other trail of the connection could be read, so that what is ambiguous here is told nowhere else.
-    is_alone: bool = True
     #: Whether all is to be told, also of what is closed by now, such as archived rooms.
     is_full: bool = False
 
@@ -60,6 +58,8 @@ class Findings:
     events: Sequence[Event] = ()
     position: Mapping[str, Any] | None = None
     blind: Mapping[str, str] = field(default_factory=dict)
+    #: Whether a delivery should have told of these; if it may not have, that it did not is no reason for an alert.
+    is_sure: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files: look up, find namesakes, rename, copy, move (facts/docspace.md 2, 3)."""
+"""Files: look up, ask what would collide, rename, copy, move (facts/docspace.md 2, 3)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
@@ -19,7 +19,7 @@ class OnConflict(IntEnum):
     DUPLICATE = 2
 
 
-class _Namesake(File):
+class _Entry(File):
     file_entry_type: int = _FILE
 
 
@@ -42,11 +42,14 @@ class Files:
             raise Garbled("The portal took an upload and names no file for it")
         return uploaded[0]
 
-    async def namesakes(self, files: Sequence[EntryId], folder: EntryId) -> tuple[File, ...]:
-        """List the files in the folder that bear the title of one of these files (2.7)."""
+    async def colliding(self, files: Sequence[EntryId], folder: EntryId) -> frozenset[EntryId]:
+        """Choose those of these files whose title something in the folder has; the folder's listing says what.
+
+        The portal answers with the sources, not with what they collide with (recorded: ops.check).
+        """
         query = {"destFolderId": folder, "fileIds": list(files)}
         answer = await self._send(Call("GET", "/files/fileops/move", query=query))
-        return tuple(entry for entry in _Namesake.many(answer.response) if entry.file_entry_type == _FILE)
+        return frozenset(one.id for one in _Entry.many(answer.response) if one.file_entry_type == _FILE)
 
     async def rename(self, file: EntryId, title: str) -> File:
         """Give a file another title; the answer's title is the truth. Raises NotFound, Forbidden."""

@@ -359,6 +359,8 @@ class Folder(Entry):
     """A folder; a room if it has a room type (3)."""
 
     parent_id: EntryId | None = None
+    #: Files in it, all levels; what is being converted is counted here, and in no listing (recorded: folder.listing).
+    files_count: int = 0
     room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
     tags: tuple[str, ...] = ()
 

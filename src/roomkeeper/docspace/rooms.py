@@ -14,7 +14,8 @@ from roomkeeper.docspace.models import (
     RoomType,
     TemplateJob,
 )
-from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, same_title, sanitise_title, segment
+from roomkeeper.docspace.titles import same_title, title_key
+from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment
 from roomkeeper.errors import Garbled, Rejected
 
 Send = Callable[[Call], Awaitable[Answer]]
@@ -44,8 +45,8 @@ class Rooms:
     async def tagged(self, tag: str) -> tuple[Folder, ...]:
         """List the rooms, archived ones too, that bear this tag (5.5)."""
         rooms = await self._listed({"tags": json.dumps([tag], ensure_ascii=False), "searchArea": _ANY})
-        same = tag.casefold()
-        return tuple(room for room in rooms if same in {one.casefold() for one in room.tags})
+        same = title_key(tag)
+        return tuple(room for room in rooms if same in {title_key(one) for one in room.tags})
 
     async def _listed(self, narrowed: Mapping[str, object]) -> tuple[Folder, ...]:
         found: dict[int | str, Folder] = {}

@@ -94,11 +94,6 @@ def shortened(title: str, *, limit: int = FOLDER_TITLE_LIMIT) -> str:
     return title.encode("utf-16-le", "surrogatepass")[: 2 * limit].decode("utf-16-le", "ignore").strip()
 
 
-def same_title(one: str, other: str) -> bool:
-    """Compare titles as the portal's database does: without regard to case (2.5)."""
-    return one.casefold() == other.casefold()
-
-
 def next_start(start: int, entries: int, total: int) -> int | None:
     """Say where the next page starts, None after the last one.
 

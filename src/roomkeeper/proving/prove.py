@@ -110,7 +110,7 @@ class Prover:
         found: dict[str, Event] = {}
         try:
             # What cannot be told from an edit is no upload that somebody misses, unless nothing else tells of uploads.
-            search = replace(search_for(watched, [automation], since), is_alone=watched.polls, is_full=True)
+            search = replace(search_for(watched, [automation], since), is_full=True)
             async for findings in trail.find(watched.source.client.view(bulk=True), search):
                 found |= {one.delivery: one for one in findings.events if one.at >= since}
                 blind += [f"{name}: {one}" for one in findings.blind.values()]

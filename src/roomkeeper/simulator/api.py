@@ -66,6 +66,7 @@ PRIMARY = {1: Access.FILL_FORMS, 6: Access.READ}  # the link that such a room is
 SORTS = {"dateandtime", "az", "size", "author", "type", "new", "dateandtimecreation", "usedspace", "lastopened"}
 FILES_ONLY, FOLDERS_ONLY = {"1", "filesonly"}, {"2", "foldersonly"}
 UPLOAD_LIMIT = 100 * 1024 * 1024
+RENAME_LIMIT = 165  # characters (recorded: file.rename)
 VERSION = "3.7.2"
 
 
@@ -266,7 +267,7 @@ def folder_contents(api: Api) -> Any:
         kind not in {"", "0", "none"} or text or extensions
     )
     folders = [] if kind in FILES_ONLY else _folders_below(api.world, folder, deep=deep)
-    files = [] if kind in FOLDERS_ONLY else list(api.world.files_in(folder, deep=deep))
+    files = [] if kind in FOLDERS_ONLY else [one for one in api.world.files_in(folder, deep=deep) if not one.converting]
     folders = [one for one in folders if text in one.title.casefold() and not extensions]
     files = [one for one in files if text in one.title.casefold() and (not extensions or one.extension in extensions)]
     folders, files = _sorted(api, folders), _sorted(api, files)
@@ -399,6 +400,8 @@ def file_rename(api: Api) -> Any:
     if file.editing_by or file.locked_by not in (None, api.user):
         raise rule_broken("The file is locked or being edited")
     title = str(api.body.get("title") or "").strip()
+    if len(title.encode("utf-16-le", "surrogatepass")) > 2 * RENAME_LIMIT:
+        raise ValidationError({"Title": [f"The field Title must have a maximum length of {RENAME_LIMIT}."]})
     if title:
         api.world.rename_file(file, title + ("" if title.endswith(file.extension) else file.extension))
         api.portal.history.note("FileRenamed", file, api.user)
@@ -558,7 +561,7 @@ def store(portal: Portal, folder: Folder, title: str, content: bytes, user: User
 def save_edited(portal: Portal, file: File, content: bytes, user: User) -> None:
     """What the editor does: a new version, an entry that looks like an upload that overwrote, another trigger."""
     file.versions.append(Version(content, user, now()))
-    portal.history.note("UserFileUpdated", file, user, number=5034)
+    portal.history.note("UserFileUpdated", file, user)
     portal.webhooks.publish("file.updated", file, user)
 
 

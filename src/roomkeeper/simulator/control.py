@@ -87,7 +87,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse(shown)
 
     async def file(request: Request) -> JSONResponse:
-        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], locked_by: user id | null}.
+        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, locked_by: user id | null}.
 
         {saved: text, user} lets a user save it in the editor.
         """
@@ -102,6 +102,7 @@ def routes(faults: list[Fault]) -> list[Route]:
             save_edited(_portal(request), one, wanted["saved"].encode(), world.users[wanted["user"]])
         for name in {"editing_by", "restricted"} & set(wanted):
             setattr(one, name, set(wanted[name]))
+        one.converting = wanted.get("converting", one.converting)
         return JSONResponse(_described(one))
 
     async def tree(request: Request) -> JSONResponse:

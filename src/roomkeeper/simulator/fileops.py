@@ -9,6 +9,7 @@ from typing import Any
 
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.history import History
+from roomkeeper.simulator.titles import same_title
 from roomkeeper.simulator.webhooks import Webhooks
 from roomkeeper.simulator.world import (
     ARCHIVE_ROOT,
@@ -148,9 +149,9 @@ class FileOps:
         folder = self.world.folder(destination)
         if folder is None or not self.world.may_create(user, folder):
             raise forbidden()
-        titles = [file.title for one in file_ids if (file := self.world.file(one)) is not None]
-        found = {file.id: file for title in titles if (file := self.world.namesake(folder, title)) is not None}
-        return [dto.file(file, self.world, user) for file in found.values()]
+        sources = [file for one in file_ids if (file := self.world.file(one)) is not None]
+        colliding = [file for file in sources if self.world.namesake(folder, file.title) is not None]
+        return [dto.file(file, self.world, user) for file in colliding]  # the sources (recorded: ops.check)
 
     # --- the synchronous check ----------------------------------------------------------------------------
 
@@ -328,9 +329,7 @@ class FileOps:
 
     async def _transfer_folder(self, operation: Operation, folder: Folder, destination: Folder, conflict: int) -> None:
         user = operation.owner
-        same = next(
-            (one for one in destination.children.values() if one.title.casefold() == folder.title.casefold()), None
-        )
+        same = next((one for one in destination.children.values() if same_title(one.title, folder.title)), None)
         if operation.kind == MOVE and (same is None or conflict == DUPLICATE):
             if self.world.is_stuck(user, folder):
                 operation.error = "The file is locked or being edited"

@@ -12,7 +12,7 @@ ACTIONS = {
     "FileCreated": 5000,
     "FileRenamed": 5001,
     "FileUpdated": 5002,
-    "UserFileUpdated": 5099,  # an upload that overwrites, by its other name
+    "UserFileUpdated": 5034,  # an upload that overwrites, a save in the editor, a restored version (recorded: history)
     "FileUploaded": 5011,
     "FileCopied": 5013,
     "FileMoved": 5015,
@@ -38,12 +38,11 @@ class Entry:
     data: dict[str, Any]
     parent: int
     folders: frozenset[int]
-    number: int = 0
 
     def dto(self) -> dict[str, Any]:
         return {
             "id": self.id,
-            "action": {"id": self.number or ACTIONS[self.action], "key": self.action},
+            "action": {"id": ACTIONS[self.action], "key": self.action},
             "initiator": employee(self.actor),
             "date": moment(self.at),
             "data": self.data,
@@ -57,9 +56,7 @@ class History:
         self._entries: list[Entry] = []
         self._ids = itertools.count(1)
 
-    def note(
-        self, action: str, entity: File | Folder, actor: User, *, source: Folder | None = None, number: int = 0
-    ) -> None:
+    def note(self, action: str, entity: File | Folder, actor: User, *, source: Folder | None = None) -> None:
         folder = entity.folder if isinstance(entity, File) else (entity.parent or entity)
         data: dict[str, Any] = {"id": entity.id, "title": entity.title, "parentTitle": folder.title}
         if source is None:
@@ -69,7 +66,7 @@ class History:
         above = {part.id for part in folder.way()} | ({part.id for part in source.way()} if source else set())
         if isinstance(entity, Folder):
             above.add(entity.id)
-        entry = Entry(next(self._ids), action, actor, now(), data, folder.id, frozenset(above), number)
+        entry = Entry(next(self._ids), action, actor, now(), data, folder.id, frozenset(above))
         self._entries.append(entry)
 
     def page(

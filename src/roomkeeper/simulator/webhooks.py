@@ -135,8 +135,8 @@ class Webhooks:
             name=wanted["name"],
             uri=wanted["uri"],
             secret=wanted.get("secretKey") or "",
-            enabled=bool(wanted.get("enabled", False)),
-            ssl=bool(wanted.get("ssl", False)),
+            enabled=True,  # `false` is taken for "not said" (recorded: hooks.create)
+            ssl=True,
             triggers=int(wanted.get("triggers") or 0),
             target=wanted.get("targetId") or None,
             by=by,
@@ -242,7 +242,7 @@ class Webhooks:
     async def _deliver(self, row: LogRow) -> None:
         if await self._attempt(row):
             return
-        for count, wait in enumerate(RETRIES, start=1):
+        for count, wait in enumerate(RETRIES if row.config.enabled else (), start=1):
             await asyncio.sleep(wait * self.pace)
             row.body["webhook"] |= {
                 "retryCount": count,
@@ -261,6 +261,9 @@ class Webhooks:
         config = row.config
         if self.refuses_private and _is_private(config.uri):
             self.configs.pop(config.id, None)  # it resolves to an address that is not allowed: deleted
+            return False
+        if config.ssl and not config.uri.startswith("https://"):  # UrlValidator.cs: refused as "HTTPS required"
+            config.enabled, config.last_failure, config.last_failure_content = False, now(), "HTTPS required"
             return False
         row.text = dotnet_json(row.body)
         body = row.text.encode()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
 
+from roomkeeper.simulator.titles import title_key
+
 ROOMS_ROOT, ARCHIVE_ROOT, TRASH_ROOT, MY_ROOT = 14, 20, 3, 5
 EDITOR_SECTIONS = {14: "VirtualRooms", 20: "Archive", 3: "Trash", 5: "My documents"}
 UNSAFE = set('\t*+:"<>?|\\/')
@@ -152,6 +154,12 @@ class Folder:
             here = here.parent
         return up[::-1]
 
+    def branch(self) -> "Iterator[Folder]":
+        """This folder and all below."""
+        yield self
+        for child in self.children.values():
+            yield from child.branch()
+
     @property
     def root(self) -> "Folder":
         return self.way()[0]
@@ -183,6 +191,7 @@ class File:
     locked_by: User | None = None
     editing_by: set[str] = field(default_factory=set)
     restricted: set[str] = field(default_factory=set)  # users who may not copy it
+    converting: bool = False  # then it is counted and in no listing (recorded: facts, "Listings and history")
 
     @property
     def current(self) -> Version:
@@ -207,7 +216,7 @@ class World:
         self.folders: dict[int, Folder] = {}
         self.files: dict[int, File] = {}
         # Files and folders are counted apart, and the same number can be both: so it is here.
-        self._folder_ids, self._file_ids = itertools.count(1000), itertools.count(1000)
+        self._folder_ids = itertools.count(1000)
         self.relations: dict[str, set[str]] = {}  # by user: the guests whom they invited or gave access
         self.base = "http://portal.example"
         self.room_limit: int | None = None
@@ -243,7 +252,8 @@ class World:
 
     def add_file(self, folder: Folder, title: str, content: bytes, by: User) -> File:
         at = now()
-        file = File(next(self._file_ids), sanitise(title), folder, by, [Version(content, by, at)], at)
+        # The greatest id plus one: that of a deleted file comes again (recorded; FileQueries.FileMaxIdAsync).
+        file = File(max(self.files, default=999) + 1, sanitise(title), folder, by, [Version(content, by, at)], at)
         self.files[file.id] = file
         self._place(file)
         return file
@@ -296,23 +306,23 @@ class World:
                 yield from self.files_in(child, deep=True)
 
     def namesake(self, folder: Folder, title: str) -> File | None:
-        """The file of that title in the folder; the database compares without regard to case."""
-        return next(iter(folder.titles.get(title.casefold(), ())), None)
+        """The file of that title in the folder; as the database compares."""
+        return next(iter(folder.titles.get(title_key(title), ())), None)
 
     def free_title(self, folder: Folder, title: str) -> str:
         """`Name (1).ext`, `Name (2).ext` …"""
         stem, dot, extension = title.rpartition(".") if "." in title else (title, "", "")
         candidate, number = title, 0
-        while folder.titles.get(candidate.casefold()):
+        while folder.titles.get(title_key(candidate)):
             number += 1
             candidate = f"{stem} ({number}){dot}{extension}"
         return candidate
 
     def free_folder_title(self, parent: Folder, title: str) -> str:
         """`Title (1)`, `Title (2)` …"""
-        taken = {child.title.casefold() for child in parent.children.values()}
+        taken = {title_key(child.title) for child in parent.children.values()}
         candidate, number = title, 0
-        while candidate.casefold() in taken:
+        while title_key(candidate) in taken:
             number += 1
             candidate = f"{title} ({number})"
         return candidate
@@ -373,11 +383,11 @@ class World:
 
     def _place(self, file: File) -> None:
         file.folder.contents[file.id] = file
-        file.folder.titles.setdefault(file.title.casefold(), []).append(file)
+        file.folder.titles.setdefault(title_key(file.title), []).append(file)
 
     def _unplace(self, file: File) -> None:
         del file.folder.contents[file.id]
-        file.folder.titles[file.title.casefold()].remove(file)
+        file.folder.titles[title_key(file.title)].remove(file)
 
     def _add_root(self, kind: int, owner: User) -> Folder:
         folder = Folder(next(self._folder_ids), EDITOR_SECTIONS[kind], None, owner, kind=kind)

@@ -71,6 +71,7 @@ class Searched:
 class _Count:
     new: list[int] = field(default_factory=list)
     known: int = 0
+    missed: int = 0  # of the new ones, those that a delivery should have told of
     blind: dict[str, str] = field(default_factory=dict)
 
     def searched(self, connection: str, trail: str) -> Searched:
@@ -141,6 +142,7 @@ class Reconciler:
             async for findings in trail.find(client, search):
                 taken = await asyncio.to_thread(self._inbox.take_in, findings.events)
                 count.new += taken.new
+                count.missed += len(taken.new) if findings.is_sure else 0
                 count.known += taken.known
                 count.blind |= findings.blind
                 if findings.position is not None:
@@ -154,13 +156,13 @@ class Reconciler:
             return replace(count.searched(name, trail.name), note=note)
         except RemoteError as error:
             return await self._failed_to(count, watched, trail, error)
-        await self._tell(watched, trail, count.blind, None, found=len(count.new))
+        await self._tell(watched, trail, count.blind, None, missed=count.missed)
         if count.new:
             log.info("found what was never delivered", connection=name, trail=trail.name, events=len(count.new))
         return count.searched(name, trail.name)
 
     async def _failed_to(self, count: _Count, watched: Watched, trail: Trail, error: RemoteError) -> Searched:
-        await self._tell(watched, trail, count.blind, error, found=len(count.new))
+        await self._tell(watched, trail, count.blind, error, missed=count.missed)
         found = count.searched(watched.source.name, trail.name)
         return replace(found, error=error.message, remedy=error.remedy)
 
@@ -187,7 +189,6 @@ class Reconciler:
         began = int(row.began_at)  # services write whole seconds: what happened in this one may look older
         oldest = datetime.fromtimestamp(max(began, time.time() - kept), UTC)
         search = search_for(watched, self._automations, since or oldest)
-        search = replace(search, is_alone=_is_alone(connection, watched, trail))
         if since is not None:
             return search
         starts = _starts(row, watched, self._automations)
@@ -203,13 +204,14 @@ class Reconciler:
         blind: Mapping[str, str],
         error: RoomkeeperError | None,
         *,
-        found: int = 0,
+        missed: int = 0,
     ) -> None:
         """Write down what came of a search, and tell somebody once something goes on to be wrong.
 
         What is found after the first search should have been delivered: we were there.
         """
-        missed = found if (watched.source.name, trail.name) in self._searched and not watched.polls else 0
+        if (watched.source.name, trail.name) not in self._searched or watched.polls:
+            missed = 0
         if error is None:
             self._searched.add((watched.source.name, trail.name))
         name = watched.source.name
@@ -267,18 +269,6 @@ def _starts(row: Any, watched: Watched, automations: Sequence[Automation]) -> di
     for one in watched.listening(automations):
         wanted |= {listened(one.on, room) for room in one.rooms} or {listened(one.on)}
     return {one: row.began_at if known is None else known.get(one, time.time()) for one in wanted}
-
-
-def _is_alone(connection: sa.Connection, watched: Watched, trail: Trail) -> bool:
-    """Whether no other trail of the connection was searched lately, without trouble, and had something to search."""
-    others = sa.select(trails.c.name).where(
-        trails.c.connection == watched.source.name,
-        trails.c.name != trail.name,
-        trails.c.searched_at > time.time() - 3 * max(watched.every, _LATELY),
-        trails.c.trouble == "",
-        trails.c.position != "{}",
-    )
-    return watched.polls or connection.execute(others).first() is None
 
 
 def _unforeseen(trail: Trail) -> RoomkeeperError:

@@ -20,6 +20,7 @@ from roomkeeper.connectors.docspace.tree import Tree, below, directly_in, files_
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, PathPart, Portal
 from roomkeeper.docspace.folders import stored_folder_title
+from roomkeeper.docspace.titles import title_key
 from roomkeeper.errors import (
     ApprovalNeeded,
     FailedItem,
@@ -127,7 +128,7 @@ class _Archiving:
                 await self._empty(planned, tree or await below(self._context, room.id))
                 outcome = await self._verified(planned)
                 tree = await below(self._context, room.id)
-                if not tree.files:  # nothing came while the archive was looked through
+                if not tree.files and not tree.hidden:  # nothing came while the archive was looked through
                     return outcome
 
     async def foretell(self) -> Plan:
@@ -219,7 +220,10 @@ class _Archiving:
     async def _empty(self, planned: ArchivePlan, tree: Tree) -> None:
         """Move what is in the room until nothing is; gives up on what does not move for `patience`."""
         pause = _FIRST
-        while tree.files:
+        while tree.files or tree.hidden:
+            if not tree.files:
+                tree = await self._shown(planned)
+                continue
             if planned.take_in(tree):
                 await self._context.record(planned.to_json())
                 await self._ask_for_approval(planned)
@@ -241,6 +245,25 @@ class _Archiving:
             await self._context.pause(min(pause, self._params.patience))
             pause = min(_LONGEST, 2 * pause)
             tree = await below(self._context, planned.room)
+
+    async def _shown(self, planned: ArchivePlan) -> Tree:
+        """Wait until what is counted in the room is listed, or gone: a file is hidden while it is converted."""
+        began, pause = time.monotonic(), _FIRST
+        while True:
+            tree = await below(self._context, planned.room)
+            if tree.files or not tree.hidden:
+                return tree
+            hidden = f"{tree.hidden} file{'' if tree.hidden == 1 else 's'}"
+            if time.monotonic() - began >= self._params.patience:
+                what = f"room {planned.room} {planned.room_title!r} counts {hidden} that no listing shows"
+                raise StepFailed(
+                    f"{what}: probably being converted",
+                    remedy="Look into the room: wait until nothing is being converted, then `roomkeeper runs retry`.",
+                    result=self._json(planned, []),
+                )
+            await self._context.progress(f"{hidden} in the room cannot be seen yet; next look in {pause:.0f} s")
+            await self._context.pause(min(pause, self._params.patience))
+            pause = min(_LONGEST, 2 * pause)
 
     async def _try_round(self, planned: ArchivePlan, tree: Tree) -> None:
         try:
@@ -269,14 +292,14 @@ class _Archiving:
     async def _merge(self, planned: ArchivePlan, tree: Tree, source: EntryId, target: EntryId) -> None:
         """Bring what lies in one folder into another: folders whole if nothing is in the way, else their contents."""
         there = await directly_in(self._context, target)
-        taken = {folder.title.casefold() for folder in there.folders.values()}
+        taken = {title_key(folder.title) for folder in there.folders.values()}
         whole: list[Folder] = []
         opened: list[Folder] = []
         for folder in tree.folders_in(source):
-            if self._tried.get(folder.id, 0) >= _IN_VAIN or folder.title.casefold() in taken:
+            if self._tried.get(folder.id, 0) >= _IN_VAIN or title_key(folder.title) in taken:
                 opened.append(folder)
                 continue
-            taken.add(folder.title.casefold())
+            taken.add(title_key(folder.title))
             self._tried[folder.id] = self._tried.get(folder.id, 0) + 1
             whole.append(folder)
         await self._move_into(planned, tree.files_in(source), whole, target, there)

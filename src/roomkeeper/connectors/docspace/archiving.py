@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Literal
 
 from roomkeeper.connectors.docspace.tree import Tree
 from roomkeeper.docspace import EntryId, File
+from roomkeeper.docspace.titles import title_key
 from roomkeeper.errors import FailedItem
 
 Layout = Literal["flat", "tree"]
-TITLE_LIMIT = 170  # UTF-16 units that the server keeps of a title (facts/docspace.md 4)
+TITLE_LIMIT = 165  # characters that a rename takes, 400 above (recorded: file.rename); an upload keeps 170
 _SHOWN = 30  # lines of a plan that are shown to whoever approves it
 
 
@@ -122,22 +124,21 @@ def order(line: Line) -> tuple[int, tuple[str, ...], str, str]:
 
 
 def titled(lines: Iterable[Line], taken: Iterable[str]) -> list[Line]:
-    """Give each line a title that nothing else in the folder has; the portal compares without regard to case."""
-    used = {title.casefold() for title in taken}
+    """Give each line a title that nothing else in the folder has, as the portal compares them.
+
+    It tries the title that a line was given before, its own, then `Name (1).ext`, `Name (2).ext` …; of many equal
+    ones each goes on counting where the one before it stopped.
+    """
+    used = {title_key(title) for title in taken}
+    counting: dict[str, Iterator[str]] = {}
     out = []
     for line in lines:
-        title = next(one for one in _candidates(line) if one.casefold() not in used)
-        used.add(title.casefold())
+        more = counting.setdefault(line.title, numbered(line.title))
+        own = [line.new_title, line.title] if line.new_title else [line.title]
+        title = next(one for one in chain(own, more) if title_key(one) not in used)
+        used.add(title_key(title))
         out.append(replace(line, new_title=title))
     return out
-
-
-def _candidates(line: Line) -> Iterator[str]:
-    """Try the title it was given before, its own, then `Name (1).ext`, `Name (2).ext` …, as the server keeps it."""
-    if line.new_title:
-        yield line.new_title
-    yield line.title
-    yield from numbered(line.title)
 
 
 def numbered(title: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from roomkeeper.docspace import EntryId, File
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationFile
-from roomkeeper.docspace.wire import same_title
+from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.errors import FailedItem, NotFound, QuotaExceeded, RemoteError
 
 Policy = Literal["version", "skip", "keep_both"]
@@ -45,6 +45,9 @@ class Intent:
     namesake_version: int = 0
     operation: str = ""
     asked_at: float = 0.0
+    #: When the file was made, as the portal says it: its id is given again to another file once it is deleted for good
+    #: (recorded; FileQueries.FileMaxIdAsync), so an id and a version are no identity. Empty in lines of older versions.
+    created: str = ""
 
     @property
     def item(self) -> str:
@@ -55,10 +58,19 @@ class Intent:
         """Give it as JSON data."""
         return {**self.__dict__, "mode": int(self.mode)}
 
+    def is_of(self, file: File) -> bool:
+        """Whether it is about this very file, and not about one that had its id before."""
+        return not self.created or self.created == made_at(file)
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Intent":
         """Read what `to_json` gave."""
         return cls(**{**data, "mode": OnConflict(data["mode"])})
+
+
+def made_at(file: File) -> str:
+    """Say when a file was made, for the ledger."""
+    return file.created.isoformat() if file.created is not None else ""
 
 
 def item(file: EntryId, version: int) -> str:
@@ -99,7 +111,7 @@ def batches(files: Sequence[File]) -> list[list[File]]:
     divided: list[list[File]] = []
     titles: list[set[str]] = []
     for file in files:
-        title = file.title.casefold()
+        title = title_key(file.title)
         at = next((n for n, one in enumerate(divided) if len(one) < BATCH and title not in titles[n]), None)
         if at is None:
             divided.append([])

@@ -12,6 +12,7 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, Portal
 from roomkeeper.docspace.roles import room_type_named
 from roomkeeper.docspace.rooms import TITLE_LIMIT
+from roomkeeper.docspace.titles import title_key
 from roomkeeper.docspace.wire import sanitise_title, shortened
 from roomkeeper.errors import Forbidden, QuotaExceeded, Rejected, RemoteError, ScopeMissing, StepFailed
 from roomkeeper.once import once
@@ -203,7 +204,7 @@ async def tag_room(params: TagRoom, context: StepContext) -> Tagged:
     room = (await way_to(context, params.room, setting="room"))[-1].id
     await context.call(partial(portal.rooms.tag, room, params.tags))
     now = await context.call(partial(portal.folders.get, room))
-    missing = [tag for tag in params.tags if tag.casefold() not in {one.casefold() for one in now.tags}]
+    missing = [tag for tag in params.tags if title_key(tag) not in {title_key(one) for one in now.tags}]
     if missing:
         remedy = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
         raise StepFailed(

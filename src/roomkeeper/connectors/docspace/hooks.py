@@ -1,7 +1,8 @@
 """Look after the portal's webhook: one, enabled, with the right triggers and secret (facts/docspace.md 1.6, 1.7).
 
-The portal disables a webhook after three days without a success, or at once when its own name lookup fails, and
-deletes one whose address is private.
+The portal disables a webhook after three days without a success, at once when its own name lookup fails or when it
+wants https of an http address, and deletes one whose address is private. What it is told when a webhook is made, it
+takes in part only: `ssl` and `enabled` come out true (recorded: hooks.create). So each answer is read.
 """
 
 import secrets
@@ -60,6 +61,9 @@ def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: int, now: datetim
         )
         why = f" (its last failure was {failed})" if failed else ""
         found.append(Ailment("disabled", f"{name} is disabled{why}", "`roomkeeper webhooks repair` enables it."))
+    if one.ssl and not _is_https(hook):
+        what = f"{name} wants https, and {hook.url} is http: the portal disables it at its first delivery"
+        found.append(Ailment("ssl", what, "`roomkeeper webhooks repair` takes that off."))
     if one.triggers != mask(hook.types):
         key = "triggers" if hook.types - names(one.triggers) else "superfluous"
         found.append(Ailment(key, _about_triggers(name, one, hook), "`roomkeeper webhooks repair` sets them."))
@@ -96,6 +100,7 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
             mended.add("missing")
         can = {
             "disabled",
+            "ssl",
             "triggers",
             "superfluous",
             "target",
@@ -123,10 +128,24 @@ async def register(portal: Portal, hook: Hook) -> int:
     wanted = _put_right(ours[0] if ours else _new(hook), hook)
     try:
         made = await (portal.webhooks.change if ours else portal.webhooks.register)(wanted, hook.secret)
+        if _differs(made, hook):
+            made = await portal.webhooks.change(_put_right(made, hook), hook.secret)
     except (Rejected, RemoteFault) as error:
         error.remedy = _ANSWER
         raise
+    if differing := _differs(made, hook):
+        raise Rejected(
+            f"The portal made webhook {made.id}, and keeps it otherwise than it was told: {', '.join(differing)}",
+            remedy=f"Set that on the portal: Developer Tools, Webhooks, {made.name!r}.",
+        )
     return made.id
+
+
+def _differs(made: Webhook, hook: Hook) -> list[str]:
+    """Name what a webhook has otherwise than it should."""
+    wanted = _put_right(made, hook)
+    fields = ("enabled", "ssl", "triggers", "target_id")
+    return [f"{name} is {getattr(made, name)!r}" for name in fields if getattr(made, name) != getattr(wanted, name)]
 
 
 async def remove(portal: Portal, hook: Hook) -> list[int]:
@@ -156,12 +175,15 @@ async def _ours(portal: Portal, hook: Hook) -> list[Webhook]:
 
 
 async def _refused(portal: Portal, webhook: Webhook, hook: Hook) -> int:
-    """Give the id of the last delivery if we refused it after the secret was last set; else 0."""
+    """Give the id of the last delivery that was answered, if we refused it after the secret was last set; else 0.
+
+    While one is retried, for half a minute, and while others wait behind it, the newest lines have no status yet.
+    """
     if webhook.status not in {0, _REFUSED}:
         return 0
-    newest = await portal.webhooks.log(webhook.id, count=1)
-    is_refused = bool(newest.rows) and newest.rows[0].status == _REFUSED and newest.rows[0].id > hook.mark
-    return newest.rows[0].id if is_refused else 0
+    answered = [row for row in (await portal.webhooks.log(webhook.id)).rows if row.status]
+    is_refused = bool(answered) and answered[0].status == _REFUSED and answered[0].id > hook.mark
+    return answered[0].id if is_refused else 0
 
 
 def _new(hook: Hook) -> Webhook:
@@ -169,9 +191,18 @@ def _new(hook: Hook) -> Webhook:
 
 
 def _put_right(webhook: Webhook, hook: Hook) -> Webhook:
-    is_https = hook.url.startswith("https://")
-    changed = {"uri": hook.url, "enabled": True, "ssl": is_https, "triggers": mask(hook.types), "target_id": None}
+    changed = {
+        "uri": hook.url,
+        "enabled": True,
+        "ssl": _is_https(hook),
+        "triggers": mask(hook.types),
+        "target_id": None,
+    }
     return webhook.model_copy(update=changed)
+
+
+def _is_https(hook: Hook) -> bool:
+    return hook.url.startswith("https://")
 
 
 def _about_triggers(name: str, webhook: Webhook, hook: Hook) -> str:

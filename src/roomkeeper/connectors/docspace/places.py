@@ -9,7 +9,7 @@ from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.docspace.models import Folder
-from roomkeeper.docspace.wire import same_title
+from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, StepFailed
 
 _SETTLED = 10.0  # seconds after which a request without an answer can make nothing any more
@@ -96,8 +96,8 @@ async def folders_at(
 
 
 def _key(way: Sequence[str]) -> tuple[str, ...]:
-    """Tell paths apart as the portal does: by what it stores, without regard to case."""
-    return tuple(stored_folder_title(part).casefold() for part in way)
+    """Tell paths apart as the portal does: by what it stores, and which titles are one to it."""
+    return tuple(title_key(stored_folder_title(part)) for part in way)
 
 
 async def _child(context: StepContext, parent: EntryId, title: str, *, is_new: bool) -> EntryId:

@@ -18,7 +18,7 @@ from roomkeeper.connectors.docspace.rooms import bring_back
 from roomkeeper.connectors.docspace.tree import Tree, below
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, Portal
-from roomkeeper.docspace.wire import same_title
+from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 
 _ATTEMPTS = 5
@@ -204,12 +204,12 @@ class _Restoring:
 
     async def _into(self, state: _State, target: EntryId, lines: Sequence[Line]) -> None:
         """Move files, under titles that are free for the moment: of two equal ones, the portal moves only the first."""
-        used = {one.title.casefold() for one in state.room.files_in(target)}
+        used = {title_key(one.title) for one in state.room.files_in(target)}
         items: list[Item] = []
         for line in lines:
             now = state.files[line.file].title
-            title = next(one for one in (now, *islice(numbered(now), len(used) + 1)) if one.casefold() not in used)
-            used.add(title.casefold())
+            title = next(one for one in (now, *islice(numbered(now), len(used) + 1)) if title_key(one) not in used)
+            used.add(title_key(title))
             if title == now or await self._is_titled(line, title):
                 items.append(("file", line.file))
         moved = await self._move(items, target)

@@ -21,7 +21,9 @@ from roomkeeper.docspace.webhooks import UNDELIVERED
 from roomkeeper.errors import DeliveryUnreadable, Forbidden, Garbled, NotFound, Rejected, RemoteFault, ScopeMissing
 
 LOG, HISTORY = "delivery log", "history"
-_AMBIGUOUS, _OVERWRITTEN = "UserFileUpdated", 5099  # the name that an overwriting upload appears under, and its number
+#: What overwriting uploads, restored versions and saves in the editor all appear as: the server writes one number,
+#: 5034, for them (recorded: history; ActionInterpreter.cs aliases the upload's own).
+_AMBIGUOUS = "UserFileUpdated"
 #: What an entry's action tells of (11.3). What is deleted for good has no id there any more, so it is left out.
 _ACTIONS: Mapping[str, str] = {
     "FileCreated": "file.created",
@@ -116,7 +118,9 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
             async for entries in _entries(portal, room, until):
                 dated = [one.date for one in entries if one.date is not None]
                 youngest = max([*dated, *([youngest] if youngest is not None else [])], default=None)
-                yield Findings([event for one in entries for event in _told(one, search, named)])
+                for is_sure in (True, False):
+                    chosen = [one for one in entries if (one.action.key != _AMBIGUOUS) is is_sure]
+                    yield Findings([event for one in chosen for event in _told(one, search, named)], is_sure=is_sure)
         except ScopeMissing:
             raise
         except (NotFound, Forbidden) as error:
@@ -195,14 +199,12 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None) -> Iterato
 def _trigger(entry: HistoryEntry, search: Search) -> str | None:
     """Say what an entry tells of.
 
-    An upload that overwrites appears as UserFileUpdated, as does what somebody saves in the editor: by the name alone
-    they cannot be told apart. Where the delivery log tells of uploads, too, it is believed; else none is to be missed.
+    An overwriting upload cannot be told from a save in the editor. Where uploads are listened to, it is taken for
+    one: a webhook that was disabled meanwhile has no lines in the log, so nothing else may tell of it.
     """
-    if entry.action.key != _AMBIGUOUS or entry.action.id == _OVERWRITTEN:
-        return _ACTIONS.get(entry.action.key)
-    if "file.uploaded" not in search.types:
+    if entry.action.key == _AMBIGUOUS and "file.uploaded" not in search.types:
         return "file.updated"
-    return "file.uploaded" if search.is_alone else None
+    return _ACTIONS.get(entry.action.key)
 
 
 def _moment(text: object) -> datetime | None:

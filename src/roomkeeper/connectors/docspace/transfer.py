@@ -17,6 +17,7 @@ from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind
+from roomkeeper.docspace.titles import title_key
 from roomkeeper.errors import (
     FailedItem,
     Forbidden,
@@ -34,6 +35,9 @@ _SETTLED = 10.0  # seconds after which a request without an answer can start not
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
 _LOST = 6  # operations without effect after which a file is given up
 _VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for
+
+#: By file: the file in the folder that has its title.
+Namesakes = Mapping[EntryId, File]
 
 
 @dataclass
@@ -73,12 +77,14 @@ class Transfer:
         lines = [copying.item(file.id, n) for file in files for n in copying.recent(file.version, _VERSIONS_BACK)]
         entries = await self._ledger.look(self._scope, lines)
         by_id = {file.id: file for file in files}
+        by_file = dict(by_id)
         for file in files:
             entry = entries.get(copying.item(file.id, file.version))
-            if entry is not None and entry.done:
+            if entry is not None and entry.done and Intent.from_json(entry.detail).is_of(file):
                 self._report.note(file, "already", copying.as_id(entry.target), self._folder)
                 by_id.pop(file.id)
-        intents = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
+        tried = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
+        intents = [one for one in tried if one.is_of(by_file[one.file])]
         for operation, folder in {(intent.operation, intent.folder) for intent in intents}:
             together = [one for one in intents if (one.operation, one.folder) == (operation, folder)]
             # It may have gone to another folder, if the automation was changed meanwhile.
@@ -115,39 +121,62 @@ class Transfer:
 
     # --- deciding -------------------------------------------------------------------------------------------
 
-    async def _namesakes(self, files: Sequence[File]) -> dict[str, File]:
-        """Find the folder's files of the same titles."""
+    async def _namesakes(self, files: Sequence[File]) -> Namesakes:
+        """Find, for each file whose title is taken in the folder, the file there that has it.
+
+        Whether a title is taken is asked of the portal, for its database decides; which file has it, of the listing.
+        """
+        colliding = await self._colliding(files)
+        if not colliding:
+            return {}
+        there: dict[str, list[File]] = {}
+        for one in await self._contents():
+            there.setdefault(title_key(one.title), []).append(one)
+        found = {file.id: there.get(title_key(file.title), []) for file in files if file.id in colliding}
+        return {file: await self._nearest(file, several) for file, several in found.items() if several}
+
+    async def _colliding(self, files: Sequence[File]) -> frozenset[EntryId]:
         ids = [file.id for file in files]
 
-        async def ask() -> tuple[File, ...]:
+        async def ask() -> frozenset[EntryId]:
             try:
-                return await self._portal.files.namesakes(ids, self._folder)
+                return await self._portal.files.colliding(ids, self._folder)
             except Unavailable as error:  # if it is the portal and not the question, the listing will say so
                 raise NotFound(error.message, status=error.status) from error
 
         try:
-            found = await self._context.call(ask)
+            return await self._context.call(ask)
         except (NotFound, Forbidden, Rejected) as error:
             if isinstance(error, ScopeMissing):
                 raise
             # A file among them that is gone or hidden may spoil this question; the folder's listing does not depend
             # on them, and says it if the folder itself is the trouble.
-            titles = {file.title.casefold() for file in files}
-            found = tuple(file for file in await self._contents() if file.title.casefold() in titles)
-        return {file.title.casefold(): file for file in found}
+            return frozenset(ids)
 
-    async def _intents(self, files: Sequence[File], namesakes: Mapping[str, File]) -> list[list[Intent]]:
+    async def _nearest(self, file: EntryId, several: Sequence[File]) -> File:
+        """Choose the namesake that is our copy of this file, or else the first: the portal allows equal titles."""
+        for one in several if len(several) > 1 else []:
+            entries = await self._ledger.of_target(self._scope, str(one.id))
+            if str(file) in {copying.file_of(entry.item) for entry in entries}:
+                return one
+        return several[0]
+
+    async def _intents(self, files: Sequence[File], namesakes: Namesakes) -> list[list[Intent]]:
         """Decide for each file how its namesake is to be treated; one list for each way."""
         by_mode: dict[OnConflict, list[Intent]] = {}
         for file in files:
-            namesake = namesakes.get(file.title.casefold())
+            namesake = namesakes.get(file.id)
             anothers = namesake is not None and await self._belongs_to_another(file, namesake)
             mode = copying.mode_for(self._policy, namesake, is_anothers=anothers)
             if mode is None:
                 self._report.note(file, "skipped", namesake.id if namesake else None, self._folder)
                 continue
-            old = (namesake.id, namesake.version) if namesake is not None else (None, 0)
-            intent = Intent(file.id, file.version, file.title, file.size, self._folder, mode, *old)
+            intent = Intent(
+                *(file.id, file.version, file.title, file.size, self._folder, mode),
+                namesake=namesake.id if namesake is not None else None,
+                namesake_version=namesake.version if namesake is not None else 0,
+                created=copying.made_at(file),
+            )
             by_mode.setdefault(mode, []).append(intent)
         return list(by_mode.values())
 
@@ -169,7 +198,7 @@ class Transfer:
     # --- asking ---------------------------------------------------------------------------------------------
 
     async def _see_through(
-        self, intents: Sequence[Intent], files: Mapping[EntryId, File], namesakes: Mapping[str, File]
+        self, intents: Sequence[Intent], files: Mapping[EntryId, File], namesakes: Namesakes
     ) -> list[Intent]:
         """Get one operation started and see it to its end; gives what it left undone without a word."""
         left, attempts, faults = list(intents), 0, 0
@@ -327,7 +356,7 @@ class Transfer:
 
     # --- what could not be done -----------------------------------------------------------------------------
 
-    async def _refused(self, files: Sequence[File], namesakes: Mapping[str, File], error: RemoteError) -> None:
+    async def _refused(self, files: Sequence[File], namesakes: Namesakes, error: RemoteError) -> None:
         """Divide what the portal refuses as a whole until the culprits are alone, and name them."""
         if isinstance(error, Unauthorized | ScopeMissing):
             raise error
@@ -353,7 +382,7 @@ class Transfer:
             what = f"the account may not create files in {there.title!r} (folder {self._folder})"
             raise StepFailed(what, remedy=remedy)
 
-    async def _explained(self, file: File, error: RemoteError, namesakes: Mapping[str, File]) -> FailedItem:
+    async def _explained(self, file: File, error: RemoteError, namesakes: Namesakes) -> FailedItem:
         try:
             current = await self._context.call(lambda: self._portal.files.get(file.id))
         except NotFound:
@@ -361,7 +390,7 @@ class Transfer:
         except Forbidden:
             await self._context.call(self._portal.people.myself)  # a dead key is answered so as well: this says it
             return copying.hidden(file.id, file.title)
-        return copying.explain(file, error, current=current, namesake=namesakes.get(file.title.casefold()))
+        return copying.explain(file, error, current=current, namesake=namesakes.get(file.id))
 
 
 def _is_into(operation: Operation, folder: EntryId) -> bool:

@@ -19,11 +19,12 @@ _AT_ONCE = 8  # pages asked for at the same time
 
 @dataclass(frozen=True)
 class Tree:
-    """What lies below `root`."""
+    """What lies below `root`; `hidden` files are counted there and shown in no listing, as while one is converted."""
 
     root: EntryId
     folders: Mapping[EntryId, Folder]
     files: Mapping[EntryId, File]
+    hidden: int = 0
 
     def path(self, folder: EntryId | None) -> tuple[str, ...]:
         """Give the titles from below the root down to a folder."""
@@ -64,10 +65,11 @@ async def below(context: StepContext, root: EntryId) -> Tree:
     """List every file and every folder below a room or folder. Raises RemoteError."""
     files = await files_below(context, root)
     pages = await _pages(context, root, "folders")
+    counted = pages[-1].current.files_count if pages[-1].current is not None else 0
     folders = {folder.id: folder for page in pages for folder in page.folders}
     unseen = {file.folder_id for file in files.values()} | {folder.parent_id for folder in folders.values()}
     await _add_ways(context, root, folders, unseen - {root, None})
-    return Tree(root, folders, files)
+    return Tree(root, folders, files, hidden=max(0, counted - len(files)))
 
 
 async def files_below(context: StepContext, root: EntryId) -> dict[EntryId, File]:

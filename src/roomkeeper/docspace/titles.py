@@ -1,0 +1,36 @@
+"""When two titles are one to the portal: by its database's collation, not by Unicode's case folding. Pure.
+
+The portal keeps titles in MySQL under `utf8mb3_general_ci`: `Résumé` is `Resume`, `Straße` is `Strase` and not
+`Strasse`, the Turkish dotless i is `I`; `й` is not `и`; trailing blanks do not count. `weights.json` was measured on a running
+server (recorded/title-weights.json). A portal on PostgreSQL compares exactly: so whether a title is taken is asked of
+the portal, and this decides only which of its files has it.
+"""
+
+import json
+from functools import cache
+from importlib import resources
+
+_PLANE = 0xFFFF  # the end of the basic multilingual plane
+
+
+def title_key(title: str) -> str:
+    """Give what is equal for titles that are one to the portal."""
+    return title.rstrip(" ").translate(_weights())
+
+
+def same_title(one: str, other: str) -> bool:
+    """Compare titles as the portal's database does."""
+    return title_key(one) == title_key(other)
+
+
+class _Weights(dict[int, str]):
+    """A letter's weight; one that is not listed stands for itself, one beyond U+FFFF is stored as two underscores."""
+
+    def __missing__(self, letter: int) -> str:
+        return "__" if letter > _PLANE else chr(letter)
+
+
+@cache
+def _weights() -> _Weights:
+    table = json.loads((resources.files("roomkeeper.docspace") / "weights.json").read_text("utf-8"))
+    return _Weights(zip(map(ord, table["letters"]), table["weights"], strict=True))
