@@ -146,7 +146,7 @@ class Keeper:
             self._store = opened(self.store if "://" in self.store else str((self.folder / self.store).resolve()))
         return self._store
 
-    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 480.0) -> list[dict[str, Any]]:
+    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 120.0) -> list[dict[str, Any]]:
         """Wait until nothing is going on, or until something holds; gives the runs."""
         end = time.monotonic() + within
         while time.monotonic() < end:

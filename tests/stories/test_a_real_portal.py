@@ -1,10 +1,11 @@
 """What broke on a running server, on a pretend portal that was corrected by its recording."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import ClosingDeals, Keeper, Portal, Rooms, copy_uploads, until
+from stage import SECRET, ClosingDeals, Keeper, Portal, Rooms, copy_uploads, until
 
 Make = Callable[..., Keeper]
 
@@ -12,6 +13,12 @@ Make = Callable[..., Keeper]
 @pytest.fixture
 def rooms(portal: Portal) -> Rooms:
     return Rooms(portal)
+
+
+def reachable(keeper: Keeper) -> None:
+    """Say in its file how the portal reaches it."""
+    text = keeper.file.read_text()
+    keeper.file.write_text(text.replace('"version": 1', f'"version": 1, "public_url": "{keeper.url}"'))
 
 
 def versions(rooms: Rooms) -> dict[str, list[int]]:
@@ -32,12 +39,12 @@ def test_ten_files_uploaded_twice_are_copied_as_the_policy_says(
     for attempt in ("first", "second"):
         for number in range(10):  # by a member: the owner, so that the second is a version of the first
             rooms.portal.upload(rooms.client, f"File {number}.docx", f"{attempt} {number}".encode())
-        runs = keeper.settle(lambda: rooms.copies() >= 10)
+        many = 10 if attempt == "first" else 20
+        runs = keeper.settle(lambda many=many: sum(len(one["events"]) for one in keeper.runs()) == many)
 
     assert {one["state"] for one in runs} == {"done"}
-    told = versions(rooms)
-    assert sum(map(len, told.values())) == 10 * len(expected)
-    assert {sum(found) for found in told.values()} <= {sum(expected), *expected}
+    there = [len(one["digests"]) for one in rooms.portal.tree(rooms.internal)]
+    assert sorted(there) == sorted(expected * 10)
 
 
 def test_new_versions_while_the_webhook_is_disabled_are_found(rooms: Rooms, keepers: Make) -> None:
@@ -61,9 +68,7 @@ def test_new_versions_while_the_webhook_is_disabled_are_found(rooms: Rooms, keep
 def test_a_webhook_over_http_is_made_so_that_it_lives(rooms: Rooms, keepers: Make) -> None:
     """The portal keeps `ssl: true` whatever it is told, and disables the webhook at its first delivery."""
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
-    keeper.file.write_text(
-        keeper.file.read_text().replace('"version": 1', f'"version": 1, "public_url": "{keeper.url}"')
-    )
+    reachable(keeper)
     keeper.start()
     keeper.say("webhooks", "register")
 
@@ -77,20 +82,19 @@ def test_a_webhook_over_http_is_made_so_that_it_lives(rooms: Rooms, keepers: Mak
 
 def test_a_webhook_that_wants_https_of_an_http_address_is_named_and_mended(rooms: Rooms, keepers: Make) -> None:
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False)
-    keeper.file.write_text(
-        keeper.file.read_text().replace('"version": 1', f'"version": 1, "public_url": "{keeper.url}"')
-    )
+    reachable(keeper)
     keeper.start()
     wanted = {
         "name": "by hand",
         "uri": f"{keeper.url}/hooks/acme",
-        "secretKey": "a-secret-of-the-tests",
+        "secretKey": SECRET,
         "triggers": 256,
     }
     rooms.portal.call("POST", "/settings/webhook", key=rooms.keeper_key, json=wanted)
 
-    assert "wants https" in keeper.say("webhooks", "list")
-    assert "mended" in keeper.say("webhooks", "repair")
+    told = keeper.say("webhooks", "repair")
+    assert "mended" in told
+    assert "wants https" in told
     rooms.upload("Offer.docx")
     keeper.settle(lambda: rooms.copies() == 1)
 
@@ -100,18 +104,8 @@ def test_titles_that_are_one_to_the_portal_do_not_hide_each_other(rooms: Rooms, 
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms, keep_folders=False)])
     keeper.start()
     keeper.register()
-    titles = [
-        "Résumé.docx",
-        "Resume.docx",
-        "Straße.bin",
-        "Strase.bin",
-        "İ.bin",
-        "ı.bin",
-        "I.bin",
-        "Ж.txt",
-        "й.txt",
-        "и.txt",
-    ]
+    titles = ["Résumé.docx", "Resume.docx", "Straße.bin", "Strase.bin", "\u0130.bin", "\u0131.bin", "I.bin"]
+    titles += ["Ж.txt", "й.txt", "и.txt"]
     folders = rooms.portal.folders(rooms.client, [f"F{number}" for number in range(len(titles))])
     for number, title in enumerate(titles):
         rooms.upload(title, f"content of {title}".encode(), folder=folders[f"F{number}"])
@@ -180,12 +174,14 @@ def test_a_file_that_got_the_id_of_a_deleted_one_is_another_file(rooms: Rooms, k
     keeper.register()
     first = rooms.upload("First.docx", b"first")
     keeper.settle(lambda: rooms.copies() == 1)
-    rooms.portal.direct("PUT", "/settings", json={"ids_come_again": True})
-    rooms.portal.call("DELETE", f"/files/file/{first['id']}", json={"immediately": True, "deleteAfter": False})
-    until(lambda: rooms.portal.tree(rooms.client) == [])
+    (copy,) = rooms.portal.tree(rooms.internal)
+    for gone in (copy["id"], first["id"]):  # the newest ones of all: their ids come again
+        rooms.portal.call("DELETE", f"/files/file/{gone}", json={"immediately": True, "deleteAfter": False})
+    until(lambda: rooms.portal.tree(rooms.client) == rooms.portal.tree(rooms.internal) == [])
+    time.sleep(1.1)  # the portal counts in whole seconds, and the successor is made later than that
 
     second = rooms.upload("Second.docx", b"second")
     assert second["id"] == first["id"]
-    keeper.settle(lambda: rooms.copies() == 2)
+    keeper.settle(lambda: rooms.copies() == 1)
 
-    assert {one["title"] for one in rooms.portal.tree(rooms.internal)} == {"First.docx", "Second.docx"}
+    assert rooms.missing_and_doubled() == ([], [])

@@ -1,7 +1,7 @@
 """When two titles are one to the portal: by its database's collation, not by Unicode's case folding. Pure.
 
 The portal keeps titles in MySQL under `utf8mb3_general_ci`: `Résumé` is `Resume`, `Straße` is `Strase` and not
-`Strasse`, the Turkish dotless i is `I`; `й` is not `и`; trailing blanks do not count. `weights.json` was measured on a running
+`Strasse`, the dotless i is `I`; `й` is not `и`; trailing blanks do not count. `weights.json` was measured on a running
 server (recorded/title-weights.json). A portal on PostgreSQL compares exactly: so whether a title is taken is asked of
 the portal, and this decides only which of its files has it.
 """

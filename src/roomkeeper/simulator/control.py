@@ -87,7 +87,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse(shown)
 
     async def file(request: Request) -> JSONResponse:
-        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, locked_by: user id | null}.
+        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, locked_by: id | null}.
 
         {saved: text, user} lets a user save it in the editor.
         """

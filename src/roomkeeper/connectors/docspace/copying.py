@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from roomkeeper.contract.step import Entry
 from roomkeeper.docspace import EntryId, File
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationFile
@@ -71,6 +72,11 @@ class Intent:
 def made_at(file: File) -> str:
     """Say when a file was made, for the ledger."""
     return file.created.isoformat() if file.created is not None else ""
+
+
+def is_done(entry: Entry | None, file: File) -> bool:
+    """Whether a line of the ledger says that this very file, in this version, is copied."""
+    return entry is not None and entry.done and Intent.from_json(entry.detail).is_of(file)
 
 
 def item(file: EntryId, version: int) -> str:

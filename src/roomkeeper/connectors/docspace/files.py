@@ -169,7 +169,7 @@ class _Copying:
             if file is None:
                 continue
             entry = known.get(copying.item(file.id, file.version))
-            if entry is not None and entry.done:
+            if entry is not None and copying.is_done(entry, file):
                 self._report.note(file, "already", copying.as_id(entry.target), way[-1].id)
                 continue
             groups.setdefault(one.path if self._params.keep_folders else (), []).append(file)

@@ -80,7 +80,7 @@ class Transfer:
         by_file = dict(by_id)
         for file in files:
             entry = entries.get(copying.item(file.id, file.version))
-            if entry is not None and entry.done and Intent.from_json(entry.detail).is_of(file):
+            if entry is not None and copying.is_done(entry, file):
                 self._report.note(file, "already", copying.as_id(entry.target), self._folder)
                 by_id.pop(file.id)
         tried = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
