@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -158,12 +159,15 @@ class Scene:
 
 
 def play(out: Console, *, once: bool, port: int) -> bool:
-    """Play the story; true if all that was promised came true."""
-    folder = Path(tempfile.mkdtemp(prefix="roomkeeper-demo-"))
+    """Play the story; true if all that was promised came true. Its folder goes with it, unless something failed."""
+    began = time.monotonic()
     if not _is_free(port):
         out.print(f"Port {port} is taken on this machine, so the pages get another one.")
         port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="roomkeeper-demo-"))
     with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        out.print("Starting a simulated portal, helpdesk and CRM, and Roomkeeper …")
         portal = _start_portal(stack)
         scene = set_scene(portal)
         secret = secrets.token_hex(12)
@@ -184,8 +188,12 @@ def play(out: Console, *, once: bool, port: int) -> bool:
         checks += _investigating(out, portal, runs, hook=f"{service}/hooks/support", secret=secret)
         checks += _ended(runs)
         done = _told(out, checks)
-        out.print(f"Its configuration and store are in {folder}")
+        out.print(f"Played in {time.monotonic() - began:.0f} s.")
+        if not done:
+            kept = Path(shutil.copytree(folder, f"{folder}-failed"))
+            out.print(f"Something failed: its configuration, log and store are kept in {kept}")
         if not once:
+            out.print(f"Its configuration and store are in {folder} meanwhile.")
             out.print(f"The pages stay at {service} until you press Ctrl+C.")
             _until_interrupted()
     return done
