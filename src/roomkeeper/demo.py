@@ -449,6 +449,11 @@ def wait_for(url: str, *, process: "subprocess.Popen[bytes] | None" = None, said
 
 
 def _is_free(port: int) -> bool:
+    """Whether nobody answers there, and nobody has taken it."""
+    with socket.socket() as caller:
+        caller.settimeout(1.0)
+        if caller.connect_ex(("127.0.0.1", port)) == 0:
+            return False
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

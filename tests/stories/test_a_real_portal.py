@@ -185,3 +185,22 @@ def test_a_file_that_got_the_id_of_a_deleted_one_is_another_file(rooms: Rooms, k
     keeper.settle(lambda: rooms.copies() == 1)
 
     assert rooms.missing_and_doubled() == ([], [])
+
+
+@pytest.mark.parametrize("named", ["id", "email"])
+def test_the_room_s_owner_ends_the_access_of_a_guest_whom_somebody_else_invited(
+    portal: Portal, keepers: Make, named: str
+) -> None:
+    """The owner of the room may not look that guest up: the room's own member list says who it is."""
+    scene = ClosingDeals(portal, owned=True)
+    guest = portal.direct("POST", "/users", json={"name": "other", "email": "other@x.example", "kind": "guest"})["id"]
+    scene.share(scene.client, guest, 11)  # by the portal's owner
+    own = {"docspace_room_id": scene.client, "docspace_guest_id": guest if named == "id" else "other@x.example"}
+    keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={"hubspot": scene.connection("hubspot")})
+    keeper.start()
+    scene.upload("Offer.docx")
+    scene.close(keeper, scene.deal(own=own), "hubspot")
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert guest not in scene.members()

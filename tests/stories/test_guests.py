@@ -152,7 +152,7 @@ def test_a_key_without_the_scope_for_people_is_named(scene: ClosingDeals, keeper
     )
     scene.share(scene.client, poor["id"], 9)
 
-    run = revoked(scene, keepers, scene.guest, key=poor["key"])
+    run = revoked(scene, keepers, scene.guest, key=poor["key"], **{"from": "portal"})
 
     assert run["state"] == "needs_attention"
     assert "accounts:write" in run["remedy"]

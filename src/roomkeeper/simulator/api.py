@@ -182,15 +182,25 @@ def people_one(api: Api) -> Any:
     wanted = api.request.path_params["user_id"].casefold()
     for user in api.world.users.values():
         if wanted in {user.id, user.email.casefold(), user.email.partition("@")[0].casefold()}:
-            return dto.profile(user)
+            return dto.profile(_looked_up(api, user))
     raise missing("user")
+
+
+def _looked_up(api: Api, user: User) -> User:
+    """Users and guests look up nobody but themselves, and a guest only whoever has a relation (people.lookup)."""
+    viewer = api.user
+    if viewer is user or viewer.kind in {"owner", "admin"}:
+        return user
+    if viewer.kind != "room_admin" or (user.kind == "guest" and user.id not in api.world.relations.get(viewer.id, ())):
+        raise forbidden()
+    return user
 
 
 def people_email(api: Api) -> Any:
     wanted = api.query("email").casefold()
     for user in api.world.users.values():
         if user.email.casefold() == wanted:
-            return dto.profile(user)
+            return dto.profile(_looked_up(api, user))
     raise missing("user")
 
 

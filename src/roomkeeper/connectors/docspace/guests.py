@@ -89,7 +89,8 @@ class _Revoking:
         self._portal: Portal = context.client
 
     async def run(self) -> Revoked:
-        guest, room = await self._guest(), await self._room()
+        room = await self._room()
+        guest = await self._guest(room)
         if self._params.from_ == "portal":
             revoked, because = await self._leave_portal(guest, room)
         else:
@@ -101,7 +102,8 @@ class _Revoking:
         )
 
     async def foretell(self) -> Plan:
-        guest, room = await self._guest(), await self._room()
+        room = await self._room()
+        guest = await self._guest(room)
         effects = []
         if self._params.from_ == "portal":
             effects.append(f"end this account's relation to {_named(guest)} and the access that it granted")
@@ -113,13 +115,33 @@ class _Revoking:
 
     # --- who, where -----------------------------------------------------------------------------------------
 
-    async def _guest(self) -> Person:
-        """Find the guest. Raises StepFailed if there is none, or if it is not a guest."""
+    async def _guest(self, room: PathPart | None) -> Person:
+        """Find the guest. Raises StepFailed if there is none, or if it is not a guest.
+
+        The room's own list says who is who. The portal lets an account look up only people it shares something with
+        (recorded: people.lookup, guests.revoke), so it is asked only about somebody whom that list does not have.
+        """
         wanted = self._params.guest.strip()
+        if "@" not in wanted:
+            wanted = _guid(wanted)
+        person = await self._in_room(wanted, room) or await self._looked_up(wanted, room)
+        if not person.is_guest:
+            what = f"{_named(person)} is not a guest, but one of the portal's own users: nothing was done"
+            raise StepFailed(what, remedy="Correct the guest's id at the deal, then `roomkeeper runs retry`.")
+        return person
+
+    async def _in_room(self, wanted: str, room: PathPart | None) -> Person | None:
+        if room is None:
+            return None
+        members = await self._context.call(partial(self._portal.rooms.members, room.id))
+        people = [one.shared_to_user for one in members if one.shared_to_user is not None]
+        return next((one for one in people if wanted.casefold() in {one.id, one.email.casefold()}), None)
+
+    async def _looked_up(self, wanted: str, room: PathPart | None) -> Person:
         people = self._portal.people
-        find = partial(people.by_email, wanted) if "@" in wanted else partial(people.get, _guid(wanted))
+        find = partial(people.by_email, wanted) if "@" in wanted else partial(people.get, wanted)
         try:
-            person = await self._context.call(find)
+            return await self._context.call(find)
         except NotFound as error:
             what = f"nobody on the portal is {wanted!r}: the account was deleted, or this is another's id"
             remedy = (
@@ -127,12 +149,12 @@ class _Revoking:
             )
             raise StepFailed(what, remedy=remedy) from error
         except ScopeMissing as error:
-            remedy = "Give the API key the scope `accounts:write` (or full access), then `roomkeeper runs retry`."
-            raise StepFailed(f"the key may not look people up: {error.message}", remedy=remedy) from error
-        if not person.is_guest:
-            what = f"{_named(person)} is not a guest, but one of the portal's own users: nothing was done"
-            raise StepFailed(what, remedy="Correct the guest's id at the deal, then `roomkeeper runs retry`.")
-        return person
+            raise StepFailed(f"the key may not look people up: {error.message}", remedy=_SCOPE) from error
+        except Forbidden:
+            if room is None or self._params.from_ == "portal" or self._params.disable:
+                raise
+            known = {"email": wanted} if "@" in wanted else {"id": wanted}
+            return Person(**known, is_visitor=True)  # a stranger to this account, and not in the room: nothing to end
 
     async def _room(self) -> PathPart | None:
         if self._params.room is None:
@@ -190,7 +212,9 @@ class _Revoking:
                 unsure = unsure or error.may_have_happened
                 if not unsure:
                     await ledger.undone(scope, [item])
-                if isinstance(error, Forbidden) and not isinstance(error, ScopeMissing):
+                if isinstance(error, ScopeMissing):
+                    raise StepFailed(f"the key may not remove guests: {error.message}", remedy=_SCOPE) from error
+                if isinstance(error, Forbidden):
                     await self._refused(guest, room, error, unsure=unsure)
                     return
                 if not error.retryable:
@@ -236,6 +260,7 @@ def _named(person: Person) -> str:
     return " ".join(part for part in (person.display_name, f"<{person.email}>" if person.email else person.id) if part)
 
 
+_SCOPE = "Give the API key the scope `accounts:write` (or full access), then `roomkeeper runs retry`."
 _MANAGER = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
 _RELATED = (
     "The portal lets only the room's owner and whoever invited the guest end this access, and does not say so. Make "
