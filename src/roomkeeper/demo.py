@@ -125,13 +125,15 @@ class Portal:
                 here = made[way]
         return made
 
-    def register(self, url: str, secret: str) -> Any:
+    def register(
+        self, url: str, secret: str, *, key: str = "", triggers: int = TRIGGER_UPLOADED | TRIGGER_CREATED
+    ) -> Any:
         """Register a webhook for uploads, and for creations as many people do."""
         wanted = {"name": "roomkeeper", "uri": url, "secretKey": secret, "enabled": True, "ssl": False}
-        wanted |= {"triggers": TRIGGER_UPLOADED | TRIGGER_CREATED}
-        made = self.call("POST", "/settings/webhook", json=wanted)
+        wanted |= {"triggers": triggers}
+        made = self.call("POST", "/settings/webhook", key=key, json=wanted)
         # What is made comes out with `ssl: true`, whatever was asked, and would be disabled at its first delivery.
-        return self.call("PUT", "/settings/webhook", json=wanted | {"id": made["id"]})
+        return self.call("PUT", "/settings/webhook", key=key, json=wanted | {"id": made["id"]})
 
     def tree(self, room: int) -> list[dict[str, Any]]:
         """List every file below a room, with its path and the digest of each version."""

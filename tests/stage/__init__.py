@@ -6,7 +6,7 @@ from stage.keeper import CRM_SECRETS, SECRET, Keeper
 from stage.portals import simulated_portal
 from stage.ports import free_port
 from stage.scenes import NOTE, ORGANIZATION, ClosingDeals, OpeningTickets, Rooms, copy_uploads, sized
-from stage.waiting import until
+from stage.waiting import next_second, until
 
 __all__ = [
     "CRM_SECRETS",
@@ -21,6 +21,7 @@ __all__ = [
     "command",
     "copy_uploads",
     "free_port",
+    "next_second",
     "simulated_portal",
     "sized",
     "until",

@@ -7,6 +7,11 @@ from collections.abc import Callable
 LOOK = 0.05
 
 
+def next_second() -> None:
+    """Let this second pass: services count in whole ones, and what is of a service's first is taken in."""
+    time.sleep(1.1 - time.time() % 1)
+
+
 def until(holds: Callable[[], bool], within: float = 180.0) -> None:
     """Wait until something comes true."""
     end = time.monotonic() + within

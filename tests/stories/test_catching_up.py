@@ -9,7 +9,19 @@ from typing import Any
 import httpx2
 import pytest
 from signing import signed
-from stage import NOTE, SECRET, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, sized, until
+from stage import (
+    NOTE,
+    SECRET,
+    ClosingDeals,
+    Keeper,
+    OpeningTickets,
+    Portal,
+    Rooms,
+    copy_uploads,
+    next_second,
+    sized,
+    until,
+)
 
 Make = Callable[..., Keeper]
 UNREADABLE: dict[str, list[dict[str, Any]]] = {
@@ -20,8 +32,7 @@ UNREADABLE: dict[str, list[dict[str, Any]]] = {
 
 def register(keeper: Keeper, key: str) -> None:
     """Register the webhook with the account's own key: others' are not shown to it."""
-    wanted = {"name": "hook", "uri": f"{keeper.url}/hooks/acme", "secretKey": SECRET, "enabled": True, "triggers": 256}
-    keeper.portal.call("POST", "/settings/webhook", key=key, json=wanted)
+    keeper.portal.register(f"{keeper.url}/hooks/acme", SECRET, key=key, triggers=256)
 
 
 def given_up(portal: Portal) -> bool:
@@ -150,6 +161,7 @@ def test_tickets_that_nobody_told_of_have_their_room(portal: Portal, keepers: Ma
     connection = scene.connection(vendor) | {"receive": "poll", "poll_every": "5s"}
     old = scene.open(vendor, subject="From before Roomkeeper came")
     keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={vendor: connection})
+    next_second()
     keeper.start()
 
     told = f"{keeper.url}/hooks/{vendor}"
@@ -172,6 +184,7 @@ def test_closed_deals_that_nobody_told_of_are_archived(portal: Portal, keepers: 
     before = scene.deal(own={"docspace_room_id": 1})
     portal.direct("PUT", f"/crm/deals/{before}", json={"status": "won"})
     keeper = keepers(portal, scene.keeper_key, [scene.automation(NOTE)], others={vendor: scene.connection(vendor)})
+    next_second()
     keeper.start()
     keeper.stop()
     deal, still_open = scene.deal(), scene.deal()

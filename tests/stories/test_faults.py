@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from signing import signed
-from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
+from stage import Keeper, Portal, Rooms, copy_uploads, next_second, sized, until
 
 Make = Callable[..., Keeper]
 COPY = {"method": "PUT", "path": "/fileops/copy"}
@@ -120,7 +120,7 @@ def test_thousands_of_uploads_at_once_take_few_requests_and_keep_the_limits(port
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], budget=budget)
     # Some were there before: nobody asked for these.
     portal.direct("POST", f"/folders/{rooms.client}/fill", json={"files": 100, "user": rooms.guest})
-    time.sleep(2.1)  # the portal counts in whole seconds, and what is of the service's first second is taken in
+    next_second()
     keeper.start()
     keeper.register()
 

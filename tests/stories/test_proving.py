@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, until
+from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, next_second, until
 
 from roomkeeper import connecting
 from roomkeeper.configuration.loading import load
@@ -39,6 +39,7 @@ def test_three_copies_removed_one_upload_failed_and_one_excluded_by_hand_are_sho
     rooms = Rooms(portal)
     rooms.upload("From before.docx")
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"gather": 1}])
+    next_second()
     keeper.start()
     keeper.register()
     for number in range(20):

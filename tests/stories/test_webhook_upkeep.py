@@ -99,8 +99,7 @@ def test_a_deleted_one_is_made_again_but_not_one_that_was_removed_on_purpose(kee
 
 def test_one_registered_twice_is_named_and_deleted_when_asked_for(keepers: Make, rooms: Rooms) -> None:
     keeper = looked_after(keepers, rooms)
-    again = {"name": "again", "uri": f"{keeper.url}/hooks/acme", "secretKey": SECRET, "enabled": True, "triggers": 256}
-    rooms.portal.call("POST", "/settings/webhook", key=rooms.keeper_key, json=again)
+    rooms.portal.register(f"{keeper.url}/hooks/acme", SECRET, key=rooms.keeper_key, triggers=256)
 
     until(lambda: "everything arrives twice" in keeper.log())
     assert len(rooms.portal.direct("GET", "/webhooks")) == 2
