@@ -22,11 +22,11 @@ from roomkeeper.demo import Portal, wait_for
 from roomkeeper.desk.history import History
 from roomkeeper.serving import Service, bound, fast_loop, start_log
 from roomkeeper.store.database import Store, opened
-from roomkeeper.store.tables import runs
+from roomkeeper.store.tables import runs, trails
 from stage.commands import command, surroundings
 from stage.portals import unmeasured
 from stage.ports import free_port
-from stage.waiting import LOOK
+from stage.waiting import LOOK, until
 
 SECRET = "a-secret-of-the-tests"
 CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed with
@@ -171,6 +171,16 @@ class Keeper:
         else:
             self._here.committed.wait(4 * LOOK)
             self._here.committed.clear()
+
+    def look_back(self) -> None:
+        """Wait until the service's own first search for what was missed is over."""
+        searched = sa.select(trails.c.name).where(trails.c.name == "history", trails.c.searched_at.is_not(None))
+
+        def is_over() -> bool:
+            with self._opened().read() as connection:
+                return connection.execute(searched).first() is not None
+
+        until(is_over)
 
     def log(self) -> str:
         return (self.folder / "log.txt").read_text()

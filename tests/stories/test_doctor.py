@@ -32,6 +32,7 @@ def in_order(keepers: Make, rooms: Rooms, *, others: dict[str, Any] | None = Non
     keeper.start()
     if settings.get("receive") != "poll":
         keeper.say("webhooks", "register")
+        keeper.look_back()  # or else it comes to know of what is planted, too
     return keeper
 
 

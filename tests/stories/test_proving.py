@@ -97,6 +97,7 @@ def test_what_nobody_told_of_is_unaccounted_until_it_is_found(portal: Portal, ke
     rooms = Rooms(portal)
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
     keeper.start()
+    keeper.look_back()
     keeper.stop()
     rooms.upload("File.docx")
 

@@ -98,6 +98,8 @@ class Reconciler:
 
     async def keep(self) -> None:
         """Search at once, and again and again, until cancelled."""
+        with contextlib.suppress(StoreUnavailable):  # then each search does it for itself
+            await self._store.writing(self._mark_beginnings)
         kept = [f"trail {one.source.name} " for one in self._watched]
         await asyncio.to_thread(alerts.retain, self._store, "trail ", kept)
         async with asyncio.TaskGroup() as tasks:
@@ -170,6 +172,12 @@ class Reconciler:
         """Take one's turn: of several processes one searches, and none that searched so many seconds ago."""
         self._ensure(watched, trail, connection)
         return self._store.take_turn(connection, trails, *_of(watched.source.name, trail.name), rest=rest)
+
+    def _mark_beginnings(self, connection: sa.Connection) -> None:
+        """Write down that trails begin now, whatever becomes of this process before its first search is over."""
+        for one in self._watched:
+            for trail in self._trails(one):
+                self._ensure(one, trail, connection)
 
     def _ensure(self, watched: Watched, trail: Trail, connection: sa.Connection) -> None:
         name = watched.source.name
