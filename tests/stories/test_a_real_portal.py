@@ -194,7 +194,9 @@ def test_the_room_s_owner_ends_the_access_of_a_guest_whom_somebody_else_invited(
     """The owner of the room may not look that guest up: the room's own member list says who it is."""
     scene = ClosingDeals(portal, owned=True)
     guest = portal.direct("POST", "/users", json={"name": "other", "email": "other@x.example", "kind": "guest"})["id"]
-    scene.share(scene.client, guest, 11)  # by the portal's owner
+    manager = portal.direct("POST", "/users", json={"name": "Mia", "email": "mia@x.example", "kind": "room_admin"})
+    scene.share(scene.client, manager["id"], 9, by=scene.keeper_key)
+    scene.share(scene.client, guest, 11, by=manager["key"])
     own = {"docspace_room_id": scene.client, "docspace_guest_id": guest if named == "id" else "other@x.example"}
     keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={"hubspot": scene.connection("hubspot")})
     keeper.start()

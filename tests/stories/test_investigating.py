@@ -180,6 +180,7 @@ def test_a_lost_ledger_finds_the_room_again_by_its_tag(scene: OpeningTickets, ke
     one = started(scene, keepers, scene.automation())
     number = scene.open("zendesk", f"{one.url}/hooks/zendesk")["id"]
     one.settle()
+    one.stop()
 
     other = started(scene, keepers, scene.automation())  # with a store of its own
     scene.portal.direct(

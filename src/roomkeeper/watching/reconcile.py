@@ -230,7 +230,7 @@ class Reconciler:
         if error is not None:
             log.warning("cannot search", connection=name, trail=trail.name, reason=error.message, remedy=error.remedy)
         scope = f"trail {name} {trail.name} "
-        wrong = [Alert(f"{scope}{about}", f"{name}: {said}") for about, said in blind.items()]
+        wrong = [Alert(f"{scope}{about}", f"{name}: {said}", _PUT_RIGHT) for about, said in blind.items()]
         if missed:
             what = f"{name}: {missed} events were never delivered, and were found in the {trail.name} and taken in"
             wrong.append(Alert(f"{scope}missed", what, "`roomkeeper doctor` says what keeps deliveries from arriving."))
@@ -239,6 +239,9 @@ class Reconciler:
             wrong.append(Alert(f"{scope}failed", what, error.remedy))
         if failed == 0 or failed >= _PATIENCE:
             await asyncio.to_thread(alerts.settle, self._store, scope, wrong)
+
+
+_PUT_RIGHT = "Put that right: it is looked into again every few minutes."
 
 
 def search_for(watched: Watched, automations: Sequence[Automation], since: datetime) -> Search:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal
 
+from roomkeeper.connectors.docspace.copying import made_at
 from roomkeeper.connectors.docspace.tree import Tree
 from roomkeeper.docspace import EntryId, File
 from roomkeeper.docspace.titles import title_key
@@ -25,6 +26,12 @@ class Line:
     folder: EntryId
     path: tuple[str, ...] = ()
     new_title: str = ""
+    #: When it was made: an id alone is no identity (`copying.Intent.created`). Empty in plans of older versions.
+    created: str = ""
+
+    def is_of(self, file: File) -> bool:
+        """Whether this is about that very file, and not about one that had its id before."""
+        return not self.created or self.created == made_at(file)
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON data."""
@@ -112,7 +119,10 @@ class ArchivePlan:
 def found_in(tree: Tree) -> Iterator[Line]:
     """Read the files of a room as lines, in the order of their places: the first of a title keeps it."""
     lines = [
-        Line(file.id, file.title, file.size or 0, file.folder_id or tree.root, tree.path(file.folder_id))
+        Line(
+            *(file.id, file.title, file.size or 0, file.folder_id or tree.root, tree.path(file.folder_id)),
+            created=made_at(file),
+        )
         for file in tree.files.values()
     ]
     return iter(sorted(lines, key=order))

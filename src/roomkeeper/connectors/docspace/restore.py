@@ -49,11 +49,24 @@ class _State:
 
     room: Tree
     archive: Tree
+    lines: Mapping[EntryId, Line]
 
     @property
     def files(self) -> Mapping[EntryId, File]:
-        """Every file of either."""
-        return {**self.archive.files, **self.room.files}
+        """Every file of either that was archived."""
+        return {
+            number: file for number, file in {**self.archive.files, **self.room.files}.items() if self.is_ours(file)
+        }
+
+    def in_room(self, line: Line) -> File | None:
+        """Find the file of a line in the room."""
+        file = self.room.files.get(line.file)
+        return file if file is not None and line.is_of(file) else None
+
+    def is_ours(self, file: File) -> bool:
+        """Whether it is one of those that were archived, and not one that got the id of one."""
+        line = self.lines.get(file.id)
+        return line is not None and line.is_of(file)
 
     @property
     def folders(self) -> Mapping[EntryId, Folder]:
@@ -124,11 +137,11 @@ class _Restoring:
             raise StepFailed("the plan names no folder of the archive")
         room = await below(self._context, self._planned.room)
         try:
-            return _State(room, await below(self._context, archive))
+            return _State(room, await below(self._context, archive), self._planned.lines)
         except (NotFound, Forbidden) as error:
             if isinstance(error, ScopeMissing):
                 raise
-            return _State(room, Tree(archive, {}, {}))  # the archive is gone; each file is named
+            return _State(room, Tree(archive, {}, {}), self._planned.lines)  # the archive is gone; each file is named
 
     # --- folders --------------------------------------------------------------------------------------------
 
@@ -200,7 +213,7 @@ class _Restoring:
     def _stranger(self, state: _State, target: EntryId, line: Line) -> File | None:
         """Find a file of the same title in the folder that was not there when the room was archived."""
         there = (one for one in state.room.files_in(target) if same_title(one.title, line.title))
-        return next((one for one in there if one.id not in self._planned.lines), None)
+        return next((one for one in there if not state.is_ours(one)), None)
 
     async def _into(self, state: _State, target: EntryId, lines: Sequence[Line]) -> None:
         """Move files, under titles that are free for the moment: of two equal ones, the portal moves only the first."""
@@ -219,7 +232,7 @@ class _Restoring:
 
     async def _titles_back(self, state: _State) -> None:
         for line in self._left(state):
-            file = state.room.files.get(line.file)
+            file = state.in_room(line)
             if file is not None and file.title != line.title and line.file not in self._wrong:
                 await self._is_titled(line, line.title)
 
@@ -248,7 +261,7 @@ class _Restoring:
         return [line for line in self._planned.lines.values() if not self._is_back(line, state)]
 
     def _is_back(self, line: Line, state: _State) -> bool:
-        file = state.room.files.get(line.file)
+        file = state.in_room(line)
         places = {line.folder, self._recreated.get(line.folder)}
         return file is not None and file.title == line.title and (file.folder_id or state.room.root) in places
 
