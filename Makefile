@@ -12,7 +12,7 @@ QUICK  := tests/automations tests/connectors tests/docspace tests/test_house.py 
 # Byte code is kept, whatever the machine's environment says: without it every command compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo serve test quick test-full check format lock bench screenshots schema reference docs dist clean
+.PHONY: demo serve test quick again test-full check format lock bench screenshots schema reference docs dist clean
 
 demo: $(VENV)/.runtime            ## the whole story on a simulated portal; ONCE=1 plays it and exits
 	$(BIN)/roomkeeper demo --port $(PORT) $(if $(ONCE),--once)
@@ -26,6 +26,9 @@ test: check                       ## everything that CI runs
 
 quick: check                      ## all that starts no process: a minute
 	$(BIN)/python -m pytest -q -n 2 $(QUICK)
+
+again: $(VENV)/.dev              ## what failed in the last run, once more and alone; fails if nothing had
+	$(BIN)/python -m pytest -n 0 -p no:randomly --last-failed --last-failed-no-failures none
 
 test-full: check                  ## the same with the full numbers: thousands of uploads, twenty kills; half an hour
 	ROOMKEEPER_TESTS=full $(BIN)/python -m pytest $(PYTEST)
