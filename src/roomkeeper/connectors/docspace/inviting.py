@@ -191,10 +191,17 @@ def _refused_by_type(members: Sequence[Invitee], room: PathPart) -> dict[str, Fa
 
 
 async def _identified(members: Sequence[Invitee], context: StepContext, failed: dict[str, FailedItem]) -> list[_Wanted]:
-    """Find the ids of users and groups; who is not known is named. E-mail addresses the portal knows itself."""
+    """Find the ids of users and groups; who is not known is named.
+
+    Somebody who is on the portal already is invited by id: by e-mail address the portal refuses what that person may
+    hold, such as managing a room (recorded: share.shapes). An address that it does not know is invited as it is.
+    """
     groups: dict[str, list[str]] | None = None
     wanted: list[_Wanted] = []
     for one in members:
+        if one.email is not None:
+            wanted.append(_Wanted(one, await _known(one.email, context)))
+            continue
         name = one.user or one.group
         if name is None or _is_guid(name):
             wanted.append(_Wanted(one, str(uuid.UUID(name)) if name is not None else ""))
@@ -212,6 +219,15 @@ async def _identified(members: Sequence[Invitee], context: StepContext, failed: 
         else:
             wanted.append(_Wanted(one, ids[0]))
     return wanted
+
+
+async def _known(email: str, context: StepContext) -> str:
+    """Find the id of whoever has this address; empty if nobody has, or if this account may not look that person up."""
+    portal: Portal = context.client
+    try:
+        return (await context.call(partial(portal.people.by_email, email))).id
+    except (NotFound, Forbidden):
+        return ""
 
 
 async def _groups(context: StepContext) -> dict[str, list[str]]:
