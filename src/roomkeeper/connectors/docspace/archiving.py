@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal
 
-from roomkeeper.connectors.docspace.copying import made_at
+from roomkeeper.connectors.docspace.copying import made_at, same_file
 from roomkeeper.connectors.docspace.tree import Tree
 from roomkeeper.docspace import EntryId, File
 from roomkeeper.docspace.titles import title_key
@@ -31,7 +31,7 @@ class Line:
 
     def is_of(self, file: File) -> bool:
         """Whether this is about that very file, and not about one that had its id before."""
-        return not self.created or self.created == made_at(file)
+        return same_file(self.created, file)
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON data."""

@@ -61,7 +61,7 @@ class Intent:
 
     def is_of(self, file: File) -> bool:
         """Whether it is about this very file, and not about one that had its id before."""
-        return not self.created or self.created == made_at(file)
+        return same_file(self.created, file)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Intent":
@@ -72,6 +72,11 @@ class Intent:
 def made_at(file: File) -> str:
     """Say when a file was made, for the ledger."""
     return file.created.isoformat() if file.created is not None else ""
+
+
+def same_file(created: str, file: File) -> bool:
+    """Whether a file is the one that was written down as made then; a line of an older version does not know when."""
+    return not created or created == made_at(file)
 
 
 def is_done(entry: Entry | None, file: File) -> bool:

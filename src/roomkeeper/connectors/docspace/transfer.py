@@ -77,21 +77,20 @@ class Transfer:
         lines = [copying.item(file.id, n) for file in files for n in copying.recent(file.version, _VERSIONS_BACK)]
         entries = await self._ledger.look(self._scope, lines)
         by_id = {file.id: file for file in files}
-        by_file = dict(by_id)
+        settled: set[EntryId] = set()
         for file in files:
             entry = entries.get(copying.item(file.id, file.version))
             if entry is not None and copying.is_done(entry, file):
                 self._report.note(file, "already", copying.as_id(entry.target), self._folder)
-                by_id.pop(file.id)
+                settled.add(file.id)
         tried = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
-        intents = [one for one in tried if one.is_of(by_file[one.file])]
+        intents = [one for one in tried if one.is_of(by_id[one.file])]
         for operation, folder in {(intent.operation, intent.folder) for intent in intents}:
             together = [one for one in intents if (one.operation, one.folder) == (operation, folder)]
             # It may have gone to another folder, if the automation was changed meanwhile.
             there = Transfer(self._context, self._scope, folder, self._policy, self._report)
-            for done in await there._finish(together, {file.id: file for file in files}):
-                by_id.pop(done, None)
-        return list(by_id.values())
+            settled.update(await there._finish(together, by_id))
+        return [file for file in by_id.values() if file.id not in settled]
 
     async def _copy_batch(self, files: Sequence[File], *, attempt: int = 1) -> None:
         """Copy files of different titles; what stays undone is looked at afresh: either room may have changed."""
