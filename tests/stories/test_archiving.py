@@ -67,7 +67,7 @@ def test_250_files_are_archived_none_left_none_overwritten_and_the_guest_leaves_
     shown = keeper.ask("runs", "show", str(run["id"]))["steps"][0]["result"]
     assert (shown["files"], len(shown["report"])) == (250, 250)
     table = keeper.say("runs", "show", str(run["id"]), "--csv").splitlines()
-    assert (table[0], len(table)) == ("step,file,title,size,outcome,from,to", 251)
+    assert (table[0], len(table)) == ("step,file,title,size,made,outcome,from,to", 251)
 
 
 def _the_guest_left_last(scene: ClosingDeals) -> None:

@@ -17,7 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.secret import Reference
-from roomkeeper.configuration.explaining import explained
+from roomkeeper.configuration.explaining import alternatives, explained
 from roomkeeper.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)
@@ -50,11 +50,13 @@ class Document:
         try:
             return model.model_validate(_plain(data))
         except ValidationError as error:
-            for one in error.errors():
-                if templates and template.is_template(one["input"]) and one["type"] != "extra_forbidden":
-                    continue
-                path = tuple(part for part in one["loc"] if not (isinstance(part, str) and "[" in part))
-                what, remedy = explained(one, model, path)
+            told = [
+                one
+                for one in error.errors()
+                if one["type"] == "extra_forbidden" or not (templates and template.is_template(one["input"]))
+            ]
+            for path, several in alternatives(told).items():
+                what, remedy = explained(several, model, path)
                 self.say((*where, *path), what, remedy)
             return None
 

@@ -24,16 +24,50 @@ def unknown(seen: str, part: str, written: str, node: Mapping[str, Any]) -> tupl
     return f"`{seen}` has no field {part!r}", hint(part, sorted(node))
 
 
-def explained(error: Any, model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, str]:  # noqa: ANN401
-    """Say a validation error in our words, and what to do."""
+def alternatives(errors: Sequence[Any]) -> dict[tuple[str | int, ...], list[Any]]:
+    """Bring together what is wrong with one value: where it may be of several types, each of them complains."""
+    together: dict[tuple[str | int, ...], list[Any]] = {}
+    for one in errors:
+        path = [part for part in one["loc"] if not (isinstance(part, str) and "[" in part)]
+        if path and path[-1] in _TYPES and str(one["type"]).endswith(_NOT_OF_IT):
+            path.pop()
+        together.setdefault(tuple(path), []).append(one)
+    return together
+
+
+def explained(errors: Sequence[Any], model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, str]:
+    """Say what is wrong with a value in our words, and what to do."""
     name = str(path[-1]) if path else "it"
-    kind, said = str(error["type"]), str(error["msg"])
+    kind, said = str(errors[0]["type"]), str(errors[0]["msg"])
+    if len(errors) > 1:
+        kinds = list(dict.fromkeys(_KINDS.get(str(one["type"]), "something else") for one in errors))
+        given = type(errors[0]["input"]).__name__
+        what = f"{name} must be {', '.join(kinds[:-1])} or {kinds[-1]}, and is {_GIVEN.get(given, given)}"
+        return what, f"correct the value{_example(model, str(path[0]) if path else name)}"
     if kind == "extra_forbidden":
         return f"{name!r} is not known here", hint(name, _names(model))
     if kind == "missing":
         return f"{name!r} is missing", f"add `{name}:`{_example(model, name)}"
     said = said.removeprefix("Value error, ")
     return f"{name}: {said[:1].lower() + said[1:]}", f"correct the value{_example(model, name)}"
+
+
+#: The types that a value of the configuration may have, as validation names them.
+_TYPES = frozenset({"str", "int", "float", "bool"})
+_NOT_OF_IT = ("_type", "_parsing", "_from_float")
+_KINDS = {
+    "string_type": "a text",
+    "int_type": "a number",
+    "int_parsing": "a number",
+    "int_from_float": "a number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list of such",
+    "dict_type": "a mapping",
+}
+_GIVEN = {"dict": "a mapping", "list": "a list", "NoneType": "empty", "str": "a text", "float": "a number"}
 
 
 def _names(model: type[BaseModel]) -> list[str]:

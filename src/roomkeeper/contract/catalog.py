@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.checkup import Examine
 from roomkeeper.contract.delivery import Delivery
-from roomkeeper.contract.evidence import Evidence
+from roomkeeper.contract.evidence import Evidence, Sight
 from roomkeeper.contract.message import Message
 from roomkeeper.contract.step import EventKind, StepKind
 from roomkeeper.contract.trail import Trail
@@ -84,8 +84,8 @@ class Connector:
     examine: Examine | None = None
     #: `round_trip(client, hook)` makes something, gives the occurrence to be told of, and removes it on leaving.
     round_trip: Callable[[Any, Hook], AbstractAsyncContextManager[str]] | None = None
-    #: `standing(client, evidence)` chooses what is there of what steps left behind.
-    standing: Callable[[Any, Iterable[Evidence]], Awaitable[frozenset[Evidence]]] | None = None
+    #: `sighted(client, evidence)` looks for what steps left behind, each as it is now.
+    sighted: Callable[[Any, Iterable[Evidence]], Awaitable[Mapping[Evidence, Sight]]] | None = None
     #: `tell(client, message)` passes a message on to people; for connections that `notify` names.
     tell: Callable[[Any, Message], Awaitable[None]] | None = None
     #: The permissions that listening needs.

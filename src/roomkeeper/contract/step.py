@@ -136,6 +136,8 @@ class StepKind:
     scopes: frozenset[str] = frozenset()
     #: Says what a result of it left behind, so that it can be looked for.
     evidence: Callable[[Mapping[str, Any]], list[Evidence]] | None = None
+    #: Says what a line of the ledger left behind, for runs that ended without a result; None for others' lines.
+    remembered: Callable[[str, Entry], Evidence | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,10 @@ class Files:
     def __init__(self, send: Send) -> None:
         self._send = send
 
-    async def get(self, file: EntryId) -> File:
-        """Read one file's data, the current version's. Raises NotFound, Forbidden."""
-        answer = await self._send(Call("GET", f"/files/file/{segment(file)}"))
+    async def get(self, file: EntryId, *, version: int | None = None) -> File:
+        """Read one file's data, of the current version or another (recorded: file.info). Raises NotFound, Forbidden."""
+        query = {"version": version} if version is not None else {}
+        answer = await self._send(Call("GET", f"/files/file/{segment(file)}", query=query))
         return File.of(answer.response)
 
     async def upload(self, folder: EntryId, name: str, content: bytes) -> File:

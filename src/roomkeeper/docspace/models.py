@@ -147,6 +147,7 @@ class LinkData(_Model):
     title: str = ""
     share_link: str = ""
     is_expired: bool = False
+    primary: bool = False
     request_token: str = ""
     expiration_date: str | None = None
     password: str | None = Field(default=None, repr=False)
@@ -187,6 +188,11 @@ class Link(_Model):
     def is_expired(self) -> bool:
         """Whether it has ended."""
         return self.shared_link.is_expired
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it is the room's own first link (5.4)."""
+        return self.shared_link.primary
 
 
 class LinkState(IntEnum):
@@ -388,6 +394,7 @@ class OperationFile(_Model):
     version: int = 1
     size: int | None = Field(default=None, validation_alias=AliasChoices("pureContentLength", "size"))
     folder_id: EntryId | None = None
+    created: Moment = None
 
 
 class Operation(_Model):

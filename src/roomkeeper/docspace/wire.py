@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from roomkeeper.errors import Forbidden, Garbled, RemoteError, ScopeMissing, Unavailable
+from roomkeeper.errors import Forbidden, Garbled, RemoteError, ScopeMissing, Unauthorized, Unavailable
 from roomkeeper.statuses import by_status, is_success
 
 PREFIX = "/api/2.0"
@@ -119,9 +119,19 @@ def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
     told = f"The portal answered {call} with {status}" + (f": {said}" if said else "")
     if status == HTTPStatus.FORBIDDEN:
         return _forbidden(told, document, body)
+    if status == HTTPStatus.UNAUTHORIZED:
+        # A token that is not accepted is answered without a word, one whose account is disabled with an error
+        # (recorded: envelope.anonymous, keys.create, people.guest-disabled).
+        if document is not None:
+            return Unauthorized(f"{told}; the account of the key is disabled", status=status, remedy=_ENABLE)
+        return Unauthorized(f"{told}, without a word: {_NOT_ACCEPTED}", status=status)
     if status == HTTPStatus.NOT_FOUND and document is None:
         return Unavailable(told, status=status)  # a suspended or unknown portal: what is missing has an error (0.3)
     return by_status(status, told, headers)
+
+
+_NOT_ACCEPTED = "the key is not known there: mistyped, deleted, switched off, or past its end"
+_ENABLE = "Enable the account (Accounts), or make a key with another one; then `roomkeeper runs retry`."
 
 
 def _forbidden(told: str, document: object, body: bytes) -> Forbidden:

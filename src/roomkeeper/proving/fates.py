@@ -8,16 +8,17 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from roomkeeper.automations.automation import Automation, acts_on, matches
+from roomkeeper.automations.automation import Automation, Step, acts_on, matches
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.evidence import Evidence
+from roomkeeper.contract.step import Entry, StepKind
 from roomkeeper.intake.dispatch import COMES_TO_NOTHING, WITHOUT_BODY, Source, event_of
 from roomkeeper.intake.inbox import recognised
 from roomkeeper.running.orders import undone_by
 from roomkeeper.store.database import clean
 from roomkeeper.store.moments import moment, written
-from roomkeeper.store.tables import events, runs, steps, waiting
+from roomkeeper.store.tables import events, ledger, runs, steps, waiting
 from roomkeeper.watching.reconcile import listening_since
 
 Outcome = Literal["done", "waiting", "failed", "excluded", "unaccounted"]
@@ -116,8 +117,7 @@ class Fates:
         if run is None:
             return Fate(replace(line, said="its run is no longer there", remedy="Restore the store from a backup."))
         if run.state == "cancelled":
-            said = f"run {run.id} was cancelled by hand"
-            return Fate(replace(line, outcome="excluded", said=said, done_at=moment(run.ended_at)))
+            return self._of_cancelled(replace(line, done_at=moment(run.ended_at)), run, happened)
         undone = undone_by(self._db, run)
         if undone is not None:
             return Fate(self._of_undoing(line, run.id, undone))
@@ -136,6 +136,31 @@ class Fates:
         said = "; ".join(dict.fromkeys(one.said for _, one in found)) or f"run {run.id} is done"
         return Fate(replace(line, outcome="done", said=said, done_at=moment(run.ended_at)), found)
 
+    def _of_cancelled(self, line: Line, run: Any, happened: Event) -> Fate:  # noqa: ANN401
+        """Say of a cancelled run what it had done before: that has no result, but lines in the ledger."""
+        text = Automation.model_validate(json.loads(run.text))
+        lines = self._db.execute(sa.select(ledger).where(ledger.c.run_id == run.id, ledger.c.done)).all()
+        found: list[tuple[str, Evidence]] = []
+        for step in text.steps:
+            where, kind = self._acting(step, happened)
+            if kind is None or kind.remembered is None or where is None:
+                continue
+            entries = [(one.scope, Entry(one.item, True, one.target, json.loads(one.detail), run.id)) for one in lines]
+            known = [kind.remembered(scope, entry) for scope, entry in entries]
+            found += [(where, one) for one in known if one is not None and one.item == _subject(happened)]
+        if not found:
+            return Fate(replace(line, outcome="excluded", said=f"run {run.id} was cancelled by hand"))
+        said = "; ".join(dict.fromkeys(one.said for _, one in found))
+        said = f"{said}, before run {run.id} was cancelled by hand"
+        return Fate(replace(line, outcome="done", said=said), tuple(dict.fromkeys(found)))
+
+    def _acting(self, step: Step, happened: Event) -> tuple[str | None, StepKind | None]:
+        """Say on which connection a step acts, and as what."""
+        kinds = self._catalog.kinds(step.do)
+        types = {name: one.connector.type for name, one in self._sources.items()}
+        where = acts_on(step, kinds, happened.connection, types)
+        return where, kinds.get(types.get(where or "", ""))
+
     def _of_undoing(self, line: Line, number: int, undone: int) -> Line:
         state = self._db.execute(sa.select(runs.c.state).where(runs.c.id == undone)).scalar()
         if state == "done":
@@ -152,15 +177,11 @@ class Fates:
     ) -> dict[int, list[tuple[str, Evidence]]]:
         """List what the run's steps left behind for this event, and where, by the position of steps that tell."""
         found: dict[int, list[tuple[str, Evidence]]] = {}
-        types = {name: one.connector.type for name, one in self._sources.items()}
-        for row in walked:
-            step = text.steps[row.position] if row.position < len(text.steps) else None
-            kinds = self._catalog.kinds(row.do)
-            where = acts_on(step, kinds, happened.connection, types) if step is not None else None
-            kind = kinds.get(types.get(where or "", ""))
+        for row in [one for one in walked if one.position < len(text.steps)]:
+            where, kind = self._acting(text.steps[row.position], happened)
             if kind is None or kind.evidence is None or where is None:
                 continue
-            pieces = kind.evidence(json.loads(row.result)) if row.result else []
+            pieces = kind.evidence(_result(row))
             mine = [one for one in pieces if happened.noun != "file" or one.item in {"", _subject(happened)}]
             found[row.position] = [(where, one) for one in mine]
         return found
@@ -194,11 +215,17 @@ def _why_failed(happened: Event, run: Any, walked: Sequence[Any]) -> tuple[str, 
     return f"run {run.id}: {run.error}", run.remedy or f"`roomkeeper runs show {run.id}`"
 
 
+def _result(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of `steps`
+    """Read what a step came to; one that failed before it did anything has none, which is kept as `null`."""
+    result = json.loads(row.result) if row.result else None
+    return result if isinstance(result, dict) else {}
+
+
 def _left_out(happened: Event, walked: Sequence[Any], telling: set[int]) -> str:
     """Say that no step had anything to do with it, if so: left out by its `if`, or by its own policy."""
     whys = []
     for row in [one for one in walked if one.position in telling]:
-        result = json.loads(row.result) if row.result else {}
+        result = _result(row)
         if row.state == "skipped":
             whys.append(f"{row.name}: {result.get('because', 'left out')}")
         mine = [one for one in result.get("report") or [] if str(one.get("file")) == _subject(happened)]

@@ -39,8 +39,9 @@ async def keep(store: Store, prover: Prover, automations: Sequence[Automation]) 
                     await prove(store, prover, automation, now.date().isoformat())
             except StoreUnavailable as error:
                 log.warning("cannot prove", automation=automation.name, reason=error.message)
-            except Exception:  # a proof that fails must not stop the deliveries
+            except Exception as error:  # a proof that fails must not stop the deliveries, and is the loudest alert
                 log.exception("a proof failed", automation=automation.name)
+                await asyncio.to_thread(alerts.settle, store, *_impossible(automation.name, error))
 
 
 async def prove(store: Store, prover: Prover, automation: Automation, day: str) -> Proof:
@@ -54,6 +55,13 @@ async def prove(store: Store, prover: Prover, automation: Automation, day: str) 
         await asyncio.to_thread(alerts.settle, store, f"proof {automation.name} unaccounted", unaccounted)
     await asyncio.to_thread(alerts.settle, store, f"proof {automation.name} blind", blind)
     return proof
+
+
+def _impossible(automation: str, error: Exception) -> tuple[str, list[Alert]]:
+    """Say that a proof cannot be made. Gives the alert's place among the alerts, and the alert."""
+    what = f"{automation}: whether anything was missed cannot be proved: {type(error).__name__}: {error}"
+    remedy = "A fault in Roomkeeper itself: report it with the log. It is tried again every hour."
+    return f"proof {automation} blind", [Alert(f"proof {automation} blind", what, remedy)]
 
 
 def _unaccounted(proof: Proof) -> list[Alert]:

@@ -17,16 +17,18 @@ import sqlalchemy as sa
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.catalog import Catalog
-from roomkeeper.contract.evidence import Evidence
+from roomkeeper.contract.evidence import Evidence, Sight
 from roomkeeper.errors import RemoteError
 from roomkeeper.intake.dispatch import WITHOUT_BODY, Source, event_of
+from roomkeeper.intake.inbox import recognised
 from roomkeeper.proving.fates import Fate, Fates, Line
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import written
-from roomkeeper.store.tables import events
+from roomkeeper.store.tables import events, waiting
 from roomkeeper.watching.reconcile import Watched, search_for
 
 _PAGE = 500  # events that are looked up at once
+_NAMED = 3  # things of one line that are named
 _LIVE = timedelta(minutes=2)  # what happened so lately may be on its way
 
 
@@ -89,6 +91,7 @@ class Prover:
         fates: list[Fate] = []
         for watched in [one for one in self._watched if one.listening([automation])]:
             happened = await self._happened(automation, watched, since, blind, notes)
+            happened += await self._store.reading(partial(_also_received, automation, watched, since, happened))
             for at in range(0, len(happened), _PAGE):
                 page = happened[at : at + _PAGE]
                 fates += await self._store.reading(partial(self._fates, automation, watched, page))
@@ -128,29 +131,55 @@ class Prover:
 
     async def _looked_for(self, fates: Sequence[Fate], blind: list[str]) -> list[Line]:
         """Look whether all that was left behind is there; a line with something missing is not accounted for."""
-        stands: set[tuple[str, Evidence]] = set()
-        unknown: set[str] = set()
+        sights: dict[tuple[str, Evidence], Sight] = {}
         for name in {where for fate in fates for where, _ in fate.evidence}:
-            standing = self._sources[name].connector.standing
-            if standing is None:
+            sighted = self._sources[name].connector.sighted
+            if sighted is None:
                 continue
             wanted = {one for fate in fates for where, one in fate.evidence if where == name}
             try:
-                stands |= {(name, one) for one in await standing(self._sources[name].client.view(bulk=True), wanted)}
+                found = await sighted(self._sources[name].client.view(bulk=True), wanted)
             except RemoteError as error:
-                unknown.add(name)
                 blind.append(f"{name}: it cannot be seen whether all is still there: {error.message}. {error.remedy}")
-        return [_judged(fate, stands, unknown) for fate in fates]
+            else:
+                sights |= {(name, one): sight for one, sight in found.items()}
+        return [_judged(fate, sights) for fate in fates]
 
 
-def _judged(fate: Fate, stands: set[tuple[str, Evidence]], unknown: set[str]) -> Line:
-    gone = [one for where, one in fate.evidence if where not in unknown and (where, one) not in stands]
+def _judged(fate: Fate, sights: Mapping[tuple[str, Evidence], Sight]) -> Line:
+    seen = [(one, sights[where, one]) for where, one in fate.evidence if (where, one) in sights]
+    gone = [f"{one.kind} {one.id} {sight.said}" for one, sight in seen if not sight.stands]
     if not gone:
-        return fate.line
-    which = ", ".join(f"{one.kind} {one.id}" for one in gone[:3]) + (" …" if len(gone) > 3 else "")  # noqa: PLR2004
-    said = f"{fate.line.said}; but {which} is no longer there"
-    remedy = "Restore it from the portal's trash, if it was not meant to go."
-    return replace(fate.line, outcome="unaccounted", said=said, remedy=remedy)
+        shown = "; ".join(sight.said for one, sight in seen if one.item)
+        return replace(fate.line, said=f"{fate.line.said}: {shown}") if shown else fate.line
+    which = ", ".join(gone[:_NAMED]) + (" …" if len(gone) > _NAMED else "")
+    remedy = "Restore it, if it was not meant to go; `roomkeeper runs retry` or `events replay` makes a copy again."
+    return replace(fate.line, outcome="unaccounted", said=f"{fate.line.said}; but {which}", remedy=remedy)
+
+
+def _also_received(
+    automation: Automation, watched: Watched, since: datetime, happened: Sequence[Event], db: sa.Connection
+) -> list[Event]:
+    """List what this automation was told of and the record does not tell: what was deleted for good, or overwritten.
+
+    What our own events know is never missing.
+    """
+    told = set(recognised(db, happened).values())
+    repeated = sa.select(events.c.id, events.c.duplicate_of).where(
+        events.c.connection == watched.source.name,
+        events.c.status == "duplicate",
+        events.c.received_at >= since.timestamp(),
+    )
+    told |= {original for number, original in db.execute(repeated) if number in told}
+    mine = sa.select(waiting.c.event_id).where(waiting.c.automation == automation.name)
+    query = sa.select(*WITHOUT_BODY).where(
+        events.c.connection == watched.source.name,
+        events.c.type == automation.on,
+        events.c.status == "accepted",
+        events.c.at >= since.timestamp(),
+        events.c.id.in_(mine),
+    )
+    return [event_of(row) for row in db.execute(query.order_by(events.c.id)) if row.id not in told]
 
 
 def _received(name: str, type_: str, since: datetime, db: sa.Connection) -> list[Event]:

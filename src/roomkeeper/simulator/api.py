@@ -8,7 +8,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -391,16 +391,23 @@ def _asked_moment(api: Api, name: str) -> datetime | None:
 
 
 def file_info(api: Api) -> Any:
-    return dto.file(api.file(), api.world, api.user)
+    file = api.file()
+    return dto.file(_at_version(file, api.number("version", file.version)), api.world, api.user)
 
 
 def file_history(api: Api) -> Any:
     file = api.file()
-    versions = []
-    for number in range(file.version, 0, -1):
-        view = File(file.id, file.title, file.folder, file.created_by, file.versions[:number], file.created)
-        versions.append(dto.file(view, api.world, api.user))
-    return Reply(versions, count=1)
+    versions = [_at_version(file, number) for number in range(file.version, 0, -1)]
+    return Reply([dto.file(one, api.world, api.user) for one in versions], count=1)
+
+
+def _at_version(file: File, number: int) -> File:
+    """Show a file as it was in one version (recorded: file.info)."""
+    if number == file.version:
+        return file
+    if not 1 <= number <= file.version:
+        raise missing("file")
+    return replace(file, versions=file.versions[:number])
 
 
 def file_rename(api: Api) -> Any:

@@ -49,7 +49,7 @@ CONNECTOR = Connector(
     trails=trails.TRAILS,
     upkeep=hooks.UPKEEP,
     examine=checkup.examine,
-    standing=evidence.standing,
+    sighted=evidence.sighted,
     round_trip=round_trip.round_trip,
     scopes=frozenset({"files:read", "rooms:read"}),
 )

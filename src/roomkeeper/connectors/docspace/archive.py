@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace import archiving, evidence
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Layout, Line
-from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, is_there, move
+from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, is_there, move, rename
 from roomkeeper.connectors.docspace.places import address, folder_at, folder_titled, must_be_named, way_to
 from roomkeeper.connectors.docspace.tree import Tree, below, directly_in, files_below
 from roomkeeper.contract.step import Plan, StepContext, StepKind
@@ -24,9 +24,6 @@ from roomkeeper.docspace.titles import title_key
 from roomkeeper.errors import (
     ApprovalNeeded,
     FailedItem,
-    Forbidden,
-    NotFound,
-    Rejected,
     RemoteError,
     ScopeMissing,
     StepFailed,
@@ -320,7 +317,12 @@ class _Archiving:
         there = there or await directly_in(self._context, target)
         if _entitle(planned, [planned.lines[file.id] for file in files], there):
             await self._context.record(planned.to_json())
-        fit = [file for file in files if await self._is_renamed(file, planned.lines[file.id].new_title)]
+        titles = {file.id: planned.lines[file.id].new_title for file in files}
+        refused = await rename(
+            self._context, {file.id: titles[file.id] for file in files if file.title != titles[file.id]}
+        )
+        self._why |= {("file", file): why for file, why in refused.items()}
+        fit = [file for file in files if file.id not in refused]
         # What is locked or open would spoil its whole batch, so it comes last, where it is soon alone.
         fit.sort(key=lambda file: file.locked or file.is_being_edited)
         items: list[Item] = [("folder", folder.id) for folder in folders]
@@ -330,19 +332,6 @@ class _Archiving:
         for folder in folders:
             if moved.why(("folder", folder.id)):
                 self._tried[folder.id] = _IN_VAIN  # something in it cannot be moved: then the rest of it can
-
-    async def _is_renamed(self, file: File, title: str) -> bool:
-        """Give a file its new title before it is moved; false if that is not possible now."""
-        if file.title == title:
-            return True
-        try:
-            await self._context.call(partial(self._portal.files.rename, file.id, title))
-        except ScopeMissing:
-            raise
-        except (Forbidden, NotFound, Rejected) as error:
-            self._why["file", file.id] = error.message
-            return False
-        return True
 
     # --- verify and report ----------------------------------------------------------------------------------
 
@@ -357,7 +346,13 @@ class _Archiving:
             items = await self._explained(planned, missing)
             what = f"{len(missing)} of {len(planned.lines)} files are not in {planned.where!r}"
             raise StepFailed(f"{what}: {_names(items)}", remedy=_EACH, items=items, result=self._json(planned, missing))
+        await self._note_title(planned)
         return self._outcome(planned, [])
+
+    async def _note_title(self, planned: ArchivePlan) -> None:
+        """Take the folder's title from the portal: somebody may have renamed it meanwhile."""
+        if planned.folder is not None:
+            planned.title = (await self._context.call(partial(self._portal.folders.get, planned.folder))).title
 
     async def _explained(self, planned: ArchivePlan, missing: Sequence[Line]) -> list[FailedItem]:
         items = []
@@ -379,7 +374,10 @@ class _Archiving:
     async def _destination_gone(self, planned: ArchivePlan, gone: Sequence[Line]) -> StepFailed:
         """Say that the archive's folder was deleted, and which files went with it."""
         items = await self._explained(planned, gone)
-        what = f"the folder {planned.where!r} ({planned.folder}) was deleted while files were being moved into it"
+        with_it = f", with {len(gone)} of {len(planned.lines)} files in it" if gone else ""
+        what = (
+            f"the folder {planned.where!r} ({planned.folder}) was deleted while files were being moved into it{with_it}"
+        )
         remedy = "Restore it from the trash, then `roomkeeper runs retry`."
         every = list(planned.lines.values())
         return StepFailed(what, remedy=remedy, items=items, result=self._json(planned, every))

@@ -199,6 +199,7 @@ def report(plan: ArchivePlan, lines: Sequence[Line], outcome: str) -> list[dict[
             "file": line.file,
             "title": line.title,
             "size": line.size,
+            "made": line.created,
             "outcome": outcome,
             "from": f"{plan.room_title}/{line.was}",
             "to": plan.goes_to(line) if outcome == "moved" else "",

@@ -23,7 +23,7 @@ async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
     try:
         key = await portal.people.key()
     except Unauthorized as error:
-        yield Finding("key", "failed", f"the portal does not accept the key: {error.message}", _MAKE_ONE)
+        yield Finding("key", "failed", error.message, error.remedy)
         return
     except RemoteError as error:
         yield Finding("key", "failed", f"the portal cannot be asked: {error.message}", error.remedy or "Check `url`.")

@@ -5,7 +5,8 @@ A copy carries no reference to its source (facts/docspace.md 14, rule 4), so the
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from roomkeeper.contract.step import Entry
@@ -16,6 +17,7 @@ from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.errors import FailedItem, NotFound, QuotaExceeded, RemoteError
 
 Policy = Literal["version", "skip", "keep_both"]
+COPIES = "copy of files: "  # what the ledger's scopes of copies begin with
 BATCH = 100  # files in one operation: the server checks each of them before it answers (2.1)
 
 
@@ -30,6 +32,8 @@ class Copy(Protocol):
     def version(self) -> int: ...  # noqa: D102
     @property
     def size(self) -> int | None: ...  # noqa: D102
+    @property
+    def created(self) -> datetime | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,11 @@ class Intent:
     #: When the file was made, as the portal says it: its id is given again to another file once it is deleted for good
     #: (recorded; FileQueries.FileMaxIdAsync), so an id and a version are no identity. Empty in lines of older versions.
     created: str = ""
+    #: What it became, once it is done: so that what is there later can be told from it. Empty as above.
+    copy_title: str = ""
+    copy_version: int = 0
+    copy_size: int | None = None
+    copy_made: str = ""
 
     @property
     def item(self) -> str:
@@ -63,20 +72,33 @@ class Intent:
         """Whether it is about this very file, and not about one that had its id before."""
         return same_file(self.created, file)
 
+    def become(self, copy: Copy) -> "Intent":
+        """Add what it became."""
+        return replace(
+            self,
+            copy_title=copy.title,
+            copy_version=copy.version,
+            copy_size=copy.size or 0,
+            copy_made=made_at(copy),
+        )
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Intent":
         """Read what `to_json` gave."""
         return cls(**{**data, "mode": OnConflict(data["mode"])})
 
 
-def made_at(file: File) -> str:
+def made_at(file: File | Copy) -> str:
     """Say when a file was made, for the ledger."""
     return file.created.isoformat() if file.created is not None else ""
 
 
 def same_file(created: str, file: File) -> bool:
-    """Whether a file is the one that was written down as made then; a line of an older version does not know when."""
-    return not created or created == made_at(file)
+    """Whether a file is the one that was written down as made then; a line of an older version does not know when.
+
+    The moment counts, and not how it is written: a portal's time zone may be changed.
+    """
+    return not created or file.created is None or datetime.fromisoformat(created) == file.created
 
 
 def is_done(entry: Entry | None, file: File) -> bool:

@@ -1,14 +1,17 @@
-"""Look for what steps left behind: copies, archived files, rooms."""
+"""Look for what steps left behind: copies, archived files, rooms; each as the portal shows it now."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roomkeeper.contract.evidence import Evidence
+from roomkeeper.connectors.docspace.copying import COPIES, Intent, as_id, same_file, same_size
+from roomkeeper.contract.evidence import Evidence, Sight
+from roomkeeper.contract.step import Entry
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.wire import next_start
 from roomkeeper.errors import Forbidden, NotFound, ScopeMissing
 
 _FEW = 20  # files that are asked one by one rather than listed
+_GONE = Sight(stands=False, said="is no longer there")
 
 
 def of_copies(result: Mapping[str, Any]) -> list[Evidence]:
@@ -19,11 +22,39 @@ def of_copies(result: Mapping[str, Any]) -> list[Evidence]:
             id=line["copy"],
             item=str(line["file"]),
             within=result.get("folder"),
-            said=f"version {line.get('version')} as file {line['copy']} below folder {result.get('folder')}",
+            version=line.get("copy_version") or 0,
+            size=line.get("copy_size"),
+            made=line.get("copy_made") or "",
+            said=f"version {line.get('version')} as file {line['copy']}{_titled(line)}",
         )
         for line in result.get("report") or []
         if line.get("copy") is not None and line.get("outcome") in {"copied", "already"}
     ]
+
+
+def _titled(line: Mapping[str, Any]) -> str:
+    """Name the copy's title where it is another than the file's: a namesake was there, such as another's file."""
+    title = line.get("copy_title") or line.get("title")
+    return f", under the title {title!r}" if title != line.get("title") else ""
+
+
+def of_copy(scope: str, entry: Entry) -> Evidence | None:
+    """Name the copy that a line of the ledger is about; None if it is about something else."""
+    if not scope.startswith(COPIES) or not entry.done:
+        return None
+    intent, copy = Intent.from_json(entry.detail), as_id(entry.target)
+    if copy is None:
+        return None
+    return Evidence(
+        kind="file",
+        id=copy,
+        item=str(intent.file),
+        within=intent.folder,
+        version=intent.copy_version,
+        size=intent.copy_size,
+        made=intent.copy_made,
+        said=f"version {intent.version} as file {copy}",
+    )
 
 
 def of_archive(result: Mapping[str, Any]) -> list[Evidence]:
@@ -32,10 +63,15 @@ def of_archive(result: Mapping[str, Any]) -> list[Evidence]:
     if folder is None:
         return []
     said = f"{result.get('files')} files in {result.get('title')!r} (folder {folder})"
-    moved = [line["file"] for line in result.get("report") or [] if line.get("outcome") == "moved"]
+    moved = [line for line in result.get("report") or [] if line.get("outcome") == "moved"]
     return [
         Evidence(kind="folder", id=folder, said=said),
-        *(Evidence(kind="file", id=file, within=folder, said=said) for file in moved),
+        *(
+            Evidence(
+                kind="file", id=line["file"], within=folder, stays=True, made=str(line.get("made") or ""), said=said
+            )
+            for line in moved
+        ),
     ]
 
 
@@ -45,44 +81,106 @@ def of_room(result: Mapping[str, Any]) -> list[Evidence]:
     return [Evidence(kind="room", id=number, said=f"room {number} {result.get('title')!r}")] if number else []
 
 
-async def standing(portal: Portal, looked_for: Iterable[Evidence]) -> frozenset[Evidence]:
-    """Choose those that are there. Raises RemoteError if that cannot be said."""
+async def sighted(portal: Portal, looked_for: Iterable[Evidence]) -> dict[Evidence, Sight]:
+    """Look for each. Raises RemoteError if that cannot be said."""
     wanted = set(looked_for)
-    found = {one for one in wanted if one.kind != "file" and await _is_there(portal, one)}
+    sights = {one: await _place(portal, one) for one in wanted if one.kind != "file"}
+    looking = _Looking(portal)
     for folder in {one.within for one in wanted if one.kind == "file" and one.within is not None}:
         mine = [one for one in wanted if one.kind == "file" and one.within == folder]
-        below = await _files_below(portal, folder) if len(mine) > _FEW else {}
-        found |= {one for one in mine if str(one.id) in below and below[str(one.id)].version >= one.version}
-    # What a listing lacks may have been moved, or skipped: pages overlap where times are equal. So it is asked itself.
-    rest = [one for one in wanted - found if one.kind == "file"]
-    return frozenset(found | {one for one in rest if await _file_is_there(portal, one)})
+        if len(mine) > _FEW:
+            await looking.list_below(folder)
+    for one in wanted - sights.keys():
+        sights[one] = await looking.sight(one)
+    return sights
 
 
-async def _is_there(portal: Portal, one: Evidence) -> bool:
+async def _place(portal: Portal, one: Evidence) -> Sight:
     try:
-        return not (await portal.folders.get(one.id)).is_in_trash
+        folder = await portal.folders.get(one.id)
     except NotFound:
-        return False
+        return _GONE
+    return Sight(stands=not folder.is_in_trash, said="lies in the trash" if folder.is_in_trash else repr(folder.title))
 
 
-async def _file_is_there(portal: Portal, one: Evidence) -> bool:
-    try:
-        file = await portal.files.get(one.id)
-    except ScopeMissing:
-        raise
-    except (NotFound, Forbidden):  # what lies in another's trash is answered so, too
-        return False
-    return not file.is_in_trash and file.version >= one.version
+class _Looking:
+    """Looks for files, each once, however many versions of it are looked for."""
 
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+        self._seen: dict[str, File | None] = {}
+        self._below: dict[EntryId, set[str]] = {}
+        self._ways: dict[EntryId, tuple[str, ...]] = {}
 
-async def _files_below(portal: Portal, folder: EntryId) -> dict[str, File]:
-    found: dict[str, File] = {}
-    start: int | None = 0
-    try:
-        while start is not None:
-            page = await portal.folders.page(folder, start, sort_by="DateAndTimeCreation", below="files")
-            found |= {str(file.id): file for file in page.files}
-            start = next_start(start, page.entries, page.total)
-    except (NotFound, Forbidden):
-        pass  # then each is asked itself
-    return found
+    async def list_below(self, folder: EntryId) -> None:
+        """Note all files of a folder. What a listing lacks may have been moved, or skipped: pages overlap (3)."""
+        below: set[str] = set()
+        start: int | None = 0
+        try:
+            while start is not None:
+                page = await self._portal.folders.page(folder, start, sort_by="DateAndTimeCreation", below="files")
+                self._seen |= {str(file.id): file for file in page.files}
+                below |= {str(file.id) for file in page.files}
+                start = next_start(start, page.entries, page.total)
+        except (NotFound, Forbidden):
+            pass  # then each is asked itself
+        self._below[folder] = below
+
+    async def sight(self, one: Evidence) -> Sight:
+        """Say whether it stands: that very file, with that very version, where it must be."""
+        file = await self._file(one.id)
+        if file is None:
+            return _GONE
+        if file.is_in_trash:
+            return Sight(stands=False, said="lies in the trash")
+        if not same_file(one.made, file):
+            return Sight(stands=False, said=f"is gone, and another file, {file.title!r}, has its id now")
+        is_within = one.within is None or await self._is_below(file, one.within)
+        if one.stays and not is_within:
+            return Sight(stands=False, said=f"was moved away: it lies in folder {file.folder_id} now")
+        said = f"{file.title!r}, version {file.version} of {file.size or 0} bytes"
+        said += "" if is_within else f", moved to folder {file.folder_id}"
+        wrong = await self._wrong_version(file, one)
+        return Sight(stands=False, said=f"{wrong}: it is {said}") if wrong else Sight(stands=True, said=said)
+
+    async def _file(self, number: EntryId) -> File | None:
+        if str(number) not in self._seen:
+            try:
+                self._seen[str(number)] = await self._portal.files.get(number)
+            except ScopeMissing:
+                raise
+            except (NotFound, Forbidden):  # what lies in another's trash is answered so, too
+                self._seen[str(number)] = None
+        return self._seen[str(number)]
+
+    async def _is_below(self, file: File, folder: EntryId) -> bool:
+        where = file.folder_id
+        if str(file.id) in self._below.get(folder, ()) or where is None or str(where) == str(folder):
+            return True
+        if where not in self._ways:
+            try:
+                self._ways[where] = tuple(str(part.id) for part in await self._portal.folders.path(where))
+            except (NotFound, Forbidden) as error:
+                if isinstance(error, ScopeMissing):
+                    raise
+                self._ways[where] = ()
+        return str(folder) in self._ways[where]
+
+    async def _wrong_version(self, file: File, one: Evidence) -> str:
+        """Say what is wrong with the version that was made; empty if nothing is, or if it cannot be told.
+
+        Third-party storage gives every version the number 1, and keeps only the last (facts/docspace.md 10).
+        """
+        if not one.version or isinstance(file.id, str):
+            return ""
+        if file.version < one.version:
+            return f"has no version {one.version} any more"
+        then = file
+        if file.version > one.version:
+            try:
+                then = await self._portal.files.get(file.id, version=one.version)
+            except NotFound:
+                return f"has no version {one.version} any more"
+        if one.size is None or same_size(then.size, one.size):
+            return ""
+        return f"has another content in version {one.version} ({then.size or 0} bytes, not {one.size})"

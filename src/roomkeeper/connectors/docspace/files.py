@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roomkeeper.connectors.docspace import copying, evidence
 from roomkeeper.connectors.docspace.copying import Policy
 from roomkeeper.connectors.docspace.places import address, folder_at, must_be_named, way_to
-from roomkeeper.connectors.docspace.transfer import Report, Transfer
+from roomkeeper.connectors.docspace.transfer import Report, Transfer, already
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, PathPart, Portal
 from roomkeeper.errors import (
@@ -80,7 +80,7 @@ async def plan(params: CopyFiles, context: StepContext) -> Plan:
 
 COPY_FILES = StepKind(
     name="copy_files",
-    summary="Copy files into another room or folder: each version of each file once, verified.",
+    summary="Copy files into another room or folder: the newest version of each file once, verified.",
     params=CopyFiles,
     result=Copied,
     plan=plan,
@@ -91,6 +91,7 @@ COPY_FILES = StepKind(
     places={"to": "write"},
     scopes=frozenset({"files:write", "rooms:read"}),
     evidence=evidence.of_copies,
+    remembered=evidence.of_copy,
 )
 
 
@@ -161,16 +162,16 @@ class _Copying:
         room = next((part.id for part in way if part.room_type is not None), None)
         wanted = self._wanted(room)
         files = await self._look(wanted)
-        scope = _scope(self._context.connection, way[-1].id)
-        known = await self._context.ledger.look(scope, [copying.item(file.id, file.version) for file in files.values()])
+        standing = await already(self._context, _scope(self._context.connection, way[-1].id), list(files.values()))
         groups: dict[tuple[str, ...], list[File]] = {}
         for one in wanted:
             file = files.get(one.file)
             if file is None:
                 continue
-            entry = known.get(copying.item(file.id, file.version))
-            if entry is not None and copying.is_done(entry, file):
-                self._report.note(file, "already", copying.as_id(entry.target), way[-1].id)
+            if file.id in standing:
+                entry = standing[file.id][1]
+                became = copying.Intent.from_json(entry.detail)
+                self._report.note(file, "already", copying.as_id(entry.target), way[-1].id, became)
                 continue
             groups.setdefault(one.path if self._params.keep_folders else (), []).append(file)
         return groups
@@ -241,4 +242,4 @@ class _Copying:
 
 def _scope(connection: str, root: EntryId) -> str:
     """Name the ledger's scope: copies of files into one destination. File and folder ids are counted apart (14)."""
-    return f"copy of files: {connection}, into folder {root}"
+    return f"{copying.COPIES}{connection}, into folder {root}"

@@ -91,19 +91,19 @@ class _Revoking:
     async def run(self) -> Revoked:
         room = await self._room()
         guest = await self._guest(room)
+        await self._make_sure_that_it_may_disable(guest)
         if self._params.from_ == "portal":
             revoked, because = await self._leave_portal(guest, room)
         else:
             revoked, because = await self._leave_room(guest, room)
-        disabled = await self._disabled(guest) if self._params.disable else False
         room_id = room.id if room is not None else None
-        return Revoked(
-            guest=guest.id, email=guest.email, room=room_id, revoked=revoked, disabled=disabled, because=because
-        )
+        done = Revoked(guest=guest.id, email=guest.email, room=room_id, revoked=revoked, because=because)
+        return done.model_copy(update={"disabled": await self._disabled(guest, done)})
 
     async def foretell(self) -> Plan:
         room = await self._room()
         guest = await self._guest(room)
+        await self._make_sure_that_it_may_disable(guest)
         effects = []
         if self._params.from_ == "portal":
             effects.append(f"end this account's relation to {_named(guest)} and the access that it granted")
@@ -230,15 +230,26 @@ class _Revoking:
         what = f"the portal does not let the account remove {_named(guest)}: {error.message}"
         raise StepFailed(what + (doubt if unsure else ""), remedy=_INVITED) from error
 
-    async def _disabled(self, guest: Person) -> bool:
-        """Disable the account, unless it is; doing it twice is harmless (6.2)."""
-        if guest.is_disabled:
+    async def _make_sure_that_it_may_disable(self, guest: Person) -> None:
+        """Find out before anything is done that disabling will be refused (recorded: people.guest-disabled)."""
+        if not self._params.disable or guest.is_disabled:
+            return
+        me = await self._context.call(self._portal.people.myself)
+        account = await self._context.call(partial(self._portal.people.get, me.id))
+        if not (account.is_admin or account.is_owner):
+            what = f"the account {me.name!r} does not administrate the portal, so it cannot disable {_named(guest)}"
+            raise StepFailed(f"{what}: nothing was done", remedy=_ADMINISTRATOR)
+
+    async def _disabled(self, guest: Person, done: Revoked) -> bool:
+        """Disable the account, if that is wanted and it is not; doing it twice is harmless (6.2)."""
+        if not self._params.disable or guest.is_disabled:
             return False
         try:
             await self._context.call(partial(self._portal.people.disable, guest.id))
         except Forbidden as error:
-            what = f"the portal does not let the account disable {_named(guest)}: {error.message}"
-            raise StepFailed(what, remedy=_ADMINISTRATOR) from error
+            before = f"the access to room {done.room} ended, but " if done.revoked and done.room is not None else ""
+            what = f"{before}the portal does not let the account disable {_named(guest)}: {error.message}"
+            raise StepFailed(what, remedy=_ADMINISTRATOR, result=done.model_dump(mode="json")) from error
         now = await self._context.call(partial(self._portal.people.get, guest.id))
         if not now.is_disabled:
             raise StepFailed(f"the account of {_named(guest)} is still active", remedy=_ADMINISTRATOR)

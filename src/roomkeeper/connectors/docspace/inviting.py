@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
-from roomkeeper.docspace.models import Access, Member, RoomType
+from roomkeeper.docspace.models import Access, Member, Person, RoomType
 from roomkeeper.docspace.roles import IN_ROOM, named, room_type_named
 from roomkeeper.errors import (
     FailedItem,
@@ -199,15 +199,20 @@ async def _identified(members: Sequence[Invitee], context: StepContext, failed: 
     groups: dict[str, list[str]] | None = None
     wanted: list[_Wanted] = []
     for one in members:
-        if one.email is not None:
-            wanted.append(_Wanted(one, await _known(one.email, context)))
-            continue
-        name = one.user or one.group
-        if name is None or _is_guid(name):
-            wanted.append(_Wanted(one, str(uuid.UUID(name)) if name is not None else ""))
-            continue
-        if one.user is not None:
+        if one.user is not None and not _is_guid(one.user):
             failed[one.shown] = FailedItem(one.shown, "this is not a user's id", "Write the GUID, or use `email`.")
+            continue
+        name = one.group
+        if name is None:
+            person = await _known(one, context)
+            if person is not None and person.is_disabled:
+                failed[one.shown] = FailedItem(one.shown, "the account is disabled: nobody could use it", _ENABLE)
+                continue
+            known = person.id if person is not None else ""
+            wanted.append(_Wanted(one, known or (str(uuid.UUID(one.user)) if one.user is not None else "")))
+            continue
+        if _is_guid(name):
+            wanted.append(_Wanted(one, str(uuid.UUID(name))))
             continue
         if groups is None:
             groups = await _groups(context)
@@ -221,13 +226,15 @@ async def _identified(members: Sequence[Invitee], context: StepContext, failed: 
     return wanted
 
 
-async def _known(email: str, context: StepContext) -> str:
-    """Find the id of whoever has this address; empty if nobody has, or if this account may not look that person up."""
-    portal: Portal = context.client
+async def _known(invitee: Invitee, context: StepContext) -> Person | None:
+    """Find who this is; None if nobody, or if this account may not look that person up."""
+    people = context.client.people
+    find = partial(people.by_email, invitee.email) if invitee.email else partial(people.get, str(invitee.user))
     try:
-        return (await context.call(partial(portal.people.by_email, email))).id
+        found: Person = await context.call(find)
     except (NotFound, Forbidden):
-        return ""
+        return None
+    return found
 
 
 async def _groups(context: StepContext) -> dict[str, list[str]]:
@@ -287,6 +294,7 @@ def _unseen(invitee: Invitee) -> FailedItem:
     return FailedItem(invitee.shown, reason, "See whether the account is active, and may be seen by ours; then retry.")
 
 
+_ENABLE = "Enable it under Accounts, or name somebody else in the automation; then `roomkeeper runs retry`."
 _EACH = "Each has its reason and remedy below; put them right, then `roomkeeper runs retry`."
 _GROUP = "Correct the name in the automation (it holds for new runs), or make the group; then `roomkeeper runs retry`."
 _ONE_GROUP = "Write the id of one of them into the automation: that holds for new runs (`roomkeeper events replay`)."

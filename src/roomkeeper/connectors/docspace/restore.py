@@ -12,14 +12,14 @@ from itertools import islice
 from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Line, numbered
-from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, move
+from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, move, rename
 from roomkeeper.connectors.docspace.places import folder_at
 from roomkeeper.connectors.docspace.rooms import bring_back
 from roomkeeper.connectors.docspace.tree import Tree, below
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, Portal
 from roomkeeper.docspace.titles import same_title, title_key
-from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import FailedItem, Forbidden, NotFound, ScopeMissing, StepFailed
 
 _ATTEMPTS = 5
 _PAUSE = 2.0  # seconds between them
@@ -218,34 +218,33 @@ class _Restoring:
     async def _into(self, state: _State, target: EntryId, lines: Sequence[Line]) -> None:
         """Move files, under titles that are free for the moment: of two equal ones, the portal moves only the first."""
         used = {title_key(one.title) for one in state.room.files_in(target)}
-        items: list[Item] = []
+        titles: dict[EntryId, str] = {}
         for line in lines:
             now = state.files[line.file].title
             title = next(one for one in (now, *islice(numbered(now), len(used) + 1)) if title_key(one) not in used)
             used.add(title_key(title))
-            if title == now or await self._is_titled(line, title):
-                items.append(("file", line.file))
-        moved = await self._move(items, target)
+            titles[line.file] = title
+        refused = await self._entitle(
+            {file: title for file, title in titles.items() if title != state.files[file].title}
+        )
+        moved = await self._move([("file", file) for file in titles if file not in refused], target)
         for line in lines:
             if why := moved.why(("file", line.file)):
                 self._wrong[line.file] = _refused(line, why)
 
     async def _titles_back(self, state: _State) -> None:
-        for line in self._left(state):
-            file = state.in_room(line)
-            if file is not None and file.title != line.title and line.file not in self._wrong:
-                await self._is_titled(line, line.title)
+        wrong = {
+            line.file: line.title
+            for line in self._left(state)
+            if (file := state.in_room(line)) is not None and file.title != line.title and line.file not in self._wrong
+        }
+        await self._entitle(wrong)
 
-    async def _is_titled(self, line: Line, title: str) -> bool:
-        """Give a file a title; false if that is not possible now."""
-        try:
-            await self._context.call(partial(self._portal.files.rename, line.file, title))
-        except ScopeMissing:
-            raise
-        except (Forbidden, NotFound, Rejected) as error:
-            self._wrong[line.file] = _refused(line, error.message)
-            return False
-        return True
+    async def _entitle(self, titles: Mapping[EntryId, str]) -> Mapping[EntryId, str]:
+        """Give files their titles; gives those that do not take it now."""
+        refused = await rename(self._context, titles)
+        self._wrong |= {file: _refused(self._planned.lines[file], why) for file, why in refused.items()}
+        return refused
 
     async def _move(self, items: Sequence[Item], target: EntryId) -> Moved:
         try:

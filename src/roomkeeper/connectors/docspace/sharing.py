@@ -50,7 +50,7 @@ class ShareLink(BaseModel):
     password_env: str | None = Field(
         default=None,
         description="The environment variable that holds the link's password; it is never written down.",
-        examples=["ROOM_LINK_PASSWORD"],
+        examples=["ROOM_LINK_RULES"],
     )
     title: str = Field(
         default="Roomkeeper", max_length=255, description="What the link is called.", examples=["Support"]
@@ -106,7 +106,8 @@ async def apply(params: ShareLink, context: StepContext) -> Shared:
     except ScopeMissing:
         raise
     except (Forbidden, Rejected) as error:
-        raise StepFailed(f"room {room.id} gets no {kind} link: {error.message}", remedy=_LINKS) from error
+        remedy = await _remedy(params, context, room, kind, error)
+        raise StepFailed(f"room {room.id} gets no {kind} link: {error.message}", remedy=remedy) from error
     answered, because = await _tried(context, link, kind)
     return Shared(url=link.url, kind=kind, made=made, answered=answered, because=because)
 
@@ -188,8 +189,36 @@ async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: K
     _, made = await once(context, f"links: {context.connection}", item, find=find, make=make, may_go=True)
     link = await context.call(ours)
     if link is None:
-        raise StepFailed(f"the link of room {room.id} was made, and is not in the list of its links", remedy=_LINKS)
+        raise await _not_as_wanted(params, context, room, kind)
     return link, made
+
+
+async def _remedy(
+    params: ShareLink, context: StepContext, room: PathPart, kind: Kind, error: Forbidden | Rejected
+) -> str:
+    """Say what helps against a refusal, by what the portal has now: it says it in words, in its own language."""
+    if isinstance(error, Rejected) and params.password_env is not None:
+        return _RULES.format(variable=params.password_env)
+    links = await context.call(partial(context.client.rooms.links, room.id, external=kind == "external"))
+    mine = [one.title for one in links if kind == "invitation" or not one.is_primary]
+    if len(mine) >= _AT_MOST[kind]:
+        return _FULL.format(number=len(mine), titles=", ".join(map(repr, mine)))
+    return _LINKS
+
+
+async def _not_as_wanted(params: ShareLink, context: StepContext, room: PathPart, kind: Kind) -> StepFailed:
+    """Say what is wrong with the link that was made. The portal drops an end that is past by its own clock."""
+    links = await context.call(partial(context.client.rooms.links, room.id, external=kind == "external"))
+    made = next((one for one in links if one.title == params.title), None)
+    what = f"the link {params.title!r} of room {room.id} was made, "
+    if made is not None and made.is_expired:
+        return StepFailed(f"{what}and has ended already", remedy="Give it longer: `expires` in the automation.")
+    if made is not None and params.expires is not None and not made.has_end:
+        why = f"{what}but without an end: by the portal's clock, the one that was asked for is past"
+        return StepFailed(why, remedy="Delete the link; set the clocks right, or give it longer (`expires`).")
+    if made is not None:
+        return StepFailed(f"{what}but with another access or password than asked for", remedy=_LINKS)
+    return StepFailed(f"{what}and is not in the list of the room's links", remedy=_LINKS)
 
 
 def _is_ours(link: Link, params: ShareLink, kind: Kind, access: Access) -> bool:
@@ -232,6 +261,16 @@ async def _tried(context: StepContext, link: Link, kind: Kind) -> tuple[bool, st
     return state < 400, f"its page answered {state}"  # noqa: PLR2004 - 4xx
 
 
+#: How many of them a room can have, beside its primary link (recorded: links).
+_AT_MOST: Mapping[Kind, int] = {"external": 5, "invitation": 1}
+_RULES = (
+    "If it is the password that is refused: put one into {variable} that the portal's password rules admit (Settings, "
+    "Security), restart the service, then `roomkeeper runs retry`."
+)
+_FULL = (
+    "The room has {number} such links already, as many as the portal allows: {titles}. Delete one, or give `title` the "
+    "name of one that is to be used; then `roomkeeper runs retry`."
+)
 _LINKS = (
     "See whether the portal allows external sharing (Settings, Security), whether the room has links left, and whether "
     "the account of the API key manages it; then `roomkeeper runs retry`."

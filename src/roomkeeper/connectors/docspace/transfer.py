@@ -12,8 +12,9 @@ from functools import partial
 
 from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Intent, Policy
+from roomkeeper.connectors.docspace.evidence import of_copy, sighted
 from roomkeeper.connectors.docspace.watching import GRACE, awaited
-from roomkeeper.contract.step import StepContext
+from roomkeeper.contract.step import Entry, StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind
@@ -47,10 +48,16 @@ class Report:
     lines: list[dict[str, object]] = field(default_factory=list)
     failed: list[FailedItem] = field(default_factory=list)
 
-    def note(self, file: File, outcome: str, copy: EntryId | None = None, folder: EntryId | None = None) -> None:
-        """Write down that a file was copied, is there already, or is skipped."""
+    def note(
+        self, file: File, outcome: str, copy: EntryId | None, folder: EntryId, became: Intent | None = None
+    ) -> None:
+        """Write down that a file was copied, is there already, or is skipped; `became` says what the copy was."""
         line: dict[str, object] = {"file": file.id, "title": file.title, "version": file.version, "outcome": outcome}
-        self.lines.append(line | {"copy": copy, "folder": folder})
+        line |= {"copy": copy, "folder": folder}
+        if became is not None and became.copy_version:
+            line |= {"copy_title": became.copy_title, "copy_version": became.copy_version}
+            line |= {"copy_size": became.copy_size, "copy_made": became.copy_made}
+        self.lines.append(line)
 
     def count(self, outcome: str) -> int:
         """Count the files of one outcome."""
@@ -77,12 +84,11 @@ class Transfer:
         lines = [copying.item(file.id, n) for file in files for n in copying.recent(file.version, _VERSIONS_BACK)]
         entries = await self._ledger.look(self._scope, lines)
         by_id = {file.id: file for file in files}
-        settled: set[EntryId] = set()
-        for file in files:
-            entry = entries.get(copying.item(file.id, file.version))
-            if entry is not None and copying.is_done(entry, file):
-                self._report.note(file, "already", copying.as_id(entry.target), self._folder)
-                settled.add(file.id)
+        standing = await already(self._context, self._scope, files)
+        for file, entry in standing.values():
+            became = Intent.from_json(entry.detail)
+            self._report.note(file, "already", copying.as_id(entry.target), self._folder, became)
+        settled = set(standing)
         tried = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
         intents = [one for one in tried if one.is_of(by_id[one.file])]
         for operation, folder in {(intent.operation, intent.folder) for intent in intents}:
@@ -295,15 +301,14 @@ class Transfer:
         done: set[EntryId] = set()
         for intent in intents:
             copy = found.get(intent.file)
-            versions = await self._proven(intent, copy) if copy is not None else []
+            if copy is None:
+                continue
+            versions, became = await self._proven(intent, copy), intent.become(copy)
             for version in versions:
-                results[copying.item(intent.file, version)] = (
-                    str(copy.id) if copy is not None else "",
-                    intent.to_json(),
-                )
+                results[copying.item(intent.file, version)] = (str(copy.id), became.to_json())
             if any(version >= files[intent.file].version for version in versions):
                 done.add(intent.file)
-                self._report.note(files[intent.file], "copied", copy.id if copy is not None else None, self._folder)
+                self._report.note(files[intent.file], "copied", copy.id, self._folder, became)
         await self._ledger.done(self._scope, results)
         await self._ledger.undone(self._scope, [one.item for one in intents if one.item not in results])
         return done
@@ -390,6 +395,26 @@ class Transfer:
             await self._context.call(self._portal.people.myself)  # a dead key is answered so as well: this says it
             return copying.hidden(file.id, file.title)
         return copying.explain(file, error, current=current, namesake=namesakes.get(file.id))
+
+
+async def already(context: StepContext, scope: str, files: Sequence[File]) -> dict[EntryId, tuple[File, Entry]]:
+    """Choose the files whose copies the ledger knows and the portal still has, each with its line.
+
+    A copy that somebody deleted is made again: by a replay, a retry from the start, or by hand.
+    """
+    known = await context.ledger.look(scope, [copying.item(file.id, file.version) for file in files])
+    said = {
+        file.id: (file, entry)
+        for file in files
+        if copying.is_done(entry := known.get(copying.item(file.id, file.version)), file) and entry is not None
+    }
+    looked_for = {number: of_copy(scope, entry) for number, (_, entry) in said.items()}
+    sights = await context.call(partial(sighted, context.client, [one for one in looked_for.values() if one]))
+    return {
+        number: line
+        for number, line in said.items()
+        if (copy := looked_for[number]) is not None and sights[copy].stands
+    }
 
 
 def _is_into(operation: Operation, folder: EntryId) -> bool:
