@@ -222,7 +222,7 @@ def _fields(kind_: EventKind) -> Iterator[str]:
         if noun == "event":
             continue
         for name, inner in (fields or {"…": None}).items():
-            if isinstance(inner, Mapping):
+            if inner:
                 named += [f"`{noun}.{name}.{deeper}`" for deeper in inner]
             else:
                 named.append(f"`{noun}.{name}{'.…' if name == 'fields' else ''}`")

@@ -194,7 +194,7 @@ class Throttled(RemoteError):
     """The service wants fewer calls."""
 
     retryable = True
-    remedy = "Nothing to do: Roomkeeper slows down. If this goes on, lower `budget` for this connection."
+    remedy = "Nothing to do: Roomkeeper slows down. If this goes on, see what else uses the same account."
 
 
 class Clash(RemoteError):
@@ -221,7 +221,7 @@ class Unavailable(RemoteError):
 class Unauthorized(RemoteError):
     """The key is not accepted: unknown, expired, or its owner is disabled."""
 
-    remedy = "Make a new API key in the portal (Developer tools), put it in place, then `roomkeeper runs retry`."
+    remedy = "Make a new key or token at the service, put it in place, then `roomkeeper runs retry`."
 
 
 class Forbidden(RemoteError):

@@ -64,7 +64,7 @@ async def answered(service: str, call: object) -> AsyncIterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-        raise Unreachable(f"No connection for {call}: {_why(error)}", may_have_happened=False) from error
+        raise Unreachable(f"No connection to {service} for {call}: {_why(error)}", may_have_happened=False) from error
     except httpx2.TimeoutException as error:
         raise Unreachable(f"{service} did not answer {call} in time") from error
     except (httpx2.TransportError, httpx2.DecodingError) as error:

@@ -11,41 +11,8 @@ JOBS: dict[Job, str] = {
     "archive": "archive a client's files when the CRM closes the deal",
     "rooms": "open an investigation room for each new ticket",
 }
-CRMS = ("hubspot", "pipedrive", "salesforce", "http")
-HELPDESKS = ("zendesk", "freshdesk", "jira")
 #: Who may log in to the pages at first, and where the hash of the password is.
 ADMIN, ADMIN_SECRET = "admin", "ADMIN_PASSWORD_HASH"
-#: What a service's connection says, beside its type; `{url}` and `{email}` are asked for.
-_CONNECTIONS: dict[str, tuple[str, ...]] = {
-    "hubspot": ("access_token: !env HUBSPOT_TOKEN", "client_secret: !env HUBSPOT_SECRET"),
-    "pipedrive": (
-        "url: {url}",
-        "api_token: !env PIPEDRIVE_TOKEN",
-        "webhook_user: roomkeeper",
-        "webhook_password: !env PIPEDRIVE_WEBHOOK_PASSWORD",
-    ),
-    "salesforce": (
-        "url: {url}",
-        "client_id: the-connected-app   # its consumer key",
-        "client_secret: !env SALESFORCE_CLIENT_SECRET",
-        "organization_id: 00D000000000000   # Setup, Company Information",
-        "webhook_token: !env SALESFORCE_WEBHOOK_TOKEN",
-    ),
-    "http": ("event: deal.closed", "token: !env CRM_TOKEN   # expected in `Authorization: Bearer`"),
-    "zendesk": (
-        "url: {url}",
-        "email: {email}",
-        "api_token: !env ZENDESK_TOKEN",
-        "webhook_secret: !env ZENDESK_SECRET",
-    ),
-    "freshdesk": ("url: {url}", "api_key: !env FRESHDESK_KEY", "webhook_token: !env FRESHDESK_WEBHOOK_TOKEN"),
-    "jira": (
-        "url: {url}",
-        "email: {email}",
-        "api_token: !env JIRA_TOKEN",
-        "webhook_secret: !env JIRA_WEBHOOK_SECRET",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -54,6 +21,24 @@ class Room:
 
     id: int | str
     title: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that was chosen: its type, and what its connection says beside it; `{url}`, `{email}` are asked for."""
+
+    type: str
+    lines: Sequence[str]
+
+    @property
+    def needs_address(self) -> bool:
+        """Whether it has an address of the customer's own."""
+        return any("{url}" in line for line in self.lines)
+
+    @property
+    def needs_email(self) -> bool:
+        """Whether its token goes with somebody's e-mail address."""
+        return any("{email}" in line for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -67,9 +52,9 @@ class Setup:
     client: Room | None = None
     internal: Room | None = None
     archive: Room | None = None
-    crm: str = "hubspot"
+    crm: Service | None = None
     crm_url: str = ""
-    helpdesk: str = "zendesk"
+    helpdesk: Service | None = None
     helpdesk_url: str = ""
     email: str = ""
 
@@ -77,24 +62,14 @@ class Setup:
 def yaml_of(setup: Setup) -> str:
     """Write the configuration."""
     parts = [_top(setup), "connections:", _portal(setup)]
-    if "archive" in setup.jobs:
+    if setup.crm is not None:
         parts.append(_service("sales", setup.crm, setup.crm_url, setup))
-    if "rooms" in setup.jobs:
+    if setup.helpdesk is not None:
         parts.append(_service("support", setup.helpdesk, setup.helpdesk_url, setup))
     parts.append("\nautomations:")
     writers = {"copy": _copying, "archive": _archiving, "rooms": _opening}
     parts += [writers[job](setup) for job in JOBS if job in setup.jobs]
     return "\n".join(parts) + "\n"
-
-
-def needs_address(service: str) -> bool:
-    """Whether a service has an address of the customer's own."""
-    return any("{url}" in line for line in _CONNECTIONS[service])
-
-
-def needs_email(service: str) -> bool:
-    """Whether a service's token goes with somebody's e-mail address."""
-    return any("{email}" in line for line in _CONNECTIONS[service])
 
 
 def secrets_of(text: str) -> list[str]:
@@ -126,12 +101,12 @@ def _portal(setup: Setup) -> str:
     return "\n".join(lines)
 
 
-def _service(name: str, type_: str, url: str, setup: Setup) -> str:
+def _service(name: str, service: Service, url: str, setup: Setup) -> str:
     given = {"url": json.dumps(url), "email": json.dumps(setup.email)}
-    settings = [line.format(**given) for line in _CONNECTIONS[type_]]
-    if setup.public_url is None and type_ != "http":
+    settings = [line.format(**given) for line in service.lines]
+    if setup.public_url is None and service.type != "http":
         settings.append("receive: poll")
-    return "\n".join([f"  {name}:", f"    type: {type_}", *(f"    {line}" for line in settings)])
+    return "\n".join([f"  {name}:", f"    type: {service.type}", *(f"    {line}" for line in settings)])
 
 
 def _copying(setup: Setup) -> str:
@@ -171,7 +146,7 @@ def _archiving(setup: Setup) -> str:
 
 
 def _note_on_deal(setup: Setup) -> str:
-    if setup.crm == "http":  # nothing can be written there
+    if setup.crm is None or setup.crm.type == "http":  # nothing can be written there
         return ""
     return """\
       - do: note_on_deal

@@ -14,10 +14,11 @@ import pytest
 from dotenv import dotenv_values
 from stage import Portal, Rooms, command
 
+from roomkeeper.cli.beginning import CRMS, HELPDESKS
 from roomkeeper.cli.people import hashed
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.setup import ADMIN_SECRET, CRMS, HELPDESKS, JOBS, Room, Setup, secrets_of, yaml_of
+from roomkeeper.setup import ADMIN_SECRET, JOBS, Room, Setup, secrets_of, yaml_of
 
 INIT = [sys.executable, "-m", "roomkeeper", "init"]
 
@@ -28,7 +29,9 @@ def init(folder: Path, *words: str, key: str = "", code: int = 0) -> str:
 
 
 @pytest.mark.parametrize("public_url", ["https://hooks.acme.example", None], ids=["webhook", "poll"])
-@pytest.mark.parametrize(("crm", "helpdesk"), [*product(CRMS, HELPDESKS[:1]), *product(CRMS[:1], HELPDESKS[1:])])
+@pytest.mark.parametrize(
+    ("crm", "helpdesk"), [*product(CRMS, [*HELPDESKS][:1]), *product([*CRMS][:1], [*HELPDESKS][1:])]
+)
 def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | None, crm: str, helpdesk: str) -> None:
     room = Room(1, 'A: "b" #{{ c }}\n')
     setup = Setup(
@@ -39,9 +42,9 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
         client=room,
         internal=Room(2, "internal"),
         archive=Room(3, "archive"),
-        crm=crm,
+        crm=CRMS[crm],
         crm_url="https://acme.example #1",
-        helpdesk=helpdesk,
+        helpdesk=HELPDESKS[helpdesk],
         helpdesk_url="https://help.acme.example",
         email="bot@acme.example",
     )

@@ -28,19 +28,24 @@ from roomkeeper.errors import Forbidden, RoomkeeperError, Unauthorized
 from roomkeeper.setup import (
     ADMIN,
     ADMIN_SECRET,
-    CRMS,
-    HELPDESKS,
     JOBS,
     Job,
     Room,
+    Service,
     Setup,
-    needs_address,
-    needs_email,
     secrets_of,
     yaml_of,
 )
 
 _KEY = "DOCSPACE_API_KEY"
+#: The services that can be chosen, by what they tell of.
+_OFFERED = {name: Service(name, one.first) for name, one in CATALOG.connectors.items() if one.first}
+CRMS = {name: one for name, one in _OFFERED.items() if "deal.closed" in CATALOG.connectors[name].events}
+HELPDESKS = {
+    name: one
+    for name, one in _OFFERED.items()
+    if "ticket.created" in CATALOG.connectors[name].events and name not in CRMS
+}
 _SHOWN = 20  # rooms that are listed to pick from
 _MAKE_ONE = "On the portal: Developer Tools, API keys; best with an account of its own, a room admin in these rooms."
 
@@ -83,14 +88,15 @@ def init(
         public_url = _public_url()
     elif public_url is not None:
         public_url = _address(public_url, "The public address", "--public-url")
-    crm = _one_of(crm, "Which CRM", CRMS, "--crm") if "archive" in jobs else CRMS[0]
-    helpdesk = _one_of(helpdesk, "Which helpdesk", HELPDESKS, "--helpdesk") if "rooms" in jobs else HELPDESKS[0]
-    if "archive" in jobs and needs_address(crm):
-        crm_url = _address(crm_url or None, f"The address of {crm}", "--crm-url")
-    if "rooms" in jobs and needs_address(helpdesk):
-        helpdesk_url = _address(helpdesk_url or None, f"The address of {helpdesk}", "--helpdesk-url")
-    if "rooms" in jobs and needs_email(helpdesk):
-        helpdesk_email = helpdesk_email or _asked(f"The e-mail address of the agent at {helpdesk}", "--helpdesk-email")
+    sales = CRMS[_one_of(crm, "Which CRM", list(CRMS), "--crm")] if "archive" in jobs else None
+    support = HELPDESKS[_one_of(helpdesk, "Which helpdesk", list(HELPDESKS), "--helpdesk")] if "rooms" in jobs else None
+    if sales is not None and sales.needs_address:
+        crm_url = _address(crm_url or None, f"The address of {sales.type}", "--crm-url")
+    if support is not None and support.needs_address:
+        helpdesk_url = _address(helpdesk_url or None, f"The address of {support.type}", "--helpdesk-url")
+    if support is not None and support.needs_email:
+        who = f"The e-mail address of the agent at {support.type}"
+        helpdesk_email = helpdesk_email or _asked(who, "--helpdesk-email")
     picked = _Picking(rooms)
     setup = Setup(
         url=url,
@@ -100,9 +106,9 @@ def init(
         client=picked.room(client, "The room that clients upload to", "--from") if "copy" in jobs else None,
         internal=picked.room(internal, "The room that gets the copies", "--to") if "copy" in jobs else None,
         archive=picked.room(archive, "The room that holds the archive", "--archive") if "archive" in jobs else None,
-        crm=crm,
+        crm=sales,
         crm_url=crm_url,
-        helpdesk=helpdesk,
+        helpdesk=support,
         helpdesk_url=helpdesk_url,
         email=helpdesk_email,
     )

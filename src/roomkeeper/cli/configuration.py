@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -57,12 +58,15 @@ def try_(
     event: Annotated[str, typer.Option("--event", help="A delivery's body in a file, or the number of an event.")],
     config: ConfigFile = DEFAULT,
     connection: Annotated[str | None, typer.Option(help="Where the event comes from, if that is not clear.")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help="`Name: value`: a header of the delivery; may be repeated.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what an automation would do with an event; nothing is written to the portal."""
     loaded = load(config, CATALOG)
     automation = automation_named(loaded, name)
-    happened = _event_to_try(loaded, automation, event, connection)
+    happened = _event_to_try(loaded, automation, event, connection, header or [])
     result = asyncio.run(_rehearsed(loaded, automation, happened))
     if as_json:
         print_json(vars(result))
@@ -87,7 +91,9 @@ async def _rehearsed(config: Config, automation: Automation, happened: Event) ->
         store.close()
 
 
-def _event_to_try(config: Config, automation: Automation, text: str, connection: str | None) -> Event:
+def _event_to_try(
+    config: Config, automation: Automation, text: str, connection: str | None, headers: Sequence[str]
+) -> Event:
     file = Path(text)
     if text.isdigit() and not file.exists():
         store = store_of(config)
@@ -102,7 +108,8 @@ def _event_to_try(config: Config, automation: Automation, text: str, connection:
             remedy="Give a file with a delivery's body, or an event's number.",
         ) from error
     settings = config.connections[source]
-    return CATALOG.connectors[settings.type].read(source, settings.settings, Delivery(body))[0]
+    given = {name.strip(): value.strip() for name, _, value in (one.partition(":") for one in headers)}
+    return CATALOG.connectors[settings.type].read(source, settings.settings, Delivery(body, given))[0]
 
 
 def _counted(config: Config) -> str:

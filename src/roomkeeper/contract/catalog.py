@@ -61,6 +61,9 @@ class Connector:
     connect: Callable[..., Client]
     by_hand: Callable[[str, str, Mapping[str, Any]], Event]
     steps: Sequence[StepKind] = ()
+    #: What `roomkeeper init` writes for a connection, beside its type; it asks for `{url}` and `{email}`. Without any,
+    #: it does not offer this service.
+    first: Sequence[str] = ()
     #: The settings by which deliveries are trusted: without any of them, none is.
     trusted_by: Sequence[str] = ()
     #: The kinds of event that a connection with these settings raises, if not all.

@@ -27,7 +27,8 @@ class SetTicketField(BaseModel):
 
     field: Annotated[str, BeforeValidator(_as_text)] = Field(
         min_length=1,
-        description="The field: a number at Zendesk, `cf_…` at Freshdesk, `customfield_…` at Jira.",
+        description="The field, by the id under which the helpdesk's API knows it; such as a number at Zendesk, `cf_…` "
+        "at Freshdesk, `customfield_…` at Jira.",
         examples=["360012345678"],
     )
     value: Annotated[str, BeforeValidator(_as_text)] = Field(

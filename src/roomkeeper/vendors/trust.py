@@ -29,12 +29,12 @@ def same(given: str, expected: Iterable[str]) -> bool:
     return any([hmac.compare_digest(mine, one.encode()) for one in expected])  # noqa: C419 - constant time
 
 
-def hmac_hex(secret: str, message: bytes) -> str:
+def hmac_sha256_hex(secret: str, message: bytes) -> str:
     """HMAC-SHA256 as hex digits."""
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
-def hmac_base64(secret: str, message: bytes) -> str:
+def hmac_sha256_base64(secret: str, message: bytes) -> str:
     """HMAC-SHA256 as base64."""
     return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
 

@@ -11,6 +11,11 @@ from roomkeeper.vendors.notes import note_on_ticket
 CONNECTOR = Connector(
     type="freshdesk",
     summary="A Freshdesk account.",
+    first=(
+        "url: {url}",
+        "api_key: !env FRESHDESK_KEY",
+        "webhook_token: !env FRESHDESK_WEBHOOK_TOKEN",
+    ),
     settings=Freshdesk,
     events=tickets.EVENTS,
     steps=[note_on_ticket("freshdesk"), set_ticket_field("freshdesk")],

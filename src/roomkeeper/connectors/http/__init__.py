@@ -7,6 +7,10 @@ from roomkeeper.contract.catalog import Connector
 CONNECTOR = Connector(
     type="http",
     summary="Anything that can POST JSON.",
+    first=(
+        "event: deal.closed",
+        "token: !env CRM_TOKEN   # expected in `Authorization: Bearer`",
+    ),
     settings=Http,
     events=webhook.EVENTS,
     trusted_by=("token", "hmac_secret"),

@@ -41,7 +41,7 @@ def verify(settings: Http, delivery: Delivery) -> None:
     trust.must_be_set([*tokens, *secrets], "token` or `hmac_secret")
     if secrets and (delivery.header(SIGNATURE) or not tokens):
         given = delivery.header(SIGNATURE).lower().removeprefix("sha256=").strip()
-        trust.check_signature(given, secrets, lambda one: trust.hmac_hex(one, delivery.body), header=SIGNATURE)
+        trust.check_signature(given, secrets, lambda one: trust.hmac_sha256_hex(one, delivery.body), header=SIGNATURE)
         return
     if not delivery.bearer or not trust.same(delivery.bearer, tokens):
         raise DeliveryRefused(

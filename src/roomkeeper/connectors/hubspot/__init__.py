@@ -10,6 +10,10 @@ from roomkeeper.vendors.notes import note_on_deal
 CONNECTOR = Connector(
     type="hubspot",
     summary="A HubSpot account.",
+    first=(
+        "access_token: !env HUBSPOT_TOKEN",
+        "client_secret: !env HUBSPOT_SECRET",
+    ),
     settings=HubSpot,
     events=deals.EVENTS,
     steps=[note_on_deal("hubspot")],

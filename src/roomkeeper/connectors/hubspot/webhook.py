@@ -80,7 +80,11 @@ def _verify_v3(secrets: Sequence[str], delivery: Delivery) -> None:
     uri = re.sub(r"%[0-9A-Fa-f]{2}", lambda found: _DECODED.get(found[0].upper(), found[0]), delivery.url)
     message = f"{delivery.method}{uri}".encode() + delivery.body + stamp.encode()
     trust.check_signature(
-        delivery.header(V3), secrets, lambda secret: trust.hmac_base64(secret, message), header=V3, over=_over(delivery)
+        delivery.header(V3),
+        secrets,
+        lambda secret: trust.hmac_sha256_base64(secret, message),
+        header=V3,
+        over=_over(delivery),
     )
 
 

@@ -10,6 +10,12 @@ from roomkeeper.vendors.fields import set_ticket_field
 CONNECTOR = Connector(
     type="jira",
     summary="A Jira Service Management site.",
+    first=(
+        "url: {url}",
+        "email: {email}",
+        "api_token: !env JIRA_TOKEN",
+        "webhook_secret: !env JIRA_WEBHOOK_SECRET",
+    ),
     settings=Jira,
     events=tickets.EVENTS,
     steps=[steps.NOTE_ON_TICKET, set_ticket_field("jira")],

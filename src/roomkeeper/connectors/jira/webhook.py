@@ -33,7 +33,7 @@ def verify(settings: Jira, delivery: Delivery) -> None:
         if signature and method.strip().lower() != "sha256":
             raise DeliveryRefused(f"{SIGNATURE} says {method[:20]!r}, and only sha256 is accepted")
         given = given.strip().lower()
-        trust.check_signature(given, secrets, lambda one: trust.hmac_hex(one, delivery.body), header=SIGNATURE)
+        trust.check_signature(given, secrets, lambda one: trust.hmac_sha256_hex(one, delivery.body), header=SIGNATURE)
         return
     given = delivery.header("X-Webhook-Token") or delivery.query("token")
     if not given or not trust.same(given, tokens):

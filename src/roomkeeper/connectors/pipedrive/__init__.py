@@ -10,6 +10,12 @@ from roomkeeper.vendors.notes import note_on_deal
 CONNECTOR = Connector(
     type="pipedrive",
     summary="A Pipedrive company.",
+    first=(
+        "url: {url}",
+        "api_token: !env PIPEDRIVE_TOKEN",
+        "webhook_user: roomkeeper",
+        "webhook_password: !env PIPEDRIVE_WEBHOOK_PASSWORD",
+    ),
     settings=Pipedrive,
     events=deals.EVENTS,
     steps=[note_on_deal("pipedrive")],

@@ -10,6 +10,13 @@ from roomkeeper.vendors.notes import note_on_deal
 CONNECTOR = Connector(
     type="salesforce",
     summary="A Salesforce organisation.",
+    first=(
+        "url: {url}",
+        "client_id: the-connected-app   # its consumer key",
+        "client_secret: !env SALESFORCE_CLIENT_SECRET",
+        "organization_id: 00D000000000000   # Setup, Company Information",
+        "webhook_token: !env SALESFORCE_WEBHOOK_TOKEN",
+    ),
     settings=Salesforce,
     events=deals.EVENTS,
     steps=[note_on_deal("salesforce")],

@@ -11,6 +11,12 @@ from roomkeeper.vendors.notes import note_on_ticket
 CONNECTOR = Connector(
     type="zendesk",
     summary="A Zendesk account.",
+    first=(
+        "url: {url}",
+        "email: {email}",
+        "api_token: !env ZENDESK_TOKEN",
+        "webhook_secret: !env ZENDESK_SECRET",
+    ),
     settings=Zendesk,
     events=tickets.EVENTS,
     steps=[note_on_ticket("zendesk"), set_ticket_field("zendesk")],

@@ -31,12 +31,12 @@ def verify(settings: Zendesk, delivery: Delivery) -> None:
     trust.must_be_set(secrets, "webhook_secret")
     stamp, given = delivery.header(STAMP), delivery.header(SIGNATURE)
     message = stamp.encode() + delivery.body
-    if given and trust.same(given, [trust.hmac_base64(PUBLIC_TEST_SECRET, message)]):
+    if given and trust.same(given, [trust.hmac_sha256_base64(PUBLIC_TEST_SECRET, message)]):
         raise DeliveryRefused(
             "it is signed with the public secret of Zendesk's test button, which everybody knows",
             remedy="Create the webhook first, then test it: it is signed with its own secret from then on.",
         )
-    trust.check_signature(given, secrets, lambda one: trust.hmac_base64(one, message), header=SIGNATURE)
+    trust.check_signature(given, secrets, lambda one: trust.hmac_sha256_base64(one, message), header=SIGNATURE)
     if settings.window is not None and _age(stamp) > settings.window:
         raise DeliveryRefused(
             f"it was signed at {stamp[:40]!r}, longer ago than `window` allows",
