@@ -1,5 +1,6 @@
 """The doctor finds each fault that is planted, and invents none."""
 
+import json
 import os
 import re
 import subprocess
@@ -248,3 +249,20 @@ def test_a_portal_that_is_not_there_is_the_only_finding_about_it(portal: Portal,
     found = wrong(keeper)
 
     assert {check: one["state"] for check, one in found.items()} == {"key": "failed"}
+
+
+def test_a_recording_of_the_portal_has_its_shapes_and_neither_names_nor_secrets(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    rooms.upload("Very private.docx")
+    keeper = in_order(keepers, rooms)
+    file = keeper.folder / "portal.json"
+
+    keeper.say("doctor", "--no-round-trip", "--record", str(file), codes=(0, 3))
+
+    text = file.read_text()
+    lines = {one["call"]: one for one in json.loads(text)["docspace 1"]}
+    assert lines["GET /files/rooms/{room}"]["shape"]["roomType"] == 5
+    assert lines["GET /files/rooms/{room}"]["shape"]["created"] == "date with 7 digits, Z"
+    assert {one["status"] for one in lines.values()} == {200}
+    for private in ("Very private", "Acme", "x.example", rooms.keeper_key, rooms.keeper_key[-4:], str(rooms.client)):
+        assert private not in text

@@ -1,6 +1,9 @@
 """`doctor`: everything that the configuration needs, tried live."""
 
 import asyncio
+import json
+from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,10 +29,18 @@ def examine(
     patience: Annotated[
         float, typer.Option(help="Seconds that the round trip's event has to come.", min=1)
     ] = SEEN_WITHIN,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Write into this file how the portal answers, without contents and names: for a report."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Try everything that the configuration needs: a line a check. Exit 0 all well, 3 warnings, 1 something failed."""
     loaded = load(config, CATALOG)
+    if record is not None:
+        lines = asyncio.run(_recorded(loaded, store_of(loaded)))
+        record.write_text(json.dumps(lines, indent=1) + "\n", "utf-8")
+        out.print(f"How the portal answers is in {escaped(str(record))}: look through it, and add it to your report.")
     findings = asyncio.run(_examined(loaded, store_of(loaded), writes=writes, patience=patience, aloud=not as_json))
     outcome = worst([one for _, one in findings])
     if as_json:
@@ -54,6 +65,19 @@ async def _examined(
     finally:
         await connecting.close(sources)
     return findings
+
+
+async def _recorded(config: Config, store: Store) -> dict[str, object]:
+    """Record each connection that can be, under its type: its name is the customer's."""
+    sources = connecting.connected(config, store)
+    kept: dict[str, object] = {"roomkeeper": version("roomkeeper")}
+    try:
+        for number, source in enumerate(sources.values(), start=1):
+            if source.connector.record is not None:
+                kept[f"{source.connector.type} {number}"] = await source.connector.record(source.client)
+    finally:
+        await connecting.close(sources)
+    return kept
 
 
 def _say(name: str, finding: Finding) -> None:

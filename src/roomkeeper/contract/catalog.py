@@ -89,6 +89,8 @@ class Connector:
     round_trip: Callable[[Any, Hook], AbstractAsyncContextManager[str]] | None = None
     #: `sighted(client, evidence)` looks for what steps left behind, each as it is now.
     sighted: Callable[[Any, Iterable[Evidence]], Awaitable[Mapping[Evidence, Sight]]] | None = None
+    #: `record(client)` says how the service answers, without contents and names: for a report of a fault.
+    record: Callable[[Any], Awaitable[list[dict[str, Any]]]] | None = None
     #: `tell(client, message)` passes a message on to people; for connections that `notify` names.
     tell: Callable[[Any, Message], Awaitable[None]] | None = None
     #: The permissions that listening needs.

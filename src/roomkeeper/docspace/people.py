@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from roomkeeper.docspace.models import Account, Group, Key, Person
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, segment
-from roomkeeper.errors import Forbidden, Garbled, NotFound, Unavailable
+from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteFault, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
 
@@ -23,7 +23,7 @@ class People:
         """
         try:
             key = (await self._send(Call("GET", "/keys/@self"))).response
-        except (NotFound, Forbidden, Unavailable):
+        except (NotFound, Forbidden, Unavailable, RemoteFault):  # 500 to a token that is no key (recorded: keys.self)
             key = None
         maker = key.get("createBy") if isinstance(key, dict) else None
         if isinstance(maker, dict) and maker.get("id"):
@@ -37,7 +37,7 @@ class People:
         """Read what this key is and may do; any key may ask (8). What another token may do is not known."""
         try:
             return Key.of((await self._send(Call("GET", "/keys/@self"))).response)
-        except (NotFound, Forbidden, Unavailable, Garbled):
+        except (NotFound, Forbidden, Unavailable, Garbled, RemoteFault):
             account = await self.myself()
             return Key(name="token", create_by=Person(id=account.id, display_name=account.name))
 

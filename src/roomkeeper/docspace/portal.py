@@ -1,5 +1,6 @@
 """One portal, one HTTP client."""
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from roomkeeper.docspace.budget import Budget
 from roomkeeper.docspace.files import Files
 from roomkeeper.docspace.folders import Folders
 from roomkeeper.docspace.history import History
-from roomkeeper.docspace.models import LinkState, Operation
+from roomkeeper.docspace.models import EntryId, LinkState, Operation
 from roomkeeper.docspace.operations import Operations
 from roomkeeper.docspace.people import People
 from roomkeeper.docspace.rooms import Rooms
@@ -101,6 +102,27 @@ class Portal:
             self.budget.heed(None, daily=False)
             self._note(call, status, started, "")
             return answer
+
+    async def digest(self, file: EntryId, *, most: int) -> str | None:
+        """Read a file's content and give its SHA-256; None if it is refused, or longer than `most` bytes.
+
+        The address is that of `viewUrl` (recorded: file.info). Raises Unreachable.
+        """
+        path = f"{self.url}/filehandler.ashx"
+        query = {"action": "download", "fileid": str(file)}
+        call = Call("GET", "/filehandler.ashx", query=query)
+        async with self.budget.permit(write=False, daily=False, bulk=self._bulk), answered("The portal", call):
+            started, digest, read = time.monotonic(), hashlib.sha256(), 0
+            async with self._http.stream("GET", path, params=query, follow_redirects=True) as response:
+                self._note(call, response.status_code, started, "")
+                if not is_success(response.status_code):
+                    return None
+                async for chunk in response.aiter_bytes():
+                    read += len(chunk)
+                    if read > most:
+                        return None
+                    digest.update(chunk)
+        return digest.hexdigest()
 
     async def hello(self) -> Hello | None:
         """Ask without the key what anybody may ask: the portal's version and its clock. None if it does not answer."""

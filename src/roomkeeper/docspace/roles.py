@@ -24,10 +24,11 @@ IN_ROOM: Mapping[RoomType, frozenset[Access]] = {
     ),
     RoomType.AI: frozenset({Access.ROOM_MANAGER, Access.CONTENT_CREATOR, Access.READ}),
 }
-#: What an external link to a room of this type may give; no entry: it has none.
+_OPEN = frozenset({Access.EDITING, Access.REVIEW, Access.COMMENT, Access.READ, Access.FILL_FORMS})
+#: What an external link to a room of this type may give; no entry: it has none (recorded: links).
 BY_EXTERNAL_LINK: Mapping[RoomType, frozenset[Access]] = {
-    RoomType.CUSTOM: frozenset({Access.EDITING, Access.REVIEW, Access.COMMENT, Access.READ}),
-    RoomType.PUBLIC: frozenset({Access.READ}),
+    RoomType.CUSTOM: _OPEN,
+    RoomType.PUBLIC: _OPEN,
     RoomType.FORM_FILLING: frozenset({Access.FILL_FORMS}),
 }
 
@@ -43,5 +44,9 @@ def room_type_named(name: str) -> RoomType:
 
 
 def by_invitation_link(room: RoomType) -> frozenset[Access]:
-    """List what an invitation link may give: anything but managing the room."""
-    return IN_ROOM[room] - {Access.ROOM_MANAGER}
+    """List what an invitation link may give: anything but managing the room; into a public one, reading, too.
+
+    Nobody can be invited to read there by name (recorded: links, share.values).
+    """
+    may = IN_ROOM[room] - {Access.ROOM_MANAGER}
+    return may | {Access.READ} if room is RoomType.PUBLIC else may

@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from roomkeeper.simulator import dto
-from roomkeeper.simulator.api import Portal, save_edited, store
+from roomkeeper.simulator.api.request import Portal
+from roomkeeper.simulator.api.uploads import save_edited, store
 from roomkeeper.simulator.faults import KINDS, Fault
 from roomkeeper.simulator.world import File, Folder, now
 
@@ -20,6 +21,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         """Make a user and a key: {name, email, kind, permissions?}."""
         wanted, world = await request.json(), _portal(request).world
         user = world.add_user(wanted["name"], wanted["email"], wanted.get("kind", "user"))
+        user.created_by = world.owner
         key = world.add_key(user, wanted.get("key_name", "key"), wanted.get("permissions"))
         return JSONResponse({"id": user.id, "key": key.secret, "key_id": key.id})
 
@@ -47,7 +49,8 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def settings(request: Request) -> JSONResponse:
-        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, enforce_limits} and the limits."""
+        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, conversion_seconds, enforce_limits}
+        and the limits."""
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
         portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)
@@ -55,6 +58,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         portal.webhooks.policy |= wanted.pop("policy", {})
         portal.limits.enforce = wanted.pop("enforce_limits", portal.limits.enforce)
         portal.world.room_limit = wanted.pop("room_limit", portal.world.room_limit)
+        portal.world.conversion_seconds = wanted.pop("conversion_seconds", portal.world.conversion_seconds)
         for name, value in wanted.items():
             setattr(portal.limits, name, value)
         return JSONResponse({})
@@ -127,8 +131,8 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def templates(request: Request) -> JSONResponse:
         """Make room templates: {id: [type, [folders]]}."""
-        wanted = await request.json()
-        _portal(request).world.templates |= {int(id_): (kind, names) for id_, (kind, names) in wanted.items()}
+        for id_, (kind, names) in (await request.json()).items():
+            _portal(request).world.add_template(f"Template {id_}", kind, names, int(id_))
         return JSONResponse({})
 
     async def rooms(request: Request) -> JSONResponse:

@@ -1,30 +1,51 @@
-"""How the portal writes things down: the envelope and the data transfer objects of its REST API."""
+"""How the portal writes things down: the envelope and the data transfer objects of its REST API (recorded)."""
 
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
-from roomkeeper.simulator.world import Access, File, Folder, Key, User, World
+from roomkeeper.simulator import rights
+from roomkeeper.simulator.rights import Access
+from roomkeeper.simulator.world import ARCHIVE_ROOT, FOLDER_TYPES, MY_ROOT, TRASH_ROOT, File, Folder, Key, User, World
 
-TENANT = timezone(timedelta(hours=2))
 Json = dict[str, Any]
-FOLDER_TYPES = {1: 15, 2: 16, 5: 19, 6: 22, 8: 29, 9: 31}  # a room's type, as its folder's type
 BASE = "https://portal.example"
+EDITED, NEW, CONVERTED = 1, 2, 4  # flags of fileStatus (recorded: file.open, file.info; facts, "Listings and history")
+TEMPLATES_ROOT = 30  # FolderType.cs
+PRIMARY_LINK, OTHER_LINKS, LINKS_OF_AN_ENTRY = 1, 5, 6
+LINK_RIGHTS = {1: ["FillForms", "None"]}
+OTHER_LINK_RIGHTS = ["Editing", "Review", "Comment", "Read", "None"]
+#: The kinds of file by extension (recorded: upload.single).
+FILE_TYPES: Mapping[str, int] = {
+    **dict.fromkeys((".zip", ".rar", ".7z", ".gz"), 1),
+    **dict.fromkeys((".mp4", ".avi", ".mov"), 2),
+    **dict.fromkeys((".mp3", ".wav"), 3),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".svg"), 4),
+    **dict.fromkeys((".xlsx", ".xls", ".csv", ".ods"), 5),
+    **dict.fromkeys((".pptx", ".ppt", ".odp"), 6),
+    **dict.fromkeys((".docx", ".doc", ".odt", ".txt", ".md", ".rtf", ".oform"), 7),
+    ".pdf": 10,
+}
 
 
 def moment(at: datetime) -> str:
-    """ISO 8601 with seven digits and the tenant's offset."""
-    local = at.astimezone(TENANT)
-    return f"{local:%Y-%m-%dT%H:%M:%S}.0000000+02:00"
+    """ISO 8601 with seven digits; the portal's clock runs in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.0000000Z"
 
 
 def utc(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def envelope(response: object, *, href: str, count: int | None = None, total: int | None = None) -> Json:
+def with_offset(at: datetime) -> str:
+    """How webhooks and their log are dated (recorded: hooks.create)."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.0000000+00:00"
+
+
+def envelope(response: object, *, link: Json, count: int | None = None, total: int | None = None) -> Json:
     """The success envelope: `count` is 1 for anything that is not a counted list."""
     out: Json = {}
     if response is not None:
@@ -32,38 +53,73 @@ def envelope(response: object, *, href: str, count: int | None = None, total: in
     out["count"] = count if count is not None else (len(response) if isinstance(response, list) else 1)
     if total is not None:
         out["total"] = total
-    return out | {"links": [{"href": href, "action": "GET"}], "status": 0, "statusCode": 200}
+    return out | {"links": [link], "status": 0, "statusCode": 200}
+
+
+def pruned(response: Any, fields: str) -> Any:
+    """Leave only the fields that were asked for (recorded: envelope.success)."""
+    wanted = {one.strip().lower() for one in fields.split(",") if one.strip()}
+    if not wanted:
+        return response
+    if isinstance(response, list):
+        return [pruned(one, fields) for one in response]
+    return {name: value for name, value in response.items() if name.lower() in wanted}
+
+
+def parsed(raw: bytes) -> Any:
+    """Read JSON as strictly as the server: half characters are refused (recorded: rooms.titles). Raises ValueError."""
+    document = json.loads(raw.decode("utf-8-sig"))
+    json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+# --- people and keys ------------------------------------------------------------------------------------------
 
 
 def employee(user: User) -> Json:
+    picture = "/static/images/default_user_photo_size"
     return {
         "id": user.id,
         "displayName": user.name,
-        "avatar": "/static/default.png",
-        "profileUrl": f"/accounts/people/filter?search={user.email}",
+        "avatar": f"{picture}_82-82.png",
+        "avatarOriginal": f"{picture}_200-200.png",
+        "avatarMax": f"{picture}_200-200.png",
+        "avatarMedium": f"{picture}_48-48.png",
+        "avatarSmall": f"{picture}_32-32.png",
+        "profileUrl": f"{BASE}/accounts/people/filter?search={quote(user.email)}",
         "hasAvatar": False,
         "isAnonim": False,
     }
 
 
-def profile(user: User) -> Json:
+def profile(user: User, viewer: User | None = None, *, is_self: bool = False) -> Json:
     first, _, last = user.name.partition(" ")
-    return employee(user) | {
+    out: Json = {
         "firstName": first,
         "lastName": last,
         "userName": user.email.partition("@")[0],
         "email": user.email,
         "status": user.status,
-        "activationStatus": 1,
+        "activationStatus": 0 if user.kind == "owner" else 2,
         "department": "",
-        "isAdmin": user.is_admin,
-        "isRoomAdmin": user.may_manage_rooms,
+        "isAdmin": user.kind == "admin",
+        "isRoomAdmin": user.kind == "room_admin",
         "isLDAP": False,
         "isOwner": user.kind == "owner",
         "isVisitor": user.kind == "guest",
         "isCollaborator": user.kind == "user",
+        "mobilePhoneActivationStatus": 0,
         "isSSO": False,
+        "usedSpace": 0,
+        "registrationDate": moment(user.registered),
     }
+    if user.is_admin:
+        out["listAdminModules"] = ["files"]
+    if viewer is not None and viewer.is_admin and user.created_by is not None:
+        out["createdBy"] = employee(user.created_by)
+    if is_self:
+        out |= {"theme": "System", "loginEventId": 0, "hasPersonalFolder": user.kind != "guest"}
+    return out | employee(user)
 
 
 def key(one: Key, *, with_secret: bool = False) -> Json:
@@ -84,17 +140,25 @@ def key(one: Key, *, with_secret: bool = False) -> Json:
     return out
 
 
+def group(id_: str, name: str, members: int) -> Json:
+    shown = {"id": id_, "name": name, "manager": None, "category": NOBODY, "parent": NOBODY, "isLDAP": False}
+    return shown | {"membersCount": members}
+
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+# --- folders and files ----------------------------------------------------------------------------------------
+
+
 def folder(one: Folder, world: World, viewer: User) -> Json:
-    root = one.root
+    root, role = one.root, world.role(viewer, one)
+    flags = world.folder_rights(viewer, one)
     out: Json = {
         "id": one.id,
         "title": one.title,
-        "access": int(_shown(world.role(viewer, one), one, viewer)),
-        "shared": bool(one.shares),
-        "created": moment(one.created),
-        "createdBy": employee(one.created_by),
-        "updated": moment(one.modified),
-        "updatedBy": employee(one.modified_by or one.created_by),
+        "parentId": one.parent.id if one.parent is not None else 0,
+        "access": int(_shown(role, one, viewer)),
         "rootFolderType": root.kind,
         "rootFolderId": root.id,
         "fileEntryType": 1,
@@ -102,28 +166,84 @@ def folder(one: Folder, world: World, viewer: User) -> Json:
         "foldersCount": sum(1 for _ in one.branch()) - 1,
         "new": 0,
         "mute": False,
-        "pinned": False,
+        "pinned": viewer.id in one.pinned_by,
         "private": False,
         "indexing": False,
-        "denyDownload": False,
-        "security": {
-            "Read": world.may_read(viewer, one),
-            "Create": world.may_create(viewer, one),
-            "CopyTo": world.may_create(viewer, one),
-            "EditRoom": world.role(viewer, one) is Access.ROOM_MANAGER,
-        },
+        "denyDownload": one.deny_download,
+        "security": rights.shown(flags, rights.FOLDER_FLAGS),
     }
-    if one.parent is not None:
-        out["parentId"] = one.parent.id
+    out |= _dated(one.created, one.created_by, one.modified, one.modified_by or one.created_by)
+    out |= _sharing(one, one.room, may_share="EditAccess" in flags)
     if one.room_type is not None:
-        out |= {"roomType": one.room_type, "tags": list(one.tags), "inRoom": one.room is not None}
-    elif one.parent is None:
-        out["type"] = one.kind
+        out |= _as_room(one, viewer, role, is_template=one.id in world.templates)
+    elif one.parent is not None:
+        out |= _in_room(one.room)
+        if root.kind == TRASH_ROOT and one.origin is not None:
+            out |= {"originId": one.origin.id, "originTitle": one.origin.title}
     return out
 
 
-def file(one: File, world: World, viewer: User) -> Json:
-    root, room, size = one.folder.root, one.folder.room, len(one.current.content)
+def _as_room(one: Folder, viewer: User, role: Access, *, is_template: bool) -> Json:
+    out: Json = {
+        "roomType": one.room_type,
+        "tags": list(one.tags),
+        "logo": {"original": "", "large": "", "medium": "", "small": "", "color": one.colour},
+        "inRoom": role is not Access.RESTRICT,
+    }
+    if viewer is one.created_by or role is Access.ROOM_MANAGER:
+        out["usedSpace"] = sum(file.size for each in one.branch() for file in each.contents.values())
+    if is_template:
+        out["parentRoomType"] = TEMPLATES_ROOT
+    if one.room_type == 1:
+        out |= {"saveFormAsXLSX": True, "sendFormToExternalDB": False}
+    return out
+
+
+def _in_room(room: Folder | None) -> Json:
+    return {"parentRoomType": FOLDER_TYPES.get(room.room_type or 0, 14)} if room is not None else {}
+
+
+def _dated(created: datetime, by: User, updated: datetime, updated_by: User) -> Json:
+    out = {"created": moment(created), "createdBy": employee(by)}
+    return out | {"updated": moment(updated), "updatedBy": employee(updated_by)}
+
+
+def _sharing(one: Folder | File, room: Folder | None, *, may_share: bool) -> Json:
+    is_room = isinstance(one, Folder) and one.room_type is not None
+    kind = room.room_type if room is not None else 0
+    out: Json = {
+        "canShare": may_share,
+        "shared": bool(one.shares or one.links) if is_room and isinstance(one, Folder) else False,
+        "sharedForUser": bool(one.shares) if is_room and isinstance(one, Folder) else False,
+        "sharedExternal": False,
+        "parentShared": False,
+        "shortWebUrl": "",
+    }
+    given = LINK_RIGHTS.get(kind or 0, OTHER_LINK_RIGHTS)
+    out["availableShareRights"] = {"ExternalLink": given, "PrimaryExternalLink": given}
+    if not may_share or (isinstance(one, Folder) and one.parent is None):
+        return out
+    if not is_room:
+        return out | {"shareSettings": {"ExternalLink": LINKS_OF_AN_ENTRY}}
+    if kind == 1:
+        return out | {"shareSettings": {"PrimaryExternalLink": PRIMARY_LINK}}
+    if kind in {5, 6}:
+        return out | {"shareSettings": {"PrimaryExternalLink": PRIMARY_LINK, "ExternalLink": OTHER_LINKS}}
+    return out
+
+
+def path_part(one: Folder) -> Json:
+    if one.room_type is None:
+        return {"id": one.id, "title": one.title, "folderType": one.kind}
+    kind = FOLDER_TYPES.get(one.room_type, 14)
+    return {"id": one.id, "title": one.title, "folderType": kind, "roomType": one.room_type}
+
+
+def file(one: File, world: World, viewer: User, *, is_single: bool = False) -> Json:
+    """`is_single` is for the answer to a question after this very file, which tells more (recorded: file.info)."""
+    root, room = one.folder.root, one.folder.room
+    flags = world.file_rights(viewer, one)
+    is_new = is_single and viewer is not one.created_by and world.role(viewer, one.folder) is not Access.RESTRICT
     out: Json = {
         "id": one.id,
         "folderId": one.folder.id,
@@ -131,37 +251,62 @@ def file(one: File, world: World, viewer: User) -> Json:
         "title": one.title,
         "version": one.version,
         "versionGroup": one.version,
-        "contentLength": f"{size / 1024:.2f} KB" if size >= 1024 else f"{size} bytes",
-        "fileStatus": (1 if one.editing_by else 0) | (4 if one.converting else 0),
+        "contentLength": length(one.size),
+        "fileStatus": (EDITED if one.editing_by else 0) | (NEW if is_new else 0) | (CONVERTED if one.converting else 0),
+        "editingBy": {},
         "mute": False,
-        "fileType": 7,
+        "fileType": FILE_TYPES.get(one.extension.casefold(), 0),
         "fileExst": one.extension,
-        "comment": "Created" if one.version == 1 else "Uploaded",
-        "viewUrl": f"{BASE}/filehandler.ashx?action=download&fileid={one.id}&version={one.version}",
-        "webUrl": f"{BASE}/doceditor?fileid={one.id}",
+        "viewUrl": f"{BASE}/filehandler.ashx?action=download&fileid={one.id}",
+        "webUrl": f"{BASE}/doceditor?fileid={one.id}&version={one.version}",
         "thumbnailStatus": 0,
+        "formFillingStatus": 0,
+        "viewAccessibility": accessibility(one),
         "access": int(_shown(world.role(viewer, one.folder), one.folder, viewer)),
-        "shared": False,
-        "created": moment(one.created),
-        "createdBy": employee(one.created_by),
-        "updated": moment(one.current.at),
-        "updatedBy": employee(one.current.by),
         "rootFolderType": root.kind,
         "fileEntryType": 2,
-        "security": {
-            "Read": world.may_read(viewer, one.folder),
-            "Copy": world.may_copy(viewer, one),
-            "Move": world.may_move(viewer, one),
-            "Edit": world.may_edit(viewer, one),
-        },
+        "security": rights.shown(flags, rights.FILE_FLAGS),
     }
-    if size:
-        out["pureContentLength"] = size
+    out |= _dated(one.created, one.created_by, one.current.at, one.current.by)
+    out |= _sharing(one, room, may_share=viewer is one.created_by or world.may_manage(viewer, one.folder))
+    out |= _in_room(room)
+    if one.current.comment:
+        out["comment"] = one.current.comment
+    if one.size:
+        out["pureContentLength"] = one.size
     if one.locked_by is not None:
         out |= {"locked": True, "lockedBy": one.locked_by.name}
-    if room is not None:
-        out["parentRoomType"] = FOLDER_TYPES.get(room.room_type or 0, 14)
+    if root.kind == TRASH_ROOT and one.origin is not None:
+        out |= {"originId": one.origin.id, "originTitle": one.origin.title}
+    if is_single:
+        out |= _of_single(one, viewer, room, world)
     return out
+
+
+def _of_single(one: File, viewer: User, room: Folder | None, world: World) -> Json:
+    out: Json = {}
+    if room is not None:
+        out |= {"originRoomId": room.id, "originRoomTitle": room.title}
+    if viewer is one.created_by:
+        out["lastOpened"] = moment(one.current.at)
+    elif world.role(viewer, one.folder) is not Access.RESTRICT:
+        out["ownedBy"] = employee(one.created_by)
+    return out
+
+
+def accessibility(one: File) -> Json:
+    is_text = FILE_TYPES.get(one.extension.casefold()) in {5, 6, 7}
+    out = dict.fromkeys(("WebView", "WebEdit", "WebReview", "WebComment", "CanConvert"), is_text)
+    shown = {"ImageView": FILE_TYPES.get(one.extension.casefold()) == 4, "MediaView": False, "MustConvert": False}
+    return out | shown | {"WebCustomFilterEditing": False, "WebRestrictedEditing": False}
+
+
+def length(size: int) -> str:
+    """A size for people, as the portal writes it (recorded: upload.single)."""
+    if size < 1024:
+        return f"{size:,} bytes"
+    power = min(3, (size.bit_length() - 1) // 10)
+    return f"{round(size / 1024**power, 2):g} {('KB', 'MB', 'GB')[power - 1]}"
 
 
 def dotnet_json(value: object) -> str:
@@ -180,5 +325,9 @@ def dotnet_json(value: object) -> str:
 
 
 def _shown(role: Access, one: Folder, viewer: User) -> Access:
+    """Whoever made a room, or owns a section, is shown no role there (recorded: rooms.create, folder.create)."""
     room = one.room
-    return Access.NONE if room is not None and room.created_by is viewer else role
+    owner = room.created_by if room is not None else one.root.created_by
+    if room is None and one.root.kind not in {MY_ROOT, TRASH_ROOT, ARCHIVE_ROOT}:
+        return role
+    return Access.NONE if owner is viewer else role

@@ -9,25 +9,13 @@ from typing import Any
 
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.history import History
+from roomkeeper.simulator.problems import ApiError, forbidden, missing, rule_broken
+from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.titles import same_title
 from roomkeeper.simulator.webhooks import Webhooks
-from roomkeeper.simulator.world import (
-    ARCHIVE_ROOT,
-    TRASH_ROOT,
-    Access,
-    ApiError,
-    File,
-    Folder,
-    User,
-    Version,
-    World,
-    forbidden,
-    missing,
-    now,
-    rule_broken,
-)
+from roomkeeper.simulator.world import ARCHIVE_ROOT, TRASH_ROOT, File, Folder, User, Version, World, now
 
-MOVE, COPY, DELETE = 0, 1, 2
+MOVE, COPY, DELETE, DOWNLOAD, DUPLICATING = 0, 1, 2, 3, 7
 SKIP, OVERWRITE, DUPLICATE = 0, 1, 2
 CREATED, RUNNING, COMPLETED, CANCELED, FAILED = 0, 1, 2, 3, 4
 FORM_ROOM = 1
@@ -48,8 +36,8 @@ class Operation:
     sources: list[File] = field(default_factory=list)
     results: list[File] = field(default_factory=list)
     destination: Folder | None = None
-    new_folders: list[Folder] = field(default_factory=list)
-    status: int = CREATED
+    touched_folders: list[Folder] = field(default_factory=list)  # those of the request, where they are now
+    status: int = RUNNING
     is_gone: bool = False
 
     @property
@@ -92,6 +80,22 @@ class FileOps:
 
     # --- requests -----------------------------------------------------------------------------------------
 
+    def duplicate(self, user: User, files: list[File], folders: list[Folder]) -> list[dict[str, Any]]:
+        """Copy each beside itself; a room, too."""
+        if any(not self.world.may_copy(user, file) for file in files):
+            raise forbidden()
+        if any("Duplicate" not in self.world.folder_rights(user, folder) for folder in folders):
+            raise forbidden()
+        operation = Operation(user, DUPLICATING, hold=True)
+        self._begin(operation, self._work_duplicate(operation, files, folders))
+        return [self._dto(operation, user)]
+
+    def download(self, user: User, files: list[File]) -> list[dict[str, Any]]:
+        """Pack files for a download: nothing but the events of it."""
+        operation = Operation(user, DOWNLOAD, hold=True)
+        self._begin(operation, self._work_download(operation, files))
+        return [self._dto(operation, user)]
+
     def transfer(self, user: User, kind: int, batch: Batch) -> list[dict[str, Any]]:
         """Check everything, then queue; an empty request starts nothing."""
         if not batch.files and not batch.folders:
@@ -110,10 +114,10 @@ class FileOps:
         self, user: User, files: list[File], folders: list[Folder], *, immediately: bool
     ) -> list[dict[str, Any]]:
         for file in files:
-            if not self.world.may_move(user, file):
+            if "Delete" not in self.world.file_rights(user, file) or file.editing_by:
                 raise forbidden()
         for folder in folders:
-            if self.world.role(user, folder) is not Access.ROOM_MANAGER:
+            if "Delete" not in self.world.folder_rights(user, folder):
                 raise forbidden()
         operation = Operation(user, DELETE, hold=True)
         self._begin(operation, self._work_delete(operation, files, folders, immediately))
@@ -125,9 +129,24 @@ class FileOps:
         if room.created_by is not user and not user.is_admin:
             raise forbidden()
         operation = Operation(user, MOVE, hold=True)
+        operation.destination = self.world.rooms_root if back else self.world.archive_root
         self._begin(operation, self._work_archive(operation, room, back))
         self._consume(user)
         return self._dto(operation, user)
+
+    def delete_room(self, user: User, room: Folder) -> dict[str, Any]:
+        """For good, by its owner; an archived one by administrators, too (recorded: room.delete)."""
+        if "Delete" not in self.world.folder_rights(user, room):
+            raise forbidden()
+        operation = Operation(user, DELETE, hold=True)
+        self._begin(operation, self._work_delete_room(operation, room))
+        self._consume(user)
+        return self._dto(operation, user)
+
+    def of_kind(self, user: User, kind: int) -> list[dict[str, Any]]:
+        shown = [self._dto(one, user) for one in self._of(user) if one.kind == kind]
+        self._consume(user)
+        return shown
 
     def listing(self, user: User, wanted: str | None = None) -> list[dict[str, Any]]:
         """The user's operations, or one; whatever is reported with a final status is gone afterwards."""
@@ -187,38 +206,41 @@ class FileOps:
                     else missing("folder")
                 )
             if folder in destination.way():
-                raise rule_broken("The destination folder is a subfolder of the source folder")
-            if folder.room_type is not None or self.world.role(user, folder) in {
-                Access.NONE,
-                Access.RESTRICT,
-                Access.READ,
-            }:
+                raise rule_broken("You cannot copy the folder to its subfolder")
+            if folder.room_type is not None or self.world.role(user, folder) in {Access.NONE, Access.RESTRICT}:
                 raise forbidden()
-            if kind == MOVE and not self._may_move_folder(user, folder):
+            wanted_right = "Move" if kind == MOVE else "Copy"
+            if wanted_right not in self.world.folder_rights(user, folder):
+                raise forbidden()
+            if kind == MOVE and self.world.is_stuck(user, folder):
                 raise forbidden()
             folders.append(folder)
         return folders
 
-    def _may_move_folder(self, user: User, folder: Folder) -> bool:
-        role = self.world.role(user, folder)
-        if folder.root.kind == ARCHIVE_ROOT:
-            return False
-        return role is Access.ROOM_MANAGER or (role is Access.CONTENT_CREATOR and folder.created_by is user)
-
     def _check_file(self, user: User, kind: int, file: File, destination: Folder, conflict: int) -> None:
-        allowed = self.world.may_move(user, file) if kind == MOVE else self.world.may_copy(user, file)
+        target = self.world.namesake(destination, file.title)
+        allowed = self._may_move(user, file) if kind == MOVE else self.world.may_copy(user, file)
         if not allowed:
             raise forbidden()
         room = destination.room
         if room is not None and room.room_type == FORM_ROOM and file.extension.casefold() != ".pdf":
             raise rule_broken("Only PDF forms can be added to this room")
-        if kind == MOVE and (file.editing_by or file.locked_by not in (None, user)):
+        is_held = bool(file.editing_by) or file.locked_by not in (None, user)
+        stays = conflict == SKIP and target is not None  # then it is not looked at (recorded: file.lock)
+        if kind == MOVE and is_held and not stays:
             raise rule_broken("The file is locked or being edited")
-        target = self.world.namesake(destination, file.title)
         if conflict != OVERWRITE or target is None or target is file:
             return
         if target.locked_by not in (None, user) or target.editing_by or not self.world.may_edit(user, target):
             raise rule_broken("The file in the destination folder is locked or being edited")
+
+    def _may_move(self, user: User, file: File) -> bool:
+        """Whether the right to move is there, whoever holds the file locked."""
+        holder, file.locked_by = file.locked_by, None
+        try:
+            return self.world.may_move(user, file)
+        finally:
+            file.locked_by = holder
 
     # --- the asynchronous work ----------------------------------------------------------------------------
 
@@ -296,12 +318,13 @@ class FileOps:
             if target.locked_by not in (None, user) or target.editing_by:
                 operation.error = "The file is locked"
                 return False
-            target.versions.append(Version(file.current.content, user, now()))
+            target.versions.append(Version(file.current.content, user, now(), "Copied"))
             copy = target
         else:
             title = self.world.free_title(destination, file.title)
-            copy = self.world.add_file(destination, title, file.current.content, user)
-        operation.results.append(copy)
+            copy = self.world.add_file(destination, title, file.current.content, user, "Copied")
+        if destination is operation.destination or operation.kind == DUPLICATING:
+            operation.results.append(copy)
         self.history.note("FileCopied", copy, user, source=file.folder)
         self.webhooks.publish("file.copied", copy, user)
         return True
@@ -310,7 +333,7 @@ class FileOps:
         self, operation: Operation, file: File, destination: Folder, conflict: int, target: File | None
     ) -> bool:
         user, source = operation.owner, file.folder
-        if target is file or (target is not None and conflict == SKIP):
+        if target is not None and conflict == SKIP:
             return False
         if file.editing_by or file.locked_by not in (None, user):
             operation.error = "The file is locked"
@@ -318,11 +341,14 @@ class FileOps:
         moved = file
         if target is not None and conflict == OVERWRITE:
             target.versions.append(Version(file.current.content, user, now()))
-            self.world.purge_file(file)
+            if target is not file:  # onto itself it gets a version, too (recorded: ops.conflicts)
+                self.world.purge_file(file)
             moved = target
         else:
+            file.origin = None
             self.world.move_file(file, destination)
-        operation.results.append(moved)
+        if destination is operation.destination:
+            operation.results.append(moved)
         self.history.note("FileMoved", moved, user, source=source)
         self.webhooks.publish("file.restored" if source.root.kind == TRASH_ROOT else "file.moved", moved, user)
         return True
@@ -330,24 +356,20 @@ class FileOps:
     async def _transfer_folder(self, operation: Operation, folder: Folder, destination: Folder, conflict: int) -> None:
         user = operation.owner
         same = next((one for one in destination.children.values() if same_title(one.title, folder.title)), None)
+        if operation.kind == MOVE and same is not None and conflict == OVERWRITE:
+            return  # (recorded: ops.folders)
         if operation.kind == MOVE and (same is None or conflict == DUPLICATE):
-            if self.world.is_stuck(user, folder):
-                operation.error = "The file is locked or being edited"
-                return
-            source = folder.parent or folder
-            self.world.move_folder(folder, destination)
-            self.history.note("FolderMoved", folder, user, source=source)
-            self.webhooks.publish("folder.moved", folder, user)
-            operation.processed += 1
+            self._move_folder(operation, folder, destination)
             return
         target = same if same is not None and conflict != DUPLICATE else None
         if target is None:
             title = self.world.free_folder_title(destination, folder.title)
             target = self.world.add_folder(destination, title, user)
-            operation.new_folders.append(target)
-            self.history.note("FolderCopied", target, user)
+            self.history.note("FolderCopied", target, user, source=folder.parent)
             self.webhooks.publish("folder.copied", target, user)
             operation.processed += 1  # a copied folder is counted twice
+        if operation.kind == COPY and destination is operation.destination:
+            operation.touched_folders.append(target)
         for file in list(folder.contents.values()):
             namesake = self.world.namesake(target, file.title)
             if await self._each(operation, len(folder.contents)) and self._transfer_file(
@@ -356,9 +378,54 @@ class FileOps:
                 operation.processed += 1
         for child in list(folder.children.values()):
             await self._transfer_folder(operation, child, target, conflict)
-        operation.processed += 1
-        if operation.kind == MOVE and not folder.contents and not folder.children:
+        is_empty = not folder.contents and not folder.children
+        operation.processed += operation.kind != MOVE or is_empty
+        if operation.kind == MOVE and is_empty:
             self.world.purge_folder(folder)
+
+    def _move_folder(self, operation: Operation, folder: Folder, destination: Folder) -> None:
+        user = operation.owner
+        if self.world.is_stuck(user, folder):
+            operation.error = "The file is locked or being edited"
+            return
+        source = folder.parent or folder
+        was_trash = source.root.kind == TRASH_ROOT
+        folder.origin = None
+        self.world.move_folder(folder, destination)
+        operation.touched_folders.insert(0, folder)
+        self.history.note("FolderMoved", folder, user, source=source)
+        self.webhooks.publish("folder.restored" if was_trash else "folder.moved", folder, user)
+        operation.processed += 1
+
+    async def _work_duplicate(self, operation: Operation, files: list[File], folders: list[Folder]) -> None:
+        user = operation.owner
+        for file in files:
+            if await self._each(operation, len(files)) and self._copy_file(
+                operation, file, file.folder, DUPLICATE, None
+            ):
+                operation.processed += 1
+        for folder in folders:
+            parent = folder.parent or folder
+            title = self.world.free_folder_title(parent, folder.title)
+            copy = self.world.add_folder(parent, title, user, folder.room_type)
+            for file in folder.contents.values():
+                self.world.add_file(copy, file.title, file.current.content, user, "Copied")
+            operation.processed += 2 + len(folder.contents)
+            operation.touched_folders += [copy]
+            operation.destination = parent
+            self.webhooks.publish("room.copied" if folder.room_type is not None else "folder.copied", copy, user)
+
+    async def _work_download(self, operation: Operation, files: list[File]) -> None:
+        for file in files:
+            if await self._each(operation, len(files)):
+                self.webhooks.publish("file.downloaded", file, operation.owner)
+                operation.processed += 1
+
+    async def _work_delete_room(self, operation: Operation, room: Folder) -> None:
+        await self._each(operation, 1)
+        operation.processed += 1 + len(room.contents)
+        self.webhooks.publish("room.deleted", room, operation.owner)
+        self.world.purge_folder(room)
 
     async def _work_delete(
         self, operation: Operation, files: list[File], folders: list[Folder], immediately: bool
@@ -376,13 +443,17 @@ class FileOps:
             if for_good:
                 self.world.purge_file(file)
             else:
+                file.origin = file.folder
                 self.world.move_file(file, trash)
             operation.processed += 1
         for folder in folders:
-            self.webhooks.publish("folder.deleted" if immediately else "folder.trashed", folder, operation.owner)
-            if immediately:
+            for_good = immediately or folder.root.kind == TRASH_ROOT
+            self.webhooks.publish("folder.deleted" if for_good else "folder.trashed", folder, operation.owner)
+            if for_good:
                 self.world.purge_folder(folder)
             else:
+                self.history.note("FolderMovedToTrash", folder, operation.owner)
+                folder.origin = folder.parent
                 self.world.move_folder(folder, trash)
             operation.processed += 1
 
@@ -392,6 +463,7 @@ class FileOps:
         if room.root.kind == (ARCHIVE_ROOT if not back else self.world.rooms_root.kind):
             return
         self.world.move_folder(room, target)
+        operation.touched_folders = [room]
         operation.processed += 1
         self.history.note("RoomUnarchived" if back else "RoomArchived", room, operation.owner)
         self.webhooks.publish("room.restored" if back else "room.archived", room, operation.owner)
@@ -419,7 +491,7 @@ class FileOps:
 
     def _dto(self, operation: Operation, viewer: User) -> dict[str, Any]:
         files = operation.results if operation.is_finished else operation.sources
-        alive = [file for file in files if self.world.files.get(file.id) is not None]
+        alive = [file for number, file in {one.id: one for one in files}.items() if number in self.world.files]
         out: dict[str, Any] = {
             "id": operation.id,
             "Operation": operation.kind,
@@ -431,9 +503,10 @@ class FileOps:
         }
         if alive:
             out["files"] = [dto.file(file, self.world, viewer) for file in alive]
-        if operation.destination is not None and not (
-            operation.is_finished and operation.results and not operation.new_folders
-        ):
-            shown = [operation.destination, *operation.new_folders]
-            out["folders"] = [dto.folder(one, self.world, viewer) for one in shown]
+        if operation.is_finished and operation.destination is not None and not operation.results:
+            copied, moved = (
+                (operation.touched_folders, []) if operation.kind != MOVE else ([], operation.touched_folders)
+            )
+            shown = [*moved, operation.destination, *copied]
+            out["folders"] = [dto.folder(one, self.world, viewer) for one in shown if one.id in self.world.folders]
         return out

@@ -1,31 +1,46 @@
-"""The audit trail that `GET /files/folder/{id}/log` shows."""
+"""The audit trail that `GET /files/folder/{id}/log` shows (recorded: history)."""
 
 import itertools
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from roomkeeper.simulator.dto import employee, moment
-from roomkeeper.simulator.world import File, Folder, User, now
+from roomkeeper.simulator.dto import BASE, accessibility, employee, moment
+from roomkeeper.simulator.rights import Access
+from roomkeeper.simulator.world import FOLDER_TYPES, File, Folder, User, now
 
 ACTIONS = {
     "FileCreated": 5000,
     "FileRenamed": 5001,
-    "FileUpdated": 5002,
-    "UserFileUpdated": 5034,  # an upload that overwrites, a save in the editor, a restored version (recorded: history)
+    "UserFileUpdated": 5034,  # an upload that overwrites, a save in the editor, a restored version
+    "FileLocked": 5006,
+    "FileUnlocked": 5007,
     "FileUploaded": 5011,
     "FileCopied": 5013,
     "FileMoved": 5015,
-    "FileDeleted": 5018,
-    "FileMovedToTrash": 5016,
-    "FileLocked": 5008,
-    "FolderCreated": 5101,
-    "FolderCopied": 5106,
-    "FolderMoved": 5107,
-    "FolderDeleted": 5109,
+    "FileMovedToTrash": 5017,
+    "FileDeleted": 5018,  # MessageAction.cs; what is deleted for good was not recorded
+    "FolderCreated": 5019,
+    "FolderRenamed": 5020,
+    "FolderCopied": 5022,  # MessageAction.cs
+    "FolderMoved": 5024,
+    "FolderMovedToTrash": 5026,  # MessageAction.cs
     "RoomCreated": 5070,
-    "RoomArchived": 5071,
-    "RoomUnarchived": 5072,
+    "RoomRenamed": 5071,
+    "RoomArchived": 5072,
+    "RoomUnarchived": 5073,  # MessageAction.cs
+    "RoomUpdateAccessForUser": 5075,
+    "AddedRoomTags": 5078,
+    "RoomRemoveUser": 5084,
+    "RoomCreateUser": 5085,
+    "RoomExternalLinkCreated": 5088,
+}
+#: How an access is called there.
+SPOKEN = {
+    Access.ROOM_MANAGER: "Room manager",
+    Access.CONTENT_CREATOR: "Content Creator",
+    Access.EDITING: "Editor",
+    Access.READ: "Viewer",
 }
 
 
@@ -36,8 +51,9 @@ class Entry:
     actor: User
     at: datetime
     data: dict[str, Any]
-    parent: int
+    group: object
     folders: frozenset[int]
+    file: int = 0
 
     def dto(self) -> dict[str, Any]:
         return {
@@ -46,6 +62,7 @@ class Entry:
             "initiator": employee(self.actor),
             "date": moment(self.at),
             "data": self.data,
+            "related": [],
         }
 
 
@@ -53,40 +70,91 @@ class History:
     """What happened, each entry referenced to all the folders above it."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self.entries: list[Entry] = []
         self._ids = itertools.count(1)
 
-    def note(self, action: str, entity: File | Folder, actor: User, *, source: Folder | None = None) -> None:
+    def note(
+        self,
+        action: str,
+        entity: File | Folder,
+        actor: User,
+        *,
+        source: Folder | None = None,
+        old_title: str | None = None,
+    ) -> None:
         folder = entity.folder if isinstance(entity, File) else (entity.parent or entity)
-        data: dict[str, Any] = {"id": entity.id, "title": entity.title, "parentTitle": folder.title}
-        if source is None:
-            data |= {"parentId": folder.id, "parentType": folder.kind or 14}
-        else:
-            data |= {"toFolderId": folder.id, "fromFolderId": source.id, "fromParentTitle": source.title}
+        data: dict[str, Any] = {"id": entity.id}
+        data |= {"title": entity.title} if old_title is None else {"oldTitle": old_title, "newTitle": entity.title}
+        if not action.startswith("Room") and not action.endswith("ToTrash"):
+            data |= _placed(folder, source)
+            if action == "FolderCreated":
+                data["type"] = 0
+        if isinstance(entity, File) and not action.endswith("ToTrash"):
+            data["accessibility"] = accessibility(entity)
+            if action != "FileCreated":
+                data["viewUrl"] = f"{BASE}/filehandler.ashx?action=download&fileid={entity.id}"
+        file = entity.id if isinstance(entity, File) else 0
         above = {part.id for part in folder.way()} | ({part.id for part in source.way()} if source else set())
         if isinstance(entity, Folder):
             above.add(entity.id)
-        entry = Entry(next(self._ids), action, actor, now(), data, folder.id, frozenset(above))
-        self._entries.append(entry)
+        group = folder.id if file else object()  # folders are not folded (recorded: history)
+        self._add(action, actor, data, group, frozenset(above), file=file)
 
-    def page(
-        self, folder: Folder, start: int, count: int, since: datetime | None = None, until: datetime | None = None
-    ) -> tuple[list[dict[str, Any]], int]:
-        """A page of raw events, newest first, then folded: same action, user, parent and minute become one item."""
+    def note_member(
+        self, action: str, room: Folder, actor: User, member: User, *, access: Access, old: Access | None = None
+    ) -> None:
+        data: dict[str, Any] = {"user": employee(member)}
+        if action != "RoomRemoveUser":
+            data["access"] = SPOKEN.get(access, access.name)
+        if old is not None and action == "RoomUpdateAccessForUser":
+            data["oldAccess"] = SPOKEN.get(old, old.name)
+        self._add(action, actor, data, room.id, frozenset({room.id}))
+
+    def note_other(self, action: str, room: Folder, actor: User, data: dict[str, Any]) -> None:
+        """Something of a room that is neither file nor folder nor member."""
+        self._add(action, actor, data, object(), frozenset({room.id}))
+
+    def page(self, wanted: Folder | File, start: int, count: int) -> tuple[list[dict[str, Any]], int, int]:
+        """A page of raw events, newest first, then folded: same action, user, parent and minute become one item.
+
+        Gives the items, how many events they are, and how many there are in all.
+        """
+        is_file = isinstance(wanted, File)
         raw = [
             entry
-            for entry in reversed(self._entries)
-            if folder.id in entry.folders
-            and (since is None or entry.at >= since)
-            and (until is None or entry.at <= until)
+            for entry in reversed(self.entries)
+            if (entry.file == wanted.id if is_file else wanted.id in entry.folders)
         ]
         items: list[dict[str, Any]] = []
         groups: dict[tuple[object, ...], dict[str, Any]] = {}
-        for entry in raw[start : start + count]:
-            group = (entry.action, entry.actor.id, entry.parent, entry.at.replace(second=0, microsecond=0))
+        page = raw[start : start + count]
+        for entry in page:
+            group = (entry.action, entry.actor.id, entry.group, entry.at.replace(second=0, microsecond=0))
             if group in groups:
-                groups[group].setdefault("related", []).append(entry.dto())
+                groups[group]["related"].append(entry.dto())
                 continue
             groups[group] = entry.dto()
             items.append(groups[group])
-        return items, len(raw)
+        return items, len(page), len(raw)
+
+    def _add(
+        self, action: str, actor: User, data: dict[str, Any], group: object, folders: frozenset[int], *, file: int = 0
+    ) -> None:
+        self.entries.append(Entry(next(self._ids), action, actor, now(), data, group, folders, file))
+
+
+def _placed(folder: Folder, source: Folder | None) -> dict[str, Any]:
+    if source is None:
+        return {"parentId": folder.id, "parentTitle": folder.title, "parentType": _type(folder)}
+    return {
+        "toFolderId": str(folder.id),
+        "parentTitle": folder.title,
+        "parentType": _type(folder),
+        "fromParentTitle": source.title,
+        "fromParentType": _type(source),
+        "fromFolderId": source.id,
+    }
+
+
+def _type(folder: Folder) -> int:
+    return FOLDER_TYPES.get(folder.room_type or 0, folder.kind)

@@ -15,8 +15,9 @@ from roomkeeper.simulator.faults import Fault, FaultInjector
 from roomkeeper.simulator.fileops import FileOps
 from roomkeeper.simulator.history import History
 from roomkeeper.simulator.limits import Limits
+from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.webhooks import Webhooks
-from roomkeeper.simulator.world import Access, Key, Share, World
+from roomkeeper.simulator.world import Key, Share, World
 
 
 @dataclass(frozen=True)

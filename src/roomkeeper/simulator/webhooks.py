@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import ipaddress
 import itertools
+import secrets
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,8 +14,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from roomkeeper.simulator.dto import TENANT, dotnet_json, employee, utc
-from roomkeeper.simulator.world import ApiError, File, Folder, User, World, now
+from roomkeeper.simulator.dto import dotnet_json, employee, utc, with_offset
+from roomkeeper.simulator.problems import ApiError
+from roomkeeper.simulator.world import File, Folder, User, World, now
 
 TRIGGERS = {
     1: "user.created",
@@ -54,7 +56,11 @@ TRIGGERS = {
     2**34: "file.downloaded",
     2**35: "folder.downloaded",
 }
+#: What only those may listen to who may make rooms (recorded: hooks.create).
+FOR_MANAGERS = {"user.created", "user.invited", "group.created", "group.updated", "group.deleted"}
+FOR_MANAGERS |= {"room.created", "room.copied", "agent.created"}
 IDS = {name: number for number, name in TRIGGERS.items()}
+SECRET_LIMITS = (8, 30)  # characters; the policy may ask for more than the least (recorded: hooks.create)
 RETRIES = (1, 2, 4, 8, 16)  # seconds before each retry; nothing after the last
 BATCH = 10
 IDLE = 5.0  # seconds between two looks at the queue
@@ -74,6 +80,7 @@ class Config:
     by: User
     created: datetime = field(default_factory=now)
     modified: datetime | None = None
+    modified_by: User | None = None
     last_success: datetime | None = None
     last_failure: datetime | None = None
     last_failure_content: str | None = None
@@ -149,27 +156,68 @@ class Webhooks:
 
     async def probe(self, uri: str) -> None:
         """The HEAD request on create, on every update and on enable."""
-        if not uri.startswith(("http://", "https://")):
-            raise ApiError(400, "Invalid url", "System.ArgumentException")
+        scheme, separator, _ = uri.partition("://")
+        if not separator:
+            raise ApiError(400, "Invalid URL format", "System.ArgumentException")
+        if scheme not in {"http", "https"}:
+            what = f"Invalid URL scheme: {scheme}. Only http and https are allowed"
+            raise ApiError(400, what, "System.ArgumentException")
+        host = urlsplit(uri).hostname or ""
+        try:
+            await asyncio.get_running_loop().getaddrinfo(host, None)
+        except OSError as error:
+            raise ApiError(400, f"DNS resolution failed for {host}", "System.ArgumentException") from error
         if self.refuses_private and _is_private(uri):
             raise ApiError(400, "The address is not allowed", "System.ArgumentException")
+        trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
         try:
-            answer = await self._http.head(uri, timeout=10.0)
+            answer = await self._sent("HEAD", uri, {"traceparent": trace}, seconds=10.0)
         except httpx2.HTTPError as error:
             raise ApiError(500, str(error), "System.Net.Http.HttpRequestException") from error
         if not 200 <= answer.status_code < 300:
             raise ApiError(400, f"{uri} is not available", "System.ArgumentException")
 
+    def fits(self, secret: str) -> bool:
+        """Whether it is a password by the portal's policy; 30 is the end whatever the field admits."""
+        asked = {
+            "upperCase": any(one.isupper() for one in secret),
+            "digits": any(one.isdigit() for one in secret),
+            "specSymbols": any(not one.isalnum() for one in secret),
+        }
+        is_plain = all("\x21" <= one <= "\x7e" for one in secret)
+        is_long = self.policy["minLength"] <= len(secret) <= SECRET_LIMITS[1]
+        return is_long and is_plain and all(asked[name] for name in asked if self.policy[name])
+
+    def policy_told(self) -> str:
+        least, most = self.policy["minLength"], SECRET_LIMITS[1]
+        return f"Password must contain from {least} to {most} characters, only latin letters, no spaces"
+
     def publish(self, trigger: str, entity: File | Folder, actor: User) -> None:
+        """Tell of a file, a folder or a room whoever may see it."""
+        folder = entity.folder if isinstance(entity, File) else entity
+        is_shown = trigger.startswith("room.") and bool(folder.shares)
+        self._publish(trigger, _payload(entity, is_shared=is_shown), entity.id, actor, folder)
+
+    def publish_person(self, trigger: str, person: User, actor: User) -> None:
+        self._publish(trigger, _person(person, is_invited=trigger == "user.invited"), person.id, actor)
+
+    def publish_group(self, trigger: str, group: str, actor: User) -> None:
+        name = self.world.groups[group][0]
+        self._publish(trigger, {"id": group, "name": name, "authenticationType": "", "key": group}, group, actor)
+
+    def _publish(
+        self, trigger: str, payload: dict[str, Any], subject: object, actor: User, folder: Folder | None = None
+    ) -> None:
         """Write a log row for each configuration that matches, and queue it."""
         bit = IDS[trigger]
         for config in self.configs.values():
             if not config.enabled or (config.triggers and not config.triggers & bit):
                 continue
-            if config.target is not None and config.target != str(entity.id):
+            if config.target is not None and config.target != str(subject):
                 continue
-            folder = entity.folder if isinstance(entity, File) else entity
-            if actor is not config.by and not self.world.may_read(config.by, folder):
+            if actor is not config.by and not (
+                self.world.may_read(config.by, folder) if folder is not None else config.by.is_admin
+            ):
                 continue
             row = LogRow(next(self._rows), config, bit, now(), {})
             row.body = {
@@ -180,11 +228,11 @@ class Webhooks:
                     "trigger": trigger,
                     "triggerId": bit,
                 },
-                "payload": _payload(entity),
+                "payload": payload,
                 "webhook": {"id": config.id, "name": config.name, "url": config.uri, "triggers": config.flags()},
             }
             if config.target is not None:
-                row.body["webhook"]["target"] = {"id": entity.id, "type": trigger.partition(".")[0]}
+                row.body["webhook"]["target"] = {"id": subject, "type": trigger.partition(".")[0]}
             self.log.append(row)
             if not self.suppressed:
                 self._queue.append(row)
@@ -205,16 +253,15 @@ class Webhooks:
     def row_dto(self, row: LogRow) -> dict[str, Any]:
         out: dict[str, Any] = {
             "id": row.id,
-            "configName": row.config.name,
             "trigger": row.trigger,
-            "creationTime": f"{row.created.astimezone(TENANT):%Y-%m-%dT%H:%M:%S}",
+            "creationTime": with_offset(row.created),
             "requestPayload": row.text or dotnet_json(_unsent(row.body)),
             "status": row.status,
         }
         if row.response:
             out["responsePayload"] = row.response
         if row.delivery is not None:
-            out["delivery"] = f"{row.delivery:%Y-%m-%dT%H:%M:%S}"
+            out["delivery"] = with_offset(row.delivery)
         return out
 
     def config_dto(self, config: Config) -> dict[str, Any]:
@@ -226,16 +273,18 @@ class Webhooks:
             "ssl": config.ssl,
             "triggers": config.triggers,
             "createdBy": employee(config.by),
-            "createdOn": f"{config.created:%Y-%m-%dT%H:%M:%S}",
+            "createdOn": with_offset(config.created),
         }
         if config.modified is not None:
-            out["modifiedOn"] = f"{config.modified:%Y-%m-%dT%H:%M:%S}"
+            out["modifiedOn"] = with_offset(config.modified)
+        if config.modified_by is not None:
+            out["modifiedBy"] = employee(config.modified_by)
         if config.target is not None:
             out["targetId"] = config.target
         if config.last_success is not None:
-            out["lastSuccessOn"] = f"{config.last_success:%Y-%m-%dT%H:%M:%S}"
+            out["lastSuccessOn"] = with_offset(config.last_success)
         if config.last_failure is not None:
-            out["lastFailureOn"] = f"{config.last_failure:%Y-%m-%dT%H:%M:%S}"
+            out["lastFailureOn"] = with_offset(config.last_failure)
             out["lastFailureContent"] = config.last_failure_content
         return out
 
@@ -269,12 +318,12 @@ class Webhooks:
         body = row.text.encode()
         digest = hmac.new(config.secret.encode(), body, hashlib.sha256).hexdigest().upper()
         headers = {
-            "Content-Type": "application/json; charset=utf-8",
             "Accept": "*/*",
             "x-docspace-signature-256": f"sha256={digest}",
+            "Content-Type": "application/json; charset=utf-8",
         }
         try:
-            answer = await self._http.post(config.uri, content=body, headers=headers)
+            answer = await self._sent("POST", config.uri, headers, content=body)
         except httpx2.TimeoutException:
             row.status, config.last_failure, config.last_failure_content = 500, now(), "timeout"
             config.last_status = row.status
@@ -289,9 +338,46 @@ class Webhooks:
         config.last_status = row.status
         if 200 <= row.status < 300:
             row.delivery = config.last_success = now()
+            config.last_failure = config.last_failure_content = None  # (recorded: hooks.failures)
             return True
         config.last_failure, config.last_failure_content = now(), row.response
         return False
+
+    async def _sent(
+        self, method: str, uri: str, headers: dict[str, str], *, content: bytes = b"", seconds: float = 100.0
+    ) -> httpx2.Response:
+        """Send with these headers and no others (recorded: hooks.signature, hooks.create)."""
+        request = self._http.build_request(method, uri, content=content, timeout=seconds)
+        length = {"Content-Length": str(len(content))} if content else {}
+        request.headers = httpx2.Headers({"Host": request.headers["Host"], **headers, **length})
+        return await self._http.send(request)
+
+
+def available(bit: int, user: User) -> bool:
+    """Whether somebody may listen to an event."""
+    name = TRIGGERS[bit]
+    if name in FOR_MANAGERS:
+        return user.may_manage_rooms
+    return True
+
+
+def _person(person: User, *, is_invited: bool) -> dict[str, Any]:
+    first, _, last = person.name.partition(" ")
+    shown: dict[str, Any] = {
+        "id": person.id,
+        "firstName": first,
+        "lastName": last,
+        "userName": person.email.partition("@")[0],
+        "email": person.email,
+        "status": person.status,
+        "activationStatus": 2,
+        "tenantId": 1,
+        "createDate": utc(person.registered),
+        "lastModified": utc(person.registered),
+        "createdBy": person.created_by.id if person.created_by is not None else person.id,
+    }
+    shown["checkActivation"] = True
+    return shown | ({"cultureName": "en-US"} if is_invited else {"workFromDate": utc(person.registered)})
 
 
 def _unsent(body: dict[str, Any]) -> dict[str, Any]:
@@ -307,7 +393,7 @@ def _is_private(uri: str) -> bool:
         return host == "localhost"
 
 
-def _payload(entity: File | Folder) -> dict[str, Any]:
+def _payload(entity: File | Folder, *, is_shared: bool) -> dict[str, Any]:
     """The entity as the base type FileEntry: what only files or only folders have is not in it."""
     is_file = isinstance(entity, File)
     parent = entity.folder if isinstance(entity, File) else entity.parent
@@ -317,6 +403,7 @@ def _payload(entity: File | Folder) -> dict[str, Any]:
     out: dict[str, Any] = {
         "id": entity.id,
         "parentId": parent.id if parent else 0,
+        "securityByUsers": {},
         "folderIdDisplay": parent.id if parent else 0,
         "rootId": root.id,
         "title": entity.title,
@@ -328,4 +415,5 @@ def _payload(entity: File | Folder) -> dict[str, Any]:
         "rootCreateBy": root.created_by.id,
         "fileEntryType": 2 if is_file else 1,
     }
-    return {name: value for name, value in out.items() if value} | {"securityByUsers": {}}
+    shown = {name: value for name, value in out.items() if value or name == "securityByUsers"}
+    return shown | ({"shared": True, "sharedForUser": True, "sharedExternal": True} if is_shared else {})

@@ -7,64 +7,30 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import IntEnum
 
+from roomkeeper.simulator import rights
+from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.titles import title_key
 
 ROOMS_ROOT, ARCHIVE_ROOT, TRASH_ROOT, MY_ROOT = 14, 20, 3, 5
-EDITOR_SECTIONS = {14: "VirtualRooms", 20: "Archive", 3: "Trash", 5: "My documents"}
+SHARE_ROOT, FAVORITES_ROOT, RECENT_ROOT = 6, 10, 11
+SECTIONS = {14: "VirtualRooms", 20: "Archive", 3: "Trash", 5: "My documents"}
+SECTIONS |= {SHARE_ROOT: "Shared with me", FAVORITES_ROOT: "Favorites", RECENT_ROOT: "Recent"}
+FOLDER_TYPES = {1: 15, 2: 16, 5: 19, 6: 22, 8: 29, 9: 31}  # a room's type, as its folder's type
+COLOURS = ("61C059", "70E096", "FF6680", "7757D9", "1FCECB")  # a room gets one of them (recorded: rooms.create)
 UNSAFE = set('\t*+:"<>?|\\/')
-
-
-class Access(IntEnum):
-    """The server's FileShare numbers."""
-
-    NONE = 0
-    READ_WRITE = 1
-    READ = 2
-    RESTRICT = 3
-    VARIES = 4
-    REVIEW = 5
-    COMMENT = 6
-    FILL_FORMS = 7
-    CUSTOM_FILTER = 8
-    ROOM_MANAGER = 9
-    EDITING = 10
-    CONTENT_CREATOR = 11
-
-
-class ApiError(Exception):
-    """An answer that is not a success; `type` None makes it a bare one without a body."""
-
-    def __init__(self, status: int, message: str = "", kind: str | None = "System.Exception") -> None:
-        super().__init__(message)
-        self.status, self.message, self.kind = status, message, kind
-
-
-class ValidationError(Exception):
-    """A refused request body: 400 in the success envelope."""
-
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__(str(errors))
-        self.errors = errors
-
-
-def forbidden(message: str = "Access denied", kind: str = "System.Security.SecurityException") -> ApiError:
-    return ApiError(403, message, kind)
-
-
-def rule_broken(message: str) -> ApiError:
-    """An InvalidOperationException: 403 with the real message."""
-    return ApiError(403, message, "System.InvalidOperationException")
-
-
-def missing(what: str) -> ApiError:
-    return ApiError(404, f"The required {what} was not found", "ASC.Core.ItemNotFoundException")
 
 
 def now() -> datetime:
     """The database keeps whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def file_title(title: str, limit: int = 170) -> str:
+    """A file's title keeps its extension when it is cut (recorded: folders.titles)."""
+    stem, dot, extension = title.rpartition(".")
+    ending = sanitise(dot + extension) if dot and stem and len(title) > limit else ""
+    return sanitise(stem if ending else title, limit - len(ending)) + ending
 
 
 def sanitise(title: str, limit: int = 170) -> str:
@@ -83,6 +49,9 @@ class User:
     kind: str = "user"  # owner | admin | room_admin | user | guest
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     status: int = 1
+    registered: datetime = field(default_factory=now)
+    created_by: "User | None" = None
+    visits: "Folder | None" = None  # the room that a stranger's link opens
 
     @property
     def is_admin(self) -> bool:
@@ -120,9 +89,11 @@ class Link:
     access: Access
     title: str
     primary: bool = False
-    expires: str | None = None
+    expires: datetime | None = None
     password: str | None = None
     internal: bool = False
+    deny_download: bool = False
+    max_use: int | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
@@ -138,6 +109,10 @@ class Folder:
     tags: list[str] = field(default_factory=list)
     shares: dict[str, Share] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
+    pinned_by: set[str] = field(default_factory=set)
+    deny_download: bool = False
+    colour: str = COLOURS[0]
+    origin: "Folder | None" = None  # where it lay before it came into the trash
     created: datetime = field(default_factory=now)
     modified: datetime = field(default_factory=now)
     modified_by: User | None = None
@@ -174,6 +149,7 @@ class Version:
     content: bytes
     by: User
     at: datetime
+    comment: str = ""
 
     @property
     def digest(self) -> str:
@@ -191,6 +167,7 @@ class File:
     locked_by: User | None = None
     editing_by: set[str] = field(default_factory=set)
     restricted: set[str] = field(default_factory=set)  # users who may not copy it
+    origin: Folder | None = None  # where it lay before it came into the trash
     converting: bool = False  # then it is counted and in no listing (recorded: facts, "Listings and history")
 
     @property
@@ -202,8 +179,13 @@ class File:
         return len(self.versions)
 
     @property
+    def size(self) -> int:
+        return len(self.current.content)
+
+    @property
     def extension(self) -> str:
-        return "." + self.title.rsplit(".", 1)[1] if "." in self.title else ""
+        ending = self.title.rsplit(".", 1)[1] if "." in self.title else ""
+        return f".{ending}" if ending else ""
 
 
 class World:
@@ -220,7 +202,8 @@ class World:
         self.relations: dict[str, set[str]] = {}  # by user: the guests whom they invited or gave access
         self.base = "http://portal.example"
         self.room_limit: int | None = None
-        self.templates: dict[int, tuple[int, list[str]]] = {}  # by id: the type of room, its folders
+        self.conversion_seconds = 0.0  # that a file is hidden for, of a kind that is converted
+        self.templates: dict[int, Folder] = {}
         self.anonymous = User("Anonymous", "", "anonymous")
         self.owner = self.add_user("Olga Owner", "owner@portal.example", "owner")
         self.rooms_root = self._add_root(ROOMS_ROOT, self.owner)
@@ -237,6 +220,30 @@ class World:
         self.keys[key.secret] = key
         return key
 
+    def visitor(self, token: str) -> User:
+        """Whoever comes without a key, perhaps by an external link without a password (recorded: links)."""
+        for room in self.rooms() if token else []:
+            if any(one.token == token and one.kind == 1 and not one.password for one in room.links):
+                return User("Anonymous", "", "anonymous", visits=room)
+        return self.anonymous
+
+    def add_template(self, title: str, room_type: int, folders: list[str], number: int | None = None) -> Folder:
+        """Make a room that is only a pattern; it is in no list of rooms."""
+        template = Folder(number or next(self._folder_ids), sanitise(title), self.rooms_root, self.owner)
+        template.room_type = room_type
+        for name in folders:
+            folder = Folder(next(self._folder_ids), name, template, self.owner)
+            template.children[folder.id] = folder
+        self.templates[template.id] = template
+        return template
+
+    def rooms(self) -> "list[Folder]":
+        return [one for one in self.folders.values() if one.room_type is not None]
+
+    def used(self, section: int) -> int:
+        """Count the bytes in a section."""
+        return sum(file.size for file in self.files.values() if file.folder.root.kind == section)
+
     def personal(self, user: User, kind: int) -> Folder:
         """The user's own documents or trash."""
         if (user.id, kind) not in self._personal:
@@ -250,10 +257,12 @@ class World:
         parent.children[folder.id] = folder
         return folder
 
-    def add_file(self, folder: Folder, title: str, content: bytes, by: User) -> File:
+    def add_file(self, folder: Folder, title: str, content: bytes, by: User, comment: str = "") -> File:
         at = now()
         # The greatest id plus one: that of a deleted file comes again (recorded; FileQueries.FileMaxIdAsync).
-        file = File(max(self.files, default=999) + 1, sanitise(title), folder, by, [Version(content, by, at)], at)
+        file = File(
+            max(self.files, default=999) + 1, file_title(title), folder, by, [Version(content, by, at, comment)], at
+        )
         self.files[file.id] = file
         self._place(file)
         return file
@@ -266,7 +275,7 @@ class World:
 
     def rename_file(self, file: File, title: str) -> None:
         self._unplace(file)
-        file.title = sanitise(title)
+        file.title = file_title(title)
         self._place(file)
 
     def purge_file(self, file: File) -> None:
@@ -331,8 +340,8 @@ class World:
 
     def role(self, user: User, folder: Folder) -> Access:
         """The user's access to everything in this folder's room; an admin who is no member has Restrict."""
-        if user is self.anonymous:
-            return Access.NONE
+        if user.kind == "anonymous":
+            return Access.READ if user.visits is not None and folder.room is user.visits else Access.NONE
         root = folder.root
         if root.kind in {MY_ROOT, TRASH_ROOT}:
             return Access.ROOM_MANAGER if root.created_by is user else Access.NONE
@@ -349,8 +358,39 @@ class World:
                 return room.shares[group].access
         return Access.RESTRICT if user.is_admin else Access.NONE
 
+    def folder_rights(self, user: User, folder: Folder) -> frozenset[str]:
+        role, root = self.role(user, folder), folder.root
+        if folder.room_type is not None:
+            is_owner = folder.created_by is user
+            return rights.of_room(role, folder.room_type, is_owner=is_owner, is_archived=root.kind == ARCHIVE_ROOT)
+        if folder.parent is None:
+            makes = user.may_manage_rooms if root is self.rooms_root else root.created_by is user
+            flags = {"Read", *({"Create", "MoveTo"} if makes and root.kind in {ROOMS_ROOT, MY_ROOT} else ())}
+            return frozenset(flags | ({"CopyTo"} if root.kind == MY_ROOT else set()))
+        if root.kind == TRASH_ROOT:
+            return rights.IN_TRASH if role is not Access.NONE else frozenset()
+        is_creator = folder.created_by is user
+        return rights.of_folder(role, is_creator=is_creator, is_archived=root.kind == ARCHIVE_ROOT)
+
+    def file_rights(self, user: User, file: File) -> frozenset[str]:
+        role, root = self.role(user, file.folder), file.folder.root
+        if root.kind == TRASH_ROOT:
+            return rights.IN_TRASH if role is not Access.NONE else frozenset()
+        flags = rights.of_file(
+            role,
+            is_creator=file.created_by is user,
+            is_held_by_another=file.locked_by not in (None, user),
+            is_archived=root.kind == ARCHIVE_ROOT,
+        )
+        if role is Access.RESTRICT or user.id in file.restricted:
+            flags -= {"Copy"}
+        return flags
+
+    def may_manage(self, user: User, folder: Folder) -> bool:
+        return self.role(user, folder) is Access.ROOM_MANAGER and folder.root.kind != ARCHIVE_ROOT
+
     def is_stuck(self, user: User, folder: Folder) -> bool:
-        """Whether a file below is open, or locked by another: then the folder is not moved as a whole."""
+        """Whether a file below is open, or locked by another: then the folder is not moved (recorded: file.open)."""
         files = self.files_in(folder, deep=True)
         return any(file.editing_by or file.locked_by not in (None, user) for file in files)
 
@@ -358,28 +398,18 @@ class World:
         return self.role(user, folder) is not Access.NONE
 
     def may_create(self, user: User, folder: Folder) -> bool:
-        if folder.root.kind == ARCHIVE_ROOT or folder is self.rooms_root:
-            return False
-        return self.role(user, folder) in {Access.ROOM_MANAGER, Access.CONTENT_CREATOR}
+        if folder.parent is None:
+            return folder.kind == MY_ROOT and folder.created_by is user
+        return "Create" in self.folder_rights(user, folder)
 
     def may_copy(self, user: User, file: File) -> bool:
-        if user.id in file.restricted:
-            return False
-        return self.role(user, file.folder) not in {Access.NONE, Access.RESTRICT}
+        return "Copy" in self.file_rights(user, file)
 
     def may_edit(self, user: User, file: File) -> bool:
-        role = self.role(user, file.folder)
-        if file.folder.root.kind == ARCHIVE_ROOT:
-            return False
-        if role in {Access.ROOM_MANAGER, Access.EDITING}:
-            return True
-        return role is Access.CONTENT_CREATOR and file.created_by is user
+        return "Edit" in self.file_rights(user, file)
 
     def may_move(self, user: User, file: File) -> bool:
-        role = self.role(user, file.folder)
-        if file.folder.root.kind == ARCHIVE_ROOT:
-            return False
-        return role is Access.ROOM_MANAGER or (role is Access.CONTENT_CREATOR and file.created_by is user)
+        return "Move" in self.file_rights(user, file)
 
     def _place(self, file: File) -> None:
         file.folder.contents[file.id] = file
@@ -390,7 +420,7 @@ class World:
         file.folder.titles[title_key(file.title)].remove(file)
 
     def _add_root(self, kind: int, owner: User) -> Folder:
-        folder = Folder(next(self._folder_ids), EDITOR_SECTIONS[kind], None, owner, kind=kind)
+        folder = Folder(next(self._folder_ids), SECTIONS[kind], None, owner, kind=kind)
         self.folders[folder.id] = folder
         return folder
 

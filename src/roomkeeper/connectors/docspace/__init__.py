@@ -9,6 +9,7 @@ from roomkeeper.connectors.docspace import (
     guests,
     hooks,
     inviting,
+    recording,
     restore,
     rooms,
     round_trip,
@@ -50,6 +51,7 @@ CONNECTOR = Connector(
     upkeep=hooks.UPKEEP,
     examine=checkup.examine,
     sighted=evidence.sighted,
+    record=recording.record,
     round_trip=round_trip.round_trip,
     scopes=frozenset({"files:read", "rooms:read"}),
 )

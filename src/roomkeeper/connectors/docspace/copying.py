@@ -139,6 +139,20 @@ def mode_for(policy: Policy, namesake: File | None, *, is_anothers: bool) -> OnC
     return OnConflict.OVERWRITE if policy == "version" else None
 
 
+def may_hold(file: File, namesake: File, became: Iterable[Entry]) -> bool:
+    """Whether our copy of an earlier version of a file may hold this one; `became` is what the ledger says of the copy.
+
+    That copy must be its last version, of the same size, and not be older than what it may hold.
+    """
+    lines = [Intent.from_json(one.detail) for one in became if one.done and file_of(one.item) == str(file.id)]
+    last = max(lines, key=lambda one: one.copy_version, default=None)
+    if last is None or not last.is_of(file) or last.copy_version != namesake.version:
+        return False
+    if not same_size(namesake.size, file.size) or file.updated is None or namesake.updated is None:
+        return False
+    return namesake.updated >= file.updated
+
+
 def batches(files: Sequence[File]) -> list[list[File]]:
     """Divide files into operations: a hundred at most, and no title twice in one, so that results can be told apart."""
     divided: list[list[File]] = []

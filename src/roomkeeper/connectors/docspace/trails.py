@@ -176,7 +176,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None) -> Iterato
     if entry.date < search.begins(trigger, named):
         return
     noun = trigger.partition(".")[0]
-    title = str(entry.data.get("title") or "")
+    title = str(entry.data.get("title") or entry.data.get("newTitle") or "")  # a rename has only the new one
     folder = number if noun == "room" else entry.data.get("parentId") or entry.data.get("toFolderId")
     facts = {"id": number, "title": title, "folder": folder}
     yield Event(

@@ -35,6 +35,7 @@ from roomkeeper.errors import (
 _SETTLED = 10.0  # seconds after which a request without an answer can start nothing any more
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
 _LOST = 6  # operations without effect after which a file is given up
+_COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not
 _VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for
 
 #: By file: the file in the folder that has its title.
@@ -171,24 +172,46 @@ class Transfer:
         by_mode: dict[OnConflict, list[Intent]] = {}
         for file in files:
             namesake = namesakes.get(file.id)
-            anothers = namesake is not None and await self._belongs_to_another(file, namesake)
+            became = await self._ledger.of_target(self._scope, str(namesake.id)) if namesake is not None else []
+            if namesake is not None and await self._has_it_already(file, namesake, became):
+                continue
+            anothers = await self._belongs_to_another(file, became)
             mode = copying.mode_for(self._policy, namesake, is_anothers=anothers)
             if mode is None:
                 self._report.note(file, "skipped", namesake.id if namesake else None, self._folder)
                 continue
-            intent = Intent(
-                *(file.id, file.version, file.title, file.size, self._folder, mode),
-                namesake=namesake.id if namesake is not None else None,
-                namesake_version=namesake.version if namesake is not None else 0,
-                created=copying.made_at(file),
-            )
-            by_mode.setdefault(mode, []).append(intent)
+            by_mode.setdefault(mode, []).append(self._intent(file, mode, namesake))
         return list(by_mode.values())
 
-    async def _belongs_to_another(self, file: File, namesake: File) -> bool:
-        """Whether the namesake is our copy of another file, and that file still exists."""
-        entries = await self._ledger.of_target(self._scope, str(namesake.id))
-        sources = {copying.file_of(entry.item): Intent.from_json(entry.detail).file for entry in entries}
+    async def _has_it_already(self, file: File, namesake: File, became: Sequence[Entry]) -> bool:
+        """Whether our copy has this version's content: it was uploaded while an earlier one was being copied.
+
+        An operation copies what a file holds when its turn comes. Where neither sizes nor moments tell the two
+        versions apart, their contents do.
+        """
+        if self._policy != "version" or not copying.may_hold(file, namesake, became):
+            return False
+        contents = [
+            await self._context.call(partial(self._portal.digest, one.id, most=_COMPARED)) for one in (file, namesake)
+        ]
+        if contents[0] is None or contents[0] != contents[1]:
+            return False
+        intent = self._intent(file, OnConflict.OVERWRITE, namesake).become(namesake)
+        await self._ledger.done(self._scope, {intent.item: (str(namesake.id), intent.to_json())})
+        self._report.note(file, "already", namesake.id, self._folder, intent)
+        return True
+
+    def _intent(self, file: File, mode: OnConflict, namesake: File | None) -> Intent:
+        return Intent(
+            *(file.id, file.version, file.title, file.size, self._folder, mode),
+            namesake=namesake.id if namesake is not None else None,
+            namesake_version=namesake.version if namesake is not None else 0,
+            created=copying.made_at(file),
+        )
+
+    async def _belongs_to_another(self, file: File, became: Sequence[Entry]) -> bool:
+        """Whether the namesake, which these became, is our copy of another file, and that file still exists."""
+        sources = {copying.file_of(entry.item): Intent.from_json(entry.detail).file for entry in became}
         if not sources or str(file.id) in sources:
             return False
         for source in sources.values():
