@@ -4,10 +4,12 @@ import itertools
 import os
 import socket
 
-#: Below the range from which the system gives ports to outgoing connections; each worker has a stretch of its own.
+#: Below the range from which the system gives ports to outgoing connections; each worker has a stretch of its own, and
+#: begins somewhere in it, for two sessions may run beside each other.
 _FIRST, _STRETCH = 12_000, 2_000
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = itertools.cycle(range(_FIRST + _worker * _STRETCH, _FIRST + (_worker + 1) * _STRETCH))
+_begin = os.getpid() * 97 % _STRETCH
+_ports = itertools.cycle(_FIRST + _worker * _STRETCH + (_begin + step) % _STRETCH for step in range(_STRETCH))
 
 
 def free_port() -> int:

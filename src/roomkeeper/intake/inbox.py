@@ -214,13 +214,15 @@ def _insert(store: Store, connection: sa.Connection, group: list[_Waiting]) -> N
         repeated = {name: row[name] for name in ("status", "state", "body", "duplicate_of", "reason")}
         connection.execute(events.update().where(events.c.id == fresh[key]).values(repeated))
         _confirm(connection, twin, row)
+        if _may_be_later(row, twin):
+            _look_again(connection, twin)
     known = [row for row in accepted if id(row) not in fresh]
     twins = _originals(connection, known)
     for row in known:
         twin = twins.get(_key(row)) or twins.get((row["connection"], "", row["delivery"]))
         row.update(_repeating(twin.id if twin is not None else None))
         if twin is not None and _may_be_another(row, twin):
-            connection.execute(events.update().where(events.c.id == twin.id).values(state="new", next_try=0.0))
+            _look_again(connection, twin)
     ids = dict(fresh)
     for row in [*known, *others]:
         ids[id(row)] = connection.execute(sa.insert(events).values(row).returning(events.c.id)).scalar_one()
@@ -262,7 +264,10 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
     taken: set[int] = set()
     for name in {row["connection"] for row in rows if row["occurrence"]}:
         mine = [row for row in rows if row["connection"] == name and row["occurrence"]]
-        columns = (events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness)
+        columns = (
+            *(events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness),
+            events.c.received_at,
+        )
         moments = [row["at"] for row in mine]
         query = sa.select(*columns).where(
             events.c.connection == name,
@@ -354,6 +359,20 @@ def _may_be_another(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database r
     """
     young = row["received_at"] - twin.received_at < _AMBIGUOUS_FOR
     return bool(row["channel"]) and row["channel"] == twin.channel and row["delivery"] != twin.delivery and young
+
+
+def _may_be_later(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database row
+    """Whether a delivery may tell of something later than the entry of a trail that it was taken for.
+
+    Of several versions in a few seconds nothing says which delivery belongs to which entry; what the entry led to may
+    have been done before the last of them was uploaded.
+    """
+    young = row["received_at"] - twin.received_at < _AMBIGUOUS_FOR
+    return young and bool(twin.witness == row["meaning"] or row["at"] > twin.at)
+
+
+def _look_again(connection: sa.Connection, twin: Any) -> None:  # noqa: ANN401 - a database row
+    connection.execute(events.update().where(events.c.id == twin.id).values(state="new", next_try=0.0))
 
 
 def _key(row: Row) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ _SCHEMA = "engine"
 _POLL = (
     0.25  # seconds between two looks at a queue: each costs the processor some milliseconds, with nothing to do, too
 )
+_STOP = 0.1  # seconds until the library's listener, which has nothing to do here, sees that it is to stop
 _CONCURRENCY = 50  # runs of one connection at work in one process
 _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
 _PAGE = 500  # runs looked at in one sweep
@@ -183,6 +184,7 @@ class Engine:
             "max_executor_threads": 64,
             "dbos_system_schema": _SCHEMA,
             "log_level": "WARNING",
+            "notification_listener_polling_interval_sec": _STOP,
         }
         if self._store.is_embedded:
             self._sqlite = durable_sqlite(Path(self._store.where) / "engine.sqlite")
