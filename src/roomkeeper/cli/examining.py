@@ -37,11 +37,12 @@ def examine(
 ) -> None:
     """Try everything that the configuration needs: a line a check. Exit 0 all well, 3 warnings, 1 something failed."""
     loaded = load(config, CATALOG)
+    store = store_of(loaded)
     if record is not None:
-        lines = asyncio.run(_recorded(loaded, store_of(loaded)))
+        lines = asyncio.run(_recorded(loaded, store))
         record.write_text(json.dumps(lines, indent=1) + "\n", "utf-8")
         out.print(f"How the portal answers is in {escaped(str(record))}: look through it, and add it to your report.")
-    findings = asyncio.run(_examined(loaded, store_of(loaded), writes=writes, patience=patience, aloud=not as_json))
+    findings = asyncio.run(_examined(loaded, store, writes=writes, patience=patience, aloud=not as_json))
     outcome = worst([one for _, one in findings])
     if as_json:
         print_json({"outcome": outcome, "checks": [{"connection": name, **vars(one)} for name, one in findings]})

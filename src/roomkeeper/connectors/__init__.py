@@ -1,16 +1,6 @@
 """The services Roomkeeper connects to: one folder each, one line each."""
 
-from roomkeeper.connectors import (
-    docspace,
-    freshdesk,
-    http,
-    hubspot,
-    jira,
-    notify,
-    pipedrive,
-    salesforce,
-    zendesk,
-)
+from roomkeeper.connectors import docspace, freshdesk, http, hubspot, jira, notify, pipedrive, salesforce, zendesk
 from roomkeeper.contract.approve import APPROVE
 from roomkeeper.contract.catalog import Catalog
 

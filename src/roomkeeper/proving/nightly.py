@@ -41,7 +41,8 @@ async def keep(store: Store, prover: Prover, automations: Sequence[Automation]) 
                 log.warning("cannot prove", automation=automation.name, reason=error.message)
             except Exception as error:  # a proof that fails must not stop the deliveries, and is the loudest alert
                 log.exception("a proof failed", automation=automation.name)
-                await asyncio.to_thread(alerts.settle, store, *_impossible(automation.name, error))
+                blind = f"proof {automation.name} blind"
+                await asyncio.to_thread(alerts.settle, store, blind, [_impossible(blind, automation.name, error)])
 
 
 async def prove(store: Store, prover: Prover, automation: Automation, day: str) -> Proof:
@@ -57,11 +58,11 @@ async def prove(store: Store, prover: Prover, automation: Automation, day: str) 
     return proof
 
 
-def _impossible(automation: str, error: Exception) -> tuple[str, list[Alert]]:
-    """Say that a proof cannot be made. Gives the alert's place among the alerts, and the alert."""
+def _impossible(key: str, automation: str, error: Exception) -> Alert:
+    """Say that a proof cannot be made."""
     what = f"{automation}: whether anything was missed cannot be proved: {type(error).__name__}: {error}"
     remedy = "A fault in Roomkeeper itself: report it with the log. It is tried again every hour."
-    return f"proof {automation} blind", [Alert(f"proof {automation} blind", what, remedy)]
+    return Alert(key, what, remedy)
 
 
 def _unaccounted(proof: Proof) -> list[Alert]:

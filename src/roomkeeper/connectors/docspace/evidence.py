@@ -1,7 +1,8 @@
 """Look for what steps left behind: copies, archived files, rooms; each as the portal shows it now."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from roomkeeper.connectors.docspace.copying import COPIES, Intent, as_id, same_file, same_size
 from roomkeeper.contract.evidence import Evidence, Sight
@@ -10,6 +11,8 @@ from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.wire import next_start
 from roomkeeper.errors import Forbidden, NotFound, ScopeMissing
 
+T = TypeVar("T")
+_BY_AGE = "DateAndTimeCreation"
 _FEW = 20  # files that are asked one by one rather than listed
 _GONE = Sight(stands=False, said="is no longer there")
 
@@ -81,11 +84,24 @@ def of_room(result: Mapping[str, Any]) -> list[Evidence]:
     return [Evidence(kind="room", id=number, said=f"room {number} {result.get('title')!r}")] if number else []
 
 
-async def sighted(portal: Portal, looked_for: Iterable[Evidence]) -> dict[Evidence, Sight]:
-    """Look for each. Raises RemoteError if that cannot be said."""
+class Ask(Protocol):
+    """Makes one request, and repeats it or not if it fails."""
+
+    async def __call__(self, request: Callable[[], Awaitable[T]], /) -> T: ...  # noqa: D102
+
+
+async def _once(request: Callable[[], Awaitable[T]], /) -> T:
+    return await request()
+
+
+async def sighted(portal: Portal, looked_for: Iterable[Evidence], ask: Ask = _once) -> dict[Evidence, Sight]:
+    """Look for each; `ask` makes each request, so that of many only the one that failed is repeated.
+
+    Raises RemoteError if that cannot be said.
+    """
     wanted = set(looked_for)
-    sights = {one: await _place(portal, one) for one in wanted if one.kind != "file"}
-    looking = _Looking(portal)
+    sights = {one: await _place(portal, one, ask) for one in wanted if one.kind != "file"}
+    looking = _Looking(portal, ask)
     for folder in {one.within for one in wanted if one.kind == "file" and one.within is not None}:
         mine = [one for one in wanted if one.kind == "file" and one.within == folder]
         if len(mine) > _FEW:
@@ -95,9 +111,9 @@ async def sighted(portal: Portal, looked_for: Iterable[Evidence]) -> dict[Eviden
     return sights
 
 
-async def _place(portal: Portal, one: Evidence) -> Sight:
+async def _place(portal: Portal, one: Evidence, ask: Ask) -> Sight:
     try:
-        folder = await portal.folders.get(one.id)
+        folder = await ask(partial(portal.folders.get, one.id))
     except NotFound:
         return _GONE
     return Sight(stands=not folder.is_in_trash, said="lies in the trash" if folder.is_in_trash else repr(folder.title))
@@ -106,8 +122,8 @@ async def _place(portal: Portal, one: Evidence) -> Sight:
 class _Looking:
     """Looks for files, each once, however many versions of it are looked for."""
 
-    def __init__(self, portal: Portal) -> None:
-        self._portal = portal
+    def __init__(self, portal: Portal, ask: Ask) -> None:
+        self._portal, self._ask = portal, ask
         self._seen: dict[str, File | None] = {}
         self._below: dict[EntryId, set[str]] = {}
         self._ways: dict[EntryId, tuple[str, ...]] = {}
@@ -118,7 +134,8 @@ class _Looking:
         start: int | None = 0
         try:
             while start is not None:
-                page = await self._portal.folders.page(folder, start, sort_by="DateAndTimeCreation", below="files")
+                request = partial(self._portal.folders.page, folder, start, sort_by=_BY_AGE, below="files")
+                page = await self._ask(request)
                 self._seen |= {str(file.id): file for file in page.files}
                 below |= {str(file.id) for file in page.files}
                 start = next_start(start, page.entries, page.total)
@@ -146,7 +163,7 @@ class _Looking:
     async def _file(self, number: EntryId) -> File | None:
         if str(number) not in self._seen:
             try:
-                self._seen[str(number)] = await self._portal.files.get(number)
+                self._seen[str(number)] = await self._ask(partial(self._portal.files.get, number))
             except ScopeMissing:
                 raise
             except (NotFound, Forbidden):  # what lies in another's trash is answered so, too
@@ -159,10 +176,11 @@ class _Looking:
             return True
         if where not in self._ways:
             try:
-                self._ways[where] = tuple(str(part.id) for part in await self._portal.folders.path(where))
-            except (NotFound, Forbidden) as error:
-                if isinstance(error, ScopeMissing):
-                    raise
+                way = await self._ask(partial(self._portal.folders.path, where))
+                self._ways[where] = tuple(str(part.id) for part in way)
+            except ScopeMissing:
+                raise
+            except (NotFound, Forbidden):
                 self._ways[where] = ()
         return str(folder) in self._ways[where]
 
@@ -178,7 +196,7 @@ class _Looking:
         then = file
         if file.version > one.version:
             try:
-                then = await self._portal.files.get(file.id, version=one.version)
+                then = await self._ask(partial(self._portal.files.get, file.id, version=one.version))
             except NotFound:
                 return f"has no version {one.version} any more"
         if one.size is None or same_size(then.size, one.size):

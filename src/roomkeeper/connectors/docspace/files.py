@@ -169,9 +169,7 @@ class _Copying:
             if file is None:
                 continue
             if file.id in standing:
-                entry = standing[file.id][1]
-                became = copying.Intent.from_json(entry.detail)
-                self._report.note(file, "already", copying.as_id(entry.target), way[-1].id, became)
+                self._report.note_already(file, standing[file.id], way[-1].id)
                 continue
             groups.setdefault(one.path if self._params.keep_folders else (), []).append(file)
         return groups

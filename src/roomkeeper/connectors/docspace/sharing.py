@@ -50,7 +50,7 @@ class ShareLink(BaseModel):
     password_env: str | None = Field(
         default=None,
         description="The environment variable that holds the link's password; it is never written down.",
-        examples=["ROOM_LINK_RULES"],
+        examples=["ROOM_LINK_PASSWORD"],
     )
     title: str = Field(
         default="Roomkeeper", max_length=255, description="What the link is called.", examples=["Support"]

@@ -60,6 +60,10 @@ class Report:
             line |= {"copy_size": became.copy_size, "copy_made": became.copy_made}
         self.lines.append(line)
 
+    def note_already(self, file: File, entry: Entry, folder: EntryId) -> None:
+        """Write down that a file's copy is there already, by its line of the ledger."""
+        self.note(file, "already", copying.as_id(entry.target), folder, Intent.from_json(entry.detail))
+
     def count(self, outcome: str) -> int:
         """Count the files of one outcome."""
         return sum(1 for line in self.lines if line["outcome"] == outcome)
@@ -86,9 +90,8 @@ class Transfer:
         entries = await self._ledger.look(self._scope, lines)
         by_id = {file.id: file for file in files}
         standing = await already(self._context, self._scope, files)
-        for file, entry in standing.values():
-            became = Intent.from_json(entry.detail)
-            self._report.note(file, "already", copying.as_id(entry.target), self._folder, became)
+        for number, entry in standing.items():
+            self._report.note_already(by_id[number], entry, self._folder)
         settled = set(standing)
         tried = [Intent.from_json(entry.detail) for entry in entries.values() if not entry.done]
         intents = [one for one in tried if one.is_of(by_id[one.file])]
@@ -420,24 +423,21 @@ class Transfer:
         return copying.explain(file, error, current=current, namesake=namesakes.get(file.id))
 
 
-async def already(context: StepContext, scope: str, files: Sequence[File]) -> dict[EntryId, tuple[File, Entry]]:
-    """Choose the files whose copies the ledger knows and the portal still has, each with its line.
+async def already(context: StepContext, scope: str, files: Sequence[File]) -> dict[EntryId, Entry]:
+    """Choose the files whose copies the ledger knows and the portal still has; gives the line of each.
 
     A copy that somebody deleted is made again: by a replay, a retry from the start, or by hand.
     """
-    known = await context.ledger.look(scope, [copying.item(file.id, file.version) for file in files])
-    said = {
-        file.id: (file, entry)
+    items = {file.id: copying.item(file.id, file.version) for file in files}
+    known = await context.ledger.look(scope, list(items.values()))
+    done = {
+        file.id: known[item]
         for file in files
-        if copying.is_done(entry := known.get(copying.item(file.id, file.version)), file) and entry is not None
+        if (item := items[file.id]) in known and copying.is_done(known[item], file)
     }
-    looked_for = {number: of_copy(scope, entry) for number, (_, entry) in said.items()}
-    sights = await context.call(partial(sighted, context.client, [one for one in looked_for.values() if one]))
-    return {
-        number: line
-        for number, line in said.items()
-        if (copy := looked_for[number]) is not None and sights[copy].stands
-    }
+    copies = {number: copy for number, entry in done.items() if (copy := of_copy(scope, entry)) is not None}
+    sights = await sighted(context.client, copies.values(), context.call)
+    return {number: done[number] for number, copy in copies.items() if sights[copy].stands}
 
 
 def _is_into(operation: Operation, folder: EntryId) -> bool:
