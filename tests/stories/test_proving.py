@@ -146,7 +146,12 @@ def test_archived_deals_are_accounted_for_and_missing_files_are_named(portal: Po
     portal.direct("PUT", f"/crm/deals/{lost}", json={"status": "lost"})
     keeper.settle()
     keeper.say("reconcile")
-    until(lambda: len(keeper.ask("events", "list", "--status", "accepted")) == 2)
+
+    def both_were_dispatched() -> bool:
+        states = [one["state"] for one in keeper.ask("events", "list", "--status", "accepted")]
+        return len(states) == 2 and "new" not in states
+
+    until(both_were_dispatched)
     keeper.settle()
 
     found = proved(keeper, "archive-closed-deal")
