@@ -160,7 +160,7 @@ def _run(number: int, at: float, text: str, dice: random.Random) -> dict[str, An
     state = dice.choices(["done", "needs_attention", "cancelled"], [96, 2, 2])[0]
     name = "investigation-room" if number % 5 == 0 else "copy-client-uploads"
     row = {"automation": name, "key": f"acme room {number % 200}", "connection": "acme", "text": text, "gather": 100}
-    row |= {"state": state, "claims": False, "made_at": at, "started_at": at, "ended_at": at + 2, "enqueued": True}
+    row |= {"state": state, "claims": False, "made_at": at, "started_at": at, "ended_at": at + 2, "handed_over": True}
     return row | {"error": "copy_files: it is locked" if state == "needs_attention" else None}
 
 

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from stage import Keeper, Portal, simulated_portal
 from stage.portals import close_portals, idle_processes
+from stage.stores import migrated
 
 #: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
@@ -97,10 +98,18 @@ def postgresql() -> Iterator[Callable[[], str]]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     server = pgserver.get_server(folder / "data", cleanup_mode="delete")  # by the last of the workers
 
+    blank = f"roomkeeper_{worker}_blank"
+
+    def address(name: str) -> str:
+        return str(server.get_uri()).replace("/postgres?", f"/{name}?")
+
     def database() -> str:
         name = f"roomkeeper_{worker}_{next(_numbers)}"
-        server.psql(f"create database {name}")
-        return str(server.get_uri()).replace("/postgres?", f"/{name}?")
+        server.psql(f"create database {name} template {blank}")
+        return address(name)
+
+    server.psql(f"create database {blank}")
+    migrated(address(blank))
 
     yield database
     server.cleanup()

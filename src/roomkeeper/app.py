@@ -28,6 +28,7 @@ from roomkeeper.running import overdue as approvals
 from roomkeeper.running.engine import Engine
 from roomkeeper.running.leases import JOINING, Lease, lock_file
 from roomkeeper.running.rehearsal import Rehearsed
+from roomkeeper.running.turns import Turns
 from roomkeeper.running.walk import Rest, Walker
 from roomkeeper.store import retention
 from roomkeeper.store.database import Store
@@ -105,14 +106,16 @@ class _Worker:
         self._end = end
         self._lease = Lease(store, works=True, on_lost=partial(end, _TAKEN_OVER))
         self._sources = connecting.connected(config, store, self._lease.workers)
-        walker = Walker(store, self._lease, catalog, self._sources, rest=rest)
-        self._engine = Engine(store, self._lease, walker, list(self._sources))
+        stopped = [one.name for one in config.automations if one.paused]
+        self._turns = Turns(store, self._sources, stopped)
+        walker = Walker(store, self._lease, catalog, self._sources, self._turns.aside, rest=rest)
+        self._engine = Engine(store, self._lease, walker, self._turns.over)
         self._dispatch = Dispatch(
             store,
             list(self._sources.values()),
             config.automations,
             lambda automation: gathered(automation, catalog),
-            self._engine.enqueue,
+            self._turns.look,
         )
         inbox.on_new = self._dispatch.wake
         notify = config.notify
@@ -134,6 +137,7 @@ class _Worker:
         days = self._config.retention
         beating += [
             asyncio.create_task(self._dispatch.run()),
+            asyncio.create_task(self._turns.keep(self._engine.begin)),
             asyncio.create_task(self._reconciler.keep()),
             asyncio.create_task(nightly.keep(self._store, self._prover, self._config.automations)),
             asyncio.create_task(upkeep.keep(self._store, connecting.kept(self._config, self._sources))),

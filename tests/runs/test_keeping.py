@@ -1,6 +1,7 @@
 """What the store keeps: inbox, ledger, holds, leases, tallies, retention; on both kinds of store."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
@@ -219,7 +220,7 @@ async def test_a_hold_keeps_others_out_and_falls_when_its_run_is_over(store: Sto
     async def nothing() -> None: ...
 
     async def work(run: int) -> None:
-        async with hold(store, "room 5", run, nothing):
+        async with hold(store, "room 5", run, nothing, contextlib.nullcontext):
             order.append(f"{run} in")
             await asyncio.sleep(0.05)
             order.append(f"{run} out")
@@ -227,11 +228,11 @@ async def test_a_hold_keeps_others_out_and_falls_when_its_run_is_over(store: Sto
     await asyncio.gather(work(1), work(2))
     assert order in (["1 in", "1 out", "2 in", "2 out"], ["2 in", "2 out", "1 in", "1 out"])
 
-    holding = hold(store, "room 5", 1, nothing)
+    holding = hold(store, "room 5", 1, nothing, contextlib.nullcontext)
     await holding.__aenter__()
     with store.write() as connection:
         connection.execute(runs.update().where(runs.c.id == 1).values(state="needs_attention"))
-    async with asyncio.timeout(5), hold(store, "room 5", 2, nothing):
+    async with asyncio.timeout(5), hold(store, "room 5", 2, nothing, contextlib.nullcontext):
         pass
 
 

@@ -26,6 +26,7 @@ from roomkeeper.store.tables import runs, trails
 from stage.commands import command, surroundings
 from stage.portals import unmeasured
 from stage.ports import free_port
+from stage.stores import put_blank
 from stage.waiting import LOOK, until
 
 SECRET = "a-secret-of-the-tests"
@@ -61,6 +62,8 @@ class Keeper:
         **settings: Any,
     ) -> None:
         self.folder, self.portal, self.store = folder, portal, store
+        if "://" not in store:
+            put_blank(folder / store)
         self.port = free_port()
         self._store: Store | None = None
         self._here: _Here | None = None

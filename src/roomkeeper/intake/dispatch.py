@@ -43,6 +43,7 @@ log = structlog.get_logger("dispatch")
 
 WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which is read only to be shown
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
+_LOOK = 0.5  # seconds between two looks for runs to be made; an event that was parked here has one made at once
 _BATCH = 200
 _LET_IN = "Invite the account of the API key into the room; then it goes on by itself."
 _COURTESY = 0.5  # seconds at most that dispatch leaves the process to others after each batch
@@ -99,10 +100,10 @@ class Dispatch:
         sources: Sequence[Source],
         automations: Sequence[Automation],
         gather: Callable[[Automation], int],
-        enqueue: Callable[[int, int, str, str], Any],
+        on_made: Callable[[], None],
     ) -> None:
         self._store, self._sources, self._automations = store, sources, automations
-        self._gather, self._enqueue = gather, enqueue
+        self._gather, self._on_made = gather, on_made
         self._places: dict[tuple[str, str], tuple[float, Place | RemoteError | None]] = {}
         self._accounts: dict[str, str] = {}
         self._wake = asyncio.Event()
@@ -325,11 +326,11 @@ class Dispatch:
             try:
                 if missing := await self._store.reading(self._missing):
                     await self._store.writing(partial(self._make, missing))
-                await self._enqueue_made()
+                    self._on_made()
             except StoreUnavailable as error:
                 log.warning("runs wait", reason=error.message)
                 await asyncio.sleep(_REST_FIRST)
-            await _woken(self._made, 0.2)
+            await _woken(self._made, _LOOK)
             self._made.clear()
 
     def _missing(self, connection: sa.Connection) -> Sequence[Any]:
@@ -365,18 +366,6 @@ class Dispatch:
                 "made_at": time.time(),
             }
             connection.execute(self._store.insert(runs).values(values).on_conflict_do_nothing())
-
-    async def _enqueue_made(self) -> None:
-        query = (
-            sa.select(runs)
-            .where(runs.c.state == "waiting", runs.c.enqueued.is_(False), runs.c.automation.not_in(pauses.names()))
-            .order_by(runs.c.id)
-            .limit(_BATCH)
-        )
-        for row in await self._store.reading(lambda connection: connection.execute(query).all()):
-            await self._enqueue(row.id, row.attempt, row.connection, f"{row.automation} {row.key}")
-            told = runs.update().where(runs.c.id == row.id, runs.c.attempt == row.attempt).values(enqueued=True)
-            await self._store.writing(partial(_execute, told))
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:

@@ -1,17 +1,16 @@
 """Run, step, wait: the only module that knows the engine library.
 
 A run is one workflow per attempt. Its steps are recorded by the engine, so that a restart goes on after the last
-one that finished; what a step did within itself is found again through the ledger and the portal. Runs of one key
-take turns (a partition of the queue), each connection has a queue of its own, and nothing here cancels a workflow:
-a cancelled run is told so and ends by itself, so its successor never overlaps with its last call
-(facts/engine.md, sections 5 and 6).
+one that finished; what a step did within itself is found again through the ledger and the portal. When a run begins
+is decided by `turns`, not by a queue of the library's, and nothing here cancels a workflow: a cancelled run is told so
+and ends by itself, so its successor never overlaps with its last call (facts/engine.md, sections 5 and 6).
 """
 
 import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, SetWorkflowID
 from dbos._serialization import Serializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.running.leases import Lease
+from roomkeeper.running.turns import Turn
 from roomkeeper.running.walk import Walker
 from roomkeeper.store.database import NOTICE, Store, durable_sqlite
 from roomkeeper.store.tables import runs
@@ -34,11 +34,7 @@ log = structlog.get_logger("engine")
 #: Raised by hand, together with a migration path, when the workflow below changes its order of steps (pitfall 3).
 WORKFLOW_VERSION = "1"
 _SCHEMA = "engine"
-_POLL = (
-    0.25  # seconds between two looks at a queue: each costs the processor some milliseconds, with nothing to do, too
-)
 _STOP = 0.1  # seconds until the library's listener, which has nothing to do here, sees that it is to stop
-_CONCURRENCY = 50  # runs of one connection at work in one process
 _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
 _PAGE = 500  # runs looked at in one sweep
 _RECOVERY_QUEUE = "_dbos_internal_queue"  # where the library puts what was on no queue
@@ -49,12 +45,12 @@ _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 class Engine:
     """The engine of this process. `start` on the loop that serves, `stop` before it closes."""
 
-    def __init__(self, store: Store, lease: Lease, walker: Walker, connections: Sequence[str]) -> None:
-        self._store, self._lease, self._walker = store, lease, walker
-        self._connections = connections
+    def __init__(self, store: Store, lease: Lease, walker: Walker, on_over: Callable[[int], None]) -> None:
+        self._store, self._lease, self._walker, self._on_over = store, lease, walker, on_over
         self._sqlite: sa.Engine | None = None
         self._run: Callable[[int, int], Any] | None = None
         self._strays: set[str] = set()
+        self._unknown: set[int] = set()
         self._library: Any = None
 
     async def start(self) -> None:
@@ -65,6 +61,12 @@ class Engine:
 
         @DBOS.workflow(name="run", max_recovery_attempts=1_000)
         async def run(number: int, attempt: int) -> str:
+            try:
+                return await walked(number, attempt)
+            finally:
+                self._on_over(number)
+
+        async def walked(number: int, attempt: int) -> str:
             stages: list[Any] = await DBOS.run_step_async({"name": "claim"}, walker.begin, number, attempt)
             outcome = "done"
             for stage in stages:
@@ -76,15 +78,10 @@ class Engine:
             return await DBOS.run_step_async({"name": "end"}, walker.end, number, attempt, outcome)
 
         self._run = run
+        DBOS.listen_queues([])  # but for the library's own, by which it takes runs back
         DBOS.launch()
-        for name in self._connections:
-            await DBOS.register_queue_async(
-                _queue(name),
-                partition_concurrency=1,
-                worker_concurrency=_CONCURRENCY,
-                polling_interval_sec=_POLL,
-                on_conflict="always_update",
-            )
+        if self._store.is_embedded:  # nobody hands over runs yet, so that one look is enough
+            await self._give_back(await self._unknown_runs())
 
     async def stop(self) -> None:
         """Stop taking runs; those at work are taken up again by the next start, or by another process."""
@@ -94,13 +91,12 @@ class Engine:
         if self._sqlite is not None:
             self._sqlite.dispose()
 
-    async def enqueue(self, number: int, attempt: int, connection: str, partition: str) -> None:
-        """Hand a run to the engine; doing so twice is the same as once."""
+    async def begin(self, turn: Turn) -> None:
+        """Begin a run's attempt; doing so twice is the same as once. Raises StoreUnavailable."""
         if self._run is None:
             raise StoreUnavailable("The engine has not started")
-        options = SetEnqueueOptions(queue_partition_key=partition)
-        with SetWorkflowID(_workflow(number, attempt)), options:
-            await DBOS.enqueue_workflow_async(_queue(connection), self._run, number, attempt)
+        with SetWorkflowID(_workflow(turn.run, turn.attempt)):
+            await DBOS.start_workflow_async(self._run, turn.run, turn.attempt)
 
     async def recover(self, process: str) -> bool:
         """Take back what a dead process left; true once nothing of it is left.
@@ -145,27 +141,43 @@ class Engine:
         self._strays = mine
 
     async def _name_the_given_up(self) -> None:
-        old = time.time() - _SWEEP
+        open_runs = await self._open_runs()
+        for one in await self._known(open_runs):
+            if one.status in _OVER:
+                row = open_runs[one.workflow_id]
+                await self._walker.give_up(row.id, row.attempt, f"the engine ended it with {one.status}")
+        unknown = set(await self._unknown_runs())
+        # What was handed over a moment ago may not be written down yet: twice unknown is unknown.
+        await self._give_back(unknown & self._unknown)
+        self._unknown = unknown
+
+    async def _unknown_runs(self) -> list[int]:
+        """Find runs that the engine should have and does not: a crash between the two, or its own database was lost."""
+        open_runs = await self._open_runs()
+        known = {one.workflow_id for one in await self._known(open_runs)}
+        return [row.id for name, row in open_runs.items() if name not in known]
+
+    async def _open_runs(self) -> dict[str, Any]:
         query = (
             sa.select(runs.c.id, runs.c.attempt)
-            .where(runs.c.state.in_(["running", "waiting"]), runs.c.enqueued, runs.c.made_at < old)
+            .where(runs.c.state.in_(["running", "waiting"]), runs.c.handed_over)
             .order_by(runs.c.id)
             .limit(_PAGE)
         )
         rows = await self._store.reading(lambda connection: connection.execute(query).all())
-        open_runs = {_workflow(row.id, row.attempt): row for row in rows}
+        return {_workflow(row.id, row.attempt): row for row in rows}
+
+    async def _known(self, open_runs: Mapping[str, Any]) -> Sequence[Any]:
         if not open_runs:
+            return []
+        return await DBOS.list_workflows_async(workflow_ids=list(open_runs), load_input=False, load_output=False)
+
+    async def _give_back(self, numbers: Collection[int]) -> None:
+        if not numbers:
             return
-        known = await DBOS.list_workflows_async(workflow_ids=list(open_runs), load_input=False, load_output=False)
-        for one in known:
-            if one.status in _OVER:
-                row = open_runs[one.workflow_id]
-                await self._walker.give_up(row.id, row.attempt, f"the engine ended it with {one.status}")
-        missing = [open_runs[name].id for name in set(open_runs) - {one.workflow_id for one in known}]
-        again = runs.update().where(runs.c.id.in_(missing), runs.c.state.in_(["running", "waiting"]))
-        if missing:  # the engine's own database was lost or put back
-            values = {"enqueued": False, "state": "waiting"}
-            await self._store.writing(lambda connection: connection.execute(again.values(values)))
+        again = runs.update().where(runs.c.id.in_(numbers), runs.c.state.in_(["running", "waiting"]))
+        values = {"handed_over": False, "state": "waiting"}
+        await self._store.writing(lambda connection: connection.execute(again.values(values)))
 
     async def _forget_old(self) -> None:
         before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - _KEPT_DAYS * 86_400))
@@ -225,7 +237,3 @@ def _error_as_json(value: object) -> object:
 def _workflow(number: int, attempt: int) -> str:
     """Sortable, so that runs made in one moment keep their order (pitfall 4)."""
     return f"{number:012d}:{attempt}"
-
-
-def _queue(connection: str) -> str:
-    return f"runs of {connection}"

@@ -20,18 +20,41 @@ _turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary
 
 
 @contextlib.asynccontextmanager
-async def hold(store: Store, name: str, run: int, check: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Wait for the hold on this name, and keep it. `check` is asked while waiting and may raise."""
+async def hold(
+    store: Store,
+    name: str,
+    run: int,
+    check: Callable[[], Awaitable[None]],
+    aside: Callable[[], contextlib.AbstractContextManager[None]],
+) -> AsyncIterator[None]:
+    """Wait for the hold on this name, and keep it. Meanwhile `check` is asked, and may raise, and `aside` lasts."""
     turn = _turns.setdefault((run, name), asyncio.Lock())
     async with turn:  # steps of one run that run side by side share the run's hold, and take turns
-        while not await store.writing(lambda connection: _take(store, connection, name, run)):
-            await check()
-            await asyncio.sleep(_LOOK_AGAIN)
+        if not await store.writing(lambda connection: _take(store, connection, name, run)):
+            with aside():
+                await _wait(store, name, run, check)
         try:
             yield
         finally:
             mine = sa.delete(holds).where(holds.c.name == name, holds.c.run_id == run)
             await asyncio.shield(store.writing(lambda connection: connection.execute(mine)))
+
+
+async def _wait(store: Store, name: str, run: int, check: Callable[[], Awaitable[None]]) -> None:
+    """Wait until the hold is ours. Looking costs nobody the right to write."""
+    while True:
+        await check()
+        await asyncio.sleep(_LOOK_AGAIN)
+        if await store.reading(lambda connection: _is_free(connection, name, run)) and await store.writing(
+            lambda connection: _take(store, connection, name, run)
+        ):
+            return
+
+
+def _is_free(connection: sa.Connection, name: str, run: int) -> bool:
+    at_work = sa.select(runs.c.id).where(runs.c.id == holds.c.run_id, runs.c.state == "running")
+    others = sa.select(holds.c.run_id).where(holds.c.name == name, holds.c.run_id != run, sa.exists(at_work))
+    return connection.execute(others).first() is None
 
 
 def _take(store: Store, connection: sa.Connection, name: str, run: int) -> bool:

@@ -154,7 +154,7 @@ def _refuse_undone(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401
 
 
 def _wait_again(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
-    changed: dict[str, object] = {"state": "waiting", "attempt": run.attempt + 1, "enqueued": False}
+    changed: dict[str, object] = {"state": "waiting", "attempt": run.attempt + 1, "handed_over": False}
     changed |= {"cancel_requested": False, "error": None, "remedy": None, "ended_at": None}
     connection.execute(runs.update().where(runs.c.id == run.id).values(changed))
 

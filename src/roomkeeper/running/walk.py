@@ -57,15 +57,25 @@ _LOOK = 1.0  # seconds between two looks whether the run was cancelled
 
 #: Waits so many seconds.
 Rest = Callable[[float], Awaitable[None]]
+#: Lets a run wait without taking a place from others.
+Aside = Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 class Walker:
     """Walks runs; one for a process."""
 
     def __init__(
-        self, store: Store, lease: Lease, catalog: Catalog, sources: Mapping[str, Source], *, rest: Rest = asyncio.sleep
+        self,
+        store: Store,
+        lease: Lease,
+        catalog: Catalog,
+        sources: Mapping[str, Source],
+        aside: Aside,
+        *,
+        rest: Rest = asyncio.sleep,
     ) -> None:
-        self._store, self._lease, self._catalog, self._sources, self._rest = store, lease, catalog, sources, rest
+        self._store, self._lease, self._catalog, self._sources = store, lease, catalog, sources
+        self._aside, self._rest = aside, rest
 
     async def begin(self, number: int, attempt: int) -> list[list[int]]:
         """Claim the run's events and mark it as running; returns the positions of the steps still to do, by stages."""
@@ -75,8 +85,8 @@ class Walker:
             if run is None or run.attempt != attempt or run.state not in {"waiting", "running"}:
                 return []
             if run.state == "waiting" and run.automation in set(connection.execute(pauses.names()).scalars()):
-                # Given back: it is enqueued anew once the automation is resumed, as another attempt.
-                back = {"attempt": run.attempt + 1, "enqueued": False}
+                # Given back: it is handed over anew once the automation is resumed, as another attempt.
+                back = {"attempt": run.attempt + 1, "handed_over": False}
                 connection.execute(runs.update().where(runs.c.id == number).values(back))
                 return []
             if run.claims:
@@ -110,7 +120,7 @@ class Walker:
         if run is None or run.attempt != attempt:
             return "cancelled"  # a newer attempt has it
         step = _automation(run).steps[position]
-        work = _Work(self._store, self._lease, run, position, self._rest)
+        work = _Work(self._store, self._lease, run, position, aside=self._aside, rest=self._rest)
         opened = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
         if opened.over is not None:
             return opened.over
@@ -270,7 +280,16 @@ class Walker:
 class _Work:
     """What a step may use while it runs (automations.step.StepContext)."""
 
-    def __init__(self, store: Store, lease: Lease, run: Any, position: int, rest: Rest) -> None:  # noqa: ANN401 - a row
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        run: Any,  # noqa: ANN401 - a row of `runs`
+        position: int,
+        *,
+        aside: Aside,
+        rest: Rest,
+    ) -> None:
         self.run: int = run.id
         self.task = f"{run.automation}/{_automation(run).steps[position].name}"
         self.events: Sequence[Event] = ()
@@ -280,7 +299,7 @@ class _Work:
         self.inputs: Mapping[str, Any] | None = None  # the step's settings, as the templates came out
         self.span: Any = None  # of the trace, if there is one
         self.places: Sequence[Any] = ()  # the rooms and folders that they name
-        self._store, self._lease, self._position, self._rest = store, lease, position, rest
+        self._store, self._lease, self._position, self._aside, self._rest = store, lease, position, aside, rest
         self._calls: list[dict[str, Any]] = []
         self._looked = 0.0
         self.approved = False
@@ -312,10 +331,11 @@ class _Work:
     async def pause(self, seconds: float) -> None:
         """Wait, with an eye on whether the run is cancelled."""
         left = seconds
-        while left > 0:
-            await self._rest(min(left, _LOOK))
-            left -= _LOOK
-            await self.check()
+        with self._aside(self.run):
+            while left > 0:
+                await self._rest(min(left, _LOOK))
+                left -= _LOOK
+                await self.check()
 
     async def check(self) -> None:
         """Make sure that this run may still act: nobody cancelled it, and the lease is safe."""
@@ -332,7 +352,7 @@ class _Work:
 
     def hold(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Keep every other run from working on what bears this name."""
-        return hold(self._store, f"{self.connection} {name}", self.run, self.check)
+        return hold(self._store, f"{self.connection} {name}", self.run, self.check, partial(self._aside, self.run))
 
     async def progress(self, text: str) -> None:
         """Say how far it has come."""

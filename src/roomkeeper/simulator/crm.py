@@ -18,13 +18,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import httpx2
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from roomkeeper.simulator import vendor
 from roomkeeper.simulator.api import Portal
+from roomkeeper.simulator.outward import outward
 from roomkeeper.simulator.vendor import Handler
 
 HUBSPOT_TOKEN, PIPEDRIVE_TOKEN, SALESFORCE_SECRET = "pat-pretend", "pipedrive-pretend", "salesforce-pretend"
@@ -74,7 +74,7 @@ class Crm:
         self.deals: dict[int, Deal] = {}
         self.ids = itertools.count(5001)
         self.sessions: set[str] = set()
-        self.http = httpx2.AsyncClient(timeout=30.0)
+        self.http = outward(seconds=30.0)
 
     def deal(self, text: str) -> Deal | None:
         digits = re.fullmatch(r"(?:006)?0*(\d+?)(?:AAQ)?", text)

@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from roomkeeper.simulator import vendor
 from roomkeeper.simulator.api import Portal
+from roomkeeper.simulator.outward import outward
 from roomkeeper.simulator.vendor import Handler
 
 INDIA = timezone(timedelta(hours=5, minutes=30))
@@ -65,7 +66,7 @@ class Helpdesk:
         self.tickets: dict[int, Ticket] = {}
         self.ids = itertools.count(7001)
         self.roles = dict.fromkeys(("zendesk", "freshdesk", "jira"), "agent")  # what the token's owner is, at each
-        self.http = httpx2.AsyncClient(timeout=30.0, limits=httpx2.Limits(max_connections=200))
+        self.http = outward(seconds=30.0, connections=200)
 
     def ticket(self, text: str) -> Ticket | None:
         digits = text.removeprefix("SUP-")

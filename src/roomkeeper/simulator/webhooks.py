@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from roomkeeper.simulator.dto import dotnet_json, employee, utc, with_offset
+from roomkeeper.simulator.outward import outward
 from roomkeeper.simulator.problems import ApiError
 from roomkeeper.simulator.world import File, Folder, User, World, now
 
@@ -119,7 +120,7 @@ class Webhooks:
         self._ids, self._rows = itertools.count(1), itertools.count(9000)
         self._queue: deque[LogRow] = deque()
         self._going = 0
-        self._http = httpx2.AsyncClient(timeout=100.0, follow_redirects=False)
+        self._http = outward(seconds=100.0)
 
     async def run(self) -> None:
         """Send what waits, in batches of ten that wait for their slowest."""

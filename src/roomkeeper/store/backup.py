@@ -55,7 +55,7 @@ def transfer(store: Store, target: Store) -> dict[str, int]:
             there.execute(sa.delete(table))
             counts[table.name] = _copied(here, there, table)
             _count_on(there, table)
-        again = {"enqueued": False, "state": "waiting"}
+        again = {"handed_over": False, "state": "waiting"}
         there.execute(sa.update(runs).where(runs.c.state.in_(["waiting", "running"])).values(again))
     return {name: rows for name, rows in counts.items() if rows}
 

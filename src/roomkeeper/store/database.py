@@ -53,6 +53,8 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may start at once."""
+        if _version(self) == _newest():
+            return
         from alembic import command  # noqa: PLC0415 - half a second to load, for nothing where nothing is to be migrated
         from alembic.config import Config as AlembicConfig  # noqa: PLC0415
 
@@ -133,9 +135,13 @@ def clean(text: str) -> str:
 def opened(where: str) -> Store:
     """Open a store, up to date, for a command that runs beside the service or without it."""
     store = Store(where)
-    if _version(store) != max(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")):
-        store.migrate()
+    store.migrate()
     return store
+
+
+def _newest() -> str:
+    """Tell the migration that the tables should be at."""
+    return max(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _version(store: Store) -> str:

@@ -129,7 +129,7 @@ runs = sa.Table(
     sa.Column("state", sa.Text, nullable=False),  # waiting | running | done | needs_attention | cancelled
     sa.Column("claims", sa.Boolean, nullable=False),  # whether it still has to claim its events
     sa.Column("attempt", sa.Integer, nullable=False, default=1),
-    sa.Column("enqueued", sa.Boolean, nullable=False, default=False),
+    sa.Column("handed_over", sa.Boolean, nullable=False, default=False),  # whether the engine has this attempt
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("made_at", sa.Double, nullable=False),
     sa.Column("started_at", sa.Double),
@@ -141,6 +141,8 @@ runs = sa.Table(
 _to_claim = sa.and_(runs.c.state == "waiting", runs.c.claims)
 sa.Index("one_waits", runs.c.automation, runs.c.key, unique=True, sqlite_where=_to_claim, postgresql_where=_to_claim)
 sa.Index("runs_by_state", runs.c.state, runs.c.id)
+_open = runs.c.state.in_(["waiting", "running"])
+sa.Index("runs_in_turn", runs.c.automation, runs.c.key, runs.c.id, sqlite_where=_open, postgresql_where=_open)
 sa.Index("runs_by_automation", runs.c.automation, runs.c.state, runs.c.id)
 
 steps = sa.Table(

@@ -1,0 +1,142 @@
+"""Turns: which of the runs that wait begins now.
+
+Runs of one automation and key follow each other, the oldest first; runs of different keys go side by side. Whose turn
+it is is decided in one transaction of our store, so that of several processes one begins a run, and looked at when
+something has changed: a run was made, or one is over (docs/adr/0031).
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from roomkeeper.errors import StoreUnavailable
+from roomkeeper.intake import pauses
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import runs
+
+log = structlog.get_logger("turns")
+
+_LOOK = 0.5  # seconds between two looks for what other processes and commands changed: a retry, a resumed automation
+_AT_WORK = 50  # runs of one connection at work in one process; those that wait for a hold are not counted
+_REST = 1.0  # seconds after the store or the engine's failed
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A run that begins now, as this attempt."""
+
+    run: int
+    attempt: int
+    connection: str
+
+
+class Turns:
+    """Gives the runs that wait their turns; one for a process.
+
+    Args:
+        store: Where the runs are.
+        connections: Those whose runs this process does.
+        stopped: The automations that the configuration pauses.
+
+    """
+
+    def __init__(self, store: Store, connections: Collection[str], stopped: Collection[str]) -> None:
+        self._store, self._connections, self._stopped = store, list(connections), list(stopped)
+        self._at_work: dict[int, str] = {}
+        self._aside: set[int] = set()
+        self._changed = asyncio.Event()
+
+    def look(self) -> None:
+        """Look at once: a run was made, or something else has changed."""
+        self._changed.set()
+
+    def over(self, run: int) -> None:
+        """Take notice that a run of this process is over."""
+        self._at_work.pop(run, None)
+        self.look()
+
+    @contextlib.contextmanager
+    def aside(self, run: int) -> Iterator[None]:
+        """Let a run wait without taking a place from others."""
+        self._aside.add(run)
+        self.look()
+        try:
+            yield
+        finally:
+            self._aside.discard(run)
+
+    async def keep(self, begin: Callable[[Turn], Awaitable[None]]) -> None:
+        """Give turns for ever. `begin` has the engine begin a run's attempt; doing so twice is the same as once."""
+        while True:
+            self._changed.clear()
+            try:
+                await self._give(await self._taken(), begin)
+            except (StoreUnavailable, SQLAlchemyError) as error:
+                log.warning("runs wait", reason=str(error))
+                await asyncio.sleep(_REST)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._changed.wait()
+
+    async def _taken(self) -> Sequence[Turn]:
+        working = Counter(name for run, name in self._at_work.items() if run not in self._aside)
+        places = {name: _AT_WORK - working[name] for name in self._connections if working[name] < _AT_WORK}
+        if not await self._store.reading(partial(self._due, list(places), 1)):
+            return []  # mostly so, and then nobody's writing waits
+        return await self._store.writing(partial(self._take, places))
+
+    async def _give(self, turns: Sequence[Turn], begin: Callable[[Turn], Awaitable[None]]) -> None:
+        """Have these begin; those that could not will have another turn."""
+        left = {turn.run: turn for turn in turns}
+        try:
+            for turn in turns:
+                self._at_work[turn.run] = turn.connection
+                await begin(turn)
+                del left[turn.run]
+        finally:
+            for run in left:
+                self._at_work.pop(run, None)
+            if left:
+                await self._store.writing(partial(self._give_back, list(left.values())))
+
+    def _give_back(self, turns: Sequence[Turn], connection: sa.Connection) -> None:
+        for turn in turns:
+            mine = (runs.c.id == turn.run, runs.c.attempt == turn.attempt, runs.c.state == "waiting")
+            connection.execute(runs.update().where(*mine).values(handed_over=False))
+
+    def _take(self, places: dict[str, int], connection: sa.Connection) -> list[Turn]:
+        if not self._store.is_embedded:  # processes decide one after another
+            connection.execute(sa.text("select pg_advisory_xact_lock(727275)"))
+        taken = []
+        for name, most in places.items():
+            taken += self._due([name], most, connection)
+        mine = runs.update().where(runs.c.id.in_([turn.run for turn in taken]))
+        if taken:
+            connection.execute(mine.values(handed_over=True))
+        return taken
+
+    def _due(self, connections: Sequence[str], most: int, connection: sa.Connection) -> list[Turn]:
+        """Find the runs whose turn it is, the oldest first."""
+        other = runs.alias("other")
+        before = sa.exists().where(
+            other.c.automation == runs.c.automation,
+            other.c.key == runs.c.key,
+            other.c.id != runs.c.id,
+            other.c.state.in_(["waiting", "running"]),
+            sa.or_(other.c.state == "running", other.c.handed_over, other.c.id < runs.c.id),
+        )
+        query = (
+            sa.select(runs.c.id, runs.c.attempt, runs.c.connection)
+            .where(runs.c.state == "waiting", runs.c.handed_over.is_(False), runs.c.connection.in_(connections))
+            .where(runs.c.automation.not_in(pauses.names()), runs.c.automation.not_in(self._stopped), ~before)
+            .order_by(runs.c.id)
+            .limit(most)
+        )
+        return [Turn(row.id, row.attempt, row.connection) for row in connection.execute(query)]
