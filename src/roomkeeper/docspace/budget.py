@@ -15,23 +15,23 @@ from typing import Protocol
 
 from roomkeeper.errors import BudgetSpent, RemoteError, Throttled, Unreachable
 
-_PREPAID = 25  # reads bought from the tally at once, so that not each of them costs a transaction
-_PREPAID_LIFE = 1.0  # seconds; the tally's window is that much longer than the portal's minute
-WINDOW = 60.0 + _PREPAID_LIFE  # seconds over which a tally counts
-_BULK_RESERVE = 5  # bulk work leaves one part in so many to live work
-_LINGER = 5.0  # seconds that a call without an answer may go on at the portal
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; a 429 of the sliding window or of concurrency says nothing
-_PATIENCE = 90.0  # seconds; a longer wait is said, not sat out
+_PREPAID = 25  # reads bought from the tally at once, so that not each of them costs a transaction (ours)
+_PREPAID_LIFE = 1.0  # seconds; the tally's window is that much longer than the portal's minute (ours)
+WINDOW = 60.0 + _PREPAID_LIFE  # seconds over which a tally counts (BaseStartup.cs)
+_BULK_RESERVE = 5  # bulk work leaves one part in so many to live work (ours)
+_LINGER = 5.0  # seconds that a call without an answer may go on at the portal (ours)
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; a 429 of the sliding window or of concurrency says nothing (ours)
+_PATIENCE = 90.0  # seconds; a longer wait is said, not sat out (ours)
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one portal user may do; the defaults are the server's."""
 
-    requests_per_minute: int = 1500
-    reads: int = 50
-    writes: int = 15
-    writes_per_day: int = 10_000
+    requests_per_minute: int = 1500  # RateLimiterSettings.cs
+    reads: int = 50  # RateLimiterSettings.cs
+    writes: int = 15  # RateLimiterSettings.cs
+    writes_per_day: int = 10_000  # RateLimiterSettings.cs
 
 
 class Tally(Protocol):

@@ -8,10 +8,10 @@ from roomkeeper.docspace.wire import Answer, Call, segment
 from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
-_FILE = 2  # fileEntryType; 1 is a folder
+_FILE = 2  # fileEntryType; 1 is a folder (recorded: file.info)
 
 
-class OnConflict(IntEnum):
+class OnConflict(IntEnum):  # FileConflictResolveType.cs; recorded: ops.conflicts
     """What a copy does when the destination has a file of that title (2.5)."""
 
     SKIP = 0

@@ -8,6 +8,7 @@ from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_ti
 from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
+# FilterTypeEnum.cs; recorded: folder.listing
 _FILES_ONLY, _FOLDERS_ONLY = 1, 2  # filterType; any filter makes a listing deep (3)
 
 

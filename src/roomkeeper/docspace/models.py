@@ -13,7 +13,7 @@ EntryId = int | str
 """A file's or folder's id; a string in third-party storage. The two are counted apart (14): never mix them."""
 
 
-class RoomType(IntEnum):
+class RoomType(IntEnum):  # recorded: rooms.create
     """The kinds of room (5.1); 3, 4 and 7 do not exist."""
 
     FORM_FILLING = 1
@@ -24,7 +24,7 @@ class RoomType(IntEnum):
     AI = 9
 
 
-class RootType(IntEnum):
+class RootType(IntEnum):  # recorded: folder.listing, rooms.list
     """The section a file or folder lives in (1.2)."""
 
     TRASH = 3
@@ -33,7 +33,7 @@ class RootType(IntEnum):
     ARCHIVE = 20
 
 
-class OperationKind(IntEnum):
+class OperationKind(IntEnum):  # FileOperationDto.cs; recorded: ops.shape
     """What a file operation does (2.3)."""
 
     MOVE = 0
@@ -67,7 +67,7 @@ def _moment(value: Any) -> datetime | None:  # noqa: ANN401 - JSON
 
 
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-EDITING = 1  # a flag of fileStatus: somebody has the file open in the editor
+EDITING = 1  # a flag of fileStatus: somebody has the file open in the editor (recorded: file.open)
 
 
 class _Model(BaseModel):
@@ -92,7 +92,7 @@ class _Model(BaseModel):
         return tuple(cls.of(entry) for entry in response or ())
 
 
-class Access(IntEnum):
+class Access(IntEnum):  # FileShare.cs; recorded: share.values
     """What somebody may do in a room (5.3)."""
 
     NONE = 0
@@ -109,7 +109,7 @@ class Access(IntEnum):
     CONTENT_CREATOR = 11
 
 
-DISABLED = 2  # a person's status
+DISABLED = 2  # a person's status (recorded: people.guest-disabled)
 
 
 class Person(_Model):
@@ -195,7 +195,7 @@ class Link(_Model):
         return self.shared_link.primary
 
 
-class LinkState(IntEnum):
+class LinkState(IntEnum):  # recorded: links
     """What the portal says of an external link to whoever asks (the published `getExternalShareData`)."""
 
     OK = 0

@@ -10,7 +10,7 @@ from roomkeeper.docspace.models import Operation
 from roomkeeper.docspace.wire import Answer, Call
 
 Send = Callable[[Call], Awaitable[Answer]]
-_KEPT = 2000  # finished operations remembered at most
+_KEPT = 2000  # finished operations remembered at most (ours)
 
 
 class Operations:

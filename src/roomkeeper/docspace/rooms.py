@@ -19,8 +19,8 @@ from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_ti
 from roomkeeper.errors import Garbled, Rejected
 
 Send = Callable[[Call], Awaitable[Answer]]
-TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400
-_ACTIVE, _ANY = 0, 2  # searchArea
+TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400 (CreateRoomRequestDto.cs; recorded: rooms.titles)
+_ACTIVE, _ANY = 0, 2  # searchArea (RoomContentRequestDto.cs; recorded: rooms.list)
 
 
 class Rooms:

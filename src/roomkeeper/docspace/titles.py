@@ -10,7 +10,7 @@ import json
 from functools import cache
 from importlib import resources
 
-_PLANE = 0xFFFF  # the end of the basic multilingual plane
+_PLANE = 0xFFFF  # the end of the basic multilingual plane (ours)
 
 
 def title_key(title: str) -> str:

@@ -9,10 +9,10 @@ from roomkeeper.docspace.wire import PAGE, Answer, Call
 from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
-NAME_LIMIT = 50  # characters
-UNDELIVERED = 1 | 8 | 16  # groupStatus: not sent, or answered 4xx or 5xx
+NAME_LIMIT = 50  # characters (WebhooksConfigRequestsDto.cs)
+UNDELIVERED = 1 | 8 | 16  # groupStatus: not sent, or answered 4xx or 5xx (DbWorker.cs; recorded: hooks.failures)
 #: What can be listened to (1.3), each a bit of `triggers` in this order.
-TRIGGERS: Mapping[str, int] = {
+TRIGGERS: Mapping[str, int] = {  # WebhookTrigger.cs; recorded: hooks.events
     name: 1 << at
     for at, name in enumerate(
         (

@@ -15,8 +15,9 @@ from roomkeeper.errors import Forbidden, Garbled, RemoteError, ScopeMissing, Una
 from roomkeeper.statuses import by_status, is_success
 
 PREFIX = "/api/2.0"
+# GetFolderRequestDto.cs; recorded: folder.listing
 PAGE = 100  # the server's default and its maximum; more is answered 400
-FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder
+FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder (recorded: folders.titles)
 _UNSAFE = '\t*+:"<>?|\\/'
 
 

@@ -15,8 +15,8 @@ Json = dict[str, Any]
 BASE = "https://portal.example"
 EDITED, NEW, CONVERTED = 1, 2, 4  # flags of fileStatus (recorded: file.open, file.info; facts, "Listings and history")
 TEMPLATES_ROOT = 30  # FolderType.cs
-PRIMARY_LINK, OTHER_LINKS, LINKS_OF_AN_ENTRY = 1, 5, 6
-LINK_RIGHTS = {1: ["FillForms", "None"]}
+PRIMARY_LINK, OTHER_LINKS, LINKS_OF_AN_ENTRY = 1, 5, 6  # recorded: links
+LINK_RIGHTS = {1: ["FillForms", "None"]}  # recorded: links
 OTHER_LINK_RIGHTS = ["Editing", "Review", "Comment", "Read", "None"]
 #: The kinds of file by extension (recorded: upload.single).
 FILE_TYPES: Mapping[str, int] = {

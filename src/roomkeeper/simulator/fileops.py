@@ -15,10 +15,11 @@ from roomkeeper.simulator.titles import same_title
 from roomkeeper.simulator.webhooks import Webhooks
 from roomkeeper.simulator.world import ARCHIVE_ROOT, TRASH_ROOT, File, Folder, User, Version, World, now
 
-MOVE, COPY, DELETE, DOWNLOAD, DUPLICATING = 0, 1, 2, 3, 7
-SKIP, OVERWRITE, DUPLICATE = 0, 1, 2
-CREATED, RUNNING, COMPLETED, CANCELED, FAILED = 0, 1, 2, 3, 4
-FORM_ROOM = 1
+MOVE, COPY, DELETE, DOWNLOAD, DUPLICATING = 0, 1, 2, 3, 7  # FileOperationDto.cs; recorded: ops.shape
+SKIP, OVERWRITE, DUPLICATE = 0, 1, 2  # FileConflictResolveType.cs
+CREATED, RUNNING, COMPLETED, CANCELED, FAILED = 0, 1, 2, 3, 4  # recorded: ops.shape
+FORM_ROOM = 1  # recorded: rooms.create
+# DefaultDistributedTaskQueueFactory.cs
 UNPOLLED_LIFE = 60.0  # seconds after its last progress; a task nobody asks for is dropped, running or not
 
 
@@ -51,7 +52,7 @@ class Faults:
 
     vanish_every: int = 0  # every n-th operation is not to be found again…
     vanish_after: int | None = None  # …having done so many items first (None: all)
-    seconds_per_item: float = 0.001
+    seconds_per_item: float = 0.001  # ours
     queue_seconds: float = 0.0
 
 

@@ -22,10 +22,10 @@ class Limits:
     """`enforce` answers 429; without it the use is only recorded, as on a server without limits."""
 
     enforce: bool = False
-    per_minute: int = 1500
-    reads: int = 50
-    writes: int = 15
-    writes_per_day: int = 10_000
+    per_minute: int = 1500  # RateLimiterSettings.cs
+    reads: int = 50  # RateLimiterSettings.cs
+    writes: int = 15  # RateLimiterSettings.cs
+    writes_per_day: int = 10_000  # RateLimiterSettings.cs
     usage: dict[str, Usage] = field(default_factory=lambda: defaultdict(Usage))
 
     def enter(self, user: str, method: str) -> dict[str, str] | None:

@@ -1,6 +1,6 @@
 """What the portal refuses, in the server's words and types (recorded: envelope.errors)."""
 
-HRESULTS = {
+HRESULTS = {  # recorded: envelope.errors
     "System.Security.SecurityException": -2146233078,
     "System.InvalidOperationException": -2146233079,
     "System.ArgumentException": -2147024809,
@@ -8,7 +8,7 @@ HRESULTS = {
     "System.ArgumentOutOfRangeException": -2146233086,
     "System.NullReferenceException": -2147467261,
 }
-OTHER_HRESULT = -2146233088
+OTHER_HRESULT = -2146233088  # recorded: envelope.errors
 
 
 class ApiError(Exception):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 
-class Access(IntEnum):
+class Access(IntEnum):  # FileShare.cs; recorded: share.values
     """The server's FileShare numbers."""
 
     NONE = 0
@@ -63,7 +63,7 @@ FILE: Mapping[Access, frozenset[str]] = {
 LOCKED = frozenset({"Read", "ReadHistory", "Lock", "Copy", "Duplicate", "Download"})
 IN_ARCHIVE = frozenset({"Read", "Copy", "Download"})
 IN_TRASH = frozenset({"Read", "Delete", "Move", "MoveTo", "Copy", "Download"})
-AI_ROOM = 9  # its own folders take what is put into them, it does not
+AI_ROOM = 9  # its own folders take what is put into them, it does not (recorded: rooms.create)
 
 
 def of_room(role: Access, kind: int, *, is_owner: bool, is_archived: bool) -> frozenset[str]:

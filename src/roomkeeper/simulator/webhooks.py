@@ -19,7 +19,7 @@ from roomkeeper.simulator.outward import outward
 from roomkeeper.simulator.problems import ApiError
 from roomkeeper.simulator.world import File, Folder, User, World, now
 
-TRIGGERS = {
+TRIGGERS = {  # WebhookTrigger.cs; recorded: hooks.events
     1: "user.created",
     2: "user.invited",
     4: "user.updated",
@@ -62,9 +62,11 @@ FOR_MANAGERS = {"user.created", "user.invited", "group.created", "group.updated"
 FOR_MANAGERS |= {"room.created", "room.copied", "agent.created"}
 IDS = {name: number for number, name in TRIGGERS.items()}
 SECRET_LIMITS = (8, 30)  # characters; the policy may ask for more than the least (recorded: hooks.create)
+# WebhookSender.cs; recorded: hooks.failures
 RETRIES = (1, 2, 4, 8, 16)  # seconds before each retry; nothing after the last
-BATCH = 10
-IDLE = 5.0  # seconds between two looks at the queue
+BATCH = 10  # WorkerService.cs; recorded: hooks.burst
+IDLE = 5.0  # seconds between two looks at the queue (WorkerService.cs)
+# WebhookSender.cs
 TRUSTED = timedelta(days=3)  # without a success, after which one failed connection disables a webhook
 
 

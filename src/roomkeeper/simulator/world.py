@@ -12,10 +12,11 @@ from roomkeeper.simulator import rights
 from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.titles import title_key
 
-ROOMS_ROOT, ARCHIVE_ROOT, TRASH_ROOT, MY_ROOT = 14, 20, 3, 5
-SHARE_ROOT, FAVORITES_ROOT, RECENT_ROOT = 6, 10, 11
-SECTIONS = {14: "VirtualRooms", 20: "Archive", 3: "Trash", 5: "My documents"}
+ROOMS_ROOT, ARCHIVE_ROOT, TRASH_ROOT, MY_ROOT = 14, 20, 3, 5  # recorded: folder.listing
+SHARE_ROOT, FAVORITES_ROOT, RECENT_ROOT = 6, 10, 11  # recorded: folder.listing
+SECTIONS = {14: "VirtualRooms", 20: "Archive", 3: "Trash", 5: "My documents"}  # recorded: folder.listing
 SECTIONS |= {SHARE_ROOT: "Shared with me", FAVORITES_ROOT: "Favorites", RECENT_ROOT: "Recent"}
+# recorded: rooms.create
 FOLDER_TYPES = {1: 15, 2: 16, 5: 19, 6: 22, 8: 29, 9: 31}  # a room's type, as its folder's type
 COLOURS = ("61C059", "70E096", "FF6680", "7757D9", "1FCECB")  # a room gets one of them (recorded: rooms.create)
 UNSAFE = set('\t*+:"<>?|\\/')
@@ -68,7 +69,7 @@ class Key:
     name: str
     permissions: list[str] | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    secret: str = field(default_factory=lambda: "sk-" + secrets.token_hex(32))
+    secret: str = field(default_factory=lambda: "sk-" + secrets.token_hex(32))  # ours
     is_active: bool = True
     created: datetime = field(default_factory=now)
     last_used: datetime | None = None
@@ -95,7 +96,7 @@ class Link:
     deny_download: bool = False
     max_use: int | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(12))  # ours
 
 
 @dataclass

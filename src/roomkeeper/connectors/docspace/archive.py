@@ -29,10 +29,10 @@ from roomkeeper.errors import (
     StepFailed,
 )
 
-_FIRST, _LONGEST = 1.0, 300.0  # seconds between two attempts at what is locked or open
-_TO_APPROVE = 7 * 86_400.0  # seconds that a person may take to approve
-_IN_VAIN = 2  # attempts to move a folder whole after which its contents are moved one by one
-_EXPLAINED = 200  # missing files that are looked up one by one, to say where they are
+_FIRST, _LONGEST = 1.0, 300.0  # seconds between two attempts at what is locked or open (ours)
+_TO_APPROVE = 7 * 86_400.0  # seconds that a person may take to approve (ours)
+_IN_VAIN = 2  # attempts to move a folder whole after which its contents are moved one by one (ours)
+_EXPLAINED = 200  # missing files that are looked up one by one, to say where they are (ours)
 
 
 def _not_blank(value: str) -> str:

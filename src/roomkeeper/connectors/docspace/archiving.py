@@ -13,7 +13,7 @@ from roomkeeper.errors import FailedItem
 
 Layout = Literal["flat", "tree"]
 TITLE_LIMIT = 165  # characters that a rename takes, 400 above (recorded: file.rename); an upload keeps 170
-_SHOWN = 30  # lines of a plan that are shown to whoever approves it
+_SHOWN = 30  # lines of a plan that are shown to whoever approves it (ours)
 
 
 @dataclass(frozen=True)

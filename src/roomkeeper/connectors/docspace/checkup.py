@@ -9,9 +9,9 @@ from roomkeeper.docspace import EntryId, Portal
 from roomkeeper.docspace.models import Access, Key, PathPart
 from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, Unauthorized
 
-_SOON = timedelta(days=14)  # before a key's end
-_OLDEST = (3, 5)  # the first version whose webhooks are as described
-_SKEW, _FAR = 30.0, 240.0  # seconds that clocks may differ: said, and too far for signatures with a time
+_SOON = timedelta(days=14)  # before a key's end (ours)
+_OLDEST = (3, 5)  # the first version whose webhooks are as described (ours)
+_SKEW, _FAR = 30.0, 240.0  # seconds that clocks may differ: said, and too far for signatures with a time (ours)
 _WRITES = frozenset({Access.ROOM_MANAGER, Access.CONTENT_CREATOR, Access.READ_WRITE})
 _MANAGES = frozenset({Access.ROOM_MANAGER, Access.READ_WRITE})
 _MAKE_ONE = "Make one with a dedicated account (a room admin), under Developer Tools, API keys."

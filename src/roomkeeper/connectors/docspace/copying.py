@@ -18,7 +18,7 @@ from roomkeeper.errors import FailedItem, NotFound, QuotaExceeded, RemoteError
 
 Policy = Literal["version", "skip", "keep_both"]
 COPIES = "copy of files: "  # what the ledger's scopes of copies begin with
-BATCH = 100  # files in one operation: the server checks each of them before it answers (2.1)
+BATCH = 100  # files in one operation: the server checks each of them before it answers (2.1) (CopyPermissionsCheck.cs)
 
 
 class Copy(Protocol):

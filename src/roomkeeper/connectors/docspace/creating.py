@@ -18,8 +18,8 @@ from roomkeeper.errors import Forbidden, QuotaExceeded, Rejected, RemoteError, S
 from roomkeeper.once import once
 
 RoomTypeName = Literal["collaboration", "custom", "public", "form_filling", "virtual_data"]
-_TEMPLATE_POLL, _TEMPLATE_PATIENCE = 0.5, 600.0  # seconds between two looks at a room being made, and in all
-_TEMPLATE_RETRY = 60.0  # of it that an attempt counts for which the portal ended with an error
+_TEMPLATE_POLL, _TEMPLATE_PATIENCE = 0.5, 600.0  # seconds between two looks at a room being made, and in all (ours)
+_TEMPLATE_RETRY = 60.0  # of it that an attempt counts for which the portal ended with an error (ours)
 
 
 def _as_text(value: object) -> object:

@@ -13,7 +13,7 @@ from roomkeeper.errors import Forbidden, NotFound, ScopeMissing
 
 T = TypeVar("T")
 _BY_AGE = "DateAndTimeCreation"
-_FEW = 20  # files that are asked one by one rather than listed
+_FEW = 20  # files that are asked one by one rather than listed (ours)
 _GONE = Sight(stands=False, said="is no longer there")
 
 

@@ -78,7 +78,7 @@ REVOKE_GUEST = StepKind(
 )
 
 
-_PAUSE, _LONGEST = 1.0, 60.0  # seconds between two requests that cannot be answered
+_PAUSE, _LONGEST = 1.0, 60.0  # seconds between two requests that cannot be answered (ours)
 
 
 class _Revoking:

@@ -18,9 +18,9 @@ from roomkeeper.docspace.models import Webhook
 from roomkeeper.docspace.webhooks import NAME_LIMIT, mask, names
 from roomkeeper.errors import Forbidden, NotThere, Rejected, RemoteError, RemoteFault
 
-_TRUSTED = timedelta(days=3)  # without a success; then one failed connection disables it (1.7)
-_REFUSED = 401  # what we answer to a signature that does not fit
-_LONGEST = 30  # characters of a secret (1.6)
+_TRUSTED = timedelta(days=3)  # without a success; then one failed connection disables it (1.7) (WebhookSender.cs)
+_REFUSED = 401  # what we answer to a signature that does not fit (ours)
+_LONGEST = 30  # characters of a secret (1.6) (recorded: hooks.create)
 _SPECIAL = "-_.+"  # what needs no quotes wherever it is written
 _ANSWER = (
     "The portal asks the address with HEAD before it accepts it: start `roomkeeper serve`, and make sure that "

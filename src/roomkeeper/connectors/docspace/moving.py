@@ -25,11 +25,13 @@ from roomkeeper.errors import (
     Unauthorized,
 )
 
+# RateLimiterSettings.cs
 _AT_ONCE = 8  # titles given at the same time: half of the 15 writes that the portal takes at once (facts 7)
-BATCH = 100  # the server checks each item before it answers (facts/docspace.md 2.1)
+BATCH = 100  # the server checks each item before it answers (facts/docspace.md 2.1) (CopyPermissionsCheck.cs)
+# Ours
 _IN_VAIN = 20  # refusals of single items in a row after which it is not the items: the rest is not asked for one by one
-_FAULTS = 4  # 5xx after which a request is suspected itself, and divided
-_PAUSE, _LONGEST = 0.3, 30.0  # seconds between two attempts
+_FAULTS = 4  # 5xx after which a request is suspected itself, and divided (ours)
+_PAUSE, _LONGEST = 0.3, 30.0  # seconds between two attempts (ours)
 
 Kind = Literal["file", "folder"]
 Item = tuple[Kind, EntryId]

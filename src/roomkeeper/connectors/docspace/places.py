@@ -12,8 +12,8 @@ from roomkeeper.docspace.models import Folder
 from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, StepFailed
 
-_SETTLED = 10.0  # seconds after which a request without an answer can make nothing any more
-_LOOK_AGAIN = 0.5  # seconds between two looks meanwhile
+_SETTLED = 10.0  # seconds after which a request without an answer can make nothing any more (ours)
+_LOOK_AGAIN = 0.5  # seconds between two looks meanwhile (ours)
 LET_IN = "Invite the account of the API key into that room as room manager, then `roomkeeper runs retry`."
 
 

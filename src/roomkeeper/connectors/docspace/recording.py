@@ -20,7 +20,7 @@ _TOLD = frozenset(
         *("utcOffset", "permissions", "Operation"),
     }
 )
-_ABOUT_PORTAL = (
+_ABOUT_PORTAL = (  # ours
     Call("GET", "/settings"),
     Call("GET", "/settings/security/password"),
     Call("GET", "/keys/@self"),
@@ -31,7 +31,7 @@ _ABOUT_PORTAL = (
     Call("GET", "/settings/webhook"),
     Call("GET", "/settings/webhooks/log", query={"count": 2}),
 )
-_ABOUT_ROOM: tuple[tuple[str, dict[str, object]], ...] = (
+_ABOUT_ROOM: tuple[tuple[str, dict[str, object]], ...] = (  # ours
     ("/files/rooms/{room}", {}),
     ("/files/{room}", {"count": 2, "sortBy": "AZ", "sortOrder": 0}),
     ("/files/{room}", {"count": 2, "filterType": 1, "withSubFolders": True, "sortBy": "AZ", "sortOrder": 0}),

@@ -21,8 +21,8 @@ from roomkeeper.docspace import EntryId, File, Folder, Portal
 from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.errors import FailedItem, Forbidden, NotFound, ScopeMissing, StepFailed
 
-_ATTEMPTS = 5
-_PAUSE = 2.0  # seconds between them
+_ATTEMPTS = 5  # ours
+_PAUSE = 2.0  # seconds between them (ours)
 
 
 class RestoreFiles(BaseModel):

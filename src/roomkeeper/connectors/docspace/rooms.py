@@ -10,7 +10,7 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, Portal
 from roomkeeper.errors import Forbidden, ScopeMissing, StepFailed
 
-_ATTEMPTS = 5
+_ATTEMPTS = 5  # ours
 _OWNER = "Make the account of the API key the room's owner (or a portal administrator), then `roomkeeper runs retry`."
 
 

@@ -25,7 +25,7 @@ _DEFAULT: Mapping[RoomType, Kind] = {
     RoomType.FORM_FILLING: "external",
 }
 _ONLY_PRIMARY = frozenset({RoomType.FORM_FILLING})  # one external link, made with the room, without an end (5.4)
-_GONE = frozenset({404, 410})
+_GONE = frozenset({404, 410})  # ours
 
 
 class ShareLink(BaseModel):

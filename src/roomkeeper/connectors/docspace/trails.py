@@ -53,8 +53,9 @@ _ACTIONS: Mapping[str, str] = {
 }
 #: The kinds of event that histories tell of: all that a connection without deliveries can raise.
 IN_HISTORY = frozenset(_ACTIONS.values())
+# Ours
 _SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
-_EPOCH = datetime.fromtimestamp(0, UTC)
+_EPOCH = datetime.fromtimestamp(0, UTC)  # ours
 _LET_IN = "Invite the account of the API key into the room, as room manager; or take the room out of `where`."
 
 

@@ -32,11 +32,12 @@ from roomkeeper.errors import (
     Unavailable,
 )
 
-_SETTLED = 10.0  # seconds after which a request without an answer can start nothing any more
+_SETTLED = 10.0  # seconds after which a request without an answer can start nothing any more (ours)
+# Ours
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
-_LOST = 6  # operations without effect after which a file is given up
-_COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not
-_VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for
+_LOST = 6  # operations without effect after which a file is given up (ours)
+_COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not (ours)
+_VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for (ours)
 
 #: By file: the file in the folder that has its title.
 Namesakes = Mapping[EntryId, File]

@@ -14,7 +14,7 @@ from roomkeeper.errors import Forbidden, NotFound
 
 #: The server's orders have no tie-breaker, so pages may overlap and skip (3): what one order misses, another shows.
 _ORDERS = (("AZ", False), ("Size", True), ("DateAndTimeCreation", False), ("AZ", True))
-_AT_ONCE = 8  # pages asked for at the same time
+_AT_ONCE = 8  # pages asked for at the same time (ours)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from functools import partial
 from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import Operation, Portal
 
+# Ours; DistributedTaskQueue.cs
 _FIRST, _GROWTH, _LONGEST = 0.15, 1.6, 2.0  # seconds between two looks; the server drops what is not asked for in 60 s
-GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on
+GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on (ours)
 
 
 async def awaited(context: StepContext, operation: str) -> Operation | None:

@@ -30,8 +30,8 @@ _SHARED = frozenset(
     }
 )
 _PLACED = frozenset({"file", "folder", "form", "room"})
-_UNKNOWN = datetime.fromtimestamp(0, UTC)
-_LONGEST = 200  # characters of a title or an unknown trigger that are kept to be shown
+_UNKNOWN = datetime.fromtimestamp(0, UTC)  # ours
+_LONGEST = 200  # characters of a title or an unknown trigger that are kept to be shown (ours)
 
 
 def _kind(trigger: str) -> EventKind:

@@ -15,8 +15,9 @@ from roomkeeper.simulator.api.request import BODILESS, Api, Body, Handler, Porta
 from roomkeeper.simulator.problems import ApiError, UnsupportedMediaType, ValidationError
 from roomkeeper.simulator.world import Key, now
 
+# RateLimiterSettings.cs
 SENSITIVE_CALLS, SENSITIVE_SPAN = 5, 900.0  # in so many seconds, by user and path (facts/docspace.md 7)
-ACTIVE = 1  # a person's status
+ACTIVE = 1  # a person's status (recorded: people.lookup)
 RFC = "https://tools.ietf.org/html/rfc9110#section-15.5"
 
 

@@ -7,8 +7,9 @@ from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, 
 from roomkeeper.simulator.webhooks import TRIGGERS, Config, available
 from roomkeeper.simulator.world import now
 
+# DbWorker.cs; recorded: hooks.failures
 GROUPS = {"notsent": 1, "status2xx": 2, "status3xx": 4, "status4xx": 8, "status5xx": 16}
-NAME_LIMIT, SECRET_LIMIT, TARGET_LIMIT = 50, 50, 255
+NAME_LIMIT, SECRET_LIMIT, TARGET_LIMIT = 50, 50, 255  # WebhooksConfigRequestsDto.cs
 
 
 def webhooks_list(api: Api) -> Any:

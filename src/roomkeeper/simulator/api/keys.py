@@ -12,7 +12,7 @@ PERMISSIONS = (
     *("*", "*:read", "*:write", "accounts:read", "accounts:write", "accounts.self:read", "accounts.self:write"),
     *("files:read", "files:write", "rooms:read", "rooms:write"),
 )
-NAME_LIMIT, DAYS_LIMIT = 30, 365
+NAME_LIMIT, DAYS_LIMIT = 30, 365  # recorded: keys.create
 
 
 def keys_self(api: Api) -> Any:

@@ -16,15 +16,16 @@ from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.world import ARCHIVE_ROOT, Folder, Link, World, now
 
 #: What external links of each type of room may give, others have none; and what invitation links may.
-EXTERNAL = {1: {7}, 5: {2, 5, 6, 7, 10}, 6: {2, 5, 6, 7, 10}}
+EXTERNAL = {1: {7}, 5: {2, 5, 6, 7, 10}, 6: {2, 5, 6, 7, 10}}  # recorded: links
+# recorded: links
 INVITING = {1: {7, 11}, 2: {2, 10, 11}, 5: {2, 5, 6, 10, 11}, 6: {2, 11}, 8: {2, 7, 10, 11}, 9: {2, 11}}
-PRIMARY = {1: Access.FILL_FORMS, 6: Access.READ}  # the link that such a room is made with
-AT_MOST = {1: 0, 5: 5, 6: 5}  # beside the primary one
+PRIMARY = {1: Access.FILL_FORMS, 6: Access.READ}  # the link that such a room is made with (recorded: links)
+AT_MOST = {1: 0, 5: 5, 6: 5}  # beside the primary one (recorded: links)
 TITLE, FORM_TITLE = "Shared link", "Link to fill out"
-TITLE_LIMIT, USES_LIMIT = 255, 1000
-INVITATION, EXTERNAL_LINK = 0, 1
+TITLE_LIMIT, USES_LIMIT = 255, 1000  # RoomLinkRequestDto.cs
+INVITATION, EXTERNAL_LINK = 0, 1  # RoomLinkRequestDto.cs
 NOT_FOR_IT = "The role is not available for this user type"
-OK, INVALID, WANTS_PASSWORD, WRONG_PASSWORD = 0, 1, 3, 4
+OK, INVALID, WANTS_PASSWORD, WRONG_PASSWORD = 0, 1, 3, 4  # recorded: links
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 

@@ -10,12 +10,13 @@ from roomkeeper.simulator.problems import ValidationError
 from roomkeeper.simulator.world import File, Folder, World
 
 SORTS = {"dateandtime", "az", "size", "author", "type", "new", "dateandtimecreation", "usedspace", "lastopened"}
-FILES_ONLY, FOLDERS_ONLY = 1, 2
+FILES_ONLY, FOLDERS_ONLY = 1, 2  # FilterTypeEnum.cs
 #: The values of `filterType`, and the kinds of file that each of them lets through.
+# FilterTypeEnum.cs; recorded: folder.listing
 FILTERS = {"none": 0, "filesonly": FILES_ONLY, "foldersonly": FOLDERS_ONLY, "documentsonly": 3, "presentationsonly": 4}
 FILTERS |= {"spreadsheetsonly": 5, "imagesonly": 7, "byuser": 8, "archiveonly": 10, "mediaonly": 12, "pdf": 22}
-KINDS = {3: {7}, 4: {6}, 5: {5}, 7: {4}, 10: {1}, 12: {2, 3}, 22: {10}}
-NUMBERS = {*FILTERS.values(), 8, 9, 11, 13, 22, 23, 24, 25, 26, 27, 28}
+KINDS = {3: {7}, 4: {6}, 5: {5}, 7: {4}, 10: {1}, 12: {2, 3}, 22: {10}}  # FilterTypeEnum.cs; recorded: folder.listing
+NUMBERS = {*FILTERS.values(), 8, 9, 11, 13, 22, 23, 24, 25, 26, 27, 28}  # FilterTypeEnum.cs; recorded: folder.listing
 
 
 class Filter:

@@ -11,7 +11,7 @@ from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.world import ARCHIVE_ROOT, Folder, Share
 
 #: What may be given in each type of room.
-ROLES = {
+ROLES = {  # FileSecurity.cs; recorded: share.values
     1: {9, 11, 7, 0},
     2: {9, 11, 10, 2, 0},
     5: {9, 11, 10, 5, 6, 2, 0},
@@ -19,7 +19,7 @@ ROLES = {
     8: {9, 11, 10, 2, 7, 0},
     9: {9, 11, 2, 0},
 }
-AI_ROOM = 9
+AI_ROOM = 9  # recorded: rooms.create
 NOT_FOR_IT = "The role is not available for this user type"
 #: The values of `filterType`: whether people, groups and links are listed (recorded: share.listing; SubjectFilter.cs).
 FILTERS = {"": (True, True, False), "0": (True, True, False), "1": (False, False, False), "2": (False, False, True)}

@@ -7,7 +7,8 @@ from roomkeeper.simulator.fileops import COPY, DUPLICATE, MOVE, Batch
 from roomkeeper.simulator.problems import ApiError, ValidationError, missing
 from roomkeeper.simulator.world import File, Folder
 
-CONFLICTS = {"skip": 0, "overwrite": 1, "duplicate": 2}
+CONFLICTS = {"skip": 0, "overwrite": 1, "duplicate": 2}  # FileConflictResolveType.cs
+# FileOperationDto.cs
 KINDS = {"move": 0, "copy": 1, "delete": 2, "download": 3, "markasread": 4, "import": 5, "convert": 6, "duplicate": 7}
 
 

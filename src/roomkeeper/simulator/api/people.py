@@ -8,8 +8,8 @@ from roomkeeper.simulator.problems import ApiError, forbidden, missing, rule_bro
 from roomkeeper.simulator.world import User
 
 KINDS = {1: "room_admin", 2: "guest", 3: "admin", 4: "user"}  # EmployeeType (recorded: people.lookup)
-NAMES = {"roomadmin": 1, "guest": 2, "docspaceadmin": 3, "user": 4}
-ACTIVE, TERMINATED = 1, 2
+NAMES = {"roomadmin": 1, "guest": 2, "docspaceadmin": 3, "user": 4}  # recorded: people.lookup
+ACTIVE, TERMINATED = 1, 2  # recorded: people.lookup
 STATUSES = {"active": ACTIVE, "1": ACTIVE, "terminated": TERMINATED, "2": TERMINATED}
 
 

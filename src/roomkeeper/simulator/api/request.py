@@ -58,7 +58,7 @@ class Reply:
     response: Any
     count: int | None = None
     total: int | None = None
-    status: int = 200
+    status: int = 200  # recorded: envelope.success
 
 
 class Body(dict[str, Any]):

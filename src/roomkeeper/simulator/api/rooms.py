@@ -11,7 +11,7 @@ from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, 
 from roomkeeper.simulator.titles import title_key
 from roomkeeper.simulator.world import ARCHIVE_ROOT, COLOURS, ROOMS_ROOT, Folder, now, sanitise
 
-ROOM_TYPES = {
+ROOM_TYPES = {  # recorded: rooms.create
     "fillingformsroom": 1,
     "editingroom": 2,
     "customroom": 5,
@@ -19,9 +19,9 @@ ROOM_TYPES = {
     "virtualdataroom": 8,
     "airoom": 9,
 }
-AI_ROOM = 9
+AI_ROOM = 9  # recorded: rooms.create
 AI_FOLDERS = ("Knowledge", "Result Storage")
-TITLE_LIMIT, TAG_LIMIT, COLOUR_LIMIT = 170, 255, 6
+TITLE_LIMIT, TAG_LIMIT, COLOUR_LIMIT = 170, 255, 6  # CreateRoomRequestDto.cs; recorded: rooms.titles
 AREAS = {
     "1": [ARCHIVE_ROOT],
     "archive": [ARCHIVE_ROOT],

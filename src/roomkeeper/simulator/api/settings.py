@@ -20,7 +20,7 @@ EXPRESSIONS = {
     "upperCaseRegexStr": "(?=.*[A-Z])",
     "specSymbolsRegexStr": "(?=.*[\\x21-\\x2F\\x3A-\\x40\\x5B-\\x60\\x7B-\\x7E])",
 }
-SHOWN_TO_ANYBODY: dict[str, Any] = {
+SHOWN_TO_ANYBODY: dict[str, Any] = {  # recorded: settings.version
     "trustedDomainsType": 0,
     "culture": "en-US",
     "utcOffset": "00:00:00",
@@ -55,7 +55,7 @@ SHOWN_TO_ANYBODY: dict[str, Any] = {
     "aiEnabled": False,
     "defaultFolderType": 0,
 }
-SHOWN_TO_PEOPLE: dict[str, Any] = {
+SHOWN_TO_PEOPLE: dict[str, Any] = {  # recorded: settings.version
     "timezone": "UTC",
     "trustedDomains": [],
     "nameSchemaId": "Common",
@@ -155,9 +155,11 @@ capabilities = said({"ldapEnabled": False, "providers": [], "ssoLabel": "", "oau
 build_version = said({"docSpace": VERSION, "documentServer": "9.0.4"})
 invitation_settings = said({"allowInvitingMembers": True, "allowInvitingGuests": True})
 cultures = said(["de", "en-GB", "en-US", "es", "fr", "it", "ja-JP", "pt-BR", "zh-CN"])
+# recorded: settings.version
 file_settings = said({"extsImagePreviewed": [".png"], "extsWebPreviewed": [".docx"], "chunkUploadSize": 10 * 1024**2})
+# recorded: quota.usage
 tariff = {"openSource": True, "enterprise": False, "developer": False, "id": 0, "state": 1, "dueDate": LONG_AGO}
-PORTAL = {
+PORTAL = {  # recorded: settings.version
     "tenantAlias": "localhost",
     "tenantId": 1,
     "language": "en-US",
@@ -166,7 +168,7 @@ PORTAL = {
     "timeZone": "UTC",
 }
 
-ROUTES: Routes = [
+ROUTES: Routes = [  # recorded: settings.version, envelope.anonymous
     ("GET", "/settings", portal_settings, ""),
     ("GET", "/settings/version/build", build_version, ""),
     ("GET", "/capabilities", capabilities, ""),

@@ -7,7 +7,7 @@ from roomkeeper.simulator.api.request import Api, Routes, lacking
 from roomkeeper.simulator.api.rooms import TITLE_LIMIT, made_room
 from roomkeeper.simulator.problems import forbidden
 
-SECONDS = 0.3  # a room of the recording took less than the second between two questions
+SECONDS = 0.3  # a room of the recording took less than the second between two questions (recorded: templates)
 NOTHING = "Object reference not set to an instance of an object."
 
 

@@ -13,9 +13,10 @@ from roomkeeper.simulator.api.request import Api, Portal, Reply, Routes, Session
 from roomkeeper.simulator.problems import ApiError, forbidden, missing, rule_broken
 from roomkeeper.simulator.world import MY_ROOT, File, Folder, User, Version, now, sanitise
 
-UPLOAD_LIMIT = 100 * 1024 * 1024  # bytes in one request
+UPLOAD_LIMIT = 100 * 1024 * 1024  # bytes in one request (ours)
+# recorded: upload.chunked
 CHUNK = 10 * 1024 * 1024  # bytes; a session of less is finished by every request it gets (facts/docspace.md)
-QUOTA = 100 * 1024**3  # bytes of one file
+QUOTA = 100 * 1024**3  # bytes of one file (recorded: quota.usage)
 BLANK = b"a blank document"
 CONVERTED = {".md", ".odt", ".ods", ".odp", ".doc", ".xls", ".ppt"}  # on upload, by the document server
 GONE = "Object reference not set to an instance of an object."
