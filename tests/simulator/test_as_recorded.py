@@ -1,6 +1,7 @@
 """The pretend portal does what a real one was seen to do (`recorded/facts.json`, DocSpace 3.7.2, by probe)."""
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from stage import simulated_portal, until
 
 from roomkeeper.demo import Portal
+from roomkeeper.docspace import titles
 
 FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "recorded/facts.json").read_text())
 NONE = 999999999
@@ -217,3 +219,31 @@ def _request(one: dict[str, Any]) -> dict[str, Any]:
         kind = one.get("type", "application/json")
         return {"content": body["raw"].encode(), "headers": {"Content-Type": kind} if kind else {}}
     return {"json": body}
+
+
+def _pairs_of_titles() -> list[tuple[str, str]]:
+    """Make 200 pairs: a hundred letters beside what they weigh, and a hundred beside what another letter weighs."""
+    table = json.loads((Path(titles.__file__).parent / "weights.json").read_text("utf-8"))
+    letters = random.Random(12).sample(list(zip(table["letters"], table["weights"], strict=True)), 100)  # any will do
+    alike = [(f"Plan {letter} of 2026.txt", f"plan {weight} OF 2026.txt") for letter, weight in letters]
+    others = [(f"Plan {letter}.txt", f"Plan {letters[at - 1][1]}.txt") for at, (letter, _) in enumerate(letters)]
+    return alike + others
+
+
+def test_two_hundred_pairs_of_titles_are_one_or_two_to_portal_and_product_alike(portal: Portal) -> None:
+    """A file is copied to where its namesake is, and skipped if they are one (recorded: title-weights.json)."""
+    pairs, recorded = _pairs_of_titles(), Recorded(portal)
+    source, other = recorded.room(), recorded.room()
+    titled = ({"title": f"Folder {number}"} for number in range(len(pairs)))
+    folders = [recorded.made("keeper", "POST", f"/files/folder/{other}", json=body)["id"] for body in titled]
+
+    for folder, (title, namesake) in zip(folders, pairs, strict=True):
+        recorded.file(folder, namesake)
+        body = {"fileIds": [recorded.file(source, title)], "destFolderId": folder, "conflictResolveType": 0}
+        recorded.made("keeper", "PUT", "/files/fileops/copy", json=body | {"returnSingleOperation": True})
+    until(lambda: all(one["finished"] for one in recorded.made("keeper", "GET", "/files/fileops")))
+
+    there = [recorded.made("keeper", "GET", f"/files/folder/{folder}")["filesCount"] for folder in folders]
+    assert [titles.same_title(*pair) for pair in pairs] == [count == 1 for count in there]
+    assert there[:100] == [1] * 100
+    assert there[100:].count(2) > 80  # some letters weigh what their neighbour in the sample weighs
