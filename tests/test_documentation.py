@@ -79,6 +79,7 @@ def test_every_alert_has_a_declared_kind() -> None:
     assert keys <= set(KINDS)
 
 
+@pytest.mark.long
 def test_the_site_builds_without_a_dead_link_or_a_page_that_nothing_lists(tmp_path: Path) -> None:
     told = _built(DOCS, tmp_path / "site")
     assert told.returncode == 0, told.stderr

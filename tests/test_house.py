@@ -82,7 +82,7 @@ def test_the_workflow_itself_reads_no_clock_and_throws_no_dice() -> None:
     workflow = next(one for one in ast.walk(tree) if isinstance(one, ast.AsyncFunctionDef) and one.name == "run")
 
     used = {ast.unparse(call.func) for call in ast.walk(workflow) if isinstance(call, ast.Call)}
-    assert used == {"DBOS.run_step_async", "DBOS.workflow", "' '.join", "map", "isinstance"}
+    assert used == {"DBOS.run_step_async", "DBOS.workflow", "' '.join", "map", "isinstance", "self._on_over"}
 
 
 def test_no_product_module_names_the_simulator_s_routes_or_keys() -> None:

@@ -97,6 +97,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     one.leave()
 
 
+@pytest.mark.long
 def test_each_command_of_the_first_hour_prints_what_stands_there(reader: Reader) -> None:
     followed = 0
     for given in commands(PAGE.read_text()):

@@ -15,6 +15,7 @@ Make = Callable[..., Keeper]
 
 
 @pytest.mark.crash
+@pytest.mark.long
 def test_kills_during_uploads_lose_none_double_none_and_repeat_no_finished_step(
     portal: Portal, keepers: Make, store_address: str
 ) -> None:
@@ -47,6 +48,7 @@ def test_kills_during_uploads_lose_none_double_none_and_repeat_no_finished_step(
 
 
 @pytest.mark.crash
+@pytest.mark.long
 @pytest.mark.shared
 def test_the_survivor_finishes_a_dead_process_s_runs_within_30_s(
     portal: Portal, keepers: Make, postgresql: Callable[[], str]

@@ -123,6 +123,7 @@ class Day:
                 await self.notices.tell(one, self.now + GATHER)
 
 
+@pytest.mark.long
 async def test_each_alert_of_a_day_is_told_once_and_so_is_its_end(store: Store, chat: Chat, mailbox: Mailbox) -> None:
     program = Chat()
     day = Day(store, [by_chat(chat), by_program(program), by_mail(mailbox)])

@@ -289,6 +289,7 @@ def test_undo_names_what_cannot_go_back_and_recreates_folders(scene: ClosingDeal
     assert [one["id"] for one in scene.portal.tree(scene.archive)] == [taken]
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.parametrize("layout", ["flat", "tree"])
 def test_kills_at_random_moments_lose_nothing(

@@ -260,6 +260,7 @@ def test_a_key_that_is_switched_off_stops_nothing_for_good(rooms: Rooms, keepers
     assert rooms.missing_and_doubled() == ([], [])
 
 
+@pytest.mark.long
 def test_a_pause_holds_for_a_run_that_waits_for_its_turn_and_nothing_is_lost(
     rooms: Rooms, keepers: Make, store_address: str
 ) -> None:

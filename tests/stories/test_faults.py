@@ -32,6 +32,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_upload_is_copied_once_in_spite_of(portal: Portal, keepers: Make, name: str) -> None:
     rooms = Rooms(portal)
@@ -108,6 +109,8 @@ def test_two_versions_uploaded_within_one_second_both_reach_the_copy(portal: Por
     assert len(copy[0]["digests"]) == len(set(copy[0]["digests"]))
 
 
+@pytest.mark.long
+@pytest.mark.no_cover
 def test_thousands_of_uploads_at_once_take_few_requests_and_keep_the_limits(portal: Portal, keepers: Make) -> None:
     many = sized(5000, 1000)
     rooms = Rooms(portal)

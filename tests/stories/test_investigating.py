@@ -29,6 +29,7 @@ def started(
     return keeper
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_many_tickets_a_quarter_of_them_told_twice_to_two_processes_have_a_room_each(
     scene: OpeningTickets, keepers: Make, postgresql: Callable[[], str], vendor: str
@@ -56,6 +57,7 @@ def test_many_tickets_a_quarter_of_them_told_twice_to_two_processes_have_a_room_
     print(f"{vendor}: {many} tickets, {len(scene.rooms())} rooms, {len(keeper.runs())} runs, faults: none")
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.parametrize("vendor", ["zendesk", "jira"])
 def test_kills_and_lost_answers_change_nothing(

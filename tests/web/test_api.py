@@ -30,6 +30,7 @@ def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
         one.stop()
 
 
+@pytest.mark.long
 def test_nothing_that_can_be_sent_brings_it_down(keeper: Keeper) -> None:
     described = schemathesis.openapi.from_dict(httpx2.get(f"{keeper.url}/api/v1/openapi.json").json())
     operations = [one.ok() for one in described.get_all_operations()]

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import httpx2
+import pytest
 from mailboxes import Chat
 from people import DASHBOARD, PASSWORDS, TOKENS, logged_in, with_logins
 from signing import signed
@@ -14,6 +15,7 @@ from stage import CRM_SECRETS, SECRET, ClosingDeals, Keeper, simulated_portal, u
 BODY, QUERY, HEADER, COOKIE = (f"planted-in-the-{place}-8f3a" for place in ("body", "query", "header", "cookie"))
 
 
+@pytest.mark.long
 def test_no_secret_is_in_any_page_log_metric_or_answer(tmp_path: Path) -> None:
     chat = Chat()
     with simulated_portal() as portal:

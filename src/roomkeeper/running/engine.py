@@ -62,20 +62,17 @@ class Engine:
         @DBOS.workflow(name="run", max_recovery_attempts=1_000)
         async def run(number: int, attempt: int) -> str:
             try:
-                return await walked(number, attempt)
+                stages: list[Any] = await DBOS.run_step_async({"name": "claim"}, walker.begin, number, attempt)
+                outcome = "done"
+                for stage in stages:
+                    positions = stage if isinstance(stage, list) else [stage]  # as an older Roomkeeper recorded it
+                    name = f"step {' '.join(map(str, positions))}"
+                    outcome = await DBOS.run_step_async({"name": name}, walker.stage, number, attempt, positions)
+                    if outcome not in {"done", "skipped"}:
+                        break
+                return await DBOS.run_step_async({"name": "end"}, walker.end, number, attempt, outcome)
             finally:
-                self._on_over(number)
-
-        async def walked(number: int, attempt: int) -> str:
-            stages: list[Any] = await DBOS.run_step_async({"name": "claim"}, walker.begin, number, attempt)
-            outcome = "done"
-            for stage in stages:
-                positions = stage if isinstance(stage, list) else [stage]  # as an older Roomkeeper recorded it
-                name = f"step {' '.join(map(str, positions))}"
-                outcome = await DBOS.run_step_async({"name": name}, walker.stage, number, attempt, positions)
-                if outcome not in {"done", "skipped"}:
-                    break
-            return await DBOS.run_step_async({"name": "end"}, walker.end, number, attempt, outcome)
+                self._on_over(number)  # which records nothing
 
         self._run = run
         DBOS.listen_queues([])  # but for the library's own, by which it takes runs back
