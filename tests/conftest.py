@@ -56,13 +56,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [one for one in items if one.get_closest_marker("long")]
     rest = [one for one in items if not one.get_closest_marker("long")]
-    parts = [long[worker::workers] for worker in range(workers)]
-    size = -(-len(items) // workers)
-    for part in parts:
-        room = size - len(part)
-        part += rest[:room]
-        rest = rest[room:]
-    items[:] = [one for part in parts for one in part] + rest
+    size, begun = -(-len(items) // workers), list[pytest.Item]()
+    for worker in range(workers):
+        part = long[worker::workers]
+        begun += [*part, *rest[: size - len(part)]]
+        del rest[: size - len(part)]
+    items[:] = begun + rest
     gc.collect()
     gc.freeze()  # what is loaded stays: it need not be looked through again and again
 
