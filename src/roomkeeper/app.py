@@ -108,7 +108,9 @@ class _Worker:
         self._sources = connecting.connected(config, store, self._lease.workers)
         stopped = [one.name for one in config.automations if one.paused]
         self._turns = Turns(store, self._sources, stopped)
-        walker = Walker(store, self._lease, catalog, self._sources, self._turns.aside, rest=rest)
+        walker = Walker(
+            store, self._lease, catalog, self._sources, self._turns.aside, settle_after=config.settle_after, rest=rest
+        )
         self._engine = Engine(store, self._lease, walker, self._turns.over)
         self._dispatch = Dispatch(
             store,

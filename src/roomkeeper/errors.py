@@ -30,6 +30,7 @@ RoomkeeperError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 #: What to do where a run's settings came out wrong.
 COMPLETE_IT = (
@@ -149,6 +150,7 @@ class RemoteError(RoomkeeperError):
 
     retryable = False
     may_have_happened = False
+    unanswered = False
 
     def __init__(
         self,
@@ -165,11 +167,20 @@ class RemoteError(RoomkeeperError):
         if may_have_happened is not None:
             self.may_have_happened = may_have_happened
 
+    @property
+    def may_still_happen(self) -> bool:
+        """Whether the service may still be at it: nobody has answered, or something between us and it has."""
+        return self.may_have_happened and (self.unanswered or self.status in _IN_ITS_PLACE)
+
+
+_IN_ITS_PLACE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+
 
 class Unreachable(RemoteError):
     """No connection, or no answer in time."""
 
     retryable = True
+    unanswered = True
     may_have_happened = True
     remedy = "Check that the address is right and that the service is up; Roomkeeper goes on trying."
 

@@ -37,8 +37,8 @@ CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed w
     "CRM_SECRET": "a-secret-of-the-crm",
     "HELPDESK_TOKEN": "helpdesk-pretend",
 }
-
-
+#: How long an unanswered request may still have an effect here: the pretend services are late by less.
+SETTLE_AFTER = "4s"
 _HASTE = 0.1
 
 
@@ -74,6 +74,7 @@ class Keeper:
             "version": 1,
             "listen": f"127.0.0.1:{self.port}",
             "store": store,
+            "settle_after": SETTLE_AFTER,
             "connections": {"acme": acme | settings, **(others or {})},
             "automations": automations,
             **(top or {}),

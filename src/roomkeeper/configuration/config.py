@@ -36,6 +36,7 @@ class Config:
     store: str
     connections: Mapping[str, Connection]
     automations: tuple[Automation, ...]
+    settle_after: float
     retention: Retention
     dashboard: Dashboard
     notify: Notify

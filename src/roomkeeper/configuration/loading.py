@@ -66,6 +66,7 @@ class _Reader:
             store=self._store(top.store),
             connections=connections,
             automations=tuple(automations),
+            settle_after=top.settle_after,
             retention=top.retention,
             dashboard=top.dashboard,
             notify=top.notify,

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from roomkeeper.automations.duration import Duration
 from roomkeeper.configuration.dashboard import Dashboard
 from roomkeeper.configuration.notify import Notify
 
@@ -45,6 +46,13 @@ class Top(BaseModel):
         default_factory=list,
         description="Installed packages with steps of your own: each names them in `STEPS`, a list of StepKind.",
         examples=[["acme_steps"]],
+    )
+    settle_after: Duration = Field(
+        default=120.0,
+        ge=1,
+        description="How long a service may still be at a request that it has not answered. So long Roomkeeper looks "
+        "for what was asked for before it asks again: make it longer than the slowest request of your services.",
+        examples=["2m"],
     )
     retention: Retention = Field(default=Retention(), description="How long what is over is kept.")
     dashboard: Dashboard = Field(default=Dashboard(), description="Who may see the pages and use the API.")

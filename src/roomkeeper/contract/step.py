@@ -64,6 +64,12 @@ class StepContext(Protocol):
     connection: str
     #: Whether a person approved what this step asked for.
     approved: bool
+    #: Seconds for which a service may still be at a request that it has not answered.
+    settle_after: float
+
+    async def now(self) -> float:
+        """Tell the time, in seconds since 1970, by the store's clock, which all machines share."""
+        ...
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on.

@@ -5,7 +5,7 @@ the call may be repeated, after how long, and whether it may have taken effect a
 """
 
 from roomkeeper.docspace.budget import Budget, Limits
-from roomkeeper.docspace.models import Account, EntryId, File, Folder, Operation, PathPart
+from roomkeeper.docspace.models import Account, EntryId, File, Folder, Operation, PathPart, entry_id
 from roomkeeper.docspace.portal import Portal
 
-__all__ = ["Account", "Budget", "EntryId", "File", "Folder", "Limits", "Operation", "PathPart", "Portal"]
+__all__ = ["Account", "Budget", "EntryId", "File", "Folder", "Limits", "Operation", "PathPart", "Portal", "entry_id"]

@@ -13,6 +13,11 @@ EntryId = int | str
 """A file's or folder's id; a string in third-party storage. The two are counted apart (14): never mix them."""
 
 
+def entry_id(text: str) -> EntryId:
+    """Read an id that was kept as text."""
+    return int(text) if text.isdigit() else text
+
+
 class RoomType(IntEnum):  # recorded: rooms.create
     """The kinds of room (5.1); 3, 4 and 7 do not exist."""
 

@@ -1,6 +1,7 @@
 """A rehearsal: what an automation would do with an event, without a single write to a service."""
 
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -97,6 +98,7 @@ class Dry:
 
     run = 0
     approved = True
+    settle_after = 0.0
 
     def __init__(
         self,
@@ -113,6 +115,10 @@ class Dry:
         self.connection, self.type = source.name, source.connector.type
         self.task = f"{automation.name}/{automation.steps[position].name}"
         self.foretold = foretold
+
+    async def now(self) -> float:
+        """Tell the time."""
+        return time.time()
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make the call, once: somebody is waiting for the answer."""

@@ -72,10 +72,11 @@ class Walker:
         sources: Mapping[str, Source],
         aside: Aside,
         *,
+        settle_after: float,
         rest: Rest = asyncio.sleep,
     ) -> None:
         self._store, self._lease, self._catalog, self._sources = store, lease, catalog, sources
-        self._aside, self._rest = aside, rest
+        self._aside, self._settle_after, self._rest = aside, settle_after, rest
 
     async def begin(self, number: int, attempt: int) -> list[list[int]]:
         """Claim the run's events and mark it as running; returns the positions of the steps still to do, by stages."""
@@ -124,7 +125,7 @@ class Walker:
         opened = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
         if opened.over is not None:
             return opened.over
-        work.approved = opened.approved
+        work.approved, work.settle_after = opened.approved, self._settle_after
         began, trace = time.monotonic(), await self._trace(number)
         with (
             structlog.contextvars.bound_contextvars(run=number, step=step.name),
@@ -303,6 +304,7 @@ class _Work:
         self._calls: list[dict[str, Any]] = []
         self._looked = 0.0
         self.approved = False
+        self.settle_after = 0.0
         self._ahead: Callable[[], Awaitable[list[str]]] = _nothing_ahead
         self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
@@ -310,6 +312,10 @@ class _Work:
         """Give the step its connection and its events."""
         self.events, self.connection, self._ahead = happened, source.name, ahead
         self.client = source.client.view(bulk=len(happened) > LIVE, observe=self._observe)
+
+    async def now(self) -> float:
+        """Tell the time by the store's clock."""
+        return time.time() if self._store.is_embedded else await self._store.reading(self._store.now)
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from roomkeeper.contract.step import Entry
-from roomkeeper.docspace import EntryId, File
+from roomkeeper.docspace import EntryId, File, entry_id
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationFile
 from roomkeeper.docspace.titles import same_title, title_key
@@ -113,7 +113,7 @@ def item(file: EntryId, version: int) -> str:
 
 def as_id(target: str) -> EntryId | None:
     """Read an id back from the ledger."""
-    return int(target) if target.isdigit() else target or None
+    return entry_id(target) if target else None
 
 
 def recent(version: int, back: int) -> range:

@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from roomkeeper.connectors.docspace import evidence
 from roomkeeper.connectors.docspace.places import address, folders_at, must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
-from roomkeeper.docspace import EntryId, Folder, Portal
+from roomkeeper.docspace import EntryId, Folder, Portal, entry_id
 from roomkeeper.docspace.roles import room_type_named
 from roomkeeper.docspace.rooms import TITLE_LIMIT
 from roomkeeper.docspace.titles import title_key
 from roomkeeper.docspace.wire import sanitise_title, shortened
-from roomkeeper.errors import Forbidden, QuotaExceeded, Rejected, RemoteError, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, RemoteError, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
 RoomTypeName = Literal["collaboration", "custom", "public", "form_filling", "virtual_data"]
@@ -92,13 +92,20 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
             return str(await _from_template(context, params.from_template, title, tags))
         return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
 
+    async def stands(number: str) -> bool:
+        try:
+            await portal.folders.get(entry_id(number))
+        except NotFound:
+            return False
+        return True
+
     try:
-        number, made = await once(context, f"rooms: {context.connection}", tag, find=find, make=make, may_go=True)
+        number, made = await once(context, f"rooms: {context.connection}", tag, find=find, make=make, stands=stands)
     except ScopeMissing:
         raise
     except (QuotaExceeded, Forbidden, Rejected) as error:
         raise StepFailed(f"the room for {tag!r} cannot be made: {error.message}", remedy=_may_make(error)) from error
-    room = await context.call(partial(portal.folders.get, int(number) if number.isdigit() else number))
+    room = await context.call(partial(portal.folders.get, entry_id(number)))
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
         raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`; or cancel the run.")

@@ -1,19 +1,17 @@
 """Find the rooms and folders that an automation names, and make folders that are to be there."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from functools import partial
 
 from roomkeeper.contract.step import StepContext
-from roomkeeper.docspace import EntryId, PathPart, Portal
+from roomkeeper.docspace import EntryId, PathPart, Portal, entry_id
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.docspace.models import Folder
 from roomkeeper.docspace.titles import same_title, title_key
-from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, ScopeMissing, StepFailed
+from roomkeeper.once import once
 
-_SETTLED = 10.0  # seconds after which a request without an answer can make nothing any more (ours)
-_LOOK_AGAIN = 0.5  # seconds between two looks meanwhile (ours)
 LET_IN = "Invite the account of the API key into that room as room manager, then `roomkeeper runs retry`."
 
 
@@ -101,26 +99,22 @@ def _key(way: Sequence[str]) -> tuple[str, ...]:
 
 
 async def _child(context: StepContext, parent: EntryId, title: str, *, is_new: bool) -> EntryId:
-    """Find or create one folder. In a new room the first attempt need not look; a lost answer is waited for."""
+    """Find or create one folder, once; `is_new` says that it cannot be there yet. Raises RemoteError."""
     portal: Portal = context.client
-    looks, settled_at = not is_new, 0.0
-    while True:
-        found = await context.call(partial(_found, portal, parent, title)) if looks else None
-        if found is not None:
-            return found.id
-        looks = True
-        if time.time() < settled_at:
-            await context.pause(_LOOK_AGAIN)
-            continue
-        await context.check()
-        try:
-            return (await portal.folders.create(parent, title)).id
-        except RemoteError as error:
-            if not error.retryable:
-                raise
-            if error.may_have_happened:
-                settled_at = time.time() + _SETTLED
-            await context.pause(max(_LOOK_AGAIN, error.retry_after or 0.0))
+
+    async def find() -> str | None:
+        found = await _found(portal, parent, title)
+        return str(found.id) if found is not None else None
+
+    async def make() -> str:
+        return str((await portal.folders.create(parent, title)).id)
+
+    async def stands(folder: str) -> bool:
+        return await find() == folder
+
+    scope, item = f"folders: {context.connection}", f"{parent} {title_key(stored_folder_title(title))}"
+    folder, _ = await once(context, scope, item, find=find, make=make, stands=stands, is_new=is_new)
+    return entry_id(folder)
 
 
 async def folder_titled(context: StepContext, parent: EntryId, title: str) -> Folder | None:

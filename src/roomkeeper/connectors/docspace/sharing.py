@@ -186,7 +186,11 @@ async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: K
 
     kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
     item = f"room {room.id} {kind} {named(access)} {kept} {params.title}"
-    _, made = await once(context, f"links: {context.connection}", item, find=find, make=make, may_go=True)
+
+    async def stands(url: str) -> bool:
+        return await find() == url
+
+    _, made = await once(context, f"links: {context.connection}", item, find=find, make=make, stands=stands)
     link = await context.call(ours)
     if link is None:
         raise await _not_as_wanted(params, context, room, kind)

@@ -5,11 +5,11 @@ as long as it takes. Believe: only what the portal shows afterwards. Wherever th
 answer or an operation that vanished, the ledger's line says what to look for before asking again.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from roomkeeper import settling
 from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Intent, Policy
 from roomkeeper.connectors.docspace.evidence import of_copy, sighted
@@ -32,7 +32,6 @@ from roomkeeper.errors import (
     Unavailable,
 )
 
-_SETTLED = 10.0  # seconds after which a request without an answer can start nothing any more (ours)
 # Ours
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
 _LOST = 6  # operations without effect after which a file is given up (ours)
@@ -100,7 +99,8 @@ class Transfer:
             together = [one for one in intents if (one.operation, one.folder) == (operation, folder)]
             # It may have gone to another folder, if the automation was changed meanwhile.
             there = Transfer(self._context, self._scope, folder, self._policy, self._report)
-            settled.update(await there._finish(together, by_id))
+            settled_at = await settling.since_before(self._context, max(one.asked_at for one in together))
+            settled.update(await there._finish(together, by_id, settled_at))
         return [file for file in by_id.values() if file.id not in settled]
 
     async def _copy_batch(self, files: Sequence[File], *, attempt: int = 1) -> None:
@@ -258,7 +258,8 @@ class Transfer:
     async def _ask(self, intents: Sequence[Intent]) -> tuple[list[Intent], str]:
         """Write down what is intended, then start the operation; gives its id. Raises RemoteError."""
         await self._context.check()
-        asked = [replace(intent, asked_at=time.time()) for intent in intents]
+        now = await self._context.now()
+        asked = [replace(intent, asked_at=now) for intent in intents]
         await self._ledger.trying(self._scope, {intent.item: intent.to_json() for intent in asked})
         mode = asked[0].mode
         operation = await self._portal.files.copy([one.file for one in asked], self._folder, on_conflict=mode)
@@ -270,6 +271,7 @@ class Transfer:
         self, intents: Sequence[Intent], files: Mapping[EntryId, File], error: RemoteError, attempts: int
     ) -> list[Intent]:
         """Find out what a request that was not answered well has done; gives what is still to do."""
+        settled_at = await settling.after_trouble(self._context, error)
         if not error.may_have_happened:
             await self._ledger.undone(self._scope, [intent.item for intent in intents])
         if error.retryable:
@@ -278,7 +280,7 @@ class Transfer:
             await self._context.pause(wait)
         if not error.may_have_happened:
             return list(intents)
-        done = await self._finish([replace(intent, asked_at=time.time()) for intent in intents], files)
+        done = await self._finish(intents, files, settled_at)
         return [intent for intent in intents if intent.file not in done]
 
     async def _is_to_blame(self, intents: Sequence[Intent], faults: int) -> bool:
@@ -293,20 +295,23 @@ class Transfer:
 
     # --- believing ------------------------------------------------------------------------------------------
 
-    async def _finish(self, intents: Sequence[Intent], files: Mapping[EntryId, File]) -> set[EntryId]:
+    async def _finish(
+        self, intents: Sequence[Intent], files: Mapping[EntryId, File], settled_at: float
+    ) -> set[EntryId]:
         """Find out what became of intents whose end was not seen; gives the files that are copied."""
         if intents[0].operation:
             return await self._believed(intents, await awaited(self._context, intents[0].operation), files)
-        settled_at, pause = max(intent.asked_at for intent in intents) + _SETTLED, GRACE
+        pause = GRACE
         while True:
             await self._context.pause(pause)
             under_way = await self._context.call(self._portal.operations.all)
             if any(_is_into(one, self._folder) for one in under_way):
                 continue
             found = await self._found_in_folder(intents)
-            if len(found) == len(intents) or time.time() >= settled_at:
+            now = await self._context.now()
+            if len(found) == len(intents) or now >= settled_at:
                 return await self._record(intents, found, files)
-            pause = min(2 * pause, max(GRACE, settled_at - time.time()))
+            pause = min(2 * pause, max(GRACE, settled_at - now))
 
     async def _believed(
         self, intents: Sequence[Intent], ended: Operation | None, files: Mapping[EntryId, File]
