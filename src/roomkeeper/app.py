@@ -27,6 +27,7 @@ from roomkeeper.proving import nightly
 from roomkeeper.running import overdue as approvals
 from roomkeeper.running.engine import Engine
 from roomkeeper.running.leases import JOINING, Lease, lock_file
+from roomkeeper.running.outages import Outages
 from roomkeeper.running.rehearsal import Rehearsed
 from roomkeeper.running.turns import Turns
 from roomkeeper.running.walk import Rest, Walker
@@ -109,7 +110,14 @@ class _Worker:
         stopped = [one.name for one in config.automations if one.paused]
         self._turns = Turns(store, self._sources, stopped)
         walker = Walker(
-            store, self._lease, catalog, self._sources, self._turns.aside, settle_after=config.settle_after, rest=rest
+            store,
+            self._lease,
+            catalog,
+            self._sources,
+            aside=self._turns.aside,
+            outages=Outages(store, config.outage_patience),
+            settle_after=config.settle_after,
+            rest=rest,
         )
         self._engine = Engine(store, self._lease, walker, self._turns.over)
         self._dispatch = Dispatch(

@@ -173,6 +173,7 @@ class RemoteError(RoomkeeperError):
         return self.may_have_happened and (self.unanswered or self.status in _IN_ITS_PLACE)
 
 
+_AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _IN_ITS_PLACE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 
 
@@ -199,6 +200,11 @@ class RemoteFault(RemoteError):
     retryable = True
     may_have_happened = True
     remedy = "Look into the service's own log if this goes on; Roomkeeper goes on trying."
+
+    @property
+    def may_be_of_the_request(self) -> bool:
+        """Whether this request may be what it stumbles over: 502, 503 and 504 say that the service is away."""
+        return self.status not in _AWAY
 
 
 class Throttled(RemoteError):

@@ -37,6 +37,7 @@ class Config:
     connections: Mapping[str, Connection]
     automations: tuple[Automation, ...]
     settle_after: float
+    outage_patience: float
     retention: Retention
     dashboard: Dashboard
     notify: Notify

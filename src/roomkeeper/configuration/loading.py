@@ -67,6 +67,7 @@ class _Reader:
             connections=connections,
             automations=tuple(automations),
             settle_after=top.settle_after,
+            outage_patience=top.outage_patience,
             retention=top.retention,
             dashboard=top.dashboard,
             notify=top.notify,

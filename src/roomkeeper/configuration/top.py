@@ -54,6 +54,13 @@ class Top(BaseModel):
         "for what was asked for before it asks again: make it longer than the slowest request of your services.",
         examples=["2m"],
     )
+    outage_patience: Duration = Field(
+        default=86_400.0,
+        ge=0,
+        description="How long runs wait for a connection that is out of order (its key is not accepted, the portal is "
+        "unpaid, restoring, or away) before they ask a person.",
+        examples=["1d"],
+    )
     retention: Retention = Field(default=Retention(), description="How long what is over is kept.")
     dashboard: Dashboard = Field(default=Dashboard(), description="Who may see the pages and use the API.")
     notify: Notify = Field(default=Notify(), description="Who is told when something wants a person.")

@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step, acts_on, stages
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import Ledger as StepLedger
+from roomkeeper.contract.step import StepKind
 from roomkeeper.errors import (
     COMPLETE_IT,
     ApprovalNeeded,
@@ -38,6 +39,7 @@ from roomkeeper.running.holds import hold
 from roomkeeper.running.leases import Lease
 from roomkeeper.running.ledger import Ledger
 from roomkeeper.running.orders import CANCELLED
+from roomkeeper.running.outages import Outages
 from roomkeeper.running.rehearsal import Dry, foretold, kind_for
 from roomkeeper.store.database import Store, clean
 from roomkeeper.store.moments import moment
@@ -70,13 +72,14 @@ class Walker:
         lease: Lease,
         catalog: Catalog,
         sources: Mapping[str, Source],
-        aside: Aside,
         *,
+        aside: Aside,
+        outages: Outages,
         settle_after: float,
         rest: Rest = asyncio.sleep,
     ) -> None:
         self._store, self._lease, self._catalog, self._sources = store, lease, catalog, sources
-        self._aside, self._settle_after, self._rest = aside, settle_after, rest
+        self._aside, self._outages, self._settle_after, self._rest = aside, outages, settle_after, rest
 
     async def begin(self, number: int, attempt: int) -> list[list[int]]:
         """Claim the run's events and mark it as running; returns the positions of the steps still to do, by stages."""
@@ -212,7 +215,7 @@ class Walker:
             work.ready(source, happened, partial(self._ahead, run, position, variables, happened))
             work.inputs = params.model_dump(mode="json")
             work.places = [getattr(params, name, None) for name in kind.places]
-            result = await kind.apply(params, work)
+            result = await self._applied(kind, params, work, source)
             return "done", {"result": result.model_dump(mode="json")}
         except ApprovalNeeded as error:
             until = time.time() + error.within
@@ -234,6 +237,16 @@ class Walker:
             log.exception("a step failed in a way nobody foresaw")
             fault = f"a fault in Roomkeeper itself: {type(error).__name__}: {error}"
             return "failed", {"error": fault, "remedy": "Report it with the log; then retry the run."}
+
+    async def _applied(self, kind: StepKind, params: BaseModel, work: "_Work", source: Source) -> BaseModel:
+        """Apply the step; again, if its connection was out of order meanwhile. Raises StepFailed, RemoteError."""
+        while True:
+            try:
+                return await kind.apply(params, work)
+            except (RemoteError, StepFailed) as error:
+                trouble = error if isinstance(error, RemoteError) else error.__cause__
+                if not isinstance(trouble, RemoteError) or not await self._outages.outlasted(source, trouble, work):
+                    raise
 
     async def _happened(self, run: Any) -> list[Event]:  # noqa: ANN401 - a row of `runs`
         """Read the run's events; for another attempt what they are about is read again: it may be corrected now."""

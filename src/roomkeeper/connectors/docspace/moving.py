@@ -136,12 +136,11 @@ async def _asked(context: StepContext, items: Sequence[Item], into: EntryId) -> 
         except RemoteError as error:
             if not error.retryable:
                 raise
-            if isinstance(error, RemoteFault):
-                faults += 1
-                if faults >= _FAULTS:
-                    raise
-            elif error.may_have_happened:
+            if error.may_still_happen:
                 return None
+            faults += isinstance(error, RemoteFault) and error.may_be_of_the_request
+            if faults >= _FAULTS:
+                raise
             wait = max(pause, error.retry_after or 0.0)
             await context.progress(f"{error.message}; goes on in {wait:.0f} s")
             await context.pause(wait)

@@ -23,6 +23,7 @@ from roomkeeper.errors import (
     FailedItem,
     Forbidden,
     NotFound,
+    QuotaExceeded,
     Rejected,
     RemoteError,
     RemoteFault,
@@ -239,7 +240,7 @@ class Transfer:
             try:
                 asked, operation = await self._ask(left)
             except RemoteError as error:
-                faults += isinstance(error, RemoteFault)
+                faults += isinstance(error, RemoteFault) and error.may_be_of_the_request
                 left = await self._after_trouble(left, files, error, attempts)
                 if not left or (error.retryable and not await self._is_to_blame(left, faults)):
                     continue
@@ -394,7 +395,7 @@ class Transfer:
 
     async def _refused(self, files: Sequence[File], namesakes: Namesakes, error: RemoteError) -> None:
         """Divide what the portal refuses as a whole until the culprits are alone, and name them."""
-        if isinstance(error, Unauthorized | ScopeMissing):
+        if isinstance(error, Unauthorized | ScopeMissing | QuotaExceeded):  # which no division helps
             raise error
         if len(files) == 1:
             self._report.failed.append(await self._explained(files[0], error, namesakes))

@@ -1,0 +1,92 @@
+"""Outages: a connection that is out of order is waited for, and no run of it asks a person meanwhile.
+
+A key that is switched off for a while, a portal that is unpaid, restoring or migrating concerns every run of a
+connection, and none in particular. So when a step fails in such a way, the connection itself is asked a small question
+that it always answers when it is well. While it is not, the run waits; afterwards the step goes on, as after a crash.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from typing import Protocol
+
+import structlog
+
+from roomkeeper.errors import Forbidden, QuotaExceeded, RemoteError, Unauthorized, Unavailable, Unreachable
+from roomkeeper.intake.dispatch import Source
+from roomkeeper.store import alerts
+from roomkeeper.store.alerts import Alert
+from roomkeeper.store.database import Store
+
+log = structlog.get_logger("outages")
+
+_FIRST, _LONGEST = 1.0, 60.0  # seconds between two questions of one run
+_SHARED = 0.9  # seconds for which an answer serves other runs, too
+#: What may concern the connection as a whole; whether it does, the connection tells.
+_OF_A_CONNECTION = (Unauthorized, Unavailable, Unreachable, QuotaExceeded, Forbidden)
+
+
+class Waits(Protocol):
+    """A run at work, as it can be made to wait."""
+
+    async def progress(self, text: str) -> None:
+        """Say how far it has come."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises RunCancelled."""
+        ...
+
+
+class Outages:
+    """What is known of the connections' health; one for a process. `patience` is in seconds."""
+
+    def __init__(self, store: Store, patience: float) -> None:
+        self._store, self._patience = store, patience
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._answers: dict[str, tuple[float, RemoteError | None]] = {}
+        self._out: set[str] = set()
+
+    async def outlasted(self, source: Source, error: RemoteError, run: Waits) -> bool:
+        """Wait until the connection is well again, if that is what is wrong; whether the step may go on now.
+
+        False if the connection is well, so that the error is the step's own, or if patience is at an end.
+        """
+        if not isinstance(error, _OF_A_CONNECTION):
+            return False
+        began, pause = time.monotonic(), _FIRST
+        trouble = await self._trouble(source)
+        if trouble is None:
+            return False
+        while trouble is not None and time.monotonic() - began < self._patience:
+            await run.progress(f"{source.name} is out of order: {trouble.message}; asked again in {pause:.0f} s")
+            await run.pause(pause)
+            pause = min(_LONGEST, 2 * pause)
+            trouble = await self._trouble(source)
+        return trouble is None
+
+    async def _trouble(self, source: Source) -> RemoteError | None:
+        """Ask the connection whose account we are; gives why it does not say."""
+        async with self._asking[source.name]:
+            at, known = self._answers.get(source.name, (0.0, None))
+            if time.monotonic() - at < _SHARED:
+                return known
+            try:
+                await source.connector.myself(source.client)
+                found = None
+            except RemoteError as error:
+                found = error
+            self._answers[source.name] = (time.monotonic(), found)
+            await self._tell(source.name, found)
+            return found
+
+    async def _tell(self, name: str, trouble: RemoteError | None) -> None:
+        """Open or close the alert, when that is news."""
+        if (trouble is not None) == (name in self._out):
+            return
+        wrong = []
+        if trouble is not None:
+            what = f"{name} is out of order, and its runs wait for it: {trouble.message}"
+            wrong = [Alert(f"outage {name}", what, f"{trouble.remedy} They go on by themselves.")]
+        await asyncio.to_thread(alerts.settle, self._store, f"outage {name}", wrong)
+        self._out ^= {name}
