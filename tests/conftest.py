@@ -1,6 +1,7 @@
 """Fixtures that many tests share; what every test must leave as it was; where the time goes."""
 
 import contextlib
+import fcntl
 import functools
 import gc
 import itertools
@@ -31,6 +32,7 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
+MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
 LEDGER = ROOT / "test-output" / "durations.tsv"
 _NO_PARAMETERS = SimpleNamespace(params={})
 _numbers = itertools.count(1)
@@ -113,7 +115,15 @@ def postgresql() -> Iterator[Callable[[], str]]:
     folder = Path(tempfile.gettempdir()) / f"roomkeeper-tests-{session}"
     folder.mkdir(exist_ok=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    server = pgserver.get_server(folder / "data", cleanup_mode="delete")  # by the last of the workers
+    server = pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)  # deleted by the last worker
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        server.ensure_pgdata_inited()
+        settings = folder / "data" / "postgresql.conf"
+        if MANY_CONNECTIONS not in settings.read_text():
+            with settings.open("a") as file:
+                file.write(f"\n{MANY_CONNECTIONS}\n")
+        server.start()
 
     blank = f"roomkeeper_{worker}_blank"
 

@@ -21,6 +21,7 @@ from roomkeeper.configuration.config import Config, gathered
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.desk.history import History
 from roomkeeper.errors import RoomkeeperError
+from roomkeeper.intake import stranded
 from roomkeeper.intake.dispatch import Dispatch, event_of
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.proving import nightly
@@ -139,6 +140,7 @@ class _Worker:
     async def working(self) -> AsyncIterator[None]:
         """Work as long as this lasts."""
         await asyncio.to_thread(self._lease.begin)
+        await asyncio.to_thread(stranded.take_up, self._store, self._config.automations)
         beating = [asyncio.create_task(self._lease.keep(self._engine.recover))]
         began = time.monotonic()
         await self._engine.start()

@@ -103,7 +103,8 @@ def watch(config: Config, store: Store) -> Watch:
         for name, one in config.connections.items()
         if listening_to(name, config.automations, config.catalog.connectors[one.type].raised(one.settings))
     ]
-    return Watch(store, listened=listened, writes={name: one["writes_per_day"] for name, one in limits(config).items()})
+    writes = {name: one["writes_per_day"] for name, one in limits(config).items()}
+    return Watch(store, listened=listened, writes=writes, automations=[one.name for one in config.automations])
 
 
 def limits(config: Config) -> dict[str, dict[str, int]]:

@@ -14,7 +14,7 @@ from stage import Keeper, Portal, Rooms, copy_uploads, until
 from roomkeeper.store.tables import alerts
 
 Make = Callable[..., Keeper]
-ROOMS = 13
+ROOMS, SOME = 13, 4
 
 
 def begun(portal: Portal, keepers: Make, **top: Any) -> tuple[Rooms, Keeper]:
@@ -40,11 +40,11 @@ def told(keeper: Keeper) -> list[str]:
 
 
 def be_at_work(rooms: Rooms, keeper: Keeper) -> None:
-    """Have a run for each room under way: the portal takes its time with the copies."""
-    slow = {"kind": "delay", "method": "PUT", "path": "/fileops/copy", "seconds": 2.0}
+    """Have runs for several rooms under way: the portal takes its time with the copies, and delivers by tens."""
+    slow = {"kind": "delay", "method": "PUT", "path": "/fileops/copy", "seconds": 3.0}
     rooms.portal.direct("PUT", "/faults", json=[slow])
     upload_into_each(rooms)
-    until(lambda: [one["state"] for one in keeper.runs()] == ["running"] * ROOMS)
+    until(lambda: sum(one["state"] == "running" for one in keeper.runs()) > SOME)
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 503])
@@ -54,7 +54,7 @@ def test_a_portal_that_refuses_everything_for_a_while_is_waited_for(portal: Port
     everything = {"kind": "status", "status": status, "path": "/api/2.0/", "body": ""}
 
     portal.direct("PUT", "/faults", json=[everything])
-    until(lambda: sum(str(status) in str(one["progress"]) for one in keeper.runs()) > ROOMS // 2)
+    until(lambda: sum(str(status) in str(one["progress"]) for one in keeper.runs()) > SOME)
     waiting = [one["state"] for one in keeper.runs()]
     said = told(keeper)
     portal.direct("PUT", "/faults", json=[])
@@ -73,11 +73,12 @@ def test_after_a_time_that_the_file_names_a_person_is_asked(portal: Portal, keep
     be_at_work(rooms, keeper)
     portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 401, "path": "/api/2.0/", "body": ""}])
 
-    runs = keeper.settle(lambda: all(one["state"] == "needs_attention" for one in keeper.runs()))
-    assert all("401" in one["error"] for one in runs)
+    runs = keeper.settle(lambda: sum(one["state"] == "needs_attention" for one in keeper.runs()) > SOME)
+    asked = [one for one in runs if one["state"] == "needs_attention"]
+    assert all("401" in one["error"] for one in asked)
 
     portal.direct("PUT", "/faults", json=[])
-    for one in runs:
+    for one in asked:
         keeper.say("runs", "retry", str(one["id"]))
     assert {one["state"] for one in keeper.settle(lambda: rooms.copies() == ROOMS)} == {"done"}
 

@@ -76,7 +76,7 @@ class Day:
 
     def __init__(self, store: Store, tellers: list[Source]) -> None:
         self.store, self.tellers = store, tellers
-        self.watch = Watch(store, listened=["acme", "quiet"], writes={"acme": 100})
+        self.watch = Watch(store, listened=["acme", "quiet"], writes={"acme": 100}, automations=["copies"])
         self.notices = Notices(store, tellers, "https://hooks.acme.example")
         self.now = MIDNIGHT
 

@@ -334,7 +334,7 @@ def test_a_run_that_was_undone_is_not_gone_on_with(store: Store) -> None:
     for order in (orders.retry, orders.restart):
         with pytest.raises(errors.OrderRefused, match="undone by run 2"):
             order(store, 1)
-    assert offers.of_run(History(store).run(1)) == []
+    assert offers.of_run(History(store).run(1), None) == []
 
 
 def test_every_order_is_recorded_with_who_gave_it(store: Store) -> None:

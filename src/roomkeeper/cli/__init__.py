@@ -54,6 +54,7 @@ _events = typer.Typer(help="What was received.", no_args_is_help=True)
 _events.command("list")(events.events_list)
 _events.command("show")(events.events_show)
 _events.command("replay")(events.events_replay)
+_events.command("redispatch")(events.events_redispatch)
 cli.add_typer(_events, name="events")
 
 _runs = typer.Typer(help="What was done about it.", no_args_is_help=True)

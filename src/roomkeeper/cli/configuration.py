@@ -11,7 +11,7 @@ import typer
 from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.event import Event
-from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, automation_named, source_of, store_of
+from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, source_of, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
@@ -65,7 +65,7 @@ def try_(
 ) -> None:
     """Show what an automation would do with an event; nothing is written to the portal."""
     loaded = load(config, CATALOG)
-    automation = automation_named(loaded, name)
+    automation = loaded.present(name)
     happened = _event_to_try(loaded, automation, event, connection, header or [])
     result = asyncio.run(_rehearsed(loaded, automation, happened))
     if as_json:

@@ -13,7 +13,6 @@ from roomkeeper.cli.options import (
     ConfigFile,
     Limit,
     Wait,
-    automation_named,
     by_whom,
     caller,
     history_of,
@@ -27,6 +26,7 @@ from roomkeeper.cli.waiting import wait_for_events
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import EVENT_STATUSES, History, Part
+from roomkeeper.intake import stranded
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.running import orders
 
@@ -97,6 +97,19 @@ def events_replay(
     )
 
 
+def events_redispatch(
+    name: Annotated[str, typer.Argument(help="The automation that is gone.", metavar="NAME")],
+    config: ConfigFile = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Dispatch what waits for an automation that is gone, by the configuration as it is now."""
+    loaded = loaded_for_reading(config)
+    store = store_of(loaded)
+    many = stranded.redispatch(store, name, [one.name for one in loaded.automations], caller())
+    told = f"{many} event{'s' if many > 1 else ''} of {name} will be dispatched again. {by_whom(store)}"
+    show({"redispatched": many}, as_json, told)
+
+
 def start(
     name: Annotated[str, typer.Argument(help="The automation.", metavar="NAME")],
     with_: Annotated[
@@ -113,7 +126,7 @@ def start(
 ) -> None:
     """Run an automation by hand, whatever its `where` says; the running service takes it up."""
     loaded = load(config, CATALOG)
-    automation = automation_named(loaded, name)
+    automation = loaded.present(name)
     source = source_of(loaded, automation, None)
     connector = CATALOG.connectors[loaded.connections[source].type]
     made = [connector.by_hand(source, automation.on, fields) for fields in _events_from(with_ or [], automation.on)]

@@ -81,15 +81,6 @@ def history_of(file: Path) -> History:
     return History(store_of(loaded_for_reading(file)))
 
 
-def automation_named(config: Config, name: str) -> Automation:
-    """Find an automation. Raises NotThere."""
-    automation = config.automation(name)
-    if automation is None:
-        known = ", ".join(one.name for one in config.automations) or "none"
-        raise NotThere(f"There is no automation {name!r}", remedy=f"There is: {known}.")
-    return automation
-
-
 def source_of(config: Config, automation: Automation, wanted: str | None) -> str:
     """Find the connection that an event comes from. Raises NotThere."""
     raising = [

@@ -9,7 +9,7 @@ import typer
 
 from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
-from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, automation_named, store_of
+from roomkeeper.cli.options import DEFAULT, FAILED, NEEDS_A_PERSON, AsJson, ConfigFile, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_csv, print_json, print_table, stop
 from roomkeeper.cli.reconciling import moment_of
 from roomkeeper.configuration.config import Config
@@ -33,7 +33,7 @@ def prove(
     if loaded.automation(name) is None:
         known = ", ".join(one.name for one in loaded.automations) or "none"
         raise typer.BadParameter(f"there is no automation {name!r}; there is: {known}", param_hint="AUTOMATION")
-    proof = asyncio.run(_proved(loaded, automation_named(loaded, name), moment_of(since)))
+    proof = asyncio.run(_proved(loaded, loaded.present(name), moment_of(since)))
     if html is not None:
         try:
             html.write_text(pages.page(proof), "utf-8")

@@ -77,12 +77,19 @@ def runs_retry(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="All steps again, from the first; nothing is made twice.")
     ] = False,
+    as_now: Annotated[
+        bool,
+        typer.Option("--as-now", help="With the automation as it is now, from the first step; nothing made twice."),
+    ] = False,
     config: ConfigFile = DEFAULT,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Let runs go on from the step that failed; what is done is not done again."""
-    store = store_of(loaded_for_reading(config))
+    if as_now and from_start:
+        raise typer.BadParameter("--as-now begins from the start anyway: leave out --from-start")
+    loaded = loaded_for_reading(config)
+    store = store_of(loaded)
     history = History(store)
     chosen = list(numbers or [])
     if every:
@@ -92,7 +99,10 @@ def runs_retry(
     for number in chosen:
         history.run(number)  # all or nothing
     for number in chosen:
-        (orders.restart if from_start else orders.retry)(store, number, caller())
+        if as_now:
+            orders.renew(store, number, loaded.present, caller())
+        else:
+            (orders.restart if from_start else orders.retry)(store, number, caller())
     told = f"Run {', '.join(map(str, chosen))} will go on. {by_whom(store)}" if chosen else "No run needs attention."
     show({"retried": chosen}, as_json, told, quiet=wait)
     if wait:

@@ -11,7 +11,7 @@ from roomkeeper.configuration.dashboard import Dashboard
 from roomkeeper.configuration.notify import Notify
 from roomkeeper.configuration.top import Retention
 from roomkeeper.contract.catalog import Catalog, Connector
-from roomkeeper.errors import Problem
+from roomkeeper.errors import NotThere, Problem
 
 GATHER = 100  # what a run takes at most where every step can take many and the file does not say
 
@@ -51,6 +51,14 @@ class Config:
     def automation(self, name: str) -> Automation | None:
         """Find an automation by name."""
         return next((one for one in self.automations if one.name == name), None)
+
+    def present(self, name: str) -> Automation:
+        """Give an automation as it is now. Raises NotThere."""
+        found = self.automation(name)
+        if found is None:
+            known = ", ".join(one.name for one in self.automations) or "none"
+            raise NotThere(f"There is no automation {name!r}", remedy=f"There is: {known}.")
+        return found
 
 
 def gathered(automation: Automation, catalog: Catalog) -> int:

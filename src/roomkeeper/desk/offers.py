@@ -17,8 +17,8 @@ class Offer:
     will: tuple[str, ...]
 
 
-def of_run(run: Shown) -> list[Offer]:
-    """List what can be ordered of a run, as `History.run` shows it."""
+def of_run(run: Shown, present: Shown | None) -> list[Offer]:
+    """List what can be ordered of a run, as `History.run` shows it; `present` is its automation as it is now."""
     if run["undone_by"] is not None:
         return []
     asking = next((step for step in run["steps"] if step["state"] == "asks"), None)
@@ -27,6 +27,8 @@ def of_run(run: Shown) -> list[Offer]:
         offers.append(_approve(run, asking))
     if run["state"] in {"needs_attention", "cancelled"}:
         offers.append(_retry(run, asks=asking is not None))
+        if present is not None and present["steps"] != run["text"]["steps"] and not _undoes(run):
+            offers.append(_renew(run, present))
     if run["state"] not in _UNDER_WAY and run["steps"]:
         offers.append(_restart(run))
     if run["state"] in {*_UNDER_WAY, "needs_attention"} and not run["cancel_requested"]:
@@ -67,9 +69,23 @@ def _restart(run: Shown) -> Offer:
     will = (
         f"Every step is done again, from the first: {names}.",
         "Each looks first for what is there: nothing is made, copied or moved a second time.",
-        "The automation's text is the one that this run was made with; to use the present one, replay its event.",
+        "The automation's text is the one that this run was made with.",
     )
     return Offer("restart", "Retry from the start", will)
+
+
+def _renew(run: Shown, present: Shown) -> Offer:
+    names = ", ".join(_name(step) for step in present["steps"])
+    will = (
+        f"The steps of {run['automation']} as it is now are done, from the first: {names}.",
+        "Each looks first for what is there: nothing is made, copied or moved a second time.",
+        "From then on the run keeps this text.",
+    )
+    return Offer("renew", "Retry with the automation as it is now", will)
+
+
+def _undoes(run: Shown) -> bool:
+    return any(step["do"] == "restore_files" for step in run["text"]["steps"])
 
 
 def _cancel(run: Shown) -> Offer:

@@ -82,6 +82,11 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop taking runs; those at work are taken up again by the next start, or by another process."""
+        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each run that is let go of, which is meant
+        at_work = list(self._library._workflow_tasks)  # noqa: SLF001 - what is not let go of fails once all is shut down
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
         with ThreadPoolExecutor(1) as own:  # it shuts down the loop's executor, so it must not run in that
             await asyncio.get_running_loop().run_in_executor(own, partial(DBOS.destroy, destroy_registry=True))
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

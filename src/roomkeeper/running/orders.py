@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from roomkeeper.automations.automation import Automation
 from roomkeeper.errors import NotThere, OrderRefused
 from roomkeeper.intake.dispatch import claim
 from roomkeeper.store.actions import record
@@ -21,10 +22,16 @@ UNDO = "restore_files"
 _CAN_BE_UNDONE = (steps.c.do == "archive_files", steps.c.plan.is_not(None))
 
 
-def give(store: Store, number: int, order: str, by: str) -> int:
-    """Give an order by its name; gives the run to look at then. Raises NotThere, OrderRefused."""
+def give(store: Store, number: int, order: str, by: str, present: Callable[[str], Automation]) -> int:
+    """Give an order by its name; gives the run to look at then. `present` finds an automation as it is now.
+
+    Raises NotThere, OrderRefused.
+    """
     if order == "undo":
         return undo(store, number, by)
+    if order == "renew":
+        renew(store, number, present, by)
+        return number
     known: dict[str, Callable[[Store, int, str], object]] = {
         "retry": retry,
         "restart": restart,
@@ -32,7 +39,7 @@ def give(store: Store, number: int, order: str, by: str) -> int:
         "approve": approve,
     }
     if order not in known:
-        raise NotThere(f"There is no order {order!r}", remedy=f"There is {', '.join([*known, 'undo'])}.")
+        raise NotThere(f"There is no order {order!r}", remedy=f"There is {', '.join([*known, 'renew', 'undo'])}.")
     known[order](store, number, by)
     return number
 
@@ -60,6 +67,28 @@ def restart(store: Store, number: int, by: str = "") -> None:
         connection.execute(steps.update().where(steps.c.run_id == number).values(again))
         _wait_again(connection, run)
         record(connection, by, f"retried run {number} from the start", run=number)
+
+
+def renew(store: Store, number: int, present: Callable[[str], Automation], by: str = "") -> None:
+    """Let a run do its steps by its automation as it is now, from the first; what they find done is not done twice.
+
+    Raises NotThere, OrderRefused.
+    """
+    with store.write() as connection:
+        run = _run(connection, number)
+        if undoes(run) is not None:
+            raise OrderRefused(f"Run {number} undoes another, and is of no automation", remedy="Retry it.")
+        now = present(run.automation)
+        _go_on(connection, run)
+        connection.execute(runs.update().where(runs.c.id == number).values(text=now.model_dump_json(by_alias=True)))
+        same = [
+            sa.and_(steps.c.position == at, steps.c.name == step.name, steps.c.do == step.do)
+            for at, step in enumerate(now.steps)
+        ]
+        connection.execute(sa.delete(steps).where(steps.c.run_id == number, sa.not_(sa.or_(*same))))
+        again = {"state": "again", "approved_at": None, "ask_until": None}
+        connection.execute(steps.update().where(steps.c.run_id == number).values(again))
+        record(connection, by, f"retried run {number} with {run.automation} as it is now", run=number)
 
 
 def approve(store: Store, number: int, by: str) -> str:

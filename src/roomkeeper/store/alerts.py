@@ -28,6 +28,14 @@ KINDS = {
         "events have waited ten minutes for something to be put right",
         "put right what it says: a key, a room, an outage; they go on by themselves",
     ),
+    "outage": Kind(
+        "a connection is out of order, and its runs wait for it",
+        "put right what it says: a key, the portal; they go on by themselves",
+    ),
+    "stranded": Kind(
+        "events wait for an automation that the configuration does not have any more",
+        "give it its name again, or `roomkeeper events redispatch`",
+    ),
     "webhook": Kind(
         "a webhook is disabled, missing or refused, and cannot be mended from here",
         "do what it says; `roomkeeper webhooks repair` tries at once",

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.intake import subjects
+from roomkeeper.intake import stranded, subjects
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -30,10 +30,16 @@ _MANY = 1000  # runs that are named one by one
 
 
 class Watch:
-    """Looks at the store only. `listened` are connections whose events automations wait for; `writes` their days'."""
+    """Looks at the store only. `listened` are connections whose events automations wait for; `writes` their days'.
 
-    def __init__(self, store: Store, *, listened: Collection[str], writes: Mapping[str, int]) -> None:
+    `automations` are the names of those that there are.
+    """
+
+    def __init__(
+        self, store: Store, *, listened: Collection[str], writes: Mapping[str, int], automations: Collection[str]
+    ) -> None:
         self._store, self._listened, self._writes = store, sorted(listened), writes
+        self._automations = list(automations)
         self._silence_looked = 0.0
 
     async def keep(self) -> None:
@@ -49,6 +55,9 @@ class Watch:
         """Open and close the alerts, as things stand. `now` is in seconds since 1970."""
         alerts.settle(self._store, "run ", self._runs(), now)
         alerts.settle(self._store, "waiting ", self._held(now), now)
+        with self._store.read() as db:
+            lost = stranded.wrong(db, self._automations)
+        alerts.settle(self._store, "stranded ", lost, now)
         alerts.settle(self._store, "budget ", self._spent(now), now)
         if not 0 <= now - self._silence_looked < _SILENCE_EVERY:
             self._silence_looked = now

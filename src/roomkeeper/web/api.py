@@ -140,12 +140,14 @@ async def _runs(call: Call) -> Any:  # noqa: ANN401
 async def _run(call: Call) -> Any:  # noqa: ANN401
     run = await asyncio.to_thread(call.desk.history.run, call.number)
     done = await asyncio.to_thread(actions.listed, call.desk.store, run=call.number)
-    return run | {"offers": [vars(one) for one in offers.of_run(run)], "actions": done}
+    given = offers.of_run(run, call.desk.text_of(run["automation"]))
+    return run | {"offers": [vars(one) for one in given], "actions": done}
 
 
 async def _order(call: Call) -> Any:  # noqa: ANN401
     order = call.request.path_params["order"]
-    return {"run": await asyncio.to_thread(orders.give, call.desk.store, call.number, order, call.who.by)}
+    desk, who = call.desk, call.who.by
+    return {"run": await asyncio.to_thread(orders.give, desk.store, call.number, order, who, desk.automation)}
 
 
 async def _events(call: Call) -> Any:  # noqa: ANN401
@@ -324,7 +326,7 @@ _TROUBLES = {
 _IN_PATH = {
     "number": {"type": "integer", "minimum": 1, "maximum": 10**15 - 1},
     "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$", "maxLength": 80},
-    "order": {"enum": ["retry", "restart", "cancel", "approve", "undo"]},
+    "order": {"enum": ["retry", "restart", "renew", "cancel", "approve", "undo"]},
 }
 
 

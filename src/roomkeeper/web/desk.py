@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.redaction import Redactor
 from roomkeeper.configuration.config import Config
 from roomkeeper.desk.history import History
-from roomkeeper.errors import NotThere
 from roomkeeper.running.rehearsal import Rehearsed
 from roomkeeper.store.database import Store
 
@@ -24,10 +24,11 @@ class Desk:
     rehearse: Callable[[Automation, int], Awaitable[Rehearsed]]
     redact: Redactor
 
+    def text_of(self, name: str) -> Mapping[str, Any] | None:
+        """Give an automation as it is now, as runs keep theirs; None if there is none of that name."""
+        found = self.config.automation(name)
+        return found.model_dump(mode="json", by_alias=True) if found is not None else None
+
     def automation(self, name: str) -> Automation:
         """Find an automation. Raises NotThere."""
-        found = self.config.automation(name)
-        if found is None:
-            known = ", ".join(one.name for one in self.config.automations) or "none"
-            raise NotThere(f"There is no automation {name!r}", remedy=f"There is: {known}.")
-        return found
+        return self.config.present(name)

@@ -47,14 +47,15 @@ async def one(request: Request, desk: Desk, _who: Who) -> Shown:
     run = await asyncio.to_thread(desk.history.run, number)
     happened = await asyncio.to_thread(desk.history.events_of, number)
     done = await asyncio.to_thread(actions.listed, desk.store, run=number)
-    data = {"run": run, "events": happened, "offers": offers.of_run(run), "actions": done, "lines": _LINES}
+    given = offers.of_run(run, desk.text_of(run["automation"]))
+    data = {"run": run, "events": happened, "offers": given, "actions": done, "lines": _LINES}
     return Shown(f"Run {number}", "run.html", data | {"steps": _timeline(run)})
 
 
 async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
     """Say what an order would do, before it is given."""
     run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
-    offer = _offered(run, request.path_params["order"])
+    offer = _offered(run, request.path_params["order"], desk)
     back = f"/runs/{run['id']}"
     return Shown(f"{offer.label}: run {run['id']}?", "order.html", {"offer": offer, "back": back, "run": run})
 
@@ -62,7 +63,7 @@ async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
 async def order(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
     """Give an order."""
     number, wanted = request.path_params["number"], request.path_params["order"]
-    made = await asyncio.to_thread(orders.give, desk.store, number, wanted, who.by)
+    made = await asyncio.to_thread(orders.give, desk.store, number, wanted, who.by, desk.automation)
     return f"/runs/{made}"
 
 
@@ -81,8 +82,9 @@ async def report(request: Request, desk: Desk, _who: Who) -> Response:
     return Response(text, media_type="text/csv", headers={**HEADERS, "Content-Disposition": name})
 
 
-def _offered(run: Mapping[str, Any], wanted: str) -> offers.Offer:
-    found = next((offer for offer in offers.of_run(run) if offer.order == wanted), None)
+def _offered(run: Mapping[str, Any], wanted: str, desk: Desk) -> offers.Offer:
+    given = offers.of_run(run, desk.text_of(run["automation"]))
+    found = next((offer for offer in given if offer.order == wanted), None)
     if found is None:
         what = f"Run {run['id']} is {run['state'].replace('_', ' ')}: {wanted!r} makes no sense for it now"
         raise OrderRefused(what, remedy="Its page shows what can be done.")
