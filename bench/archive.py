@@ -1,8 +1,8 @@
 """How long archiving a large room takes, beside the portal's own time and the official sample program's steps.
 
-Three rooms of the same size in one simulated portal: the sample's steps (list one page of each folder, move in chunks
-of a hundred with its pause of half a second, never look), our `flat` and our `tree`. The portal's own time is what
-its operations take by themselves: so many files, so long each.
+Rooms of the same size in one simulated portal: the sample's steps (list one page of each folder, move in chunks of a
+hundred with its pause of half a second, never look), our `flat` and our `tree`. The portal's own time is what its
+operations take by themselves: so many files, so long each. A room of 300 files of one title shows what renames cost.
 """
 
 import argparse
@@ -61,16 +61,23 @@ def main() -> None:
             _told(
                 f"archive_files, {layout}", portal, _ours(portal, keeper["key"], rooms[layout], vault, layout), options
             )
+        options.files, options.folders = 300, 0
+        for title, layout in (("", "different"), ("Offer.docx", "equal")):
+            room = _room(portal, keeper["id"], layout, options, title=title)
+            seen = _ours(portal, keeper["key"], room, _room(portal, keeper["id"], f"vault of {layout}", None), "flat")
+            _told(f"{options.files} {layout} titles", portal, seen, options)
     finally:
         simulator.terminate()
         simulator.wait(20)
 
 
-def _room(portal: Portal, keeper: str, title: str, options: Any) -> int:
-    room: int = portal.call("POST", "/files/rooms", json={"title": title, "roomType": 5})["id"]
+def _room(portal: Portal, keeper: str, name: str, options: Any, *, title: str = "") -> int:
+    room: int = portal.call("POST", "/files/rooms", json={"title": name, "roomType": 5})["id"]
     portal.call("PUT", f"/files/rooms/{room}/share", json={"invitations": [{"id": keeper, "access": 9}]})
     if options is not None:
-        size = {"user": keeper, "folders": options.folders, "files": options.files}
+        size = {"user": keeper, "folders": options.folders, "files": options.files} | (
+            {"title": title} if title else {}
+        )
         portal.direct("POST", f"/folders/{room}/grow", json=size)
     return room
 
@@ -130,11 +137,12 @@ def _told(what: str, portal: Portal, seen: dict[str, Any], options: Any) -> None
         for one in journal
         if one["method"] == "GET" and one["path"].startswith("/files/") and "fileops" not in one["path"]
     )
+    renames = sum(1 for one in journal if one["method"] == "PUT" and one["path"].startswith("/files/file/"))
     left = len(portal.tree(seen["room"]))
     own = options.files * options.seconds_per_file
     print(
         f"{what:>22}: {seen['seconds']:6.1f} s ({own:.0f} s of it the portal's own for {options.files} files), "
-        f"{moves} requests to move, {reads} reads, {left} files left behind"
+        f"{moves} requests to move, {renames} renames, {reads} reads, {left} files left behind"
     )
 
 

@@ -5,7 +5,6 @@ compares every version of every file, byte for byte, with what lies in the inter
 """
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -184,7 +183,7 @@ def play(out: Console, *, once: bool, port: int) -> bool:
         service = _start_service(stack, folder, env, port)
         portal.register(f"{service}/hooks/portal", secret)
         out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its pages).")
-        runs = _Runs(folder)
+        runs = _Runs(service)
         checks = _copying(out, portal, scene, runs)
         checks += _archiving(out, portal, scene, runs, hook=f"{service}/hooks/sales", secret=secret)
         checks += _investigating(out, portal, runs, hook=f"{service}/hooks/support", secret=secret)
@@ -338,15 +337,16 @@ def _told(out: Console, checks: Sequence[Check]) -> bool:
 
 
 class _Runs:
-    """Roomkeeper's runs, as its own command tells them."""
+    """Roomkeeper's runs, as its own API tells them."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, service: str) -> None:
+        self._http = httpx2.Client(base_url=service)
         self._told: set[tuple[int, str]] = set()
 
     def all(self) -> list[dict[str, Any]]:
-        """Ask `roomkeeper runs list --json`."""
-        return self._ask("runs", "list", "--limit", "100000")
+        """List them, the newest first."""
+        shown: list[dict[str, Any]] = self._http.get("/api/v1/runs", params={"limit": 1000}).raise_for_status().json()
+        return shown
 
     def settle(self, out: Console) -> None:
         """Print each run as it ends, until nothing has been going on for two seconds."""
@@ -368,13 +368,6 @@ class _Runs:
             if time.monotonic() - quiet_since > 2:
                 return
             time.sleep(0.2)
-
-    def _ask(self, *words: str) -> list[dict[str, Any]]:
-
-        command = [sys.executable, "-m", "roomkeeper", *words, "--json", "-c", str(self._folder / "roomkeeper.yaml")]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        shown: list[dict[str, Any]] = json.loads(told.stdout)
-        return shown
 
 
 def set_scene(portal: Portal) -> Scene:

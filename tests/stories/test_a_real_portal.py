@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import SECRET, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, until
+from stage import SECRET, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, sized, until
 
 Make = Callable[..., Keeper]
 
@@ -107,6 +107,40 @@ def test_new_versions_while_the_webhook_is_disabled_are_found(rooms: Rooms, keep
 
     assert versions(rooms) == {"Offer.docx": [2]}
     assert keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"] == {"done": 2}
+
+
+@pytest.mark.parametrize(("who", "policy"), THRICE)
+def test_files_uploaded_while_the_webhook_is_disabled_are_copied_as_the_policy_says(
+    rooms: Rooms, keepers: Make, who: str, policy: str
+) -> None:
+    """The first uploads are delivered, two more of each title are not; of versions that nobody told of, the last is."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms, on_conflict=policy)], keep_webhook=False)
+    keeper.start()
+    keeper.register()
+    key = rooms.guest_key if who == "guest" else ""
+
+    def upload(attempt: int) -> None:
+        for number in range(3):
+            rooms.portal.upload(rooms.client, f"File {number}.docx", f"{attempt} {number}".encode(), key=key)
+
+    upload(0)
+    keeper.settle(lambda: rooms.copies() == 3)
+    (hook,) = rooms.portal.direct("GET", "/webhooks")
+    rooms.portal.direct("PUT", "/webhooks", json={"id": hook["id"], "enabled": False})
+    upload(1)
+    upload(2)
+    newest = {one["digests"][-1] for one in rooms.portal.tree(rooms.client)}
+
+    keeper.ask("reconcile")
+    copies = {"skip": 3 if who == "member" else 9, "version": 3 if who == "member" else 9, "keep_both": 6}[policy]
+    copies = 9 if who == "guest" else copies
+    keeper.settle(lambda: rooms.copies() == copies)
+
+    there = [digest for one in rooms.portal.tree(rooms.internal) for digest in one["digests"]]
+    assert len(there) == len(set(there))  # nothing twice
+    if (who, policy) != ("member", "skip"):
+        assert newest <= set(there)
+    until(lambda: set(keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"]) <= {"done", "excluded"})
 
 
 def test_a_webhook_over_http_is_made_so_that_it_lives(rooms: Rooms, keepers: Make) -> None:
@@ -286,3 +320,64 @@ def test_a_disabled_account_is_named_and_the_others_are_invited(portal: Portal, 
     assert "the account is disabled" in str(keeper.ask("runs", "show", str(run["id"]))["steps"])
     assert gone not in scene.rooms()[0]["members"]
     assert scene.lead in scene.rooms()[0]["members"]
+
+
+def test_people_who_are_there_are_invited_by_email_id_and_group(portal: Portal, keepers: Make) -> None:
+    """By e-mail the portal refuses what they may hold ("role is not available"), so they are named by id."""
+    scene = OpeningTickets(portal)
+    mia = portal.direct("POST", "/users", json={"name": "mia", "email": "mia@x.example", "kind": "user"})["id"]
+    members = [
+        {"email": "lead@x.example", "access": "room_manager"},
+        {"user": mia, "access": "content_creator"},
+        {"group": "Support", "access": "editing"},
+        {"email": "new@client.example", "access": "read"},
+    ]
+    keeper = keepers(
+        portal, scene.keeper_key, [scene.automation(members=members)], others={"zendesk": scene.connection("zendesk")}
+    )
+    keeper.start()
+    for _ in range(2):  # the second room invites the guest who is there by then
+        scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    runs = keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    assert {(one["state"], one["error"]) for one in runs} == {("done", None)}
+    for room in scene.rooms():
+        known = {scene.lead: 9, mia: 11, scene.group: 10}
+        assert {who: access for who, access in room["members"].items() if who in known} == known
+        (guest,) = set(room["members"]) - set(known)
+        assert room["members"][guest] == 2
+
+
+def test_a_group_whose_name_another_has_too_is_named_and_nobody_is_guessed(portal: Portal, keepers: Make) -> None:
+    scene = OpeningTickets(portal)
+    twin = "0b5e1f0c-0000-4000-8000-00000000cafe"
+    portal.direct("POST", "/groups", json={"id": twin, "name": "support", "members": []})
+    keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={"zendesk": scene.connection("zendesk")})
+    keeper.start()
+    scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    (run,) = keeper.settle()
+
+    assert run["state"] == "needs_attention"
+    shown = str(keeper.ask("runs", "show", str(run["id"]))["steps"])
+    assert f"several groups have this name: {scene.group}, {twin}" in shown
+    assert scene.rooms()[0]["members"] == {scene.lead: 9}
+
+
+def test_three_hundred_renames_go_side_by_side_and_are_one_move_a_hundred(portal: Portal, keepers: Make) -> None:
+    """302 files took 80 seconds, one rename after another, under a line that stood still."""
+    many = sized(300, 120)
+    scene = ClosingDeals(portal)
+    keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={"hubspot": scene.connection("hubspot")})
+    keeper.start()
+    for number in range(many):
+        scene.upload("Offer.docx", content=f"offer {number}".encode())  # a guest's uploads of one title are twins
+    assert len(portal.tree(scene.client)) == many
+    scene.close(keeper, scene.deal(), "hubspot")
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    titles = [one["title"] for one in portal.tree(scene.archive)]
+    assert len(titles) == len(set(titles)) == many
+    assert len(scene.asked("PUT", "/files/file/")) == many - 1
+    assert len(scene.asked("PUT", "/fileops/move")) == -(-many // 100)
+    assert portal.direct("GET", "/usage")["keeper"]["peak_writes"] > 4

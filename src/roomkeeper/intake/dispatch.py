@@ -4,15 +4,15 @@ An event is looked up, matched, and parked under (automation, key), the key bein
 when events wait there and no run does; when it starts, it claims up to `gather` of them. So ten thousand uploads
 into one room make about a hundred runs, and a busy room delays no other.
 
-Each connection is dispatched by a task of its own, and each event by itself: a portal that is down holds up its
-own events only, and an event that cannot be handled holds up nobody.
+Each connection is dispatched by a task of its own, and each place in it by itself: a portal that is down holds up its
+own events only, a room or folder that cannot be looked at holds up those that lie in it, and is tried with one of them.
 """
 
 import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -45,13 +45,16 @@ WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  #
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
 _LOOK = 0.5  # seconds between two looks for runs to be made; an event that was parked here has one made at once
 _BATCH = 200
+_AGAIN = 50  # events in a batch that are tried again, beside what is new
+_AT_ONCE = 8  # places that are looked at side by side
+_FLUSH = 0.2  # seconds until what is decided goes on, though others of its batch are still being looked up
 _LET_IN = "Invite the account of the API key into the room; then it goes on by itself."
 _COURTESY = 0.5  # seconds at most that dispatch leaves the process to others after each batch
 _PLACE_KEPT = 60.0  # seconds: folders do move between rooms, but seldom
 _ABSENCE_KEPT = 5.0  # seconds: what was not there a moment ago may be restored
 _REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose lookups fail
-_ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 60.0  # seconds until an event is tried again that could not be looked up
-_FAILING_LANES = 3  # so many places that cannot be looked up in one batch mean that the connection is out of order
+_ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 300.0  # seconds until a place is looked at again that could not be
+_FAILING_LANES = 3  # places that cannot be looked at in one batch, after which the connection itself is asked
 _MAY_APPEAR = 3600.0  # seconds in which what an event is about may still appear, or become visible to the account
 COMES_TO_NOTHING = "failed"  # the state of an event that should have gone to a run, and could not
 _LOOK_BEHIND = 5000  # waiting events among which a run chooses
@@ -91,6 +94,26 @@ class Decision:
     comes_to_nothing: bool = False
 
 
+@dataclass(frozen=True)
+class _Stuck:
+    """A place that cannot be looked at: until when it is left alone, why, and how often it was tried."""
+
+    until: float
+    reason: str
+    tries: int
+
+
+@dataclass
+class _Batch:
+    """Events of one connection that are dispatched together: what is decided, and which places failed."""
+
+    source: Source
+    account: str
+    decided: list[Decision] = field(default_factory=list)
+    failing: dict[str, RemoteError] = field(default_factory=dict)
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+
 class Dispatch:
     """Takes events from the inbox to the runs."""
 
@@ -106,6 +129,7 @@ class Dispatch:
         self._gather, self._on_made = gather, on_made
         self._places: dict[tuple[str, str], tuple[float, Place | RemoteError | None]] = {}
         self._accounts: dict[str, str] = {}
+        self._stuck: dict[tuple[str, str], _Stuck] = {}
         self._wake = asyncio.Event()
         self._made = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -167,59 +191,94 @@ class Dispatch:
         self._wake.clear()
 
     async def _dispatch_batch(self, source: Source) -> bool:
-        """Dispatch what is new; true if there may be more. Raises RemoteError if the connection is out of order."""
-        query = (
-            sa.select(*WITHOUT_BODY)
-            .where(events.c.connection == source.name, events.c.state == "new", events.c.next_try <= time.time())
-            .order_by(events.c.id)
-            .limit(_BATCH)
-        )
-        rows = await self._store.reading(lambda connection: connection.execute(query).all())
+        """Dispatch what waits; true if there may be more. Raises RemoteError if the connection is out of order.
+
+        Places are looked at side by side, the events of one place in their order, and each goes on once it is decided.
+        """
+        rows = await self._store.reading(partial(self._waiting, source.name))
         if not rows:
             return False
-        account = await self._account(source)
-        decided: list[Decision] = []
-        failing: dict[str, RemoteError] = {}
+        batch = _Batch(source, await self._account(source))
+        lanes: dict[str, list[Any]] = {}
+        for row in rows:
+            lanes.setdefault(row.lane or f"event {row.id}", []).append(row)
+        tasks = [asyncio.create_task(self._dispatch_lane(batch, same)) for same in lanes.values()]
         try:
-            for row in rows:
-                if len(failing) >= _FAILING_LANES:
-                    raise next(iter(failing.values()))
-                verdict = await self._decide_or_put_aside(source, row, account, failing)
-                if verdict is not None:
-                    decided.append(verdict)
+            left = set(tasks)
+            while left:
+                done, left = await asyncio.wait(left, timeout=_FLUSH)
+                await self._park(batch)
+                for task in done:
+                    task.result()
         finally:
-            if decided:
-                await self._store.writing(partial(self._park_all, decided))
-                self._made.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._park(batch)
         return True
 
-    async def _decide_or_put_aside(
-        self,
-        source: Source,
-        row: Any,  # noqa: ANN401 - a row of `events`
-        account: str,
-        failing: dict[str, RemoteError],
-    ) -> Decision | None:
-        """Decide on one event; None if that has to wait. Raises what concerns the whole connection."""
+    def _waiting(self, connection_name: str, connection: sa.Connection) -> list[Any]:
+        """Choose what is new, the oldest first, and a share of what is tried again."""
+        due = (events.c.connection == connection_name, events.c.state == "new", events.c.next_try <= time.time())
+        query = sa.select(*WITHOUT_BODY).where(*due).order_by(events.c.id)
+        fresh = connection.execute(query.where(events.c.tries == 0).limit(_BATCH)).all()
+        again = connection.execute(query.where(events.c.tries > 0).limit(_AGAIN)).all()
+        return sorted([*fresh, *again], key=lambda row: int(row.id))
+
+    async def _park(self, batch: "_Batch") -> None:
+        decided, batch.decided = batch.decided, []
+        if decided:
+            await self._store.writing(partial(self._park_all, decided))
+            self._made.set()
+
+    async def _dispatch_lane(self, batch: "_Batch", rows: Sequence[Any]) -> None:
+        """Decide on the events of one place. If it cannot be looked at, all of them wait, and one tries it again."""
+        key = (batch.source.name, rows[0].lane)
+        async with batch.turns:
+            stuck = self._stuck.get(key)
+            if stuck is not None and stuck.until > time.time():
+                await self._put_aside(rows, stuck)
+                return
+            for at, row in enumerate(rows):
+                reason = await self._decide_or_say_why_not(batch, row)
+                if reason is not None:
+                    tries = max(row.tries, stuck.tries if stuck is not None else 0)
+                    until = time.time() + min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(tries, 16))
+                    again = _Stuck(until, reason, tries + 1)
+                    if row.lane and batch.failing.get(row.lane):
+                        self._remember(key, again)
+                        await self._put_aside(rows[at:], again)
+                        return
+                    await self._put_aside([row], again)
+                elif self._stuck.pop(key, None) is not None:
+                    await self._wake_lane(*key)
+
+    def _remember(self, key: tuple[str, str], stuck: _Stuck) -> None:
+        if len(self._stuck) > _LOOK_BEHIND:  # then each is tried once more, which is no harm
+            self._stuck.clear()
+        self._stuck[key] = stuck
+
+    async def _decide_or_say_why_not(self, batch: "_Batch", row: Any) -> str | None:  # noqa: ANN401 - a row of `events`
+        """Decide on one event; says why, if it has to wait. Raises what concerns the whole connection."""
         try:
-            if row.lane in failing:
-                raise failing[row.lane]
-            return await self._decide(source, row, account)
+            batch.decided.append(await self._decide(batch.source, row, batch.account))
         except (Unauthorized, QuotaExceeded, ScopeMissing, StoreUnavailable):
             raise
         except Forbidden as error:  # this room alone: it goes on by itself once the account is let in
+            batch.failing[row.lane] = error
             remedy = _LET_IN if error.remedy == Forbidden.remedy else error.remedy
             log.warning("an event waits", event_id=row.id, reason=error.message, remedy=remedy)
-            await self._put_aside(row, f"waits, for the account may not look at it: {error.message}. {remedy}")
-            return None
+            return f"waits, for the account may not look at it: {error.message}. {remedy}"
         except _NotYet as error:
-            await self._put_aside(row, f"it cannot be looked up yet: {error.message}; it is tried again")
+            return f"it cannot be looked up yet: {error.message}; it is tried again"
         except RemoteError as error:
-            failing[row.lane] = error
-            await self._put_aside(row, f"it cannot be looked up: {error.message}; it is tried again")
+            batch.failing[row.lane or f"event {row.id}"] = error
+            if len(batch.failing) >= _FAILING_LANES:  # is it these places, or the connection? then this raises
+                await batch.source.connector.myself(batch.source.client)
+            return f"it cannot be looked up: {error.message}; it is tried again"
         except Exception as error:
             log.exception("event put aside", event_id=row.id, connection=row.connection)
-            await self._put_aside(row, f"could not be dispatched ({type(error).__name__}: {error}); it is tried again")
+            return f"could not be dispatched ({type(error).__name__}: {error}); it is tried again"
         return None
 
     async def _decide(self, source: Source, row: Any, account: str) -> Decision:  # noqa: ANN401
@@ -287,11 +346,16 @@ class Dispatch:
         self._places[source.name, event.lane] = (time.monotonic() + kept, found)
         return found
 
-    async def _put_aside(self, row: Any, reason: str) -> None:  # noqa: ANN401
-        after = min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(row.tries, 8))
-        later = events.update().where(events.c.id == row.id, events.c.state == "new")
-        later = later.values(next_try=time.time() + after, tries=row.tries + 1, reason=clean(reason))
-        await self._store.writing(lambda connection: connection.execute(later))
+    async def _put_aside(self, rows: Sequence[Any], stuck: "_Stuck") -> None:
+        these = events.c.id.in_([row.id for row in rows])
+        later = events.update().where(these, events.c.state == "new")
+        later = later.values(next_try=stuck.until, tries=stuck.tries, reason=clean(stuck.reason))
+        await self._store.writing(partial(_execute, later))
+
+    async def _wake_lane(self, connection: str, lane: str) -> None:
+        """Let the other events of a place go on that can be looked at again."""
+        these = (events.c.connection == connection, events.c.lane == lane, events.c.state == "new")
+        await self._store.writing(partial(_execute, events.update().where(*these).values(next_try=0.0)))
 
     def _park_all(self, decided: Sequence[Decision], connection: sa.Connection) -> None:
         """Put events where they wait, or away; what another process did meanwhile is left alone.

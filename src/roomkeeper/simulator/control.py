@@ -159,7 +159,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({room.created_by.id: 1} | {who: int(one.access) for who, one in room.shares.items()})
 
     async def grow(request: Request) -> JSONResponse:
-        """Let {user} make {folders} folders, nested up to {depth}, and spread {files} files over them."""
+        """Let {user} make {folders} folders, {depth} deep, and spread {files} files over them, of one {title} if given."""
         portal, wanted = _portal(request), await request.json()
         root, user = portal.world.folders[int(request.path_params["id"])], portal.world.users[wanted["user"]]
         made = [root]
@@ -168,7 +168,8 @@ def routes(faults: list[Fault]) -> list[Route]:
             parent = root if number % 10 == 0 or not shallow else shallow[number % len(shallow)]
             made.append(portal.world.add_folder(parent, f"Folder {number}", user))
         for number in range(wanted["files"]):
-            store(portal, made[number % len(made)], f"File {number}.docx", f"{number}".encode(), user, create_new=False)
+            title, twins = wanted.get("title") or f"File {number}.docx", "title" in wanted
+            store(portal, made[number % len(made)], title, f"{number}".encode(), user, create_new=twins)
         return JSONResponse({})
 
     async def journal(request: Request) -> JSONResponse:

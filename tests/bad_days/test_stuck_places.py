@@ -1,0 +1,51 @@
+"""Places that cannot be looked at hold up what lies in them, and nothing else; each is tried with one event."""
+
+from collections.abc import Callable
+
+from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
+
+Make = Callable[..., Keeper]
+
+
+def test_seven_folders_whose_path_is_a_fault_hold_up_no_other(portal: Portal, keepers: Make) -> None:
+    """They stopped a connection: 0 of 10 other uploads were dispatched in 300 seconds."""
+    rooms = Rooms(portal)
+    folders = portal.folders(rooms.client, [f"Broken {number}" for number in range(7)])
+    broken = "|".join(str(one) for one in folders.values())
+    fault = {"kind": "status", "status": 500, "method": "GET", "path": f"/files/folder/({broken})/path$"}
+    portal.direct("PUT", "/faults", json=[fault])
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+
+    for folder in folders.values():
+        rooms.upload("Stuck.docx", folder=folder)
+    for number in range(10):
+        rooms.upload(f"File {number}.docx")
+    keeper.settle(lambda: rooms.copies() == 10)
+    assert sum("it is tried again" in one["reason"] for one in keeper.ask("events", "list")) == 7
+
+    portal.direct("PUT", "/faults", json=[])
+    keeper.settle(lambda: rooms.copies() == 17)
+
+
+def test_a_room_that_the_account_may_not_see_costs_a_call_now_and_then(portal: Portal, keepers: Make) -> None:
+    """1,500 events of such a room used the whole budget (6,364 calls), and a good room's upload was never tried."""
+    many = sized(1500, 200)
+    rooms = Rooms(portal)
+    hidden = portal.call("POST", "/files/rooms", json={"title": "Hidden", "roomType": 5})["id"]
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"where": {}}])
+    keeper.start()
+    keeper.register()
+
+    portal.direct("POST", f"/folders/{hidden}/fill", json={"files": many, "user": rooms.guest})
+    told = "the account may not look at it"
+    until(lambda: sum(told in one["reason"] for one in keeper.ask("events", "list", "--limit", "2000")) == many)
+    rooms.upload("Offer.docx")
+    keeper.settle(lambda: rooms.copies() == 1)
+    asked = [one for one in portal.direct("GET", "/journal") if str(hidden) in one["path"] and one["user"] == "keeper"]
+    assert len(asked) < many / 5
+
+    invited = {"invitations": [{"id": rooms.keeper, "access": 9}]}
+    portal.call("PUT", f"/files/rooms/{hidden}/share", json=invited)
+    keeper.settle(lambda: rooms.copies() == 1 + many, within=400.0)
