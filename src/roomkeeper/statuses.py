@@ -1,6 +1,8 @@
 """Tell an error by its HTTP status, as every service means it. Pure."""
 
+import math
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from roomkeeper.errors import (
@@ -15,6 +17,7 @@ from roomkeeper.errors import (
     Unauthorized,
 )
 
+_LONGEST = 86_400.0  # seconds: whoever wants more is asked again tomorrow
 _BY_STATUS: Mapping[int, type[RemoteError]] = {
     HTTPStatus.UNAUTHORIZED: Unauthorized,
     HTTPStatus.PAYMENT_REQUIRED: QuotaExceeded,
@@ -33,7 +36,7 @@ def is_success(status: int) -> bool:
 
 def by_status(status: int, told: str, headers: Mapping[str, str], *, remedy: str = "") -> RemoteError:
     """Make the error that fits; `headers` may say when to come back."""
-    wait = _seconds(headers.get("retry-after"))
+    wait = _seconds(headers.get("retry-after"), headers.get("date"))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return RemoteFault(told, status=status, retry_after=wait, remedy=remedy)
     if status == HTTPStatus.REQUEST_TIMEOUT:
@@ -41,8 +44,19 @@ def by_status(status: int, told: str, headers: Mapping[str, str], *, remedy: str
     return _BY_STATUS.get(status, Rejected)(told, status=status, retry_after=wait, remedy=remedy)
 
 
-def _seconds(value: str | None) -> float | None:
-    try:
-        return max(0.0, float(value)) if value is not None else None
-    except ValueError:
+def _seconds(value: str | None, date: str | None) -> float | None:
+    """Read `Retry-After` in both its forms, seconds and a date (RFC 9110, 10.2.3); a date by the answer's own clock."""
+    if value is None:
         return None
+    try:
+        wait = float(value)
+    except ValueError:
+        wait = _between(date, value)
+    return None if math.isnan(wait) else min(max(0.0, wait), _LONGEST)
+
+
+def _between(date: str | None, later: str) -> float:
+    try:
+        return (parsedate_to_datetime(later) - parsedate_to_datetime(date or "")).total_seconds()
+    except (TypeError, ValueError):
+        return math.nan

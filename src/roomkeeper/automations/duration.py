@@ -1,5 +1,6 @@
 """Durations as people write them: `90s`, `30m`, `1h`, `7d`, or a number of seconds."""
 
+import math
 import re
 from typing import Annotated
 
@@ -11,7 +12,7 @@ _SHAPE = r"^\d+(\.\d+)?\s*[smhd]$"
 
 def seconds(value: object) -> float:
     """Read a duration. Raises ValueError."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
         return float(value)
     text = str(value).strip().lower()
     if re.match(_SHAPE, text):
@@ -32,4 +33,4 @@ def spoken(seconds: float) -> str:
     for unit in ("d", "h", "m"):
         if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
             return f"{seconds / _UNITS[unit]:.0f}{unit}"
-    return f"{seconds:g}s"
+    return f"{seconds:.15g}s"

@@ -131,6 +131,10 @@ class StepKind:
     takes_many: bool = False
     #: Whether it may run at the same time as others of this sort: it adds something, and takes nothing away.
     side_by_side: bool = False
+    #: Whether it ends somebody's access, so that nothing more of theirs comes in afterwards.
+    closes: bool = False
+    #: Whether it is done once more, at the end of the run, if a later step closed the door: something may have come in.
+    until_closed: bool = False
     #: Finds what cannot work, given the step's text and the type of the room it names, if an earlier step makes that
     #: room: (where, what, remedy). For `check`.
     mistakes: Callable[[Mapping[str, Any], str | None], list[tuple[tuple[str | int, ...], str, str]]] | None = None

@@ -142,7 +142,9 @@ class Walker:
         return state
 
     async def end(self, number: int, attempt: int, outcome: str) -> str:
-        """Write down how the run ended."""
+        """Look once more for what came in before the door was closed; then write down how the run ended."""
+        if outcome in {"done", "skipped"}:
+            outcome = await _persistently(partial(self._looked_again, number, attempt))
         state = {"done": "done", "skipped": "done", "cancelled": "cancelled"}.get(outcome, "needs_attention")
 
         def act(connection: sa.Connection) -> str:
@@ -168,6 +170,27 @@ class Walker:
         else:
             log.info("run ended", run=number, state=ended)
         return ended
+
+    async def _looked_again(self, number: int, attempt: int) -> str:
+        """Do the steps once more that are to hold until a later step has closed the door; returns the worst state."""
+        run = await self._store.reading(lambda connection: _run(connection, number))
+        if run is None or run.attempt != attempt or run.state != "running":
+            return "done"
+        states = await self._store.reading(partial(_states, number))
+        doing, over = _automation(run).steps, {"done", "skipped"}
+        closed = [at for at, state in states.items() if state == "done" and self._is(doing[at], "closes")]
+        opened = [at for at in states if self._is(doing[at], "until_closed") and any(at < later for later in closed)]
+        for position in opened:
+            if states[position] in over:  # else an earlier look was cut short
+                here = (steps.c.run_id == number, steps.c.position == position, steps.c.state == "done")
+                await self._store.writing(partial(_mark_again, here))
+            state = await self.step(number, attempt, position)
+            if state not in over:
+                return state
+        return "done"
+
+    def _is(self, step: Step, what: str) -> bool:
+        return any(getattr(kind, what) for kind in self._catalog.kinds(step.do).values())
 
     async def _measure(self, number: int, ended: str) -> None:
         """Count the run, and how long its events took from when they happened to when they were verified."""
@@ -467,6 +490,16 @@ async def _persistently(act: Callable[[], Awaitable[T]]) -> T:
             log.warning("a run waits for the store", reason=error.message)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _STORE_BACK_LONGEST)
+
+
+def _states(number: int, connection: sa.Connection) -> dict[int, str]:
+    """Tell the states of a run's steps, by position."""
+    query = sa.select(steps.c.position, steps.c.state).where(steps.c.run_id == number)
+    return {row.position: row.state for row in connection.execute(query.order_by(steps.c.position))}
+
+
+def _mark_again(here: Sequence[sa.ColumnElement[bool]], connection: sa.Connection) -> None:
+    connection.execute(steps.update().where(*here).values(state="again"))
 
 
 def _run(connection: sa.Connection, number: int) -> Any:  # noqa: ANN401 - a row of `runs`

@@ -159,7 +159,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({room.created_by.id: 1} | {who: int(one.access) for who, one in room.shares.items()})
 
     async def grow(request: Request) -> JSONResponse:
-        """Let {user} make {folders} folders, {depth} deep, and spread {files} files over them, of one {title} if given."""
+        """Let {user} make {folders} folders, and spread {files} files over them; {title} gives all the same one."""
         portal, wanted = _portal(request), await request.json()
         root, user = portal.world.folders[int(request.path_params["id"])], portal.world.users[wanted["user"]]
         made = [root]

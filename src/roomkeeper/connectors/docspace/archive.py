@@ -98,6 +98,7 @@ ARCHIVE_FILES = StepKind(
     plan=plan,
     apply=apply,
     connection_type="docspace",
+    until_closed=True,
     destination="under",
     places={"room": "manage", "under": "write"},
     scopes=frozenset({"files:write", "rooms:read"}),

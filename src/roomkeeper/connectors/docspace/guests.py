@@ -73,6 +73,7 @@ REVOKE_GUEST = StepKind(
     plan=plan,
     apply=apply,
     connection_type="docspace",
+    closes=True,
     places={"room": "manage"},
     scopes=frozenset({"rooms:write", "accounts:write"}),
 )
