@@ -44,6 +44,7 @@ bench: $(VENV)/.dev               ## the measurements, each beside its yardstick
 	$(BIN)/python bench/archive.py
 	$(BIN)/python bench/ticket.py
 	$(BIN)/python bench/pages.py
+	$(BIN)/python bench/idle.py
 
 screenshots: $(VENV)/.dev         ## the pictures of the pages in docs/, as a real Chromium shows them
 	ROOMKEEPER_BROWSER=required ROOMKEEPER_SCREENSHOTS=docs/pages $(BIN)/python -m pytest -n0 -p no:randomly tests/browser

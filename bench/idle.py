@@ -1,0 +1,82 @@
+"""What a service costs that has nothing to do: processor time and memory, by the number of connections.
+
+Beside it in the same run: an interpreter that sleeps, and looks at its clock ten times a second.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from roomkeeper.demo import Portal, free_port, wait_for
+
+OWNER_KEY = "sk-" + "0" * 63 + "1"
+SLEEPER = "import time\nwhile True: time.sleep(0.1); time.time()"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--connections", type=int, nargs="+", default=[1, 5, 15, 40])
+    arguments.add_argument("--seconds", type=float, default=30.0)
+    options = arguments.parse_args()
+    sleeper = subprocess.Popen([sys.executable, "-c", SLEEPER])
+    _told("an interpreter that sleeps", sleeper, options.seconds)
+    port = free_port()
+    simulator = _spawn("simulate", "--port", str(port))
+    try:
+        portal = Portal(f"http://127.0.0.1:{port}", OWNER_KEY)
+        wait_for(f"{portal.url}/_sim/usage", process=simulator)
+        keeper = portal.direct("POST", "/users", json={"name": "keeper", "email": "k@x.example", "kind": "room_admin"})
+        for number in options.connections:
+            _measured(portal, keeper["key"], number, options.seconds)
+    finally:
+        _end(simulator)
+
+
+def _measured(portal: Portal, key: str, number: int, seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        port, file = free_port(), Path(place) / "roomkeeper.yaml"
+        lines = ["version: 1", f"listen: 127.0.0.1:{port}", "connections:"]
+        portals = f"{{type: docspace, url: '{portal.url}', api_key: !env KEY, unsigned: true}}"
+        lines += [f"  portal{at}: {portals}" for at in range(number)]
+        copy = "on: file.uploaded, steps: [{do: copy_files, with: {to: 1}}]"
+        lines += ["automations:", *(f"  - {{name: copies{at}, from: portal{at}, {copy}}}" for at in range(number))]
+        file.write_text("\n".join(lines) + "\n")
+        service = _spawn("serve", "-c", str(file), KEY=key)
+        wait_for(f"http://127.0.0.1:{port}/readyz", process=service)
+        time.sleep(20)  # what is done at the start only
+        _told(f"{number} connection{'s' if number > 1 else ''}", service, seconds)
+
+
+def _told(what: str, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    try:
+        seen = psutil.Process(process.pid)
+        before = seen.cpu_times()
+        time.sleep(seconds)
+        after = seen.cpu_times()
+        used = after.user + after.system - before.user - before.system
+        memory = seen.memory_info().rss / 2**20
+        print(f"{what:>26}: {100 * used / seconds:5.1f} % of a core, {memory:4.0f} MiB", flush=True)
+    finally:
+        _end(process)
+
+
+def _spawn(*words: str, **secrets: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "roomkeeper", *words]
+    return subprocess.Popen(
+        command, env={**os.environ, **secrets}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait(30)
+
+
+if __name__ == "__main__":
+    main()
