@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
+from stage import ClosingDeals, Keeper, Portal, Rooms, copy_uploads, sized, until
 
 Make = Callable[..., Keeper]
 
@@ -50,3 +50,19 @@ def test_a_room_that_the_account_may_not_see_costs_a_call_now_and_then(portal: P
     invited = {"invitations": [{"id": rooms.keeper, "access": 9}]}
     portal.call("PUT", f"/files/rooms/{hidden}/share", json=invited)
     keeper.settle(lambda: rooms.copies() == 1 + many, within=400.0)
+
+
+def test_deals_whose_lookups_take_long_are_dispatched(portal: Portal, keepers: Make) -> None:
+    scene = ClosingDeals(portal)
+    scene.upload("Offer.docx")
+    others = {"hubspot": scene.connection("hubspot")}
+    keeper = keepers(portal, scene.keeper_key, [scene.automation()], others=others)
+    keeper.start()
+    slow = {"kind": "delay", "method": "GET", "path": "/hubspot/", "seconds": 0.7}
+    portal.direct("PUT", "/faults", json=[slow])
+
+    scene.close(keeper, scene.deal(), "hubspot")
+    (run,) = keeper.settle()
+
+    assert run["state"] == "done"
+    assert len(portal.tree(scene.archive)) == 1

@@ -20,7 +20,7 @@ from roomkeeper.telemetry.metrics import budgets
 
 Shown = dict[str, Any]
 _LATELY = 7 * 86_400.0  # seconds from which an automation's success is counted
-_OF_CONNECTIONS = {"webhook", "trail", "waiting", "silence", "budget", "messenger"}  # kinds of alert
+_OF_CONNECTIONS = {"outage", "webhook", "trail", "waiting", "silence", "budget", "messenger"}  # kinds of alert
 _NAMED = 12  # runs that are shown of a kind
 _DAYS = 31  # of proofs that are shown
 

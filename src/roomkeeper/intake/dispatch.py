@@ -261,7 +261,8 @@ class Dispatch:
     async def _decide_or_say_why_not(self, batch: "_Batch", row: Any) -> str | None:  # noqa: ANN401 - a row of `events`
         """Decide on one event; says why, if it has to wait. Raises what concerns the whole connection."""
         try:
-            batch.decided.append(await self._decide(batch.source, row, batch.account))
+            decision = await self._decide(batch.source, row, batch.account)
+            batch.decided.append(decision)  # to the list as it is by now: it is taken away again and again
         except (Unauthorized, QuotaExceeded, ScopeMissing, StoreUnavailable):
             raise
         except Forbidden as error:  # this room alone: it goes on by itself once the account is let in
@@ -446,8 +447,8 @@ def _execute(statement: sa.Executable, connection: sa.Connection) -> None:
     connection.execute(statement)
 
 
-def claim(store: Store, connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
-    """Give a run its events: the oldest, and of the rest those that one call can serve together."""
+def claim(store: Store, connection: sa.Connection, run: Any) -> bool:  # noqa: ANN401 - a row of `runs`
+    """Give a run its events: the oldest, and of the rest those that one call can serve together; false if none wait."""
     query = (
         sa.select(waiting.c.id, waiting.c.lane)
         .where(waiting.c.automation == run.automation, waiting.c.key == run.key, waiting.c.run_id.is_(None))
@@ -458,6 +459,7 @@ def claim(store: Store, connection: sa.Connection, run: Any) -> None:  # noqa: A
     if chosen:
         taken = waiting.update().where(waiting.c.id.in_(chosen)).values(run_id=run.id).returning(waiting.c.event_id)
         subjects.pass_on(store, connection, run.id, list(connection.execute(taken).scalars()))
+    return bool(chosen)
 
 
 def choose(queue: Sequence[tuple[int, str]], most: int) -> list[int]:

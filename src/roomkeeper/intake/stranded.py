@@ -5,6 +5,7 @@ name, at the start. What cannot be told so is an alert, and a person decides.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def wrong(connection: sa.Connection, names: Sequence[str]) -> list[Alert]:
             f"Give an automation that name again and restart; or `roomkeeper events redispatch {name}` has them "
             "dispatched by the configuration as it is now."
         )
-        found.append(Alert(f"stranded {name}", what, remedy))
+        found.append(Alert(_key(name), what, remedy))
     return found
 
 
@@ -53,15 +54,16 @@ def redispatch(store: Store, name: str, names: Sequence[str], by: str) -> int:
         raise OrderRefused(f"{name} is in the configuration: what waits for it gets its run")
     here = (waiting.c.automation == name, waiting.c.run_id.is_(None))
     with store.write() as connection:
-        numbers = list(connection.execute(sa.select(waiting.c.event_id).where(*here)).scalars())
-        if not numbers:
+        again = {"state": "new", "reason": "", "next_try": 0.0, "tries": 0}
+        these = events.c.id.in_(sa.select(waiting.c.event_id).where(*here))
+        many = connection.execute(events.update().where(these).values(again)).rowcount
+        if not many:
             raise NotThere(f"Nothing waits for {name}", remedy="`roomkeeper doctor` says what is stranded.")
         connection.execute(sa.delete(waiting).where(*here))
-        again = {"state": "new", "reason": "", "next_try": 0.0, "tries": 0}
-        connection.execute(events.update().where(events.c.id.in_(numbers)).values(again))
-        actions.record(connection, by, f"had {len(numbers)} events of {name} dispatched anew", automation=name)
-    alerts.settle(store, f"stranded {name}", [])
-    return len(numbers)
+        _cancel_without_events(connection, name)
+        actions.record(connection, by, f"had {many} events of {name} dispatched anew", automation=name)
+    alerts.settle(store, f"stranded {name} ", [])
+    return many
 
 
 def _stranded(connection: sa.Connection, names: Sequence[str]) -> dict[str, int]:
@@ -93,3 +95,17 @@ def _park_anew(connection: sa.Connection, old: str, new: str) -> None:
     here = (waiting.c.automation == old, waiting.c.run_id.is_(None))
     connection.execute(sa.delete(waiting).where(*here, waiting.c.event_id.in_(there)))
     connection.execute(waiting.update().where(*here).values(automation=new))
+    _cancel_without_events(connection, old)
+
+
+def _cancel_without_events(connection: sa.Connection, name: str) -> None:
+    """Cancel the run that was to take what now goes elsewhere."""
+    mine = (runs.c.automation == name, runs.c.state == "waiting", runs.c.claims, runs.c.handed_over.is_(False))
+    why = {"error": "its events went to another automation", "remedy": ""}
+    over = {"state": "cancelled", "claims": False, "ended_at": time.time()}
+    connection.execute(runs.update().where(*mine).values(over | why))
+
+
+def _key(name: str) -> str:
+    """Name the alert, so that no name begins another's."""
+    return f"stranded {name} now"

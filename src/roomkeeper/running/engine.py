@@ -50,7 +50,7 @@ class Engine:
         self._sqlite: sa.Engine | None = None
         self._run: Callable[[int, int], Any] | None = None
         self._strays: set[str] = set()
-        self._unknown: set[int] = set()
+        self._unknown: set[tuple[int, int, str]] = set()
         self._library: Any = None
 
     async def start(self) -> None:
@@ -148,20 +148,20 @@ class Engine:
             if one.status in _OVER:
                 row = open_runs[one.workflow_id]
                 await self._walker.give_up(row.id, row.attempt, f"the engine ended it with {one.status}")
-        unknown = set(await self._unknown_runs())
+        unknown = await self._unknown_runs()
         # What was handed over a moment ago may not be written down yet: twice unknown is unknown.
         await self._give_back(unknown & self._unknown)
         self._unknown = unknown
 
-    async def _unknown_runs(self) -> list[int]:
+    async def _unknown_runs(self) -> set[tuple[int, int, str]]:
         """Find runs that the engine should have and does not: a crash between the two, or its own database was lost."""
         open_runs = await self._open_runs()
         known = {one.workflow_id for one in await self._known(open_runs)}
-        return [row.id for name, row in open_runs.items() if name not in known]
+        return {(row.id, row.attempt, row.state) for name, row in open_runs.items() if name not in known}
 
     async def _open_runs(self) -> dict[str, Any]:
         query = (
-            sa.select(runs.c.id, runs.c.attempt)
+            sa.select(runs.c.id, runs.c.attempt, runs.c.state)
             .where(runs.c.state.in_(["running", "waiting"]), runs.c.handed_over)
             .order_by(runs.c.id)
             .limit(_PAGE)
@@ -174,12 +174,12 @@ class Engine:
             return []
         return await DBOS.list_workflows_async(workflow_ids=list(open_runs), load_input=False, load_output=False)
 
-    async def _give_back(self, numbers: Collection[int]) -> None:
-        if not numbers:
-            return
-        again = runs.update().where(runs.c.id.in_(numbers), runs.c.state.in_(["running", "waiting"]))
-        values = {"handed_over": False, "state": "waiting"}
-        await self._store.writing(lambda connection: connection.execute(again.values(values)))
+    async def _give_back(self, unknown: Collection[tuple[int, int, str]]) -> None:
+        """Have runs wait for their turns again that are still as they were seen."""
+        for number, attempt, state in unknown:
+            same = (runs.c.id == number, runs.c.attempt == attempt, runs.c.state == state, runs.c.handed_over)
+            again = runs.update().where(*same).values(handed_over=False, state="waiting", attempt=attempt + 1)
+            await self._store.writing(partial(_execute, again))
 
     async def _forget_old(self) -> None:
         before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - _KEPT_DAYS * 86_400))
@@ -234,6 +234,10 @@ def _error_as_json(value: object) -> object:
     if isinstance(value, BaseException):
         return {_ERROR: f"{type(value).__name__}: {value}"}
     raise TypeError(f"{type(value).__name__} does not go into the engine's records")
+
+
+def _execute(statement: sa.Executable, connection: sa.Connection) -> None:
+    connection.execute(statement)
 
 
 def _workflow(number: int, attempt: int) -> str:

@@ -79,6 +79,10 @@ def renew(store: Store, number: int, present: Callable[[str], Automation], by: s
         if undoes(run) is not None:
             raise OrderRefused(f"Run {number} undoes another, and is of no automation", remedy="Retry it.")
         now = present(run.automation)
+        moved = sa.select(steps.c.plan).where(steps.c.run_id == number, *_CAN_BE_UNDONE)
+        if any(json.loads(plan).get("folder") is not None for plan in connection.execute(moved).scalars()):
+            what = f"Run {number} has archived files by the automation as it was"
+            raise OrderRefused(what, remedy="Retry it as it was; or undo it, and replay its event.")
         _go_on(connection, run)
         connection.execute(runs.update().where(runs.c.id == number).values(text=now.model_dump_json(by_alias=True)))
         same = [

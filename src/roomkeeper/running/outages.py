@@ -45,7 +45,7 @@ class Outages:
         self._store, self._patience = store, patience
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._answers: dict[str, tuple[float, RemoteError | None]] = {}
-        self._out: set[str] = set()
+        self._well: set[str] = set()
 
     async def outlasted(self, source: Source, error: RemoteError, run: Waits) -> bool:
         """Wait until the connection is well again, if that is what is wrong; whether the step may go on now.
@@ -55,38 +55,39 @@ class Outages:
         if not isinstance(error, _OF_A_CONNECTION):
             return False
         began, pause = time.monotonic(), _FIRST
-        trouble = await self._trouble(source)
+        trouble = await self._trouble(source, since=began)
         if trouble is None:
             return False
         while trouble is not None and time.monotonic() - began < self._patience:
             await run.progress(f"{source.name} is out of order: {trouble.message}; asked again in {pause:.0f} s")
             await run.pause(pause)
             pause = min(_LONGEST, 2 * pause)
-            trouble = await self._trouble(source)
+            trouble = await self._trouble(source, since=time.monotonic())
         return trouble is None
 
-    async def _trouble(self, source: Source) -> RemoteError | None:
-        """Ask the connection whose account we are; gives why it does not say."""
+    async def _trouble(self, source: Source, *, since: float) -> RemoteError | None:
+        """Ask the connection whose account we are; gives why it does not say; "well" is no older than `since`."""
         async with self._asking[source.name]:
             at, known = self._answers.get(source.name, (0.0, None))
-            if time.monotonic() - at < _SHARED:
+            if at >= since or (known is not None and time.monotonic() - at < _SHARED):
                 return known
+            asked = time.monotonic()
             try:
                 await source.connector.myself(source.client)
                 found = None
             except RemoteError as error:
                 found = error
-            self._answers[source.name] = (time.monotonic(), found)
+            self._answers[source.name] = (asked, found)
             await self._tell(source.name, found)
             return found
 
     async def _tell(self, name: str, trouble: RemoteError | None) -> None:
-        """Open or close the alert, when that is news."""
-        if (trouble is not None) == (name in self._out):
+        """Open the alert; or close it, once: a process that was started anew closes what an older one said."""
+        if trouble is None and name in self._well:
             return
         wrong = []
         if trouble is not None:
             what = f"{name} is out of order, and its runs wait for it: {trouble.message}"
-            wrong = [Alert(f"outage {name}", what, f"{trouble.remedy} They go on by themselves.")]
-        await asyncio.to_thread(alerts.settle, self._store, f"outage {name}", wrong)
-        self._out ^= {name}
+            wrong = [Alert(f"outage {name} now", what, f"{trouble.remedy} They go on by themselves.")]
+        await asyncio.to_thread(alerts.settle, self._store, f"outage {name} ", wrong)
+        self._well.discard(name) if trouble is not None else self._well.add(name)

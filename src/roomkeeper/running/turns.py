@@ -24,7 +24,9 @@ from roomkeeper.store.tables import runs
 log = structlog.get_logger("turns")
 
 _LOOK = 0.5  # seconds between two looks for what other processes and commands changed: a retry, a resumed automation
-_AT_WORK = 50  # runs of one connection at work in one process; those that wait for a hold are not counted
+_AT_WORK = 50  # runs of one connection at work in one process, not counting those that wait for something
+_BEGUN = 250  # runs of one connection that have begun in one process, those that wait among them
+_OPEN = ["waiting", "running"]
 _REST = 1.0  # seconds after the store or the engine's failed
 
 
@@ -86,8 +88,13 @@ class Turns:
                     await self._changed.wait()
 
     async def _taken(self) -> Sequence[Turn]:
+        begun = Counter(self._at_work.values())
+        if any(begun[name] >= _AT_WORK for name in self._connections):
+            await self._store.reading(self._forget_what_is_over)
+        begun = Counter(self._at_work.values())
         working = Counter(name for run, name in self._at_work.items() if run not in self._aside)
-        places = {name: _AT_WORK - working[name] for name in self._connections if working[name] < _AT_WORK}
+        left = {name: min(_AT_WORK - working[name], _BEGUN - begun[name]) for name in self._connections}
+        places = {name: most for name, most in left.items() if most > 0}
         if not await self._store.reading(partial(self._due, list(places), 1)):
             return []  # mostly so, and then nobody's writing waits
         return await self._store.writing(partial(self._take, places))
@@ -111,6 +118,13 @@ class Turns:
             mine = (runs.c.id == turn.run, runs.c.attempt == turn.attempt, runs.c.state == "waiting")
             connection.execute(runs.update().where(*mine).values(handed_over=False))
 
+    def _forget_what_is_over(self, connection: sa.Connection) -> None:
+        """Free the places of runs that are over, or that another process does."""
+        numbers = list(self._at_work)
+        ours = sa.select(runs.c.id).where(runs.c.id.in_(numbers), runs.c.state.in_(_OPEN), runs.c.handed_over)
+        for number in set(numbers) - set(connection.execute(ours).scalars()):
+            self._at_work.pop(number, None)
+
     def _take(self, places: dict[str, int], connection: sa.Connection) -> list[Turn]:
         if not self._store.is_embedded:  # processes decide one after another
             connection.execute(sa.text("select pg_advisory_xact_lock(727275)"))
@@ -129,7 +143,8 @@ class Turns:
             other.c.automation == runs.c.automation,
             other.c.key == runs.c.key,
             other.c.id != runs.c.id,
-            other.c.state.in_(["waiting", "running"]),
+            # Written out, for the index is of these states only.
+            other.c.state.in_(sa.bindparam("open", _OPEN, expanding=True, literal_execute=True)),
             sa.or_(other.c.state == "running", other.c.handed_over, other.c.id < runs.c.id),
         )
         query = (

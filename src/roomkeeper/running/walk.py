@@ -54,6 +54,7 @@ LIVE = 10  # a run with more events than this is bulk work and lets live work go
 _CALLS_KEPT_BACK = 50  # calls gathered before they are written down
 _ADD_IT = "Put it back into the configuration and restart, then retry the run."
 _STORE_BACK, _STORE_BACK_LONGEST = 0.5, 10.0  # seconds
+_LONG = 5.0  # seconds: a run that waits so long takes no place from others
 _LOOK = 1.0  # seconds between two looks whether the run was cancelled
 
 
@@ -93,8 +94,11 @@ class Walker:
                 back = {"attempt": run.attempt + 1, "handed_over": False}
                 connection.execute(runs.update().where(runs.c.id == number).values(back))
                 return []
-            if run.claims:
-                claim(self._store, connection, run)
+            if run.claims and not claim(self._store, connection, run):
+                gone = {"state": "cancelled", "claims": False, "ended_at": time.time()}
+                why = {"error": "its events went elsewhere before it began", "remedy": ""}
+                connection.execute(runs.update().where(runs.c.id == number).values(gone | why))
+                return []
             now = time.time()
             changed: dict[str, Any] = {"state": "running", "claims": False, "ended_at": None}
             changed |= {"started_at": now} if run.state == "waiting" or run.started_at is None else {}
@@ -373,7 +377,7 @@ class _Work:
     async def pause(self, seconds: float) -> None:
         """Wait, with an eye on whether the run is cancelled."""
         left = seconds
-        with self._aside(self.run):
+        with self._aside(self.run) if seconds >= _LONG else contextlib.nullcontext():
             while left > 0:
                 await self._rest(min(left, _LOOK))
                 left -= _LOOK

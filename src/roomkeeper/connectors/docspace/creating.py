@@ -1,6 +1,7 @@
 """`create_room`, `create_folders`, `tag_room`: a room for something that happened, once, found again by its tag."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Annotated, Literal
 
@@ -92,15 +93,10 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
             return str(await _from_template(context, params.from_template, title, tags))
         return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
 
-    async def stands(number: str) -> bool:
-        try:
-            await portal.folders.get(entry_id(number))
-        except NotFound:
-            return False
-        return True
-
     try:
-        number, made = await once(context, f"rooms: {context.connection}", tag, find=find, make=make, stands=stands)
+        async with context.hold("rooms from templates") if params.from_template is not None else nullcontext():
+            scope, stands = f"rooms: {context.connection}", partial(_stands, portal)
+            number, made = await once(context, scope, tag, find=find, make=make, stands=stands)
     except ScopeMissing:
         raise
     except (QuotaExceeded, Forbidden, Rejected) as error:
@@ -245,25 +241,36 @@ def _tag_of_event(context: StepContext) -> str:
     return f"{event.connection} {event.lane or event.meaning}"[:200] if event is not None else f"run {context.run}"
 
 
+async def _stands(portal: Portal, room: str) -> bool:
+    try:
+        await portal.folders.get(entry_id(room))
+    except NotFound:
+        return False
+    except ScopeMissing:
+        raise
+    except Forbidden:  # it is there, and somebody put us out
+        return True
+    return True
+
+
 async def _from_template(context: StepContext, template: int, title: str, tags: Sequence[str]) -> EntryId:
-    """Make a room from a template: one at a time on the whole portal, and the status may be another's (5.2)."""
+    """Make a room from a template. The status may be another's (5.2); of ours one at a time is made."""
     portal: Portal = context.client
-    async with context.hold("rooms from templates"):
+    await portal.rooms.from_template(template, title, tags)
+    waited, said = 0.0, ""
+    while waited < _TEMPLATE_PATIENCE:
+        await context.pause(_TEMPLATE_POLL)
+        waited += _TEMPLATE_POLL
+        state = await context.call(portal.rooms.template_status)
+        if state is not None and not state.is_completed and not state.error:
+            continue
+        made = await context.call(partial(_tagged, portal, tags[0]))  # asked after the job: it is whole by now
+        if made is not None:
+            return made.id
+        # It was another's job, or ours was dropped in silence because another's was running.
+        said = state.error or said if state is not None else said
         await portal.rooms.from_template(template, title, tags)
-        waited, said = 0.0, ""
-        while waited < _TEMPLATE_PATIENCE:
-            await context.pause(_TEMPLATE_POLL)
-            waited += _TEMPLATE_POLL
-            state = await context.call(portal.rooms.template_status)
-            if state is not None and not state.is_completed and not state.error:
-                continue
-            made = await context.call(partial(_tagged, portal, tags[0]))  # asked after the job: it is whole by now
-            if made is not None:
-                return made.id
-            # It was another's job, or ours was dropped in silence because another's was running.
-            said = state.error or said if state is not None else said
-            await portal.rooms.from_template(template, title, tags)
-            waited += _TEMPLATE_RETRY if said else 0.0
+        waited += _TEMPLATE_RETRY if said else 0.0
     raise Rejected(f"The portal made no room from template {template}: {said or 'it says nothing'}")
 
 

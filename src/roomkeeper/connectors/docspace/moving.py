@@ -136,7 +136,7 @@ async def _asked(context: StepContext, items: Sequence[Item], into: EntryId) -> 
         except RemoteError as error:
             if not error.retryable:
                 raise
-            if error.may_still_happen:
+            if error.may_still_happen or (error.may_have_happened and not isinstance(error, RemoteFault)):
                 return None
             faults += isinstance(error, RemoteFault) and error.may_be_of_the_request
             if faults >= _FAULTS:
