@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -33,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
 MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
 LEDGER = ROOT / "test-output" / "durations.tsv"
+_NO_PARAMETERS = SimpleNamespace(params={})
 _numbers = itertools.count(1)
 
 
@@ -47,8 +49,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have each worker begin with its part of what takes long, so that no such test stands alone at the end.
 
-    Workers begin with equal parts of the list, and then take from each other's ends.
+    Workers begin with equal parts of the list, and then take from each other's ends. The same story on the other store
+    is not measured: tracing takes half as much again, and tells nothing new there.
     """
+    for one in items:
+        if "postgresql" in getattr(one, "callspec", _NO_PARAMETERS).params.values():
+            one.add_marker(pytest.mark.no_cover)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [one for one in items if one.get_closest_marker("long")]
     rest = [one for one in items if not one.get_closest_marker("long")]

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from roomkeeper.serving import Service, bound, fast_loop, start_log
 from roomkeeper.store.database import Store, opened
 from roomkeeper.store.tables import runs, trails
 from stage.commands import command, surroundings
+from stage.portals import unmeasured
 from stage.ports import free_port
 from stage.stores import put_blank
 from stage.waiting import LOOK, until
@@ -102,7 +102,7 @@ class Keeper:
         with (self.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "roomkeeper", *words],
-                env={**os.environ, **self.environment},
+                env={**unmeasured(), **self.environment},
                 stdout=log,
                 stderr=log,
             )
