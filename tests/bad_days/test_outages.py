@@ -14,7 +14,7 @@ from stage import Keeper, Portal, Rooms, copy_uploads, until
 from roomkeeper.store.tables import alerts
 
 Make = Callable[..., Keeper]
-ROOMS, SOME = 13, 4
+ROOMS, SOME = 13, 2
 
 
 def begun(portal: Portal, keepers: Make, **top: Any) -> tuple[Rooms, Keeper]:

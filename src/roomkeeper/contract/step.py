@@ -133,7 +133,7 @@ class StepKind:
     side_by_side: bool = False
     #: Whether it ends somebody's access, so that nothing more of theirs comes in afterwards.
     closes: bool = False
-    #: Whether it is done once more, at the end of the run, if a later step closed the door: something may have come in.
+    #: Whether it is done once more when a later step has closed the door: something may have come in before.
     until_closed: bool = False
     #: Finds what cannot work, given the step's text and the type of the room it names, if an earlier step makes that
     #: room: (where, what, remedy). For `check`.

@@ -115,9 +115,15 @@ class Walker:
         return bool(kinds) and all(kind.side_by_side for kind in kinds)
 
     async def stage(self, number: int, attempt: int, positions: Sequence[int]) -> str:
-        """Do the steps of one stage at the same time; returns the worst state of theirs."""
+        """Do the steps of one stage at the same time; returns the worst state of theirs.
+
+        If one of them closed the door, it is looked at once what came in before.
+        """
         states = await asyncio.gather(*(self.step(number, attempt, position) for position in positions))
-        return next((state for state in ("cancelled", "failed", "asks") if state in states), "done")
+        worst = next((state for state in ("cancelled", "failed", "asks") if state in states), "done")
+        return (
+            worst if worst != "done" else await _persistently(partial(self._looked_again, number, attempt, positions))
+        )
 
     async def step(self, number: int, attempt: int, position: int) -> str:
         """Do one step; returns its state. What goes wrong is written down, not raised."""
@@ -146,9 +152,7 @@ class Walker:
         return state
 
     async def end(self, number: int, attempt: int, outcome: str) -> str:
-        """Look once more for what came in before the door was closed; then write down how the run ended."""
-        if outcome in {"done", "skipped"}:
-            outcome = await _persistently(partial(self._looked_again, number, attempt))
+        """Write down how the run ended."""
         state = {"done": "done", "skipped": "done", "cancelled": "cancelled"}.get(outcome, "needs_attention")
 
         def act(connection: sa.Connection) -> str:
@@ -175,14 +179,14 @@ class Walker:
             log.info("run ended", run=number, state=ended)
         return ended
 
-    async def _looked_again(self, number: int, attempt: int) -> str:
-        """Do the steps once more that are to hold until a later step has closed the door; returns the worst state."""
+    async def _looked_again(self, number: int, attempt: int, positions: Sequence[int]) -> str:
+        """Do the steps once more that are to hold until one of these has closed the door; returns the worst state."""
         run = await self._store.reading(lambda connection: _run(connection, number))
         if run is None or run.attempt != attempt or run.state != "running":
             return "done"
         states = await self._store.reading(partial(_states, number))
         doing, over = _automation(run).steps, {"done", "skipped"}
-        closed = [at for at, state in states.items() if state == "done" and self._is(doing[at], "closes")]
+        closed = [at for at in positions if states.get(at) == "done" and self._is(doing[at], "closes")]
         opened = [at for at in states if self._is(doing[at], "until_closed") and any(at < later for later in closed)]
         for position in opened:
             if states[position] in over:  # else an earlier look was cut short
