@@ -25,6 +25,8 @@ from stage import Keeper, Portal, simulated_portal
 from stage.portals import close_portals, idle_processes
 from stage.stores import migrated
 
+from roomkeeper.store.database import Store
+
 #: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
 #: Tests do not time things, and neither does Hypothesis: its neighbours may take the processor.
@@ -151,6 +153,15 @@ def store_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "var")
     database: Callable[[], str] = request.getfixturevalue("postgresql")
     return database()
+
+
+@pytest.fixture
+def store(store_address: str) -> Iterator[Store]:
+    """A store with its tables, of both kinds."""
+    one = Store(store_address)
+    one.migrate()
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

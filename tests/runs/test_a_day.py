@@ -29,14 +29,6 @@ MIDNIGHT = (time.time() // DAY) * DAY
 
 
 @pytest.fixture
-def store(store_address: str) -> Iterator[Store]:
-    one = Store(store_address)
-    one.migrate()
-    yield one
-    one.close()
-
-
-@pytest.fixture
 def chat() -> Iterator[Chat]:
     one = Chat()
     yield one

@@ -34,14 +34,6 @@ from roomkeeper.store.tables import events, processes, runs, steps, waiting
 
 
 @pytest.fixture
-def store(store_address: str) -> Iterator[Store]:
-    one = Store(store_address)
-    one.migrate()
-    yield one
-    one.close()
-
-
-@pytest.fixture
 def inbox(store: Store) -> Iterator[Inbox]:
     one = Inbox(store)
     one.start()

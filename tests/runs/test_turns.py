@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,14 +13,6 @@ from roomkeeper.errors import StoreUnavailable
 from roomkeeper.running.turns import Turn, Turns
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import pauses, runs
-
-
-@pytest.fixture
-def store(store_address: str) -> Iterator[Store]:
-    one = Store(store_address)
-    one.migrate()
-    yield one
-    one.close()
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def runs_retry(
         history.run(number)  # all or nothing
     for number in chosen:
         if as_now:
-            orders.renew(store, number, loaded.present, caller())
+            orders.renew(store, number, caller(), present=loaded.present)
         else:
             (orders.restart if from_start else orders.retry)(store, number, caller())
     told = f"Run {', '.join(map(str, chosen))} will go on. {by_whom(store)}" if chosen else "No run needs attention."

@@ -176,10 +176,15 @@ class Engine:
 
     async def _give_back(self, unknown: Collection[tuple[int, int, str]]) -> None:
         """Have runs wait for their turns again that are still as they were seen."""
-        for number, attempt, state in unknown:
-            same = (runs.c.id == number, runs.c.attempt == attempt, runs.c.state == state, runs.c.handed_over)
-            again = runs.update().where(*same).values(handed_over=False, state="waiting", attempt=attempt + 1)
-            await self._store.writing(partial(_execute, again))
+
+        def act(connection: sa.Connection) -> None:
+            for number, attempt, state in unknown:
+                same = (runs.c.id == number, runs.c.attempt == attempt, runs.c.state == state, runs.c.handed_over)
+                again = runs.update().where(*same).values(handed_over=False, state="waiting", attempt=attempt + 1)
+                connection.execute(again)
+
+        if unknown:
+            await self._store.writing(act)
 
     async def _forget_old(self) -> None:
         before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - _KEPT_DAYS * 86_400))
@@ -234,10 +239,6 @@ def _error_as_json(value: object) -> object:
     if isinstance(value, BaseException):
         return {_ERROR: f"{type(value).__name__}: {value}"}
     raise TypeError(f"{type(value).__name__} does not go into the engine's records")
-
-
-def _execute(statement: sa.Executable, connection: sa.Connection) -> None:
-    connection.execute(statement)
 
 
 def _workflow(number: int, attempt: int) -> str:

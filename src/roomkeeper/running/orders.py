@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,17 +30,15 @@ def give(store: Store, number: int, order: str, by: str, present: Callable[[str]
     """
     if order == "undo":
         return undo(store, number, by)
-    if order == "renew":
-        renew(store, number, present, by)
-        return number
     known: dict[str, Callable[[Store, int, str], object]] = {
         "retry": retry,
         "restart": restart,
+        "renew": partial(renew, present=present),
         "cancel": cancel,
         "approve": approve,
     }
     if order not in known:
-        raise NotThere(f"There is no order {order!r}", remedy=f"There is {', '.join([*known, 'renew', 'undo'])}.")
+        raise NotThere(f"There is no order {order!r}", remedy=f"There is {', '.join([*known, 'undo'])}.")
     known[order](store, number, by)
     return number
 
@@ -69,7 +68,7 @@ def restart(store: Store, number: int, by: str = "") -> None:
         record(connection, by, f"retried run {number} from the start", run=number)
 
 
-def renew(store: Store, number: int, present: Callable[[str], Automation], by: str = "") -> None:
+def renew(store: Store, number: int, by: str = "", *, present: Callable[[str], Automation]) -> None:
     """Let a run do its steps by its automation as it is now, from the first; what they find done is not done twice.
 
     Raises NotThere, OrderRefused.

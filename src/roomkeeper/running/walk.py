@@ -134,11 +134,19 @@ class Walker:
         if run is None or run.attempt != attempt:
             return "cancelled"  # a newer attempt has it
         step = _automation(run).steps[position]
-        work = _Work(self._store, self._lease, run, position, aside=self._aside, rest=self._rest)
+        work = _Work(
+            self._store,
+            self._lease,
+            run,
+            position,
+            aside=self._aside,
+            settle_after=self._settle_after,
+            rest=self._rest,
+        )
         opened = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
         if opened.over is not None:
             return opened.over
-        work.approved, work.settle_after = opened.approved, self._settle_after
+        work.approved = opened.approved
         began, trace = time.monotonic(), await self._trace(number)
         with (
             structlog.contextvars.bound_contextvars(run=number, step=step.name),
@@ -333,6 +341,7 @@ class _Work:
         position: int,
         *,
         aside: Aside,
+        settle_after: float,
         rest: Rest,
     ) -> None:
         self.run: int = run.id
@@ -348,7 +357,7 @@ class _Work:
         self._calls: list[dict[str, Any]] = []
         self._looked = 0.0
         self.approved = False
-        self.settle_after = 0.0
+        self.settle_after = settle_after
         self._ahead: Callable[[], Awaitable[list[str]]] = _nothing_ahead
         self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
