@@ -147,7 +147,7 @@ async def _run(call: Call) -> Any:  # noqa: ANN401
 async def _order(call: Call) -> Any:  # noqa: ANN401
     order = call.request.path_params["order"]
     desk, who = call.desk, call.who.by
-    return {"run": await asyncio.to_thread(orders.give, desk.store, call.number, order, who, desk.automation)}
+    return {"run": await asyncio.to_thread(orders.give, desk.store, call.number, order, who, desk.config.present)}
 
 
 async def _events(call: Call) -> Any:  # noqa: ANN401
@@ -172,24 +172,24 @@ async def _automations(call: Call) -> Any:  # noqa: ANN401
 
 
 async def _automation(call: Call) -> Any:  # noqa: ANN401
-    automation = call.desk.automation(call.name)
+    automation = call.desk.config.present(call.name)
     told = await asyncio.to_thread(condition.automations, call.desk.store, call.desk.config)
     text = call.desk.config.texts.get(automation.name, "")
     return next(one for one in told if one["name"] == automation.name) | {"text": text}
 
 
 async def _pause(call: Call) -> Any:  # noqa: ANN401
-    await asyncio.to_thread(pauses.pause, call.desk.store, call.desk.automation(call.name), call.who.by)
+    await asyncio.to_thread(pauses.pause, call.desk.store, call.desk.config.present(call.name), call.who.by)
     return {"automation": call.name, "paused": True}
 
 
 async def _resume(call: Call) -> Any:  # noqa: ANN401
-    await asyncio.to_thread(pauses.resume, call.desk.store, call.desk.automation(call.name), call.who.by)
+    await asyncio.to_thread(pauses.resume, call.desk.store, call.desk.config.present(call.name), call.who.by)
     return {"automation": call.name, "paused": False}
 
 
 async def _try(call: Call) -> Any:  # noqa: ANN401
-    return vars(await call.desk.rehearse(call.desk.automation(call.name), call.given.event))
+    return vars(await call.desk.rehearse(call.desk.config.present(call.name), call.given.event))
 
 
 async def _proofs(call: Call) -> Any:  # noqa: ANN401

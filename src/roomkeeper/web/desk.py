@@ -28,7 +28,3 @@ class Desk:
         """Give an automation as it is now, as runs keep theirs; None if there is none of that name."""
         found = self.config.automation(name)
         return found.model_dump(mode="json", by_alias=True) if found is not None else None
-
-    def automation(self, name: str) -> Automation:
-        """Find an automation. Raises NotThere."""
-        return self.config.present(name)

@@ -32,7 +32,7 @@ async def index(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 async def one(request: Request, desk: Desk, _who: Who) -> Shown:
     """Show one."""
-    automation = desk.automation(request.path_params["name"])
+    automation = desk.config.present(request.path_params["name"])
     return Shown(automation.name, "automation.html", await asyncio.to_thread(_data, desk, automation))
 
 
@@ -51,7 +51,7 @@ def _data(desk: Desk, automation: Automation) -> dict[str, object]:
 
 async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
     """Say what an order would do."""
-    automation, wanted = desk.automation(request.path_params["name"]), request.path_params["order"]
+    automation, wanted = desk.config.present(request.path_params["name"]), request.path_params["order"]
     offer = {"pause": _PAUSE, "resume": _RESUME}.get(wanted)
     if offer is None:
         raise NotThere(f"There is no order {wanted!r}", remedy="There is pause, resume and try.")
@@ -61,7 +61,7 @@ async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
 
 async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
     """Pause, resume, or try it."""
-    automation, wanted = desk.automation(request.path_params["name"]), request.path_params["order"]
+    automation, wanted = desk.config.present(request.path_params["name"]), request.path_params["order"]
     if wanted == "try":
         number = numbers.read(form.get("event", "").strip().lstrip("#"))
         if number is None:

@@ -63,7 +63,7 @@ async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
 async def order(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
     """Give an order."""
     number, wanted = request.path_params["number"], request.path_params["order"]
-    made = await asyncio.to_thread(orders.give, desk.store, number, wanted, who.by, desk.automation)
+    made = await asyncio.to_thread(orders.give, desk.store, number, wanted, who.by, desk.config.present)
     return f"/runs/{made}"
 
 
