@@ -44,12 +44,17 @@ class Event:
     raw: Any = None
     #: Why this event starts nothing whatever the automations say; empty if it may.
     ignored: str = ""
+    #: Whether it is genuine and should have started something, but nothing can be made of it: `ignored` says why.
+    unusable: bool = False
     #: The sender's channel, where one meaning may stand for two occurrences, as DocSpace's may within a second:
     #: two deliveries of one meaning by one channel are then looked at twice.
     channel: str = ""
     #: What happened to what, without the moment: `file.uploaded 50123`. Set where a trail tells of the same occurrence
     #: in other words than a delivery does, so that the two are known for one by their moments.
     occurrence: str = ""
+    #: The lasting state that it tells of, without its beginning: `deal 401 won`. Set where nobody says for certain when
+    #: that began: it is then the same occurrence as the last one of this standing, unless another was told of between.
+    standing: str = ""
     #: The trail in which it was found, if it was not delivered.
     found: str = ""
     #: What it shares with others that can be handled by one call, such as the folder; finds the place, too.

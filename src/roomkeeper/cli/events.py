@@ -35,7 +35,9 @@ def events_list(
     config: ConfigFile = DEFAULT,
     limit: Limit = 50,
     connection: Annotated[str | None, typer.Option(help="Only from this connection.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only accepted, duplicate, ignored or refused ones.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only accepted, duplicate, ignored, unusable or refused ones.")
+    ] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
     about: About = "",
     as_json: AsJson = False,

@@ -17,7 +17,7 @@ from roomkeeper.store.tables import calls, events, events_about, runs, runs_abou
 
 Shown = dict[str, Any]
 
-EVENT_STATUSES = ("accepted", "duplicate", "ignored", "refused")
+EVENT_STATUSES = ("accepted", "duplicate", "ignored", "unusable", "refused")
 RUN_STATES = ("waiting", "running", "done", "needs_attention", "cancelled")
 _LISTED = [column for column in events.c if column.name not in {"body", "facts", "head"}]
 

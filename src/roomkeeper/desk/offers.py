@@ -40,7 +40,7 @@ def of_run(run: Shown, present: Shown | None) -> list[Offer]:
 
 def of_event(event: Shown) -> list[Offer]:
     """List what can be ordered of an event, as `History.event` shows it."""
-    if event["status"] in {"duplicate", "refused"} or event["body"] is None or event["state"] == "new":
+    if event["status"] in {"duplicate", "unusable", "refused"} or event["body"] is None or event["state"] == "new":
         return []
     will = (
         "The event is dispatched again, by the configuration as it is now.",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
+from roomkeeper import outside
 from roomkeeper.errors import Garbled
 
 EntryId = int | str
@@ -65,10 +66,7 @@ def _tolerant(kind: type[IntEnum]) -> BeforeValidator:
 
 def _moment(value: Any) -> datetime | None:  # noqa: ANN401 - JSON
     """Read a date with the tenant's offset (0.1); one that cannot be read is no reason to lose the rest."""
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
+    return outside.moment(value)
 
 
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]

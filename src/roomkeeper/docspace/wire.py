@@ -4,13 +4,13 @@ The rules are the server's (facts/docspace.md: 0 envelope and errors, 3 paging, 
 not the published documentation's, where the two differ.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from roomkeeper import outside
 from roomkeeper.errors import Forbidden, Garbled, RemoteError, ScopeMissing, Unauthorized, Unavailable
 from roomkeeper.statuses import by_status, is_success
 
@@ -109,8 +109,8 @@ def next_start(start: int, entries: int, total: int) -> int | None:
 
 def _parse(body: bytes) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return outside.document(body).value
+    except outside.Unreadable:
         return None
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from roomkeeper import outside
 from roomkeeper.automations.automation import Automation, is_for, matches
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.catalog import Client, Connector
@@ -485,7 +486,7 @@ def _kept(connection: sa.Connection, event: Event) -> bool:
         events.c.status == "accepted",
         events.c.id != event.id,
     )
-    twin = connection.execute(same).scalar()
+    twin = connection.execute(same).scalar() or _last_of_standing(connection, event)
     if twin is not None:
         known = {"status": "duplicate", "state": "over", "duplicate_of": twin, "reason": f"the same as event {twin}"}
         connection.execute(mine.values(known))
@@ -497,6 +498,21 @@ def _kept(connection: sa.Connection, event: Event) -> bool:
     }
     connection.execute(mine.values(now_known))
     return True
+
+
+def _last_of_standing(connection: sa.Connection, event: Event) -> int | None:
+    """Find the event that told of this state before, if nothing else was told of its subject since."""
+    if not event.standing:
+        return None
+    told = sa.select(events.c.id, events.c.meaning, events.c.status).where(
+        events.c.connection == event.connection, events.c.lane == event.lane, events.c.id < event.id
+    )
+    for row in connection.execute(told.order_by(events.c.id.desc())):
+        if row.meaning.startswith(f"{event.standing} ") and row.status == "accepted":
+            return int(row.id)
+        if row.meaning.startswith(f"{event.lane} ") and not row.meaning.startswith(f"{event.standing} "):
+            return None
+    return None
 
 
 def _parked(decision: Decision) -> list[dict[str, Any]]:
@@ -526,6 +542,7 @@ def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a
         actor=row.actor,
         facts=json.loads(row.facts),
         raw=_parsed(getattr(row, "body", None)),
+        found=getattr(row, "found", ""),
         id=row.id,
     )
     return event.at_place(place) if place is not None else event
@@ -533,6 +550,6 @@ def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a
 
 def _parsed(body: bytes | None) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(body or b"null")
-    except (ValueError, RecursionError):
+        return outside.document(body or b"null", strict=False).value
+    except outside.Unreadable:
         return None

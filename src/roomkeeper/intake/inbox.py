@@ -20,6 +20,7 @@ import structlog
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.trail import TRAIL
 from roomkeeper.errors import StoreUnavailable
+from roomkeeper.outside import one_line
 from roomkeeper.store.database import Store, clean
 from roomkeeper.store.tables import events
 from roomkeeper.telemetry.metrics import DELIVERIES
@@ -380,7 +381,7 @@ def _key(row: Row) -> tuple[str, ...]:
 
 
 def _row(event: Event, body: bytes) -> Row:
-    return _blank(event.connection, "ignored" if event.ignored else "accepted", clean(event.ignored), time.time()) | {
+    return _blank(event.connection, _status(event), clean(event.ignored), time.time()) | {
         "type": storable(event.type),
         "delivery": storable(event.delivery),
         "meaning": storable(event.meaning),
@@ -388,13 +389,19 @@ def _row(event: Event, body: bytes) -> Row:
         "lane": storable(event.lane),
         "occurrence": storable(event.occurrence),
         "found": event.found,
-        "subject": storable(event.subject),
+        "subject": one_line(event.subject),
         "actor": storable(event.actor),
         "at": event.at.timestamp(),
         "facts": json.dumps(event.facts),
         "body": body,
         "state": "over" if event.ignored else "new",
     }
+
+
+def _status(event: Event) -> str:
+    if event.unusable:
+        return "unusable"
+    return "ignored" if event.ignored else "accepted"
 
 
 def _blank(connection: str, status: str, reason: str, now: float) -> Row:

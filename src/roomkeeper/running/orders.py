@@ -220,6 +220,9 @@ def replay(store: Store, number: int, by: str = "") -> None:
             raise OrderRefused(f"Event {number} is a duplicate", remedy=f"Replay event {row.duplicate_of} instead.")
         if row.status == "refused" or row.body is None:
             raise OrderRefused(f"Event {number} was refused, and what was refused is not kept")
+        if row.status == "unusable":
+            what = f"Event {number} says nothing that can be acted on: {row.reason}"
+            raise OrderRefused(what, remedy="Start what it was about by hand: `roomkeeper start`.")
         here = sa.select(waiting.c.id).where(waiting.c.event_id == number, waiting.c.run_id.is_(None))
         if connection.execute(here).first() is not None:
             raise OrderRefused(f"Event {number} is waiting for its run already")

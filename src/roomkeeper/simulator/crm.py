@@ -29,7 +29,7 @@ from roomkeeper.simulator.vendor import Handler
 
 HUBSPOT_TOKEN, PIPEDRIVE_TOKEN, SALESFORCE_SECRET = "pat-pretend", "pipedrive-pretend", "salesforce-pretend"
 ORGANIZATION = "00D5g000004pReT"
-OPEN_STAGE, CUSTOM_WON = "appointmentscheduled", "13394832"
+OPEN_STAGE, CUSTOM_WON, SECOND_WON = "appointmentscheduled", "13394832", "invoiced"
 SINGULAR = {"companies": "company", "contacts": "contact"}
 
 
@@ -47,7 +47,14 @@ class Deal:
     changed: datetime = field(default_factory=lambda: datetime.now(UTC))  # its status
     modified: datetime = field(default_factory=lambda: datetime.now(UTC))  # anything about it
     own: dict[str, Any] = field(default_factory=dict)
+    stages: list[tuple[str, str]] = field(default_factory=list)  # with when it entered them, the newest first
+    statuses: list[tuple[str, str, datetime]] = field(default_factory=list)  # before, after, when
+    won_time: str = ""  # as somebody has corrected it
+    previous: dict[str, Any] = field(default_factory=dict)  # what the last change changed, as it was
     notes: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.stages = self.stages or [(self.stage, self.stamp)]
 
     @property
     def stamp(self) -> str:
@@ -103,7 +110,7 @@ def hubspot_deal(crm: Crm, request: Request) -> Response:
     shown = {name: all_known.get(name) for name in asked if name} | {"hs_object_id": str(deal.id)}
     body: dict[str, Any] = {"id": str(deal.id), "properties": shown, "archived": False}
     if "dealstage" in (request.query_params.get("propertiesWithHistory") or ""):
-        history = [{"value": deal.stage, "timestamp": deal.stamp, "sourceType": "CRM_UI"}]
+        history = [{"value": stage, "timestamp": at, "sourceType": "CRM_UI"} for stage, at in deal.stages]
         body["propertiesWithHistory"] = {"dealstage": history}
     links = {"companies": (deal.company, deal.id + 1), "contacts": (deal.contact, deal.id + 2)}
     wanted = (request.query_params.get("associations") or "").split(",")
@@ -160,7 +167,8 @@ def hubspot_pipelines(_: Crm, __: Request) -> Response:
     def stage(id_: str, closed: str, probability: str) -> dict[str, Any]:
         return {"id": id_, "label": id_, "metadata": {"isClosed": closed, "probability": probability}}
 
-    default = [stage(OPEN_STAGE, "false", "0.2"), stage("closedwon", "true", "1.0"), stage("closedlost", "true", "0.0")]
+    default = [stage(OPEN_STAGE, "false", "0.2"), stage("closedlost", "true", "0.0")]
+    default += [stage(won, "true", "1.0") for won in ("closedwon", SECOND_WON)]
     own = [stage("13394830", "false", "0.5"), stage(CUSTOM_WON, "true", "1.0")]
     return JSONResponse({"results": [{"id": "default", "stages": default}, {"id": "777", "stages": own}]})
 
@@ -205,7 +213,7 @@ def pipedrive_shape(deal: Deal) -> dict[str, Any]:
         "org_id": deal.id + 1 if deal.company else None,
         "person_id": deal.id + 2 if deal.contact else None,
         "owner_id": deal.id + 3,
-        "won_time": deal.stamp if deal.status == "won" else None,
+        "won_time": (deal.won_time or deal.stamp) if deal.status == "won" else None,
         "lost_time": deal.stamp if deal.status == "lost" else None,
         "close_time": deal.stamp if deal.status != "open" else None,
         "update_time": deal.modified_stamp,
@@ -218,6 +226,18 @@ def pipedrive_deal(crm: Crm, request: Request) -> Response:
     if deal is None:
         return JSONResponse({"success": False, "error": "Deal not found"}, 404)
     return JSONResponse({"success": True, "data": pipedrive_shape(deal)})
+
+
+def pipedrive_changelog(crm: Crm, request: Request) -> Response:
+    """The status alone; pages by cursor (developers.pipedrive.com, changelog of 14 February 2024)."""
+    deal = crm.deal(request.path_params["id"])
+    if deal is None:
+        return JSONResponse({"success": False, "error": "Deal not found"}, 404)
+    rows = [
+        {"field_key": "status", "old_value": before, "new_value": after, "time": f"{at:%Y-%m-%d %H:%M:%S}"}
+        for before, after, at in deal.statuses
+    ]
+    return JSONResponse({"success": True, "data": rows, "additional_data": {"next_cursor": None}})
 
 
 def pipedrive_deals(crm: Crm, request: Request) -> Response:
@@ -287,18 +307,34 @@ async def salesforce_token(crm: Crm, request: Request) -> Response:
     )
 
 
+SALESFORCE_STAGES = {OPEN_STAGE: "Prospecting", "closedwon": "Closed Won", "closedlost": "Closed Lost"}
+
+
+def salesforce_stages() -> list[dict[str, Any]]:
+    def stage(label: str, closed: bool, won: bool) -> dict[str, Any]:
+        return {"MasterLabel": label, "IsClosed": closed, "IsWon": won}
+
+    return [
+        stage("Prospecting", False, False),
+        stage("Closed Won", True, True),
+        stage("Closed Lost", True, False),
+        stage(SECOND_WON, True, True),
+    ]
+
+
 def opportunity_shape(deal: Deal) -> dict[str, Any]:
     return {
         "attributes": {"type": "Opportunity"},
         "Id": deal.opportunity,
         "Name": deal.name,
         "Amount": deal.amount,
-        "StageName": {"open": "Prospecting", "won": "Closed Won", "lost": "Closed Lost"}[deal.status],
+        "StageName": SALESFORCE_STAGES.get(deal.stage, deal.stage),
         "IsClosed": deal.status != "open",
         "IsWon": deal.status == "won",
         "AccountId": f"001{deal.id:012d}" if deal.company else None,
         "OwnerId": f"005{deal.id:012d}",
-        "LastStageChangeDate": deal.stamp,
+        "LastStageChangeDate": deal.stages[0][1],
+        "LastModifiedDate": deal.modified_stamp,
         **deal.own,
     }
 
@@ -338,6 +374,8 @@ def salesforce_query(crm: Crm, request: Request) -> Response:
     closed = re.search(r"FROM Opportunity WHERE IsClosed = true AND LastModifiedDate >= (\S+)", asked)
     if closed is not None:
         return salesforce_closed(crm, datetime.fromisoformat(closed[1]), 0)
+    if asked.endswith("FROM OpportunityStage"):
+        return JSONResponse({"totalSize": 4, "done": True, "records": salesforce_stages()})
     found = re.search(r"FROM (\w+) WHERE (?:WhatId|OpportunityId) = '(006\d{12})'", asked)
     if found is None:
         return JSONResponse([{"errorCode": "MALFORMED_QUERY", "message": "unexpected token"}], 400)
@@ -345,6 +383,8 @@ def salesforce_query(crm: Crm, request: Request) -> Response:
     rows: list[dict[str, Any]] = []
     if deal is not None and found[1] == "Task":
         rows = [{"Id": f"00T{number:012d}", "Description": text} for number, text in deal.notes.items()]
+    elif deal is not None and found[1] == "OpportunityHistory":
+        rows = [{"StageName": SALESFORCE_STAGES.get(stage, stage), "CreatedDate": at} for stage, at in deal.stages]
     elif deal is not None and deal.contact:
         rows = [{"Contact": {"Email": deal.contact}}]
     return JSONResponse({"totalSize": len(rows), "done": True, "records": rows})
@@ -398,7 +438,8 @@ def told_by_pipedrive(deal: Deal, _: str, secret: str) -> tuple[bytes, dict[str,
         "host": "acme.pipedrive.com",
         "attempt": 1,
     }
-    body = {"meta": meta, "data": pipedrive_shape(deal), "previous": {"status": "open", "won_time": None}}
+    before = deal.previous or {"status": "open", "won_time": None}
+    body = {"meta": meta, "data": pipedrive_shape(deal), "previous": before}
     return json.dumps(body).encode(), {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
 
 
@@ -432,13 +473,21 @@ def control(crm: Crm) -> list[Route]:
         return JSONResponse({"id": deal.id, "opportunity": deal.opportunity})
 
     async def change(request: Request) -> Response:
-        """Set {status, stage?, pipeline?, own?}; then tell {vendor, to, secret} so many `times`, all at once."""
+        """Set any of {status, stage, pipeline, won_time, own}; then tell {vendor, to, secret} `times` times at once."""
         deal, wanted = crm.deals[int(request.path_params["id"])], await request.json()
         if "status" in wanted and wanted["status"] != deal.status:
-            deal.status, deal.changed = wanted["status"], datetime.now(UTC)
+            before, deal.changed, deal.won_time = deal.status, datetime.now(UTC), ""
+            deal.status = wanted["status"]
+            deal.statuses.append((before, deal.status, deal.changed))
             deal.stage = {"won": "closedwon", "lost": "closedlost", "open": OPEN_STAGE}[deal.status]
+            deal.previous = {"status": before}
+        elif "won_time" in wanted or "own" in wanted:
+            deal.previous = {"won_time": deal.won_time or deal.stamp} if "won_time" in wanted else {"custom_fields": {}}
         deal.modified = datetime.now(UTC)
         deal.stage, deal.pipeline = wanted.get("stage", deal.stage), wanted.get("pipeline", deal.pipeline)
+        deal.won_time = wanted.get("won_time", deal.won_time)
+        if deal.stage != deal.stages[0][0]:
+            deal.stages.insert(0, (deal.stage, deal.modified_stamp))
         deal.own |= wanted.get("own", {})
         if "vendor" not in wanted:
             return JSONResponse({})
@@ -472,6 +521,7 @@ ROUTES: list[tuple[str, str, str, Handler]] = [
     ("pipedrive", "GET", "/api/v2/deals", pipedrive_deals),
     ("pipedrive", "GET", "/api/v1/users/me", pipedrive_myself),
     ("pipedrive", "GET", "/api/v2/deals/{id}", pipedrive_deal),
+    ("pipedrive", "GET", "/api/v1/deals/{id}/changelog", pipedrive_changelog),
     ("pipedrive", "GET", "/api/v2/organizations/{id}", pipedrive_organization),
     ("pipedrive", "GET", "/api/v2/persons/{id}", pipedrive_person),
     ("pipedrive", "GET", "/api/v1/users/{id}", pipedrive_user),

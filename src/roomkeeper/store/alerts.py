@@ -36,6 +36,10 @@ KINDS = {
         "events wait for an automation that the configuration does not have any more",
         "give it its name again, or `roomkeeper events redispatch`",
     ),
+    "unusable": Kind(
+        "genuine deliveries of the last day could not be used: broken, ambiguous, or too large",
+        "`roomkeeper events list --status unusable` says what is wrong with each; their bodies are kept",
+    ),
     "webhook": Kind(
         "a webhook is disabled, missing or refused, and cannot be mended from here",
         "do what it says; `roomkeeper webhooks repair` tries at once",

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from roomkeeper import outside
 from roomkeeper.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -129,7 +130,7 @@ def _first_line(error: SQLAlchemyError) -> str:
 
 def clean(text: str) -> str:
     """Make a stranger's text fit for a column: no NUL, no half characters."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    return outside.cleaned(text)
 
 
 def opened(where: str) -> Store:

@@ -1,6 +1,6 @@
 """A vendor's JSON API, as one account sees it."""
 
-import json
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Self
@@ -8,11 +8,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from roomkeeper.errors import Garbled, RemoteError
+from roomkeeper import outside
+from roomkeeper.errors import Garbled, RemoteError, Throttled
 from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
 _SAID = 300  # characters of a refusal that are passed on
+_COME_BACK = 10.0  # seconds, where a service does not say when: HubSpot's rolling window (facts/vendors.md 4); ours
+_SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 120.0  # seconds that a patient call waits at a time; ours
+_PATIENT_FOR = 900.0  # seconds, in all; then it is given up; ours
 
 
 class VendorClient:
@@ -45,12 +49,14 @@ class VendorClient:
             transport=ReadOnlyTransport(signing_in=[f"{base}{path}" for path in signing_in]) if dry else None,
         )
         self._observe: Observe = unobserved
+        self._is_patient = False
 
-    def view(self, *, bulk: bool = False, observe: Observe | None = None) -> Self:  # noqa: ARG002 - no budget here
-        """Give the same client for other work."""
+    def view(self, *, bulk: bool = False, observe: Observe | None = None) -> Self:
+        """Give the same client for other work; `bulk` work waits where the service wants fewer calls."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._observe = observe or unobserved
+        other._is_patient = bulk
         return other
 
     async def close(self) -> None:
@@ -77,8 +83,29 @@ class VendorClient:
     ) -> Any:  # noqa: ANN401 - JSON
         """Make one call, once; gives the answer's JSON, None if it is empty.
 
-        Raises the RemoteError that fits; `may_have_happened` tells whether a write may have had its effect.
+        Raises the RemoteError that fits; `may_have_happened` tells whether a write may have had its effect. Patient,
+        it waits and asks again where it was told to come back soon: such a call was not taken.
         """
+        until = time.monotonic() + _PATIENT_FOR
+        while True:
+            try:
+                return await self._send(method, path, query=query, body=body, form=form, headers=headers)
+            except Throttled as error:
+                wait = error.retry_after if error.retry_after is not None else _COME_BACK
+                if not self._is_patient or wait > _LONGEST_WAIT or time.monotonic() + wait > until:
+                    raise
+                await asyncio.sleep(max(wait, _SHORTEST_WAIT))
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None,
+        body: Mapping[str, Any] | None,
+        form: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Any:  # noqa: ANN401 - JSON
         started, status, call = time.monotonic(), 0, f"{method} {path}"
         try:
             async with answered(self.vendor, call):
@@ -114,9 +141,9 @@ class VendorClient:
         if not response.content:
             return None
         try:
-            return json.loads(response.content)
-        except (ValueError, RecursionError) as error:
-            raise Garbled(f"{self.vendor} answered {call} with something that cannot be read") from error
+            return outside.document(response.content).value
+        except outside.Unreadable as error:
+            raise Garbled(f"{self.vendor} answered {call} with something that cannot be read: it {error}") from error
 
     def _refusal(self, call: str, response: httpx2.Response) -> RemoteError:
         said = " ".join(response.text.split())[:_SAID] if "html" not in response.headers.get("content-type", "") else ""

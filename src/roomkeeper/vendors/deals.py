@@ -1,10 +1,11 @@
 """A closed deal, in one shape whichever CRM says so."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.step import EventKind
 from roomkeeper.contract.trail import Search
@@ -14,6 +15,7 @@ from roomkeeper.vendors.by_hand import about as by_hand_about
 from roomkeeper.vendors.reading import moment, overlaid
 
 CLOSED = "deal.closed"
+_SINCE = " since "
 by_hand = by_hand_about("deal")
 _FIELDS: Mapping[str, Mapping[str, Any] | None] = {
     **{name: {} for name in ("id", "name", "status", "company", "amount", "currency", "url", "connection")},
@@ -68,12 +70,27 @@ class Deal:
 
 @dataclass(frozen=True)
 class Closing:
-    """A deal as its CRM has it now: `stage` is the CRM's own word, `since` is when it came to be so."""
+    """A deal as its CRM has it now: `stage` is the CRM's own word, `since` is when it came to be so.
+
+    `is_certain` says whether the CRM's own record says so, or a field that people may edit.
+    """
 
     deal: Deal
     is_closed: bool
     stage: str
     since: str
+    is_certain: bool = True
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of the list of deals that changed, in the order of their changes.
+
+    `closings` are the closed ones among them: id, status, and since when; `until` is when the last of all changed.
+    """
+
+    closings: list[tuple[str, str, str]]
+    until: str
 
 
 def about(deal: str, **known: str) -> dict[str, dict[str, Any]]:
@@ -81,23 +98,25 @@ def about(deal: str, **known: str) -> dict[str, dict[str, Any]]:
     return {"deal": {"id": deal, **known}}
 
 
-def completed(event: Event, deal: Deal, *, since: str, why: str = "") -> Event:
+def completed(event: Event, deal: Deal, *, since: str, why: str = "", certain: bool = True) -> Event:
     """Add to an event what was read of its deal; what was said by hand stands.
 
     `why` says that it is not closed; what would be done if it were can be tried all the same. `since` is when the
     deal came to be closed this way: one closing is one event, however often it was told, and closing it again later
-    is another. Asked for by hand, it is done again.
+    is another. Asked for by hand, it is done again. Not `certain`, the moment may have been edited by people: then
+    it is the closing that is known already, unless the deal was told of as reopened, or closed otherwise, since.
     """
     said = event.facts["deal"] if event.meaning.startswith(BY_HAND) else about(deal.id, **_told(event))["deal"]
     facts = {"deal": overlaid(deal.facts(event.connection)["deal"], said)}
     is_its_own = why or not since or event.meaning.startswith(BY_HAND)
-    meaning = event.meaning if is_its_own else _closing(deal.id, deal.status, since)
-    return replace(event, meaning=meaning, subject=deal.subject, facts=facts, ignored=why)
+    meaning = event.meaning if is_its_own else closing(deal.id, deal.status, since)
+    standing = "" if is_its_own or certain else standing_of(meaning)
+    return replace(event, meaning=meaning, subject=deal.subject, facts=facts, ignored=why, standing=standing)
 
 
 def found(connection: str, deal: str, status: str, since: str) -> Event:
     """Make the event of a closed deal that was found in the vendor's list; `since` is when it came to be closed."""
-    meaning = _closing(deal, status, since)
+    meaning = closing(deal, status, since)
     return Event(
         type=CLOSED,
         connection=connection,
@@ -112,19 +131,44 @@ def found(connection: str, deal: str, status: str, since: str) -> Event:
     )
 
 
-async def _listed(client: Any, search: Search, since: datetime) -> AsyncIterator[list[Event]]:  # noqa: ANN401
-    """List the closings of the deals that changed since then, from `client.closed_deals(since)`."""
-    async for closings in client.closed_deals(since):
-        yield [found(search.connection, *one) for one in closings]
+async def _listed(client: Any, search: Search, since: datetime) -> AsyncIterator[recent.Part]:  # noqa: ANN401
+    """List the closings of the deals that changed since then, from the pages of `client.closed_deals(since)`."""
+    async for page in client.closed_deals(since):
+        yield recent.Part([found(search.connection, *one) for one in page.closings], outside.moment(page.until))
 
 
 #: Where closed deals that were never told of are found.
 TRAIL = recent.trail(_listed)
 
 
-def _closing(deal: str, status: str, since: str) -> str:
+def closing(deal: str, status: str, since: str) -> str:
     """Name one closing of a deal."""
-    return f"deal {deal} {status} since {since}"
+    return f"deal {deal} {status}{_SINCE}{since}"
+
+
+def not_closed(deal: str, told: str) -> str:
+    """Name what was told of a deal that is open: what closes it afterwards is another closing."""
+    return f"deal {deal} not closed: {told}"
+
+
+def standing_of(meaning: str) -> str:
+    """Give the state that the name of a closing tells of, without its beginning; empty if it names none."""
+    state, since, _ = meaning.partition(_SINCE)
+    return state if since else ""
+
+
+def began(history: Sequence[tuple[str, str]], outcome: str, means: Callable[[str], str | None]) -> str:
+    """Say since when a deal is closed as it is: the beginning of the unbroken end of its history.
+
+    `history` are stages with the moments at which they were entered, the newest first; `means` says how a stage
+    closes a deal, None if it does not. A deal that goes from one won stage to another stays closed (facts/vendors.md).
+    """
+    since = ""
+    for stage, entered in history:
+        if means(stage) != outcome:
+            break
+        since = entered or since
+    return since
 
 
 def _told(event: Event) -> dict[str, str]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from roomkeeper import outside
+
 
 def mapping(value: object) -> Mapping[str, Any]:
     """Take an object of an answer; anything else counts as an empty one."""
@@ -16,12 +18,8 @@ def text(value: object) -> str:
 
 
 def moment(value: str) -> datetime:
-    """Read a time; one that is missing or not one is now, one without a zone is UTC."""
-    try:
-        read = datetime.fromisoformat(value)
-    except ValueError:
-        return datetime.now(UTC)
-    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+    """Read a time; one that is missing, or no time that can be shown, is now."""
+    return outside.moment(value) or datetime.now(UTC)
 
 
 def overlaid(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

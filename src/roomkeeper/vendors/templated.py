@@ -1,76 +1,161 @@
-"""Read bodies that a customer wrote as a template at the vendor's: often broken JSON, with keys of their own. Pure."""
+"""Read bodies that a customer wrote as a template at the vendor's: often broken JSON, with keys of their own. Pure.
 
-import json
+What a customer's customer wrote (a subject, a company's name) may stand in them unescaped, close its quotation, and add
+fields of its own. So a field that comes twice, in whatever spelling, with different values, says nothing.
+"""
+
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from roomkeeper import outside
+
 _ID = re.compile(
-    r"""(?:^|[{,\[&])\s*["']?(?:ticket|issue)[_\s-]?(?:id|number)["']?\s*[:=]\s*["']?(\d+)""", re.IGNORECASE
+    r"""(?:^|[{,\[&])\s{0,20}["']?(?:ticket|issue)[_\s-]?(?:id|number)["']?\s{0,20}[:=]\s{0,20}["']?(\d{1,20})""",
+    re.IGNORECASE,
 )
-_EVENT = re.compile(r"""["'](?:event|event_?type|action|triggered_?event)["']\s*:\s*["']([^"']{1,80})""", re.IGNORECASE)
+_EVENT = re.compile(
+    r"""["'](?:event|event_?type|action|triggered_?event)["']\s{0,20}:\s{0,20}["']([^"']{1,80})""", re.IGNORECASE
+)
 _KINDS = ("event", "eventtype", "action", "triggeredevent", "trigger", "webhookevent")
+_NUMBERS = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
 _OTHER = re.compile(
     r"comment|note|repl(?:y|ied)|updat|delet|chang|reopen|solv|clos|merg|edit|assign|escalat", re.IGNORECASE
 )
 _COMMENT = re.compile(r"comment|reply", re.IGNORECASE)
 _DEEP = 6  # levels that are looked into
+_SHOWN = 80  # characters of what a stranger wrote that are repeated
+_LONGEST = 300  # characters of a value that is read out of broken JSON
 
 
-def parsed(body: bytes) -> tuple[Mapping[str, Any], str]:
-    """Read JSON, or a form, or at least the ticket's id; gives what is wrong with it, too, empty if nothing."""
+@dataclass(frozen=True)
+class Told:
+    """What a body says: every scalar under its path in one spelling, but for the names that contradict themselves.
+
+    `fault` says what is wrong with the body, empty if nothing.
+    """
+
+    body: Mapping[str, Any]
+    fields: Mapping[str, str]
+    ambiguous: frozenset[str] = frozenset()
+    fault: str = ""
+
+    @property
+    def why_unusable(self) -> str:
+        """Why nobody can tell what is meant; empty if it is clear."""
+        return self._why_no_ticket or self._why_ambiguous
+
+    def first(self, *names: str) -> str:
+        """Give the first of these fields that is there."""
+        return next((self.fields[name] for name in names if self.fields.get(name)), "")
+
+    @property
+    def ticket(self) -> str:
+        """The ticket's number: by a field that says so, or a bare `id`; empty if there is none, or several."""
+        said = self._numbers()
+        return said.pop() if len(said) == 1 and not self._unclear(_NUMBERS) else ""
+
+    @property
+    def _why_no_ticket(self) -> str:
+        if self.ticket:
+            return ""
+        unclear = self._unclear(_NUMBERS)
+        if unclear or len(self._numbers()) > 1:
+            named = ", ".join(f"`{name}`" for name in unclear) or "different fields"
+            return (
+                f"ambiguous: {named} name several tickets, as when a subject adds fields of its own; let the body "
+                "consist of the ticket's id only"
+            )
+        return f"no field holds a ticket's id{self.fault}: send `ticket_id`"
+
+    @property
+    def why_not_created(self) -> str:
+        """Why the body tells of no new ticket, if it names what happened; empty if it does not, or if it is one.
+
+        `type` is often the ticket's own, so only a comment counts there.
+        """
+        said = next((self.fields[name] for name in _KINDS if _OTHER.search(self.fields.get(name, ""))), "")
+        if not said and _COMMENT.search(self.fields.get("type", "")[:_LONGEST]):
+            said = self.fields["type"]
+        return f"{said[:_SHOWN]!r} is not a new ticket" if said else ""
+
+    @property
+    def _why_ambiguous(self) -> str:
+        unclear = ", ".join(f"`{name}`" for name in self._unclear(_KINDS))
+        return f"ambiguous: {unclear} says twice, and differently, what happened" if unclear else ""
+
+    def _numbers(self) -> set[str]:
+        """Take the ids that are named; a bare one is something else's where the ticket is an object of its own."""
+        names = [name for name in _NUMBERS if name != "id" or not isinstance(self.body.get("ticket"), dict)]
+        return {self.fields[name] for name in names if re.fullmatch(r"\d{1,20}", self.fields.get(name, ""))}
+
+    def _unclear(self, names: Collection[str]) -> list[str]:
+        return sorted(self.ambiguous.intersection(names))
+
+
+def told(body: bytes, *, inside: str = "") -> Told:
+    """Read JSON, or a form, or at least the ticket's id; `inside` names the object that may be around it all."""
     text = body.decode("utf-8", "replace")
     try:
-        document = json.loads(text, strict=False)
-    except (ValueError, RecursionError) as error:
-        reason = f" (the body is not valid JSON: {getattr(error, 'msg', 'nested too deeply')})"
-    else:
-        return (document, "") if isinstance(document, dict) else ({}, " (the body is not a JSON object)")
-    form = dict(parse_qsl(text)) if "=" in text and "{" not in text else {}
-    if form:
-        return form, ""
-    numbers = set(_ID.findall(text))
-    if len(numbers) != 1:
-        return {}, f"{reason}; it may name several tickets" if numbers else reason
-    event = _EVENT.search(text)
-    return {"ticket_id": numbers.pop(), "not_json": True} | ({"event": event[1]} if event else {}), reason
+        document = outside.document(text, strict=False)
+    except outside.Unreadable as error:
+        return _of_form(text) or _of_broken(text, f" (the body {error})")
+    if not isinstance(document.value, dict):
+        return Told({}, {}, fault=" (the body is not a JSON object)")
+    inner = document.value.get(inside)
+    return of(inner if isinstance(inner, dict) else document.value, document.repeated)
 
 
-def flat(body: Mapping[str, Any]) -> dict[str, str]:
-    """Give every scalar under its path, in one spelling: `Ticket ID`, `ticket_id` and `ticket: {id}` are the same."""
-    found: dict[str, str] = {}
+def of(body: Mapping[str, Any], repeated: Collection[str] = ()) -> Told:
+    """Take what an object says; `repeated` are the names that it, or one in it, has twice."""
+    fields: dict[str, str] = {}
+    ambiguous: set[str] = set()
+    twice = {outside.spelled(name) for name in repeated}
     level: list[tuple[str, Mapping[str, Any]]] = [("", body)]
     for _ in range(_DEEP):
         deeper: list[tuple[str, Mapping[str, Any]]] = []
         for path, node in level:
             for name, value in node.items():
-                here = path + re.sub(r"[^a-z0-9]", "", str(name).lower())
+                here = path + outside.spelled(str(name))
+                if outside.spelled(str(name)) in twice:
+                    ambiguous.add(here)
                 if isinstance(value, dict):
                     deeper.append((here, value))
                 elif isinstance(value, str | int | float) and not isinstance(value, bool):
-                    found.setdefault(here, str(value).strip())
+                    said = str(value).strip()
+                    if fields.setdefault(here, said) != said:
+                        ambiguous.add(here)
         level = deeper
+    return Told(body, {name: said for name, said in fields.items() if name not in ambiguous}, frozenset(ambiguous))
+
+
+def salvaged(body: bytes, names: Collection[str]) -> dict[str, str]:
+    """Read some fields out of JSON that is broken; one that is there twice, and differently, is left out."""
+    text = body.decode("utf-8", "replace")
+    found = {}
+    for name in names:
+        pattern = rf'"{re.escape(name)}"\s{{0,20}}:\s{{0,20}}(?:"([^"\\]{{0,{_LONGEST}}})"|(\d{{1,20}}))'
+        values = {one[0] or one[1] for one in re.findall(pattern, text)}
+        if len(values) == 1:
+            found[name] = outside.cleaned(values.pop())
     return found
 
 
-def ticket_id(found: Mapping[str, str]) -> str:
-    """Give the ticket's number: by a field that says so, else by a bare `id` at the top."""
-    names = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
-    return next((found[name] for name in names if re.fullmatch(r"\d+", found.get(name, ""))), "")
+def _of_form(text: str) -> Told | None:
+    pairs = parse_qsl(text) if "=" in text and "{" not in text else []
+    form = {name: outside.cleaned(value) for name, value in pairs}
+    different = {name for name, value in pairs if outside.cleaned(value) != form[name]}
+    return of(form, different) if form else None
 
 
-def first(found: Mapping[str, str], *names: str) -> str:
-    """Give the first of these fields that is there."""
-    return next((found[name] for name in names if found.get(name)), "")
-
-
-def why_not_created(found: Mapping[str, str]) -> str:
-    """Say why the body tells of no new ticket, if it names what happened; empty if it does not, or if it is one.
-
-    `type` is often the ticket's own, so only a comment counts there.
-    """
-    said = next((found[name] for name in _KINDS if _OTHER.search(found.get(name, ""))), "")
-    if not said and _COMMENT.search(found.get("type", "")):
-        said = found["type"]
-    return f"{said[:80]!r} is not a new ticket" if said else ""
+def _of_broken(text: str, fault: str) -> Told:
+    numbers, kinds = set(_ID.findall(text)), set(_EVENT.findall(text))
+    if len(numbers) != 1:
+        return Told({}, {}, frozenset({"ticketid"} if numbers else ()), fault)
+    fields = {"ticketid": numbers.pop()}
+    unclear = frozenset({"event"} if len({one.lower() for one in kinds}) > 1 else ())
+    if kinds and not unclear:
+        fields["event"] = outside.cleaned(kinds.pop())
+    return Told({"ticket_id": fields["ticketid"], "not_json": True}, fields, unclear, fault)

@@ -58,10 +58,20 @@ class Ticket:
         }
 
 
-def told(connection: str, ticket: Ticket, *, delivery: str, raw: object, why: str = "", kind: str = "") -> Event:
+def told(
+    connection: str,
+    ticket: Ticket,
+    *,
+    delivery: str,
+    raw: object,
+    why: str = "",
+    kind: str = "",
+    unusable: bool = False,
+) -> Event:
     """Make the event: a ticket is created once, however often and by whatever way that is told.
 
-    `why` says why it is no new ticket after all, `kind` the sender's own word for it then.
+    `why` says why it is no new ticket after all, `kind` the sender's own word for it then; `unusable` that it may be
+    one, and nobody can tell.
     """
     return Event(
         type=kind[:100] if why and kind else CREATED,
@@ -74,6 +84,7 @@ def told(connection: str, ticket: Ticket, *, delivery: str, raw: object, why: st
         lane=f"ticket {ticket.id}",
         raw=raw,
         ignored=why,
+        unusable=unusable,
     )
 
 
@@ -84,11 +95,11 @@ def found(connection: str, ticket: Ticket) -> Event:
     )
 
 
-async def _listed(client: Any, search: Search, since: datetime) -> AsyncIterator[list[Event]]:  # noqa: ANN401
+async def _listed(client: Any, search: Search, since: datetime) -> AsyncIterator[recent.Part]:  # noqa: ANN401
     """List the tickets made since then; `client.newest_tickets(since)` gives pages of them, the newest first."""
     async for tickets in client.newest_tickets(since):
         young = [one for one in tickets if moment(one.created_at) >= since]
-        yield [found(search.connection, one) for one in young]
+        yield recent.Part([found(search.connection, one) for one in young])
         if len(young) < len(tickets):
             return
 

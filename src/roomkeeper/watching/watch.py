@@ -58,6 +58,7 @@ class Watch:
         with self._store.read() as db:
             lost = stranded.wrong(db, self._automations)
         alerts.settle(self._store, "stranded ", lost, now)
+        alerts.settle(self._store, "unusable ", self._unusable(now), now)
         alerts.settle(self._store, "budget ", self._spent(now), now)
         if not 0 <= now - self._silence_looked < _SILENCE_EVERY:
             self._silence_looked = now
@@ -82,6 +83,24 @@ class Watch:
                 many = f"{row.many} event{'s wait' if row.many > 1 else ' waits'}"
                 what, remedy = f"{row.connection}: {many}; the oldest {reason}", "Put that right; then they go on."
                 found.append(Alert(f"waiting {row.connection}", what, remedy))
+        return found
+
+    def _unusable(self, now: float) -> list[Alert]:
+        newest = sa.select(events.c.connection, sa.func.max(events.c.id).label("id"), sa.func.count().label("many"))
+        told = (events.c.status == "unusable", events.c.received_at > now - _DAY)
+        found = []
+        with self._store.read() as db:
+            for row in db.execute(newest.where(*told).group_by(events.c.connection)).all():
+                reason = db.execute(sa.select(events.c.reason).where(events.c.id == row.id)).scalar()
+                many = "a delivery" if row.many == 1 else f"{row.many} deliveries"
+                what = (
+                    f"{row.connection}: {many} of the last day could not be used; the newest (event {row.id}): {reason}"
+                )
+                remedy = (
+                    f"`roomkeeper events show {row.id}` has its body. What it was about can be started by hand "
+                    "(`roomkeeper start`); correct what the sender sends."
+                )
+                found.append(Alert(f"unusable {row.connection}", what, remedy))
         return found
 
     def _spent(self, now: float) -> list[Alert]:

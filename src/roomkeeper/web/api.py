@@ -72,7 +72,7 @@ class EventsWanted(About):
     """Which events."""
 
     connection: Text | None = Field(default=None, description="From this connection.")
-    status: Literal["accepted", "duplicate", "ignored", "refused"] | None = Field(
+    status: Literal["accepted", "duplicate", "ignored", "unusable", "refused"] | None = Field(
         default=None, description="Of this status."
     )
     type: Text | None = Field(default=None, description="Of this kind, such as file.uploaded.")

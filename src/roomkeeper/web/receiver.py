@@ -1,9 +1,11 @@
 """Receive deliveries: trust, read, keep, answer. What a delivery means is worked out later, by others."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -79,10 +81,10 @@ class Receiver:
             events = gate.read(delivery)
         except DeliveryRefused as refused:
             log.warning("delivery refused", connection=gate.name, reason=refused.message, remedy=refused.remedy)
-            return await self._turn_away(gate, refused, 401, head)
+            return await self._turn_away(gate, refused, head)
         except DeliveryUnreadable as unreadable:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
-            return await self._turn_away(gate, unreadable, 400, head)
+            return await self._set_aside(gate, unreadable, sent, head)
         try:
             with tracing.delivery(gate.name) as trace:
                 async with asyncio.timeout(_STORE_TIMEOUT):
@@ -97,14 +99,23 @@ class Receiver:
             return Response(wanted[1], media_type=wanted[0])
         return JSONResponse({"status": _summary(verdicts)})
 
-    async def _turn_away(
-        self, gate: Gate, refused: DeliveryRefused | DeliveryUnreadable, status: int, head: str
-    ) -> Response:
+    async def _set_aside(self, gate: Gate, unreadable: DeliveryUnreadable, sent: bytes, head: str) -> Response:
+        """Keep what is genuine and cannot be read, for a person; the sender is told, for it may be its mistake."""
+        name = f"unreadable {hashlib.sha256(sent).hexdigest()}"
+        at = datetime.now(UTC)
+        event = Event("unknown", gate.name, at, name, name, "", ignored=unreadable.message, unusable=True)
+        try:
+            await self._inbox.accept([event], sent, head)
+        except StoreUnavailable:
+            return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
+        return _said(400, unreadable.message)
+
+    async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: str) -> Response:
         try:
             await self._inbox.refuse(gate.name, refused.message, head)
         except StoreUnavailable:
             pass  # the answer is the same, and the sender's word is not worth a 503
-        return _said(status, refused.message)
+        return _said(401, refused.message)
 
 
 def _head(request: Request) -> str:
@@ -122,7 +133,7 @@ def _judged(event: Event, gate: Gate) -> Event:
 def _summary(verdicts: list[Verdict]) -> str:
     """One word for a delivery of several events: the most that was done with any of them."""
     seen = {verdict.status for verdict in verdicts}
-    return next((status for status in ("accepted", "duplicate") if status in seen), "ignored")
+    return next((status for status in ("accepted", "unusable", "duplicate") if status in seen), "ignored")
 
 
 def _said(status: int, error: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -108,7 +108,7 @@ class EventLine(BaseModel):
     id: int
     connection: str
     type: str
-    status: Literal["accepted", "duplicate", "ignored", "refused"]
+    status: Literal["accepted", "duplicate", "ignored", "unusable", "refused"]
     received_at: Moment
     at: Moment
     subject: str

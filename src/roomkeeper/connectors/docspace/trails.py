@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace import webhook
 from roomkeeper.contract.delivery import Delivery
@@ -96,11 +97,11 @@ def is_ours(hook: Webhook, address: str) -> bool:
 def _delivered(row: LoggedDelivery, search: Search) -> Event | None:
     """Read a line as the delivery it is. The id is put in only when it is sent, and it is that of the line (1.1)."""
     try:
-        document = json.loads(row.request_payload)
+        document = outside.document(row.request_payload).value
         document["event"]["id"] = row.id
         body = json.dumps(document).encode()
         (event,) = webhook.read(search.connection, search.settings, Delivery(body))
-    except (ValueError, RecursionError, TypeError, KeyError, DeliveryUnreadable):
+    except (outside.Unreadable, TypeError, KeyError, DeliveryUnreadable):
         return None
     return replace(event, found=LOG)
 

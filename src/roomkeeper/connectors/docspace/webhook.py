@@ -1,10 +1,10 @@
 """The portal's deliveries, read into events (facts/docspace.md 1)."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.contract.delivery import Delivery
@@ -149,9 +149,9 @@ async def myself(portal: Portal) -> str:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise DeliveryUnreadable("the body is not JSON that can be read") from error
+        document = outside.document(body).value
+    except outside.Unreadable as error:
+        raise DeliveryUnreadable(f"the body {error}") from error
     if not isinstance(document, dict):
         raise DeliveryUnreadable("the body is not a JSON object")
     return document
@@ -197,9 +197,4 @@ def _plain(value: object) -> str:
 
 def _moment(value: object) -> datetime:
     """Read `event.createOn`, UTC to the second; one that is missing is no reason to lose an event."""
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return _UNKNOWN
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return moment if 1970 < moment.year < 9000 else _UNKNOWN  # noqa: PLR2004 - beyond, the clock's numbers end
+    return outside.moment(value) or _UNKNOWN

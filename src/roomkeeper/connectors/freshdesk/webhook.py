@@ -10,7 +10,6 @@ from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import templated, tickets, trust
-from roomkeeper.vendors.reading import mapping
 from roomkeeper.vendors.tickets import Ticket
 
 
@@ -30,26 +29,25 @@ def verify(settings: Freshdesk, delivery: Delivery) -> None:
 
 def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event]:
     """Read one delivery; never refuses: what cannot be read is listed as ignored, with the reason."""
-    body, fault = templated.parsed(delivery.body)
-    inner = mapping(body.get("freshdesk_webhook")) or body
-    found = templated.flat(inner)
-    number = templated.ticket_id(found)
+    told = templated.told(delivery.body, inside="freshdesk_webhook")
+    number = told.ticket
     ticket = Ticket(
         id=number,
-        subject=templated.first(found, "ticketsubject", "subject", "title"),
+        subject=told.first("ticketsubject", "subject", "title"),
         url=f"{settings.url}/a/tickets/{number}",
-        priority=templated.first(found, "ticketpriority", "priority").lower(),
-        requester_name=templated.first(found, "requestername", "ticketrequestername"),
-        requester_email=templated.first(found, "requesteremail", "ticketrequesteremail"),
-        created_at=templated.first(found, "ticketcreatedat", "createdat"),
-        fields=dict(inner),
+        priority=told.first("ticketpriority", "priority").lower(),
+        requester_name=told.first("requestername", "ticketrequestername"),
+        requester_email=told.first("requesteremail", "ticketrequesteremail"),
+        created_at=told.first("ticketcreatedat", "createdat"),
+        fields=dict(told.body),
     )
-    triggered = found.get("triggeredevent", "")
+    triggered = told.first("triggeredevent")
     if triggered and "{{" not in triggered:  # it is what Freshdesk itself says
         why = "" if "creat" in triggered.lower() else f"{triggered[:80]!r} is not a new ticket"
     else:
-        why = templated.why_not_created(found)
-    if not number:
-        why = f"no field holds a ticket's id{fault}: let the webhook send `ticket_id`"
+        why = told.why_not_created
+    why = told.why_unusable or why
     name = f"body {hashlib.sha256(delivery.body).hexdigest()}"
-    return [tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why)]
+    return [
+        tickets.told(connection, ticket, delivery=name, raw=dict(told.body), why=why, unusable=bool(told.why_unusable))
+    ]

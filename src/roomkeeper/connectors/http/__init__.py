@@ -17,6 +17,7 @@ CONNECTOR = Connector(
     raises=webhook.raises,
     verify=webhook.verify,
     read=webhook.read,
+    complete=webhook.complete,
     connect=connect,
     by_hand=webhook.by_hand,
 )

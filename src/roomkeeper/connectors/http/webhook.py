@@ -4,12 +4,12 @@ Without a map, the bodies of the portal's own sample documents are understood.
 """
 
 import hashlib
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.http.settings import Http
 from roomkeeper.contract.delivery import Delivery
@@ -25,6 +25,8 @@ EVENTS: Mapping[str, EventKind] = {**deals.EVENTS, **tickets.EVENTS}
 _WON = frozenset({"won", "closedwon", "win", "success", "successful"})
 _LOST = frozenset({"lost", "closedlost", "lose", "failed", "abandoned"})
 _SAMPLE_DEAL = {"id": "dealId", "company": "clientName"}
+#: Fields that decide what is done, and about what.
+_DECIDING = ("id", "status", "at")
 _SAMPLE_TICKET = {"id": "ticketId", "subject": "subject"}
 
 
@@ -52,23 +54,46 @@ def verify(settings: Http, delivery: Delivery) -> None:
 
 def read(connection: str, settings: Http, delivery: Delivery) -> list[Event]:
     """Read one delivery. Raises DeliveryUnreadable, naming the field."""
-    try:
-        body = json.loads(delivery.body)
-    except (ValueError, RecursionError) as error:
-        raise DeliveryUnreadable("the body is not JSON that can be read") from error
-    if not isinstance(body, dict):
-        raise DeliveryUnreadable("the body is not a JSON object")
-    kind = settings.event or _recognised(body)
     # What the sender says is one delivery is one; else a body is: sent again, it is known.
     name = delivery.header(KEY) or hashlib.sha256(delivery.body).hexdigest()
+    body, repeated = _body(settings, delivery.body)
+    kind = settings.event or _recognised(body)
+    unclear = _unclear(settings.fields or (_SAMPLE_TICKET if kind == tickets.CREATED else _SAMPLE_DEAL), repeated)
+    if unclear:
+        raise DeliveryUnreadable(f"ambiguous: the body has {unclear} twice, with different values")
     if kind is None:
         why = "it is neither a deal nor a ticket: set `event` and `fields` for this connection"
         at = datetime.now(UTC)
         return [Event("unknown", connection, at, delivery=name, meaning=name, subject="", raw=body, ignored=why)]
     if kind == deals.CLOSED:
         return [_deal(connection, settings.fields, body, name)]
-    why = templated.why_not_created(templated.flat(body)) if settings.event is None else ""
+    why = templated.of(body).why_not_created if settings.event is None else ""
     return [_ticket(connection, settings.fields, body, name, why)]
+
+
+def _body(settings: Http, sent: bytes) -> tuple[Mapping[str, Any], frozenset[str]]:
+    """Read the object that was sent, and which names in it contradict themselves. Raises DeliveryUnreadable.
+
+    A template with a quotation mark in a name is no JSON; most such senders send it once, and have no list to look in.
+    So what decides is read out of it, where the configuration says how it is called and it is there once.
+    """
+    try:
+        document = outside.document(sent, strict=False)
+    except outside.Unreadable as error:
+        paths = [settings.fields[name] for name in _DECIDING if name in settings.fields]
+        found = templated.salvaged(sent, paths)
+        if not paths or len(found) < len(paths):
+            raise DeliveryUnreadable(f"the body {error}") from error
+        return found, frozenset()
+    if not isinstance(document.value, dict):
+        raise DeliveryUnreadable("the body is not a JSON object")
+    return document.value, document.repeated
+
+
+def _unclear(fields: Mapping[str, str], repeated: Collection[str]) -> str:
+    """Name what decides and comes twice, with different values."""
+    deciding = [fields[name] for name in _DECIDING if name in fields]
+    return ", ".join(f"`{path}`" for path in deciding if set(path.split(".")) & set(repeated))
 
 
 def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
@@ -116,13 +141,25 @@ def _deal(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], n
         connection=connection,
         at=moment(since),
         delivery=f"delivery {name}",
-        meaning=f"deal {deal.id} {deal.status} since {since}" if since else f"deal {deal.id} by delivery {name}",
+        meaning=_meaning(deal, status, since, name),
         subject=deal.subject[:200],
         facts=deal.facts(connection),
         lane=f"deal {deal.id}",
         raw=dict(body),
         ignored="" if status else f"deal {deal.id}: `{fields['status']}` is {said!r}, neither won nor lost",
     )
+
+
+def _meaning(deal: Deal, status: str | None, since: str, name: str) -> str:
+    if status is None:
+        return deals.not_closed(deal.id, name)
+    return deals.closing(deal.id, deal.status, since) if since else f"deal {deal.id} by delivery {name}"
+
+
+async def complete(_client: object, event: Event) -> Event:
+    """Say of a closing that people may have edited its moment: senders have no history that could be asked."""
+    standing = deals.standing_of(event.meaning) if event.type == deals.CLOSED else ""
+    return replace(event, standing=standing) if standing else event
 
 
 def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], name: str, why: str) -> Event:

@@ -11,13 +11,14 @@ from roomkeeper.connectors.hubspot.settings import HubSpot
 from roomkeeper.errors import Forbidden, NotFound, Unavailable
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
-from roomkeeper.vendors.deals import Closing, Deal
+from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.notes import as_html
 from roomkeeper.vendors.reading import mapping, moment, text
 
 _NOTE_ON_DEAL = 214  # the type of the association
 _BATCH, _SEARCHABLE = 100, 9_900  # a search gives ten thousand results at most
 _PROPERTIES = ("dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate", "hubspot_owner_id")
+_STAGES_KEPT = 60.0  # seconds; ours
 _LAG = 120.0  # seconds after a change in which a deal may still be shown as it was before
 Status = Literal["won", "lost"] | None
 
@@ -39,6 +40,7 @@ class HubSpotClient(VendorClient):
         own = {name.partition(".")[2].partition(".")[0] for name in wanted if name.startswith("fields.")}
         self._properties = ",".join(sorted({*_PROPERTIES, *own} - {""}))
         self._stages: dict[str, dict[str, Status]] = {}
+        self._read_at: dict[str, float] = {}  # when they were; in a box, for all views share it
 
     async def whoami(self) -> str:
         """Try the token; HubSpot does not say whose it is without being told the token again. Raises RemoteError."""
@@ -65,7 +67,7 @@ class HubSpotClient(VendorClient):
         properties = mapping(found.get("properties"))
         stage = text(properties.get("dealstage"))
         status = await self.outcome(text(properties.get("pipeline")), stage)
-        entered = _entered(found, stage) or text(properties.get("closedate"))
+        began = self._began(found, status)
         links = mapping(found.get("associations"))
         return Closing(
             Deal(
@@ -81,11 +83,12 @@ class HubSpotClient(VendorClient):
             ),
             is_closed=status is not None,
             stage=stage,
-            since=entered,
+            since=began or text(properties.get("closedate")),
+            is_certain=bool(began),
         )
 
-    async def closed_deals(self, since: datetime) -> AsyncIterator[list[tuple[str, str, str]]]:
-        """List the closed deals among those that changed since then: id, status, and when they entered their stage."""
+    async def closed_deals(self, since: datetime) -> AsyncIterator[Page]:
+        """List the closed deals among those that changed since then."""
         floor, after = int(since.timestamp() * 1000), ""
         while True:
             changed = {"propertyName": "hs_lastmodifieddate", "operator": "GTE", "value": str(floor)}
@@ -99,7 +102,8 @@ class HubSpotClient(VendorClient):
                 await self.post("/crm/v3/objects/deals/search", wanted | ({"after": after} if after else {}))
             )
             rows = [mapping(one) for one in page.get("results") or []]
-            yield [one for row in rows if (one := await self._closed(row)) is not None]
+            closings = [one for row in rows if (one := await self._closed(row)) is not None]
+            yield Page(closings, _changed(rows[-1]) if rows else "")
             after = text(mapping(mapping(page.get("paging")).get("next")).get("after"))
             if not after:
                 return
@@ -113,9 +117,8 @@ class HubSpotClient(VendorClient):
         query = {"properties": "dealstage,pipeline,closedate", "propertiesWithHistory": "dealstage"}
         found = mapping(await self.get(f"/crm/v3/objects/deals/{quote(number, safe='')}", query))
         current = mapping(found.get("properties"))
-        stage = text(current.get("dealstage"))
-        status = await self.outcome(text(current.get("pipeline")), stage)
-        return (number, status, _entered(found, stage) or text(current.get("closedate"))) if status else None
+        status = await self.outcome(text(current.get("pipeline")), text(current.get("dealstage")))
+        return (number, status, self._began(found, status) or text(current.get("closedate"))) if status else None
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
         """List the deal's notes with their texts."""
@@ -147,14 +150,32 @@ class HubSpotClient(VendorClient):
         return text(mapping(await self.post("/crm/v3/objects/notes", body)).get("id"))
 
     async def outcome(self, pipeline: str, stage: str) -> Status:
-        """Tell what a stage means, by its pipeline: stage ids are the customer's own; None if it is open."""
-        if stage not in self._stages.get(pipeline, {}):
+        """Tell what a stage means, by its pipeline: stage ids are the customer's own; None if it is open.
+
+        What a stage means may be changed: before one is said to be open, the pipelines are read again.
+        """
+        known = self._stages.get(pipeline, {}).get(stage)
+        if known is None and time.monotonic() - self._read_at.get("", -_STAGES_KEPT) >= _STAGES_KEPT:
+            self._read_at[""] = time.monotonic()
             answer = mapping(await self.get("/crm/v3/pipelines/deals"))
             for one in answer.get("results") or []:
                 stages = [mapping(each) for each in mapping(one).get("stages") or []]
-                known = {text(each.get("id")): _outcome(mapping(each.get("metadata"))) for each in stages}
-                self._stages[text(mapping(one).get("id"))] = known
+                meanings = {text(each.get("id")): _outcome(mapping(each.get("metadata"))) for each in stages}
+                self._stages[text(mapping(one).get("id"))] = meanings
         return self._stages.get(pipeline, {}).get(stage)
+
+    def _began(self, found: Mapping[str, Any], status: Status) -> str:
+        """Say since when a deal is closed this way, if HubSpot's history of its stage says so.
+
+        Its stages may have been of other pipelines; their ids are unique in an account.
+        """
+        if status is None:
+            return ""
+        history = mapping(found.get("propertiesWithHistory")).get("dealstage")
+        versions = [mapping(one) for one in history] if isinstance(history, list) else []
+        entered = [(text(one.get("value")), text(one.get("timestamp"))) for one in versions]
+        meanings = {stage: means for stages in self._stages.values() for stage, means in stages.items()}
+        return deals.began(entered, status, meanings.get)
 
     async def _name_of(self, links: Mapping[str, Any], kind: str, name: str, wanted: str) -> str:
         """Read one field of the deal's company or contact, if an automation uses it."""
@@ -182,7 +203,7 @@ async def complete(client: HubSpotClient, event: Event) -> Event:
     known = deals.identified(event)
     found = await client.closing(known)
     if found.is_closed:
-        return deals.completed(event, found.deal, since=found.since)
+        return deals.completed(event, found.deal, since=found.since, certain=found.is_certain)
     told = text(event.facts["deal"].get("stage"))
     if told not in {"", found.stage} and time.time() - event.at.timestamp() < _LAG:
         raise Unavailable(f"HubSpot told that deal {known} went to {told!r}, and shows it in {found.stage!r} still")
@@ -190,17 +211,14 @@ async def complete(client: HubSpotClient, event: Event) -> Event:
     return deals.completed(event, found.deal, since="", why=why)
 
 
+def _changed(row: Mapping[str, Any]) -> str:
+    """When a deal was modified."""
+    return text(mapping(row.get("properties")).get("hs_lastmodifieddate"))
+
+
 def _modified(row: Mapping[str, Any], known: int) -> int:
     """When a deal was modified, in milliseconds; a little later than known, so that a search always goes on."""
-    at = moment(text(mapping(row.get("properties")).get("hs_lastmodifieddate")))
-    return max(known + 1, int(at.timestamp() * 1000))
-
-
-def _entered(found: Mapping[str, Any], stage: str) -> str:
-    """When the deal came into its stage, if HubSpot says so: what tells one closing from the next."""
-    history = mapping(found.get("propertiesWithHistory")).get("dealstage")
-    versions = [mapping(one) for one in history] if isinstance(history, list) else []
-    return next((text(one.get("timestamp")) for one in versions if text(one.get("value")) == stage), "")
+    return max(known + 1, int(moment(_changed(row)).timestamp() * 1000))
 
 
 def _primary(results: object, kind: str) -> str:

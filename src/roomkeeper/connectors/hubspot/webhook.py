@@ -4,13 +4,13 @@ Two senders: the webhooks API, an array of changes with ids only, and a workflow
 """
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.hubspot.settings import HubSpot
 from roomkeeper.contract.delivery import Delivery
@@ -95,9 +95,9 @@ def _over(delivery: Delivery) -> str:
 def read(connection: str, settings: HubSpot, delivery: Delivery) -> list[Event]:
     """Read one delivery: whether a deal closed is known only when it has been read. Raises DeliveryUnreadable."""
     try:
-        document = json.loads(delivery.body)
-    except (ValueError, RecursionError) as error:
-        raise DeliveryUnreadable("the body is not JSON that can be read") from error
+        document = outside.document(delivery.body).value
+    except outside.Unreadable as error:
+        raise DeliveryUnreadable(f"the body {error}") from error
     if isinstance(document, dict):
         return [_of_workflow(connection, settings, document, delivery.body)]
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
@@ -180,7 +180,6 @@ def _id(value: object) -> str:
 
 
 def _moment(value: object) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(str(value)) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.now(UTC)
+    milliseconds = str(value)
+    read = outside.moment_of(int(milliseconds) / 1000) if re.fullmatch(r"\d{1,15}", milliseconds) else None
+    return read or datetime.now(UTC)

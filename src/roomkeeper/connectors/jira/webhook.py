@@ -4,10 +4,11 @@ Four shapes: the admin webhook, Automation's "Send web request" in two formats, 
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.contract.delivery import Delivery
@@ -19,6 +20,8 @@ from roomkeeper.vendors.tickets import Ticket
 SIGNATURE = "X-Hub-Signature"
 IDENTIFIER = "X-Atlassian-Webhook-Identifier"
 _CREATED = "jira:issue_created"
+#: Fields of which none may come twice: Automation's bodies are templates, and a summary may stand in them unescaped.
+_DECIDING = frozenset({"webhookEvent", "issue", "id", "key"})
 
 
 def verify(settings: Jira, delivery: Delivery) -> None:
@@ -45,18 +48,25 @@ def verify(settings: Jira, delivery: Delivery) -> None:
 
 def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
     """Read one delivery; never refuses: what is no new issue is listed as ignored, with its kind."""
-    try:
-        body = json.loads(delivery.body)
-    except (ValueError, RecursionError):
-        body = None
     name = delivery.header(IDENTIFIER) or hashlib.sha256(delivery.body).hexdigest()
+    try:
+        read = outside.document(delivery.body, strict=False)
+    except outside.Unreadable as error:
+        return [_unusable(connection, name, {}, f"the body {error}")]
+    body = read.value
     if not isinstance(body, dict):
-        return [_ignored(connection, name, {}, "the body is not a JSON object that can be read")]
+        return [_unusable(connection, name, {}, "the body is not a JSON object")]
+    unclear = _DECIDING & read.repeated
+    if unclear:
+        why = f"ambiguous: {', '.join(f'`{one}`' for one in sorted(unclear))} comes twice, with different values"
+        return [_unusable(connection, name, body, why)]
     kind = text(body.get("webhookEvent"))
     issue = mapping(body.get("issue")) or (body if "key" in body and "fields" in body else {})
-    why = _why_ignored(body, kind, issue)
+    why = _why_ignored(body, kind)
     if why:
         return [_ignored(connection, name, body, why, kind)]
+    if not text(issue.get("id")) or not text(issue.get("key")):
+        return [_unusable(connection, name, body, "no issue is named: let the web request send the issue's data")]
     return [tickets.told(connection, issue_as_ticket(settings, issue), delivery=f"delivery {name}", raw=body, why="")]
 
 
@@ -78,7 +88,7 @@ def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
     )
 
 
-def _why_ignored(body: Mapping[str, Any], kind: str, issue: Mapping[str, Any]) -> str:
+def _why_ignored(body: Mapping[str, Any], kind: str) -> str:
     if kind and kind != _CREATED:
         return f"{kind} is not a new issue"
     if not kind and body.get("comment"):
@@ -86,10 +96,12 @@ def _why_ignored(body: Mapping[str, Any], kind: str, issue: Mapping[str, Any]) -
     changed = mapping(body.get("changelog"))
     if not kind and (changed.get("items") or changed.get("histories")):
         return "a change is not a new issue"
-    if not text(issue.get("id")) or not text(issue.get("key")):
-        return "no issue is named: let the web request send the issue's data"
     return ""
 
 
 def _ignored(connection: str, name: str, body: Mapping[str, Any], why: str, kind: str = "") -> Event:
     return tickets.told(connection, Ticket(id=""), delivery=f"delivery {name}", raw=dict(body), why=why, kind=kind)
+
+
+def _unusable(connection: str, name: str, body: Mapping[str, Any], why: str) -> Event:
+    return replace(_ignored(connection, name, body, why), unusable=True)

@@ -8,15 +8,16 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.connectors.pipedrive.webhook import CLOSED
-from roomkeeper.errors import NotFound
+from roomkeeper.errors import Forbidden, NotFound, Rejected
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
-from roomkeeper.vendors.deals import Closing, Deal
+from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.notes import as_html
 from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.recent import stamp
 
 _PAGE = 100
+_RECORD = 500  # changes on a page of a deal's record
 
 
 class PipedriveClient(VendorClient):
@@ -45,6 +46,7 @@ class PipedriveClient(VendorClient):
         """Read a deal: whether and how it is closed, its status, and since when."""
         found = _data(await self.get(f"/api/v2/deals/{quote(deal, safe='')}"))
         status = text(found.get("status"))
+        changed = await self._changed(deal, status) if status in CLOSED else ""
         return Closing(
             Deal(
                 id=text(found.get("id")) or deal,
@@ -60,11 +62,34 @@ class PipedriveClient(VendorClient):
             ),
             is_closed=status in CLOSED,
             stage=status,
-            since=_since(found),
+            since=changed or _since(found),
+            is_certain=bool(changed),
         )
 
-    async def closed_deals(self, since: datetime) -> AsyncIterator[list[tuple[str, str, str]]]:
-        """List the closed deals among those that changed since then: id, status, and since when."""
+    async def _changed(self, deal: str, status: str) -> str:
+        """Say when a deal came to have its status, by its own record: `won_time` may be edited on a won deal.
+
+        Empty if the record does not say (`GET /deals/{id}/changelog`, developers.pipedrive.com, 14 February 2024).
+        """
+        query: dict[str, str | int] = {"limit": _RECORD}
+        moments: list[str] = []
+        while True:
+            try:
+                page = mapping(await self.get(f"/api/v1/deals/{quote(deal, safe='')}/changelog", query))
+            except (NotFound, Rejected, Forbidden):
+                return ""
+            moments += [
+                text(one.get("time"))
+                for one in map(mapping, page.get("data") or [])
+                if one.get("field_key") == "status" and text(one.get("new_value")) == status
+            ]
+            cursor = text(mapping(page.get("additional_data")).get("next_cursor"))
+            if not cursor:
+                return max(moments, default="")
+            query |= {"cursor": cursor}
+
+    async def closed_deals(self, since: datetime) -> AsyncIterator[Page]:
+        """List the closed deals among those that changed since then."""
         query: dict[str, str | int] = {
             "updated_since": stamp(since),
             "sort_by": "update_time",
@@ -74,9 +99,9 @@ class PipedriveClient(VendorClient):
         while True:
             page = mapping(await self.get("/api/v2/deals", query))
             found = [mapping(one) for one in page.get("data") or []]
-            yield [
-                (text(one.get("id")), text(one["status"]), _since(one)) for one in found if one.get("status") in CLOSED
-            ]
+            closed = [one for one in found if one.get("status") in CLOSED]
+            closings = [(text(one.get("id")), text(one["status"]), _since(one)) for one in closed]
+            yield Page(closings, text(found[-1].get("update_time")) if found else "")
             cursor = text(mapping(page.get("additional_data")).get("next_cursor"))
             if not cursor:
                 return
@@ -135,7 +160,9 @@ async def complete(client: PipedriveClient, event: Event) -> Event:
     known = deals.identified(event)
     found = await client.closing(known)
     why = "" if found.is_closed else f"deal {known} is not closed: it is {found.stage or 'without a status'}"
-    return deals.completed(event, found.deal, since=found.since, why=why)
+    # A delivery tells of a change of the status; the list of deals tells only what they are now.
+    certain = found.is_certain or not event.found
+    return deals.completed(event, found.deal, since=found.since, why=why, certain=certain)
 
 
 def _since(deal: Mapping[str, Any]) -> str:

@@ -4,17 +4,18 @@ Whatever is authentic gets a 2xx, also what cannot be used: ten refused deliveri
 """
 
 import hashlib
-import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import deals, trust
-from roomkeeper.vendors.reading import mapping, moment, text
+from roomkeeper.vendors.reading import mapping, text
 
 CLOSED = frozenset({"won", "lost"})
 
@@ -39,11 +40,11 @@ def verify(settings: Pipedrive, delivery: Delivery) -> None:
 def read(connection: str, settings: Pipedrive, delivery: Delivery) -> list[Event]:  # noqa: ARG001 - others need them
     """Read one delivery, in the shape of version 2 or 1; never refuses."""
     try:
-        document = json.loads(delivery.body)
-    except (ValueError, RecursionError):
-        document = None
+        document = outside.document(delivery.body).value
+    except outside.Unreadable as error:
+        return [_unusable(connection, delivery.body, f"the body {error}")]
     if not isinstance(document, dict):
-        return [_ignored(connection, delivery.body, "the body is not a JSON object that can be read")]
+        return [_unusable(connection, delivery.body, "the body is not a JSON object")]
     meta = mapping(document.get("meta"))
     now = mapping(document.get("data") or document.get("current"))
     before = mapping(document.get("previous"))
@@ -55,7 +56,9 @@ def read(connection: str, settings: Pipedrive, delivery: Delivery) -> list[Event
     meaning = f"deal {deal} {status} since {since}" if since else f"deal {deal} {kind} {status} at {stamp}"
     why = _why_ignored(meta, now, before, deal)
     if why:
-        meaning = f"{kind} {deal} {stamp} {hashlib.sha256(delivery.body).hexdigest()}"
+        told = f"{kind} {stamp} {hashlib.sha256(delivery.body).hexdigest()}"
+        is_open = _entity(meta) == "deal" and bool(deal) and status == "open"
+        meaning = deals.not_closed(deal, told) if is_open else f"{told} {deal}"
     return [
         Event(
             type=deals.CLOSED if _entity(meta) == "deal" else kind[:100] or "unknown",
@@ -98,14 +101,13 @@ def _delivery_id(meta: Mapping[str, Any], body: bytes) -> str:
     return given or hashlib.sha256(body).hexdigest()
 
 
-def _ignored(connection: str, body: bytes, why: str) -> Event:
+def _unusable(connection: str, body: bytes, why: str) -> Event:
     name = f"unreadable {hashlib.sha256(body).hexdigest()}"
-    return Event("unknown", connection, datetime.now(UTC), delivery=name, meaning=name, subject="", ignored=why)
+    now = datetime.now(UTC)
+    return Event("unknown", connection, now, delivery=name, meaning=name, subject="", ignored=why, unusable=True)
 
 
 def _moment(stamp: str) -> datetime:
     """Read `2025-06-19T16:07:36.754Z`, or version 1's seconds."""
-    try:
-        return datetime.fromtimestamp(int(stamp), UTC) if stamp.isdigit() else moment(stamp)
-    except (ValueError, OverflowError, OSError):
-        return datetime.now(UTC)
+    read = outside.moment_of(int(stamp)) if re.fullmatch(r"\d{1,12}", stamp) else outside.moment(stamp)
+    return read or datetime.now(UTC)

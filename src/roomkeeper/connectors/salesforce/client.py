@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.salesforce.settings import Salesforce
@@ -12,7 +12,7 @@ from roomkeeper.connectors.salesforce.webhook import record_id
 from roomkeeper.errors import Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
-from roomkeeper.vendors.deals import Closing, Deal
+from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.recent import stamp
 
@@ -62,10 +62,12 @@ class SalesforceClient(VendorClient):
         found = mapping(await self._ask("GET", f"/sobjects/Opportunity/{record_id(deal)}"))
         stage = text(found.get("StageName"))
         is_closed = found.get("IsClosed") is True
+        status: Literal["won", "lost"] = "lost" if is_closed and found.get("IsWon") is not True else "won"
+        began = await self._began(deal, status) if is_closed else ""
         return Closing(
             Deal(
                 id=record_id(text(found.get("Id"))) or deal,
-                status="lost" if is_closed and found.get("IsWon") is not True else "won",
+                status=status,
                 name=text(found.get("Name")),
                 company=await self._related("company", "Account", text(found.get("AccountId")), "Name"),
                 contact_email=await self._contact(deal),
@@ -77,20 +79,52 @@ class SalesforceClient(VendorClient):
             ),
             is_closed=is_closed,
             stage=stage,
-            since=_since(found),
+            since=began or _since(found),
+            is_certain=bool(began),
         )
 
-    async def closed_deals(self, since: datetime) -> AsyncIterator[list[tuple[str, str, str]]]:
-        """List the closed opportunities among those that changed since then: id, status, and since when."""
+    async def _began(self, deal: str, status: str) -> str:
+        """Say since when an opportunity is closed this way, by its stages' history; empty if it may not be read.
+
+        `LastStageChangeDate` is not enough: from one won stage to another it changes, too (Object Reference,
+        OpportunityHistory, OpportunityStage).
+        """
         query = (
-            "SELECT Id, IsWon, CloseDate, LastStageChangeDate FROM Opportunity WHERE IsClosed = true "  # noqa: S608
+            "SELECT StageName, CreatedDate FROM OpportunityHistory "  # noqa: S608 - only letters and digits
+            f"WHERE OpportunityId = '{record_id(deal)}' ORDER BY CreatedDate DESC"
+        )
+        try:
+            stages = await self._outcomes()
+            history = [
+                (text(one.get("StageName")), text(one.get("CreatedDate")))
+                async for records in self._queried(query)
+                for one in records
+            ]
+        except (Forbidden, NotFound, Rejected):
+            return ""
+        return deals.began(history, status, stages.get)
+
+    async def _outcomes(self) -> dict[str, str | None]:
+        """Say of each stage how it closes an opportunity; None if it does not."""
+        found: dict[str, str | None] = {}
+        async for records in self._queried("SELECT MasterLabel, IsClosed, IsWon FROM OpportunityStage"):
+            for one in records:
+                closed = "won" if one.get("IsWon") is True else "lost"
+                found[text(one.get("MasterLabel"))] = closed if one.get("IsClosed") is True else None
+        return found
+
+    async def closed_deals(self, since: datetime) -> AsyncIterator[Page]:
+        """List the closed opportunities among those that changed since then."""
+        query = (
+            "SELECT Id, IsWon, CloseDate, LastStageChangeDate, LastModifiedDate FROM Opportunity WHERE IsClosed = true "  # noqa: S608
             f"AND LastModifiedDate >= {stamp(since)} ORDER BY LastModifiedDate"
         )
         async for records in self._queried(query):
-            yield [
+            closings = [
                 (record_id(text(one.get("Id"))), "won" if one.get("IsWon") is True else "lost", _since(one))
                 for one in records
             ]
+            yield Page(closings, text(records[-1].get("LastModifiedDate")) if records else "")
 
     async def deal_notes(self, deal: str) -> dict[str, str]:
         """List the opportunity's tasks with their texts."""
@@ -206,4 +240,4 @@ async def complete(client: SalesforceClient, event: Event) -> Event:
     known = deals.identified(event)
     found = await client.closing(known)
     why = "" if found.is_closed else f"opportunity {known} is not closed: it is in the stage {found.stage!r}"
-    return deals.completed(event, found.deal, since=found.since, why=why)
+    return deals.completed(event, found.deal, since=found.since, why=why, certain=found.is_certain)

@@ -4,7 +4,6 @@ An Outbound Message is SOAP with up to a hundred notifications and wants an Ack;
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.salesforce.settings import Salesforce
 from roomkeeper.contract.delivery import Delivery
@@ -77,16 +77,16 @@ def record_id(text: str) -> str:
 def _of_notification(connection: str, notification: Element) -> Event:
     number = _text(notification, "Id")
     record = next((one for one in notification if _name(one) == "sObject"), None)
-    fields = {_name(one): one.text or "" for one in record} if record is not None else {}
+    fields = {_name(one): outside.cleaned(one.text or "") for one in record} if record is not None else {}
     kind = next((value for name, value in (record.attrib.items() if record is not None else ()) if "type" in name), "")
     return _event(connection, fields, kind.rpartition(":")[2] or "Opportunity", f"notification {number}")
 
 
 def _of_callout(connection: str, body: bytes) -> Event:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise DeliveryUnreadable("the body is not JSON that can be read") from error
+        document = outside.document(body).value
+    except outside.Unreadable as error:
+        raise DeliveryUnreadable(f"the body {error}") from error
     if not isinstance(document, dict):
         raise DeliveryUnreadable("the body is not a JSON object")
     known = {name.casefold(): value for name, value in document.items()}

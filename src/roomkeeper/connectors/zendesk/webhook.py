@@ -6,15 +6,16 @@ A trigger's webhook has whatever body the customer wrote, often broken JSON; an 
 import hashlib
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.zendesk.settings import PUBLIC_TEST_SECRET, Zendesk
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import templated, tickets, trust
 from roomkeeper.vendors.reading import mapping, text
+from roomkeeper.vendors.templated import Told
 from roomkeeper.vendors.tickets import Ticket
 
 SIGNATURE, STAMP = "X-Zendesk-Webhook-Signature", "X-Zendesk-Webhook-Signature-Timestamp"
@@ -46,14 +47,16 @@ def verify(settings: Zendesk, delivery: Delivery) -> None:
 
 def read(connection: str, settings: Zendesk, delivery: Delivery) -> list[Event]:
     """Read one delivery; never refuses: what cannot be read is listed as ignored, with the reason."""
-    body, fault = templated.parsed(delivery.body)
+    told = templated.told(delivery.body)
+    body = told.body
     invocation = delivery.header(INVOCATION)
     kind = text(body.get("type"))
     if kind.startswith(_EVENTS):
         return [_of_event(connection, settings, body, kind)]
-    ticket, why = _of_template(settings, body, fault)
-    told = f"invocation {invocation}" if invocation else f"body {hashlib.sha256(delivery.body).hexdigest()}"
-    return [tickets.told(connection, ticket, delivery=told, raw=dict(body), why=why)]
+    ticket = _of_template(settings, told)
+    why = told.why_unusable or told.why_not_created
+    name = f"invocation {invocation}" if invocation else f"body {hashlib.sha256(delivery.body).hexdigest()}"
+    return [tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why, unusable=bool(told.why_unusable))]
 
 
 def _of_event(connection: str, settings: Zendesk, body: Mapping[str, Any], kind: str) -> Event:
@@ -72,29 +75,21 @@ def _of_event(connection: str, settings: Zendesk, body: Mapping[str, Any], kind:
     return tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why, kind=kind)
 
 
-def _of_template(settings: Zendesk, body: Mapping[str, Any], fault: str) -> tuple[Ticket, str]:
+def _of_template(settings: Zendesk, told: Told) -> Ticket:
     """Read a customer's own body: placeholders render as text, and the keys are theirs."""
-    found = templated.flat(body)
-    number = templated.ticket_id(found)
-    ticket = Ticket(
+    number = told.ticket
+    return Ticket(
         id=number,
-        subject=templated.first(found, "subject", "tickettitle", "ticketsubject", "title"),
+        subject=told.first("subject", "tickettitle", "ticketsubject", "title"),
         url=f"{settings.url}/agent/tickets/{number}",
-        priority=templated.first(found, "priority", "ticketpriority").lower(),
-        requester_name=templated.first(found, "requestername", "requesterfullname", "ticketrequestername"),
-        requester_email=templated.first(found, "requesteremail", "ticketrequesteremail"),
-        created_at=templated.first(found, "createdat", "ticketcreatedat"),
-        fields=dict(body),
+        priority=told.first("priority", "ticketpriority").lower(),
+        requester_name=told.first("requestername", "requesterfullname", "ticketrequestername"),
+        requester_email=told.first("requesteremail", "ticketrequesteremail"),
+        created_at=told.first("createdat", "ticketcreatedat"),
+        fields=dict(told.body),
     )
-    if not number:
-        return ticket, f"no field holds a ticket's id{fault}: let the trigger send `ticket_id`"
-    return ticket, templated.why_not_created(found)
 
 
 def _age(stamp: str) -> float:
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except ValueError:
-        return float("inf")
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return abs(time.time() - moment.timestamp())
+    moment = outside.moment(stamp)
+    return abs(time.time() - moment.timestamp()) if moment is not None else float("inf")
