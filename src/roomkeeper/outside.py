@@ -101,7 +101,7 @@ def spelled(name: str) -> str:
 
 
 def _can_be_shown(read: datetime) -> bool:
-    return 1970 < read.year < 9000  # noqa: PLR2004 - beyond, a zone takes it out of what can be written
+    return 1970 <= read.year < 9000  # noqa: PLR2004 - beyond, a zone takes it out of what can be written
 
 
 def _different(pairs: Iterable[tuple[str, Any]]) -> set[str]:

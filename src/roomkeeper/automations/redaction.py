@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 import markupsafe
 from pydantic import BaseModel, SecretStr
 
+from roomkeeper import outside
+
 LEFT_OUT = "(left out)"
 _TELLING = re.compile(
     r"authoriz|cookie|signature|token|secret|passw|passphrase|api[-_]?key|private[-_]?key|credential|session[-_]?id|hmac|jwt",
@@ -18,7 +20,11 @@ _TELLING = re.compile(
 #: In an address or a header, also what is a secret there only.
 _GIVEN = re.compile(rf"{_TELLING.pattern}|^(?:sig|key|code|auth)$|^x-auth", re.IGNORECASE)
 _FIELD = re.compile(r"(?:^|(?<=&))([^=&\s]+)=([^&\s]*)")
-_ELEMENT = re.compile(r"<((?:\w+:)?(\w+))(\s[^>]*)?>[^<]*</\1>")
+_ELEMENT = re.compile(r"<((?:\w{1,100}:)?(\w{1,100}))(\s[^<>]{0,1000})?>[^<]*</\1>")
+#: A field of JSON that is broken: whatever it holds, up to its end, or that of the text.
+_MEMBER = re.compile(r'"([^"\\]{1,100})"(\s{0,20}:\s{0,20})("(?:[^"\\]|\\.)*(?:"|$)|[^\s",}\]]+)', re.DOTALL)
+#: Names under which lists of pairs have the name of a field, beside its `value`.
+_NAMES = ("name", "key", "field", "title", "label", "id")
 _SHORTEST = 6  # characters: what is shorter stands in ordinary text, too
 _LONGEST = 300  # characters of a header that are worth keeping
 _MOST = 60  # headers
@@ -36,15 +42,19 @@ def head(method: str, path: str, query: str, headers: Iterable[tuple[str, str]])
 def body(text: str) -> str:
     """Give a body as it may be shown: JSON in lines; the values of what is called a secret left out."""
     try:
-        return json.dumps(without_secrets(json.loads(text)), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return _FIELD.sub(_field, _ELEMENT.sub(_element, text))
+        return json.dumps(without_secrets(outside.document(text).value), indent=2, ensure_ascii=False)
+    except outside.Unreadable:
+        return _FIELD.sub(_field, _MEMBER.sub(_member, _ELEMENT.sub(_element, text)))
 
 
 def without_secrets(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Leave out the values of what is called a secret."""
     if isinstance(value, Mapping):
-        return {name: LEFT_OUT if _is_secret(name, one) else without_secrets(one) for name, one in value.items()}
+        hidden = {"value"} if any(_is_secret(value.get(name), value.get("value")) for name in _NAMES) else set()
+        return {
+            name: LEFT_OUT if name in hidden or _is_secret(name, one) else without_secrets(one)
+            for name, one in value.items()
+        }
     return [without_secrets(one) for one in value] if isinstance(value, list | tuple) else value
 
 
@@ -92,6 +102,10 @@ def _forms(secret: str) -> Iterable[str]:
 
 def _field(found: re.Match[str]) -> str:
     return f"{found.group(1)}={LEFT_OUT}" if _GIVEN.search(found.group(1)) else found.group(0)
+
+
+def _member(found: re.Match[str]) -> str:
+    return f'"{found.group(1)}"{found.group(2)}"{LEFT_OUT}"' if _TELLING.search(found.group(1)) else found.group(0)
 
 
 def _element(found: re.Match[str]) -> str:

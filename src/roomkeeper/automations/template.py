@@ -3,16 +3,45 @@
 A value that is one expression keeps its type: `{{ deal.fields.room }}` stays a number.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from roomkeeper.errors import TemplateError
 
-_environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+LARGEST = 1_000_000  # characters of a value, and digits of a number
+
+
+class _Bounded(ImmutableSandboxedEnvironment):
+    """Works out only what has an end that one can wait for: what strangers wrote is in the variables."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401
+        """Refuse what would be too large. Raises SecurityError."""
+        if _size(operator, left, right) > LARGEST:
+            raise SecurityError(f"what `{operator}` makes here is too large")
+        return super().call_binop(context, operator, left, right)
+
+
+def _size(operator: str, left: Any, right: Any) -> float:  # noqa: ANN401
+    """Say how large at most something becomes."""
+    if operator == "%":
+        return max([int(digits) for digits in re.findall(r"\d{1,20}", left)], default=0) if isinstance(left, str) else 0
+    if isinstance(left, int) and isinstance(right, int):
+        return abs(right) * left.bit_length() / 3 if operator == "**" else 0
+    texts = [one for one in (left, right) if isinstance(one, str | list | tuple)]
+    counts = [one for one in (left, right) if isinstance(one, int)]
+    return len(texts[0]) * abs(counts[0]) if texts and counts else 0
+
+
+_environment = _Bounded(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
 
 Reference = tuple[str, ...]
 """A variable as it is used: `deal.fields.x` is ("deal", "fields", "x")."""
@@ -59,9 +88,19 @@ def render(value: Any, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - J
     try:
         if expression is not None:
             return _evaluate(expression, variables)
-        return _environment.from_string(value).render(variables)
+        return _written(_environment.from_string(value).generate(variables), value)
     except (JinjaError, ArithmeticError, TypeError, ValueError, LookupError) as error:
         raise TemplateError(f"{value!r} cannot be worked out: {error}") from error
+
+
+def _written(parts: Iterator[str], template: str) -> str:
+    """Put a text together. Raises TemplateError where it grows too long."""
+    text = ""
+    for part in parts:
+        text += part
+        if len(text) > LARGEST:
+            raise TemplateError(f"{template!r} cannot be worked out: it becomes longer than {LARGEST} characters")
+    return text
 
 
 def holds(condition: str, variables: Mapping[str, Any]) -> bool:
@@ -92,7 +131,10 @@ def _only_expression(value: str) -> str | None:
         return None
     if isinstance(body[0].nodes[0], nodes.TemplateData):
         return None
-    return text.removeprefix("{{").removesuffix("}}").strip().strip("-").strip()
+    inner = text.removeprefix("{{").removesuffix("}}")
+    return (
+        inner.removeprefix("-").removesuffix("-").strip()
+    )  # marks that trim what is around; a sign has a blank before
 
 
 def _evaluate(expression: str, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401

@@ -15,6 +15,7 @@ from rich import markup
 from rich.console import Console
 from rich.table import Table
 
+from roomkeeper import outside
 from roomkeeper.errors import Problem
 
 #: How this program was called, where its name alone would not find it.
@@ -27,8 +28,8 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def print_json(value: object) -> None:
-    """Print JSON for a program."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Print JSON for a program; nothing in it steers a terminal."""
+    typer.echo(outside.cleaned(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def show(value: object, as_json: bool, told: str, *, quiet: bool = False) -> None:
@@ -80,7 +81,10 @@ def print_csv(lines: Sequence[dict[str, Any]]) -> None:
 
 def _safe_cell(value: object) -> object:
     """Keep a spreadsheet from taking a title such as `=HYPERLINK(…)` for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+    if not isinstance(value, str):
+        return value
+    shown = outside.cleaned(value)
+    return f"'{shown}" if shown[:1] in {"=", "+", "-", "@", "\t", "\r"} else shown
 
 
 def print_run(shown: dict[str, Any], *, calls: bool = False) -> None:
@@ -143,8 +147,11 @@ def stop(what: str, remedy: str, code: int) -> NoReturn:
 
 
 def escaped(text: str) -> str:
-    """Keep a title's [brackets] from being read as markup; commands in it run as they stand."""
-    return markup.escape(_COMMAND.sub(lambda found: f"`{as_given(found[1])}`", text))
+    """Keep a title's [brackets] from being read as markup, and its control characters from the terminal.
+
+    Commands in it run as they stand.
+    """
+    return markup.escape(_COMMAND.sub(lambda found: f"`{as_given(found[1])}`", outside.cleaned(text)))
 
 
 def as_given(words: str) -> str:

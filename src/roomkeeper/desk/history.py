@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from roomkeeper.automations import redaction
 from roomkeeper.errors import NotThere
 from roomkeeper.intake import subjects
 from roomkeeper.running.orders import undoes, undone_by
@@ -90,7 +91,7 @@ class History:
         return row
 
     def event(self, number: int) -> Shown:
-        """Show one event with its body. Raises NotThere."""
+        """Show one event with its body, without secrets. Raises NotThere."""
         row = self.row(number)
         with self._store.read() as db:
             went = _runs_of(db, [number])
@@ -99,10 +100,10 @@ class History:
             taken_by = list(db.execute(parked.order_by(waiting.c.automation)).scalars())
             repeated = sa.select(sa.func.count()).where(events.c.duplicate_of == number)
             repeats = db.execute(repeated).scalar() if row.status == "accepted" else 0
-        shown = _event(row, went.get(number, []))
+        shown, body = _event(row, went.get(number, [])), _text(row.body)
         return shown | {
-            "facts": json.loads(row.facts),
-            "body": _text(row.body),
+            "facts": redaction.without_secrets(json.loads(row.facts)),
+            "body": redaction.body(body) if body is not None else None,
             "head": json.loads(row.head) if row.head else None,
             "delivery": row.delivery,
             "target": row.target,

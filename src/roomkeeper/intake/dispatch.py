@@ -244,7 +244,9 @@ class Dispatch:
                 reason = await self._decide_or_say_why_not(batch, row)
                 if reason is not None:
                     tries = max(row.tries, stuck.tries if stuck is not None else 0)
-                    until = time.time() + min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(tries, 16))
+                    error = batch.failing.get(row.lane or f"event {row.id}")
+                    pause = min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(tries, 16))
+                    until = time.time() + max(pause, (error.retry_after if error is not None else None) or 0.0)
                     again = _Stuck(until, reason, tries + 1)
                     if row.lane and batch.failing.get(row.lane):
                         self._remember(key, again)
@@ -533,7 +535,7 @@ def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a
     event = Event(
         type=row.type,
         connection=row.connection,
-        at=datetime.fromtimestamp(row.at, UTC),
+        at=outside.moment_of(row.at) or datetime.fromtimestamp(0, UTC),
         delivery=row.delivery,
         meaning=row.meaning,
         channel=row.channel,

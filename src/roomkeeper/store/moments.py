@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime
 
+from roomkeeper import outside
+
 
 def moment(at: float | None) -> str | None:
-    """Write what the store keeps: seconds since 1970."""
-    return written(datetime.fromtimestamp(at, UTC)) if at is not None else None
+    """Write what the store keeps: seconds since 1970. What no clock can show is left out, with no harm to a list."""
+    read = outside.moment_of(at) if at is not None else None
+    return written(read) if read is not None else None
 
 
 def written(at: datetime) -> str:

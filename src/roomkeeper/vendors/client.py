@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, Self
+from http import HTTPStatus
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -16,6 +17,7 @@ from roomkeeper.statuses import by_status, is_success
 _SAID = 300  # characters of a refusal that are passed on
 _COME_BACK = 10.0  # seconds, where a service does not say when: HubSpot's rolling window (facts/vendors.md 4); ours
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 120.0  # seconds that a patient call waits at a time; ours
+_KEPT_OUT = 60.0  # seconds, where what stands in front of a service refuses without saying for how long; ours
 _PATIENT_FOR = 900.0  # seconds, in all; then it is given up; ours
 
 
@@ -29,6 +31,8 @@ class VendorClient:
     vendor = ""
     #: What to do about a token that is refused, or a right that it lacks.
     remedy = ""
+    #: Refusals that pass by themselves, and what they mean: by status, or by the code of the error in the body.
+    passing: ClassVar[Mapping[int | str, type[RemoteError]]] = {}
 
     def __init__(
         self,
@@ -146,14 +150,32 @@ class VendorClient:
             raise Garbled(f"{self.vendor} answered {call} with something that cannot be read: it {error}") from error
 
     def _refusal(self, call: str, response: httpx2.Response) -> RemoteError:
-        said = " ".join(response.text.split())[:_SAID] if "html" not in response.headers.get("content-type", "") else ""
-        told = f"{self.vendor} answered {call} with {response.status_code}" + (f": {said}" if said else "")
-        remedy = self.remedy if response.status_code in {401, 403} else ""
-        return by_status(response.status_code, told, response.headers, remedy=remedy)
+        status, is_page = response.status_code, "html" in response.headers.get("content-type", "")
+        said = "" if is_page else outside.one_line(response.text, _SAID)
+        told = f"{self.vendor} answered {call} with {status}" + (f": {said}" if said else "")
+        remedy = self.remedy if status in {401, 403} else ""
+        error = by_status(status, told, response.headers, remedy=remedy)
+        if status == HTTPStatus.FORBIDDEN and is_page:
+            # What stands in front of the service answers with a page, because of too many calls; the service itself
+            # answers in JSON (facts/vendors.md 5: Cloudflare's 403).
+            wait = error.retry_after if error.retry_after is not None else _KEPT_OUT
+            return Throttled(told, status=status, retry_after=wait)
+        passing = next((kind for mark, kind in self.passing.items() if mark in (status, _code(response))), None)
+        return passing(told, status=status, retry_after=error.retry_after) if passing is not None else error
 
     def _note(self, method: str, path: str, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)
         self._observe(Exchange(method, path, status, took, error))
+
+
+def _code(response: httpx2.Response) -> str:
+    """Give the code of an error, where its body is a list of errors as Salesforce sends it; empty if it is not."""
+    try:
+        document = outside.document(response.content).value
+    except outside.Unreadable:
+        return ""
+    first = document[0] if isinstance(document, list) and document else None
+    return str(first.get("errorCode", "")) if isinstance(first, dict) else ""
 
 
 def opener(client: Callable[..., VendorClient]) -> Callable[..., VendorClient]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roomkeeper.automations import redaction
 from roomkeeper.desk import condition, offers, reasons
 from roomkeeper.intake.dispatch import event_of
 from roomkeeper.web.desk import Desk
@@ -12,7 +11,6 @@ from roomkeeper.web.desk import Desk
 def event(desk: Desk, number: int) -> dict[str, Any]:
     """Say all of an event, without its secrets. Raises NotThere."""
     told, row = desk.history.event(number), desk.history.row(number)
-    told["facts"] = redaction.without_secrets(told["facts"])
     connection = desk.config.connections.get(told["connection"])
     connector = desk.config.catalog.connectors.get(connection.type) if connection is not None else None
     judged = []
@@ -24,7 +22,7 @@ def event(desk: Desk, number: int) -> dict[str, Any]:
         judged = [one | ({"because": "it is paused"} if one["automation"] in stopped else {}) for one in judged]
     return {
         "event": told,
-        "body": redaction.body(told["body"]) if told["body"] is not None else None,
+        "body": told["body"],
         "trusted": _trusted(told, unsigned=bool(getattr(getattr(connection, "settings", None), "unsigned", False))),
         "judged": judged,
         "offers": offers.of_event(told),

@@ -28,6 +28,9 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
     receiver, doorman = Receiver(gates, inbox), Doorman(desk)
     routes: list[Any] = [
         Route("/hooks/{connection}", receiver, methods=["POST", "HEAD"]),
+        Route(
+            "/hooks/{connection}/", receiver, methods=["POST", "HEAD"]
+        ),  # as it is pasted; senders follow no redirect
         Route("/livez", health.live),
         Route("/readyz", health.ready),
         Route("/metrics", metrics.metrics),
@@ -42,6 +45,7 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
     ]
     troubles = {404: _missing, 405: _other_way, 500: _broken, StoreUnavailable: _out_of_order}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=troubles)
+    app.router.redirect_slashes = False
     app.state.desk, app.state.access = desk, Access(desk.config, desk.store)
     return app
 

@@ -3,12 +3,13 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from http import HTTPStatus
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.hubspot.settings import HubSpot
-from roomkeeper.errors import Forbidden, NotFound, Unavailable
+from roomkeeper.errors import Clash, Forbidden, NotFound, RemoteError, Unavailable
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
@@ -31,6 +32,10 @@ class HubSpotClient(VendorClient):
         "Give the app the scopes crm.objects.deals.read and .write, companies.read, contacts.read and .write and "
         "crm.objects.owners.read, or a new `access_token`; then it goes on."
     )
+
+    #: A locked record, and an account that is being moved to another data centre, which takes up to a day; it says
+    #: when to come back (developers.hubspot.com, HTTP error codes).
+    passing: ClassVar[Mapping[int | str, type[RemoteError]]] = {HTTPStatus.LOCKED: Clash, 477: Unavailable}
 
     def __init__(self, settings: HubSpot, wanted: frozenset[str], *, dry: bool) -> None:
         token = settings.access_token.get_secret_value()

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.salesforce.settings import Salesforce
 from roomkeeper.connectors.salesforce.webhook import record_id
-from roomkeeper.errors import Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
+from roomkeeper.errors import Clash, Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
@@ -30,6 +30,9 @@ class SalesforceClient(VendorClient):
         "Let the connected app's run-as user see and change opportunities and tasks, and check `client_id` and "
         "`client_secret`; then it goes on."
     )
+
+    #: Somebody else is writing the record, or one that it hangs on (jsforce/jsforce#1018).
+    passing: ClassVar[Mapping[int | str, type[RemoteError]]] = {"UNABLE_TO_LOCK_ROW": Clash}
 
     def __init__(self, settings: Salesforce, wanted: frozenset[str], *, dry: bool) -> None:
         super().__init__(settings.url, headers={}, timeout=settings.timeout, dry=dry, signing_in={_TOKEN})
