@@ -119,6 +119,7 @@ def test_one_locked_one_deleted_one_forbidden_among_100(rooms: Rooms, keepers: M
     rooms.portal.call("DELETE", f"/files/file/{deleted['id']}", json={})
     rooms.portal.direct("PUT", f"/files/{secret['id']}", json={"restricted": [rooms.keeper]})
     until(lambda: rooms.portal.direct("GET", "/deliveries")["delivered"] >= 200)
+    until(lambda: all(one["state"] != "new" for one in keeper.ask("events", "list", "--limit", "1000")))
     keeper.stop()
     keeper.file.write_text(keeper.file.read_text().replace('"paused": true', '"paused": false'))
     keeper.start()
