@@ -35,6 +35,7 @@ hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
 MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
+UNMEASURED = {"bad_days", "browser", "crash"}
 LEDGER = ROOT / "test-output" / "durations.tsv"
 _NO_PARAMETERS = SimpleNamespace(params={})
 _numbers = itertools.count(1)
@@ -51,11 +52,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have each worker begin with its part of what takes long, so that no such test stands alone at the end.
 
-    Workers begin with equal parts of the list, and then take from each other's ends. The same story on the other store
-    is not measured: tracing takes half as much again, and tells nothing new there.
+    Workers begin with equal parts of the list, and then take from each other's ends. What takes long, the worst days
+    and the same story on the other store are not measured: tracing takes half as much again, and what they go through
+    shorter tests do, too.
     """
     for one in items:
-        if "postgresql" in getattr(one, "callspec", _NO_PARAMETERS).params.values():
+        again = "postgresql" in getattr(one, "callspec", _NO_PARAMETERS).params.values()
+        if again or one.get_closest_marker("long") or one.path.parent.name in UNMEASURED:
             one.add_marker(pytest.mark.no_cover)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [one for one in items if one.get_closest_marker("long")]

@@ -93,8 +93,12 @@ def settle(store: Store, scope: str, wrong: Sequence[Alert], at: float | None = 
     """Open what is newly wrong below a scope, and close what is no longer: `scope` begins the keys of both."""
     now = time.time() if at is None else at
     current = {clean(one.key)[:_LONGEST]: one for one in wrong}
+    below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
+    with store.read() as connection:  # mostly nothing is wrong, or still the same: no turn at writing is taken for that
+        said = {row.key: (row.what, row.remedy) for row in connection.execute(below)}
+    if said == {key: (clean(one.what), clean(one.remedy)) for key, one in current.items()}:
+        return
     with store.write() as connection:
-        below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
         known = {row.key: row for row in connection.execute(below)}
         for key in set(known) - set(current):
             connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(closed_at=now))
