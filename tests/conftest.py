@@ -34,7 +34,8 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
-MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
+#: Connections of all the workers' services together; no test pulls PostgreSQL's own plug.
+POSTGRESQL = "max_connections = 400\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off"
 UNMEASURED = {"bad_days", "browser", "crash"}
 LEDGER = ROOT / "test-output" / "durations.tsv"
 _NO_PARAMETERS = SimpleNamespace(params={})
@@ -125,9 +126,9 @@ def postgresql() -> Iterator[Callable[[], str]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         server.ensure_pgdata_inited()
         settings = folder / "data" / "postgresql.conf"
-        if MANY_CONNECTIONS not in settings.read_text():
+        if POSTGRESQL not in settings.read_text():
             with settings.open("a") as file:
-                file.write(f"\n{MANY_CONNECTIONS}\n")
+                file.write(f"\n{POSTGRESQL}\n")
         server.start()
 
     blank = f"roomkeeper_{worker}_blank"

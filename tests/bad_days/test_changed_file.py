@@ -94,6 +94,30 @@ def test_a_paused_automation_begins_no_run_that_was_made_before(
     begun(keepers, rooms, store, copy_uploads(rooms)).settle(lambda: rooms.copies() == 1)
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["title, then id", "id, then title"])
+def test_a_room_that_is_named_otherwise_while_we_are_down_is_the_room_that_it_was(
+    portal: Portal, keepers: Make, store_address: str, turned: bool
+) -> None:
+    """A title in the place of an id began "listening since" anew: three of five uploads were never copied."""
+    rooms = Rooms(portal)
+    names: list[int | str] = ["Client_ Acme", rooms.client]  # as the portal stores the title
+    first, second = reversed(names) if turned else names
+    before = begun(keepers, rooms, store_address, copy_uploads(rooms) | {"where": {"room": first}})
+    rooms.upload("First.docx")
+    before.settle(lambda: rooms.copies() == 1)
+    before.ask("reconcile")
+    before.stop()
+    for number in range(5):
+        rooms.upload(f"Meanwhile {number}.docx")
+
+    after = begun(keepers, rooms, store_address, copy_uploads(rooms) | {"where": {"room": second}})
+    after.settle(lambda: rooms.copies() == 6)
+
+    assert rooms.missing_and_doubled() == ([], [])
+    proof = after.ask("prove", "copy-client-uploads")
+    assert [one["outcome"] for one in proof["lines"]] == ["done"] * 6, proof
+
+
 def begun(keepers: Make, rooms: Rooms, store: str, automation: dict[str, Any]) -> Keeper:
     keeper = keepers(rooms.portal, rooms.keeper_key, [automation], store=store)
     keeper.start()

@@ -16,6 +16,11 @@ def listened(type_: str, room: int | str | None = None) -> str:
     return type_ if room is None else f"{type_} in {room}"
 
 
+def listened_by_number(type_: str, number: int | str) -> str:
+    """Name a kind of event that is listened to in a room, by the room's number, however the configuration names it."""
+    return f"{type_} in the room numbered {number}"
+
+
 @dataclass(frozen=True)
 class Search:
     """What is looked for in a trail.
@@ -37,8 +42,14 @@ class Search:
     #: Whether all is to be told, also of what is closed by now, such as archived rooms.
     is_full: bool = False
 
-    def begins(self, type_: str, room: int | str | None = None) -> datetime:
-        """Say since when this kind of event is acted on, in this room: what happened earlier was not asked for."""
+    def begins(self, type_: str, room: int | str | None = None, number: int | str | None = None) -> datetime:
+        """Say since when this kind of event is acted on, in this room: what happened earlier was not asked for.
+
+        A room's `number` goes before what the configuration calls it, which may have changed since.
+        """
+        known = self.starts.get(listened_by_number(type_, number)) if number is not None else None
+        if known is not None:
+            return max(self.since, datetime.fromtimestamp(known, UTC))
         named = {listened(type_), listened(type_, room)}
         mine = [
             at for name, at in self.starts.items() if name in named or (room is None and name.startswith(f"{type_} "))
@@ -58,6 +69,8 @@ class Findings:
     events: Sequence[Event] = ()
     position: Mapping[str, Any] | None = None
     blind: Mapping[str, str] = field(default_factory=dict)
+    #: Since when each kind of event is listened to, by the numbers of all rooms that were looked into; at the end.
+    listened: Mapping[str, float] | None = None
     #: Whether a delivery should have told of these; if it may not have, that it did not is no reason for an alert.
     is_sure: bool = True
 

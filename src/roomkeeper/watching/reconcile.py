@@ -19,7 +19,7 @@ import structlog
 
 from roomkeeper.automations.automation import Automation, listening_to
 from roomkeeper.automations.event import Event
-from roomkeeper.contract.trail import Search, Trail, listened
+from roomkeeper.contract.trail import Search, Trail, listened, listened_by_number
 from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, StoreUnavailable
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import Inbox
@@ -149,6 +149,8 @@ class Reconciler:
                 count.blind |= findings.blind
                 if findings.position is not None:
                     await self._store.writing(partial(_end, name, trail.name, findings.position))
+                if findings.listened is not None and since is None:
+                    await self._store.writing(partial(_listened, name, trail.name, findings.listened))
         except Forbidden as error:
             if trail.is_complete:
                 return await self._failed_to(count, watched, trail, error)
@@ -199,7 +201,7 @@ class Reconciler:
         search = search_for(watched, self._automations, since or oldest)
         if since is not None:
             return search
-        starts = _starts(row, watched, self._automations)
+        starts = _starts(row, watched, self._automations) | _by_number(row)
         if json.dumps(starts, sort_keys=True) != row.starts:
             mine = trails.update().where(*_of(watched.source.name, trail.name))
             connection.execute(mine.values(starts=json.dumps(starts, sort_keys=True)))
@@ -260,11 +262,13 @@ def search_for(watched: Watched, automations: Sequence[Automation], since: datet
 
 def listening_since(db: sa.Connection, happened: Event) -> float | None:
     """Say since when what happened there is acted on; without a search of it, since the first event from there."""
-    room = happened.raw.get("room") if isinstance(happened.raw, dict) else None
+    told = happened.raw if isinstance(happened.raw, dict) else {}
+    room, number = told.get("room"), told.get("number", "")
     found = []
     for row in db.execute(sa.select(trails).where(trails.c.connection == happened.connection)):
         starts = json.loads(row.starts) if row.starts else {}
-        named = [starts[one] for one in (listened(happened.type), listened(happened.type, room)) if one in starts]
+        names = (listened(happened.type), listened(happened.type, room), listened_by_number(happened.type, number))
+        named = [starts[one] for one in names if one in starts]
         found.append(min(named, default=row.began_at))
     if found:
         return float(min(found))
@@ -280,6 +284,21 @@ def _starts(row: Any, watched: Watched, automations: Sequence[Automation]) -> di
     for one in watched.listening(automations):
         wanted |= {listened(one.on, room) for room in one.rooms} or {listened(one.on)}
     return {one: row.began_at if known is None else known.get(one, time.time()) for one in wanted}
+
+
+def _by_number(row: Any) -> dict[str, float]:  # noqa: ANN401 - a row of `trails`
+    """Give since when rooms are listened to by their numbers: those of the last search, however they were named."""
+    mark = listened_by_number("", "")
+    return {name: at for name, at in json.loads(row.starts or "{}").items() if mark in name}
+
+
+def _listened(name: str, trail: str, begun: Mapping[str, float], connection: sa.Connection) -> None:
+    """Remember since when the rooms of this search are listened to; those of no automation any more are forgotten."""
+    row = connection.execute(sa.select(trails).where(*_of(name, trail))).one()
+    named = {key: at for key, at in json.loads(row.starts or "{}").items() if key not in _by_number(row)}
+    starts = json.dumps(named | dict(begun), sort_keys=True)
+    if starts != row.starts:
+        connection.execute(trails.update().where(*_of(name, trail)).values(starts=starts))
 
 
 def _unforeseen(trail: Trail) -> RoomkeeperError:

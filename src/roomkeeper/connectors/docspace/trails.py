@@ -15,7 +15,7 @@ from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace import webhook
 from roomkeeper.contract.delivery import Delivery
-from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail
+from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail, listened_by_number
 from roomkeeper.docspace import EntryId, Portal
 from roomkeeper.docspace.models import HistoryEntry, LoggedDelivery, Webhook
 from roomkeeper.docspace.webhooks import UNDELIVERED
@@ -113,7 +113,9 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
     hides no other.
     """
     marks = dict(search.position.get("rooms") or {})
+    begun: dict[str, float] = {}
     async for room, named in _rooms(portal, search):
+        begun |= {listened_by_number(one, room): search.begins(one, named, room).timestamp() for one in search.types}
         known = youngest = _moment(marks.get(str(room)))
         until = max(search.since, youngest - _SLACK) if youngest is not None else search.since
         try:
@@ -122,7 +124,9 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
                 youngest = max([*dated, *([youngest] if youngest is not None else [])], default=None)
                 for is_sure in (True, False):
                     chosen = [one for one in entries if (one.action.key != _AMBIGUOUS) is is_sure]
-                    yield Findings([event for one in chosen for event in _told(one, search, named)], is_sure=is_sure)
+                    yield Findings(
+                        [event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure
+                    )
         except ScopeMissing:
             raise
         except (NotFound, Forbidden) as error:
@@ -133,7 +137,7 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
             if youngest is not None and youngest != known:
                 marks[str(room)] = youngest.isoformat()
                 yield Findings(position={"rooms": dict(marks)})
-    yield Findings(position={"rooms": marks})
+    yield Findings(position={"rooms": marks}, listened=begun)
 
 
 def _unread(room: EntryId, why: str) -> Findings:
@@ -169,13 +173,13 @@ async def _entries(portal: Portal, room: EntryId, until: datetime) -> AsyncItera
         start = None if is_older else told.following
 
 
-def _told(entry: HistoryEntry, search: Search, named: EntryId | None) -> Iterator[Event]:
+def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: EntryId) -> Iterator[Event]:
     """Read an entry as the event that a delivery would have told of; one whose subject is gone for good is none."""
     trigger = _trigger(entry, search)
     number = entry.data.get("id")
     if trigger is None or trigger not in search.types or entry.date is None or not number:
         return
-    if entry.date < search.begins(trigger, named):
+    if entry.date < search.begins(trigger, named, room):
         return
     noun = trigger.partition(".")[0]
     title = str(entry.data.get("title") or entry.data.get("newTitle") or "")  # a rename has only the new one
@@ -190,7 +194,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None) -> Iterato
         subject=f"{noun} {number} {title}".strip(),
         actor=entry.initiator.id,
         facts={noun: {name: value for name, value in facts.items() if value is not None}},
-        raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named},
+        raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named, "number": room},
         channel=TRAIL,
         occurrence=f"{trigger} {number}",
         found=HISTORY,
