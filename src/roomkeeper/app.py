@@ -193,6 +193,8 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
             partial(connector.read, name, connection.settings),
             connector.acknowledge,
             listened,
+            tuple(connector.signed_in),
+            connector.largest,
         )
     return gates
 

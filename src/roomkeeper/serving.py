@@ -16,6 +16,7 @@ import uvicorn
 
 from roomkeeper.app import App
 from roomkeeper.errors import RoomkeeperError
+from roomkeeper.web import door
 
 log = structlog.get_logger("serve")
 
@@ -48,7 +49,7 @@ class Service:
         self._app, self._line = app, line
         settings = uvicorn.Config(
             app.site,
-            http="httptools",
+            http=door.connections(door.most_open()),  # type: ignore[arg-type]
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -124,6 +125,7 @@ def start_log(redact: Callable[[str], str], stream: TextIO) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Redacting(redact))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers do wrong is said by the door, sparingly
 
 
 class _Redacting(logging.Formatter):

@@ -32,11 +32,13 @@ _MOST = 60  # headers
 
 def head(method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Describe how a delivery came, without what proves who sent it."""
-    parameters = [(name, LEFT_OUT if _GIVEN.search(name) else value) for name, value in parse_qsl(query)]
+    given = parse_qsl(query[: 10 * _LONGEST])[:_MOST]
+    parameters = [(name[:_LONGEST], LEFT_OUT if _GIVEN.search(name) else value[:_LONGEST]) for name, value in given]
     kept = {
-        name.lower(): LEFT_OUT if _GIVEN.search(name) else value[:_LONGEST] for name, value in list(headers)[:_MOST]
+        name[:_LONGEST].lower(): LEFT_OUT if _GIVEN.search(name) else value[:_LONGEST]
+        for name, value in list(headers)[:_MOST]
     }
-    return {"method": method, "path": path, "query": urlencode(parameters, safe="() "), "headers": kept}
+    return {"method": method, "path": path[:_LONGEST], "query": urlencode(parameters, safe="() "), "headers": kept}
 
 
 def body(text: str) -> str:

@@ -77,6 +77,11 @@ class Connector:
     myself: Callable[[Any], Awaitable[str]] = _nobody
     #: Gives a title as the service will store it.
     stored_title: Callable[[str], str] = str
+    #: The headers in which a signature over the body comes. Where none of them is sent, or there are none, `verify`
+    #: needs no body: then it is asked before one is read.
+    signed_in: Sequence[str] = ()
+    #: Bytes of the largest delivery that the service sends.
+    largest: int = 2 * 1024 * 1024
     #: Content type and body of the answer to a delivery that was taken, where 200 and a word of ours are not enough.
     acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None = None
     #: The service's own records, in which what was missed is found.

@@ -31,7 +31,7 @@ _GROUP = 256  # deliveries in one transaction at most
 _AMBIGUOUS_FOR = 60.0  # seconds in which one meaning may stand for two occurrences
 _LONGEST, _SHOWN = 600, 200  # characters of a text that is a key; of a longer one, so many and its digest
 _NEAR = 30.0  # seconds between the moments that a delivery and a trail give for one occurrence
-_REFUSALS_KEPT = 60  # refused deliveries written down in a minute at most: they come from strangers
+_REFUSALS_KEPT = 60  # refused deliveries of a connection that are written down in a minute: they come from strangers
 
 Row = dict[str, Any]
 
@@ -73,7 +73,7 @@ class Inbox:
         self.on_new = lambda: None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._refusals: list[float] = []
+        self._refusals: dict[str, list[float]] = {}
 
     def start(self) -> None:
         """Start the writer."""
@@ -101,11 +101,12 @@ class Inbox:
         """Write down that a delivery was turned away; its body, a stranger's word, is not kept."""
         now = time.time()
         DELIVERIES.labels(connection, "refused").inc()
-        self._refusals = [at for at in self._refusals if at > now - 60]
-        if len(self._refusals) >= _REFUSALS_KEPT:
+        lately = [at for at in self._refusals.get(connection, []) if at > now - 60]
+        self._refusals[connection] = lately[:_REFUSALS_KEPT]
+        if len(lately) >= _REFUSALS_KEPT:
             return
-        self._refusals.append(now)
-        await self._keep([_blank(connection, "refused", reason, now) | {"head": clean(head)}])
+        self._refusals[connection].append(now)
+        await self._keep([_blank(connection, "refused", storable(reason), now) | {"head": clean(head)}])
 
     def hand_in(self, event: Event, *, automation: str) -> int:
         """Keep an event that was made by hand for one automation. For commands: writes at once."""

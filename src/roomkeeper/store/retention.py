@@ -29,6 +29,7 @@ log = structlog.get_logger("retention")
 _EVERY = 3600.0  # seconds
 _PAGE = 500  # rows in one transaction: deliveries must not wait for the broom
 _DAY = 86_400.0
+_REFUSED, _REFUSED_DAYS = 1000, 7  # refused deliveries that are kept, and for how long: they are strangers' words
 
 
 async def keep(store: Store, *, events_days: int, runs_days: int) -> None:
@@ -62,6 +63,10 @@ def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> boo
     )
     unneeded = list(connection.execute(stale.limit(_PAGE)).scalars())
     connection.execute(sa.delete(events).where(events.c.id.in_(unneeded)))
+    stranger = sa.select(events.c.id).where(events.c.status == "refused")
+    last = connection.execute(stranger.order_by(events.c.id.desc()).offset(_REFUSED).limit(1)).scalar()
+    noise = stranger.where(sa.or_(events.c.id <= (last or 0), events.c.received_at < now - _REFUSED_DAYS * _DAY))
+    connection.execute(sa.delete(events).where(events.c.id.in_(noise.limit(_PAGE))))
     connection.execute(sa.delete(days).where(days.c.day < int(now // _DAY) - 7))
     connection.execute(sa.delete(sessions).where(sessions.c.ends_at < now))
     over = sa.select(alerts.c.id).where(alerts.c.closed_at < now - runs_days * _DAY)

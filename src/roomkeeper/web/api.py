@@ -1,6 +1,7 @@
 """The JSON API: all that the pages show and do, for programs. Each operation is declared once, with its description."""
 
 import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -291,7 +292,13 @@ async def missing(request: Request, _: Exception) -> Response:
 
 async def _openapi(_: Request) -> Response:
     """Describe the API."""
-    return Response(json.dumps(openapi()), media_type="application/json")
+    return Response(_openapi_text(), media_type="application/json")
+
+
+@functools.cache
+def _openapi_text() -> bytes:
+    """Write it once: anybody may ask for it, on the loop that acknowledges."""
+    return json.dumps(openapi()).encode()
 
 
 def openapi() -> dict[str, Any]:

@@ -4,20 +4,33 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from roomkeeper.web.door import SMALL_BODY, Bodies
+
 FORM = 64 * 1024  # bytes of a form, or of what the API is given
 
 
-async def read(request: Request, most: int) -> bytes | None:
-    """Read the raw body; None if it is larger than `most` bytes. Raises ClientDisconnect."""
+async def read(request: Request, most: int, bodies: Bodies | None = None) -> bytes | None:
+    """Read the raw body; None if it is larger than `most` bytes.
+
+    What is larger than a small one takes its place among the `bodies` under way. Raises ClientDisconnect, Crowded.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > most:
         return None
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
+    taken = 0
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                return None
+            if bodies is not None and len(body) > SMALL_BODY:
+                bodies.take(len(body) - taken)
+                taken = len(body)
+        return bytes(body)
+    finally:
+        if bodies is not None:
+            bodies.give_back(taken)
 
 
 async def form(request: Request) -> dict[str, str]:

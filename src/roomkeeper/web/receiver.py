@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,10 +20,10 @@ from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavaila
 from roomkeeper.intake.inbox import Inbox, Verdict
 from roomkeeper.telemetry import tracing
 from roomkeeper.web import body
+from roomkeeper.web.door import Bodies, Crowded, Sparingly
 
 log = structlog.get_logger("receiver")
 
-LARGEST = 2 * 1024 * 1024  # bytes
 _BODY_TIMEOUT = 30.0  # seconds for the whole body to arrive
 _STORE_TIMEOUT = 20.0  # seconds; what is committed later all the same is a duplicate when it comes again
 _RETRY_AFTER = {"Retry-After": "5"}
@@ -42,6 +43,15 @@ class Gate:
     read: Callable[[Delivery], list[Event]]
     acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None
     listened: frozenset[str]
+    signed_in: tuple[str, ...]
+    largest: int  # bytes
+
+    def proved(self, request: Request) -> bool:
+        """Whether the head alone proves who sends. Raises DeliveryRefused where it shows that it is somebody else."""
+        if any(name in request.headers for name in self.signed_in):
+            return False  # the body is needed
+        self.verify(self.delivery(request, b""))
+        return True
 
     def delivery(self, request: Request, sent: bytes) -> Delivery:
         """Put together what arrived."""
@@ -49,11 +59,20 @@ class Gate:
         return Delivery(sent, request.headers, f"{self.url}{query}" if self.url else str(request.url), request.method)
 
 
+class _NotTaken(Exception):
+    """The delivery is not taken; `answer` says so."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 class Receiver:
     """`POST /hooks/<connection>`; an ASGI application, so that nothing stands between it and the wire."""
 
     def __init__(self, gates: Mapping[str, Gate], inbox: Inbox) -> None:
-        self._gates, self._inbox = gates, inbox
+        self._gates, self._inbox, self._bodies = gates, inbox, Bodies()
+        self._say = Sparingly()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Never 410: the portal deletes a webhook that is answered so."""
@@ -68,23 +87,22 @@ class Receiver:
         await response(scope, receive, send)
 
     async def _take(self, gate: Gate, request: Request) -> Response:
+        head, sent = _head(request), None
         try:
-            async with asyncio.timeout(_BODY_TIMEOUT):
-                sent = await body.read(request, LARGEST)
-        except (ClientDisconnect, TimeoutError):
-            return _said(400, "the body did not arrive")
-        if sent is None:
-            return _said(413, f"the body is larger than {LARGEST} bytes")
-        delivery, head = gate.delivery(request, sent), _head(request)
-        try:
+            proved = gate.proved(request)
+            sent = await self._sent(gate, request)
+            if sent is None:
+                return await self._too_large(gate, head, proved=proved)
+            delivery = gate.delivery(request, sent)
             gate.verify(delivery)
             events = gate.read(delivery)
+        except _NotTaken as one:
+            return one.answer
         except DeliveryRefused as refused:
-            log.warning("delivery refused", connection=gate.name, reason=refused.message, remedy=refused.remedy)
             return await self._turn_away(gate, refused, head)
         except DeliveryUnreadable as unreadable:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
-            return await self._set_aside(gate, unreadable, sent, head)
+            return await self._set_aside(gate, unreadable, sent or b"", head)
         try:
             with tracing.delivery(gate.name) as trace:
                 async with asyncio.timeout(_STORE_TIMEOUT):
@@ -99,6 +117,32 @@ class Receiver:
             return Response(wanted[1], media_type=wanted[0])
         return JSONResponse({"status": _summary(verdicts)})
 
+    async def _sent(self, gate: Gate, request: Request) -> bytes | None:
+        """Read the body; None if it is too large. Raises _NotTaken."""
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT):
+                return await body.read(request, gate.largest, self._bodies)
+        except (ClientDisconnect, TimeoutError):
+            raise _NotTaken(_said(400, "the body did not arrive")) from None
+        except Crowded:
+            crowded = _said(503, "too many large bodies are under way; send it again", headers=_RETRY_AFTER)
+            raise _NotTaken(crowded) from None
+
+    async def _too_large(self, gate: Gate, head: str, *, proved: bool) -> Response:
+        """Write down that something larger than the service ever sends was not read."""
+        why = f"the body is larger than {gate.largest} bytes, and was not read"
+        log.warning("delivery not read", connection=gate.name, reason=why)
+        try:
+            if proved:
+                name = f"too large {time.time_ns()}"
+                event = Event("unknown", gate.name, datetime.now(UTC), name, name, "", ignored=why, unusable=True)
+                await self._inbox.accept([event], b"", head)
+            else:
+                await self._inbox.refuse(gate.name, why, head)
+        except StoreUnavailable:
+            pass  # the answer is the same
+        return _said(413, why)
+
     async def _set_aside(self, gate: Gate, unreadable: DeliveryUnreadable, sent: bytes, head: str) -> Response:
         """Keep what is genuine and cannot be read, for a person; the sender is told, for it may be its mistake."""
         name = f"unreadable {hashlib.sha256(sent).hexdigest()}"
@@ -111,6 +155,7 @@ class Receiver:
         return _said(400, unreadable.message)
 
     async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: str) -> Response:
+        self._say(f"a delivery to {gate.name} is refused: {refused.message}. {refused.remedy}")
         try:
             await self._inbox.refuse(gate.name, refused.message, head)
         except StoreUnavailable:

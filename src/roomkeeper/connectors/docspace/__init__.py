@@ -19,6 +19,7 @@ from roomkeeper.connectors.docspace import (
     webhook,
 )
 from roomkeeper.contract.catalog import Connector
+from roomkeeper.docspace import signature
 from roomkeeper.docspace.wire import sanitise_title
 
 CONNECTOR = Connector(
@@ -41,6 +42,7 @@ CONNECTOR = Connector(
     ],
     trusted_by=("webhook_secret",),
     verify=webhook.verify,
+    signed_in=(signature.HEADER,),
     read=webhook.read,
     connect=settings.connect,
     place=webhook.place,

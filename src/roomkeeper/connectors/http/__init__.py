@@ -16,6 +16,7 @@ CONNECTOR = Connector(
     trusted_by=("token", "hmac_secret"),
     raises=webhook.raises,
     verify=webhook.verify,
+    signed_in=(webhook.SIGNATURE,),
     read=webhook.read,
     complete=webhook.complete,
     connect=connect,

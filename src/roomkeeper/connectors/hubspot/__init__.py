@@ -19,6 +19,7 @@ CONNECTOR = Connector(
     steps=[note_on_deal("hubspot")],
     trusted_by=("client_secret",),
     verify=webhook.verify,
+    signed_in=(webhook.V3, webhook.OLD),
     read=webhook.read,
     complete=client.complete,
     connect=opener(client.HubSpotClient),

@@ -22,6 +22,7 @@ CONNECTOR = Connector(
     steps=[note_on_deal("salesforce")],
     trusted_by=("webhook_token",),
     verify=webhook.verify,
+    largest=25 * 1024 * 1024,  # a hundred notifications, of whatever fields the administrator picks; ours
     read=webhook.read,
     acknowledge=webhook.acknowledge,
     complete=client.complete,

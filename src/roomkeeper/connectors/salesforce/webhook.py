@@ -49,7 +49,7 @@ def verify(settings: Salesforce, delivery: Delivery) -> None:
         return  # `read` says what is wrong with it
     if record_id(organisation) != record_id(settings.organization_id):
         raise DeliveryRefused(
-            f"it comes from the organisation {organisation!r}, not from the one of this connection",
+            f"it comes from the organisation {organisation[:80]!r}, not from the one of this connection",
             remedy="Compare `organization_id` with Setup, Company Information; a sandbox has an id of its own.",
         )
 

@@ -22,6 +22,7 @@ CONNECTOR = Connector(
     steps=[note_on_ticket("zendesk"), set_ticket_field("zendesk")],
     trusted_by=("webhook_secret",),
     verify=webhook.verify,
+    signed_in=(webhook.SIGNATURE,),
     read=webhook.read,
     complete=client.complete,
     connect=opener(client.ZendeskClient),
