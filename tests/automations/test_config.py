@@ -301,3 +301,32 @@ def test_the_schema_agrees_with_the_checker_about_examples() -> None:
         jsonschema.validate(json.loads(json.dumps(YAML(typ="safe").load(text))), schema)
         load(file, CATALOG, secrets_required=False)
     assert os.environ["TEST_KEY"]
+
+
+@pytest.mark.parametrize("secret", ["''", "' '", "x", "'a b'"])
+def test_what_cannot_be_secret_is_refused(tmp_path: Path, secret: str) -> None:
+    (tmp_path / ".env").write_text(f"KEY=a-key-of-the-portal\nSECRET={secret}\n")
+    file = tmp_path / "roomkeeper.yaml"
+    file.write_text(
+        "version: 1\nconnections:\n  acme:\n    type: docspace\n    url: https://acme.example\n"
+        "    api_key: !env KEY\n    webhook_secret: !env SECRET\n"
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        load(file, CATALOG)
+
+    (problem,) = caught.value.problems
+    assert problem.line == 7
+    assert "SECRET" in problem.what or "cannot be secret" in problem.what
+
+
+def test_two_ways_of_saying_who_we_are_are_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=token-one\nB=token-two\n")
+    file = tmp_path / "roomkeeper.yaml"
+    file.write_text(
+        "version: 1\nconnections:\n  support:\n    type: jira\n    url: https://acme.example\n"
+        "    email: b@acme.example\n    api_token: !env A\n    token: !env B\n"
+    )
+
+    with pytest.raises(ConfigError, match="leave one of them out"):
+        load(file, CATALOG)

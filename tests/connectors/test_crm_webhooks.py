@@ -449,3 +449,12 @@ def test_no_json_makes_a_reader_stumble(value: Any) -> None:
             connector.read("x", settings, body)  # type: ignore[attr-defined]
         except DeliveryUnreadable as error:
             assert error.message
+
+
+@pytest.mark.parametrize("password", ["pässwörd", "pa\u0308sswo\u0308rd"])
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_a_password_with_accents_fits_however_it_is_written(password: str, charset: str) -> None:
+    settings = Pipedrive(url="https://a.example", api_token="t", webhook_user="rk", webhook_password=(password,))
+    sent = base64.b64encode("rk:pässwörd".encode(charset)).decode()
+
+    pipedrive.verify(settings, Delivery(b"{}", {"Authorization": f"Basic {sent}"}))

@@ -53,7 +53,7 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
     file.write_text(yaml_of(setup))
     env = tmp_path / ".env"
     env.touch(0o600)
-    given = dict.fromkeys(secrets_of(yaml_of(setup)), "x") | {ADMIN_SECRET: f"'{hashed('x')}'"}
+    given = dict.fromkeys(secrets_of(yaml_of(setup)), "a-long-secret") | {ADMIN_SECRET: f"'{hashed('x')}'"}
     env.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
 
     config = load(file, CATALOG)

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel
 from ruamel.yaml.comments import CommentedMap
 
 from roomkeeper.automations.address import is_outside
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.secret import Reference
+from roomkeeper.automations.redaction import secrets_in
+from roomkeeper.automations.secret import NOT_SET, Reference
 from roomkeeper.configuration.automations import AutomationCheck
 from roomkeeper.configuration.config import Config, Connection
 from roomkeeper.configuration.document import Document, Place
@@ -24,6 +26,8 @@ from roomkeeper.configuration.top import Top
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import StepKind
 from roomkeeper.errors import ConfigError
+
+_SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
 def load(file: Path, catalog: Catalog, *, secrets_required: bool = True) -> Config:
@@ -137,7 +141,17 @@ class _Reader:
         settings = self._resolver.resolved(node, where, connector.settings)
         settings.pop("type", None)
         model = self._document.model(connector.settings, settings, where)
+        if model is not None:
+            self._check_trust(connector.trusted_by, model, where)
         return Connection(name, connector.type, model)
+
+    def _check_trust(self, trusted_by: Sequence[str], model: BaseModel, where: Place) -> None:
+        """Refuse what cannot be secret: whoever guesses it may send whatever they like."""
+        for name in trusted_by:
+            for secret in secrets_in(getattr(model, name)):
+                if secret != NOT_SET and len(secret.strip()) < _SHORTEST:
+                    what = f"`{name}` cannot be secret: it has fewer than {_SHORTEST} characters"
+                    self._say((*where, name), what, "invent a long random one, and put it in place at both ends")
 
     def _check_dashboard(self, top: Top) -> None:
         where: Place = ("dashboard",)

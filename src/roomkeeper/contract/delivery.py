@@ -37,7 +37,12 @@ class Delivery:
         if scheme.lower() != "basic":
             return "", ""
         try:
-            user, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+            sent = base64.b64decode(given.strip(), validate=True)
+        except (binascii.Error, ValueError):
             return "", ""
+        try:
+            text = sent.decode()
+        except UnicodeDecodeError:
+            text = sent.decode("latin-1")  # what senders write that do not know RFC 7617
+        user, _, password = text.partition(":")
         return user, password

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import SecretStr
@@ -24,9 +25,16 @@ def must_be_set(secrets: Sequence[str], setting: str) -> None:
 
 
 def same(given: str, expected: Iterable[str]) -> bool:
-    """Whether it is one of the expected, all of them compared, in constant time."""
-    mine = given.encode("utf-8", "replace")
-    return any([hmac.compare_digest(mine, one.encode()) for one in expected])  # noqa: C419 - constant time
+    """Whether it is one of the expected, all of them compared, in constant time.
+
+    A letter with an accent may be written as one character or as two (RFC 7617, 4, asks for the first).
+    """
+    mine = _composed(given)
+    return any([hmac.compare_digest(mine, _composed(one)) for one in expected])  # noqa: C419 - constant time
+
+
+def _composed(text: str) -> bytes:
+    return unicodedata.normalize("NFC", text).encode("utf-8", "replace")
 
 
 def hmac_sha256_hex(secret: str, message: bytes) -> str:

@@ -42,6 +42,8 @@ class Jira(ListingSettings):
     def _can_speak(self) -> Self:
         if self.token is None and (self.email is None or self.api_token is None):
             raise ValueError("needs `email` and `api_token` (Cloud), or `token` (Data Center)")
+        if self.token is not None and (self.email is not None or self.api_token is not None):
+            raise ValueError("has `token` (Data Center) and `email` or `api_token` (Cloud): leave one of them out")
         return self
 
     @property

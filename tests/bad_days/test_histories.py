@@ -1,0 +1,167 @@
+"""Whatever happens to files and to us, in whatever order: the portal's state, the proof and the ledger agree.
+
+Hypothesis plays uploads, new versions, twins, renames, moves, deletions, lost deliveries, faults and restarts. The
+oracle is this file's own list of what was uploaded, and the pretend portal's state.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
+
+from roomkeeper.demo import Portal as PretendPortal
+
+Make = Callable[..., Keeper]
+STEPS = 8
+LOSSES = [
+    {"kind": "drop_after", "method": "POST|PUT", "path": "/fileops/", "every": 2, "times": 3},
+    {"kind": "drop_before", "path": "/api/2.0/files/", "every": 3, "times": 4},
+    {"kind": "status", "status": 503, "path": "/api/2.0/files/", "every": 2, "times": 4, "body": ""},
+    {"kind": "status", "status": 429, "path": "/api/2.0/", "every": 3, "times": 3, "headers": {"Retry-After": "1"}},
+    {"kind": "truncate", "method": "GET", "path": "/api/2.0/files/", "every": 3, "times": 3},
+]
+
+
+class Histories(RuleBasedStateMachine):
+    """One history: what people do in a folder of the client's room."""
+
+    rooms: ClassVar[Rooms]
+    keeper: ClassVar[Keeper]
+    numbers: ClassVar[Iterator[int]] = itertools.count(1)
+
+    @initialize()
+    def begin(self) -> None:
+        self.name = f"History {next(self.numbers)}"
+        self.folders = self.portal.folders(self.rooms.client, [self.name, f"{self.name}/Inner"])
+        self.alive: dict[int, str] = {}  # by the file's id: its folder
+        self.lost: list[dict[str, Any]] = []  # what happens to our calls, and not to those of people
+        self.uploads = 0
+
+    @property
+    def portal(self) -> PretendPortal:
+        return self.rooms.portal
+
+    def _as_people(self, method: str, path: str, **given: Any) -> Any:
+        self.portal.direct("PUT", "/faults", json=[])
+        done = self.portal.call(method, path, **given)
+        self.portal.direct("PUT", "/faults", json=self.lost)
+        return done
+
+    def _upload(self, folder: str, title: str, key: str = "") -> None:
+        self.uploads += 1
+        content = f"{self.name}: upload {self.uploads}".encode()
+        files = {"file": (title, content)}
+        (made,) = self._as_people("POST", f"/files/{self.folders[folder]}/upload", key=key, files=files)
+        self.alive[made["id"]] = folder
+
+    def _place(self, inner: bool) -> str:
+        return f"{self.name}/Inner" if inner else self.name
+
+    @rule(title=st.sampled_from(["Offer.docx", "Plan.xlsx", "Ümlaut ß.txt", "a.b.c"]), inner=st.booleans())
+    def upload_or_overwrite(self, title: str, inner: bool) -> None:
+        self._upload(self._place(inner), title)  # as the owner, whose second one is a version
+
+    @rule(title=st.sampled_from(["Letter.docx", "Offer.docx"]))
+    def upload_as_a_guest(self, title: str) -> None:
+        self._upload(self.name, title, self.rooms.guest_key)  # whose second one is a twin
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def rename(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.alive)))
+        title = f"Renamed {self.uploads} {number}.docx"
+        self._as_people("PUT", f"/files/file/{number}", json={"title": title})
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def move(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.alive)))
+        folder = self._place(self.alive[number] == self.name)
+        wanted = {"fileIds": [number], "destFolderId": self.folders[folder], "conflictResolveType": 2}
+        self._as_people("PUT", "/files/fileops/move", json=wanted)
+        self.alive[number] = folder
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data(), for_good=st.booleans())
+    def delete(self, data: st.DataObject, for_good: bool) -> None:
+        number = data.draw(st.sampled_from(sorted(self.alive)))
+        self._as_people("DELETE", f"/files/file/{number}", json={"immediately": for_good})
+        del self.alive[number]
+
+    @rule(lost=st.sampled_from(LOSSES))
+    def lose_calls(self, lost: dict[str, Any]) -> None:
+        self.lost = [lost]
+        self.portal.direct("PUT", "/faults", json=self.lost)
+
+    @rule()
+    def lose_deliveries(self) -> None:
+        for hook in self.portal.direct("GET", "/webhooks"):
+            self.portal.direct("PUT", "/webhooks", json={"id": hook["id"], "enabled": False})
+
+    @rule()
+    def restart(self) -> None:
+        self.keeper.stop()
+        self.keeper.start()
+
+    def teardown(self) -> None:
+        if not hasattr(self, "alive"):
+            return
+        self.portal.direct("PUT", "/faults", json=[])
+        for hook in self.portal.direct("GET", "/webhooks"):
+            self.portal.direct("PUT", "/webhooks", json={"id": hook["id"], "enabled": True})
+        self.keeper.ask("reconcile")
+        until(lambda: all(one["state"] != "new" for one in self.keeper.ask("events", "list", "--limit", "500")))
+        self.keeper.settle(lambda: True)
+        self._nothing_is_missing()
+        self._nothing_is_doubled()
+        self._the_proof_agrees()
+
+    def _copies(self) -> list[dict[str, Any]]:
+        return [one for one in self.portal.tree(self.rooms.internal) if one["path"][:1] == [self.name]]
+
+    def _there(self) -> list[dict[str, Any]]:
+        return [one for one in self.portal.tree(self.rooms.client) if one["path"][:1] == [self.name]]
+
+    def _nothing_is_missing(self) -> None:
+        """The newest version of each file that is there has been copied."""
+        copied = {digest for one in self._copies() for digest in one["digests"]}
+        missing = [(one["id"], one["title"]) for one in self._there() if one["digests"][-1] not in copied]
+        assert missing == []
+
+    def _nothing_is_doubled(self) -> None:
+        """All uploads differ, so each digest is among the copies once."""
+        counted = Counter(digest for one in self._copies() for digest in one["digests"])
+        assert [digest for digest, many in counted.items() if many > 1] == []
+
+    def _the_proof_agrees(self) -> None:
+        proof = self.keeper.ask("prove", "copy-client-uploads", "--since", "1h", codes=(0, 1, 3))
+        assert proof["counts"].get("unaccounted", 0) == 0, proof
+        assert proof["blind"] == []
+        there = {str(one["id"]) for one in self._there()}
+        failed = [one for one in proof["lines"] if one["outcome"] == "failed"]
+        assert [one for one in failed if any(number in one["subject"].split() for number in there)] == []
+
+
+@pytest.mark.long
+def test_state_proof_and_ledger_agree_after_whatever_happened(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False)
+    keeper.start()
+    keeper.register()
+    Histories.rooms, Histories.keeper = rooms, keeper
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=sized(10_000, 8),
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
