@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import quote
 
 import structlog
 from starlette.applications import Starlette
@@ -33,7 +33,7 @@ from roomkeeper.running.rehearsal import Rehearsed
 from roomkeeper.running.turns import Turns
 from roomkeeper.running.walk import Rest, Walker
 from roomkeeper.store import retention
-from roomkeeper.store.database import Store
+from roomkeeper.store.database import Store, address
 from roomkeeper.watching import webhooks as upkeep
 from roomkeeper.watching.notices import Heartbeat, beat
 from roomkeeper.web.desk import Desk
@@ -203,9 +203,9 @@ def _own_secrets(config: Config) -> list[str]:
     """List the secrets of the pages, the notices and the store."""
     kept = [*secrets_in(config.dashboard), *secrets_in(config.notify)]
     if "://" in config.store:
-        parts = urlsplit(config.store)
-        for given in (parts.password, dict(parse_qsl(parts.query)).get("password")):
-            kept += [given, unquote(given)] if given else []
+        database = address(config.store)
+        for given in (database.password, database.query.get("password")):
+            kept += [str(given), quote(str(given), safe="")] if given else []
     return kept
 
 

@@ -145,7 +145,9 @@ class Histories(RuleBasedStateMachine):
         assert proof["blind"] == []
         there = {str(one["id"]) for one in self._there()}
         failed = [one for one in proof["lines"] if one["outcome"] == "failed"]
-        assert [one for one in failed if any(number in one["subject"].split() for number in there)] == []
+        wrong = [one for one in failed if there & set(one["subject"].split())]
+        runs = [self.keeper.ask("runs", "show", str(one["run"])) for one in wrong]
+        assert not wrong, (wrong, [(one["error"], [step["items"] for step in one["steps"]]) for one in runs])
 
 
 @pytest.mark.long

@@ -26,7 +26,7 @@ from roomkeeper.errors import StoreUnavailable
 from roomkeeper.running.leases import Lease
 from roomkeeper.running.turns import Turn
 from roomkeeper.running.walk import Walker
-from roomkeeper.store.database import NOTICE, Store, durable_sqlite
+from roomkeeper.store.database import NOTICE, Store, address, durable_sqlite
 from roomkeeper.store.tables import runs
 
 log = structlog.get_logger("engine")
@@ -208,7 +208,7 @@ class Engine:
         if self._store.is_embedded:
             self._sqlite = durable_sqlite(Path(self._store.where) / "engine.sqlite")
             return config | {"system_database_engine": self._sqlite}
-        url = sa.make_url(self._store.where).set(drivername="postgresql+psycopg")
+        url = address(self._store.where).set(drivername="postgresql+psycopg")
         url = url.update_query_dict({name: str(value) for name, value in NOTICE.items()})
         return config | {"system_database_url": url.render_as_string(hide_password=False), "sys_db_pool_size": 12}
 

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from roomkeeper import outside
 from roomkeeper.errors import StoreUnavailable
@@ -38,10 +39,10 @@ class Store:
         self.is_embedded = "://" not in where
         self.where = where
         if self.is_embedded:
-            Path(where).mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_folder(Path(where))
             self.engine = sqlite_engine(Path(where) / "roomkeeper.sqlite")
         else:
-            url = sa.make_url(where).set(drivername="postgresql+psycopg")
+            url = address(where).set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
         self._turn: contextlib.AbstractContextManager[Any] = (
             threading.Lock() if self.is_embedded else contextlib.nullcontext()
@@ -50,10 +51,17 @@ class Store:
     @property
     def said(self) -> str:
         """Say where it is, without a password."""
-        return self.where if self.is_embedded else sa.make_url(self.where).render_as_string(hide_password=True)
+        return self.where if self.is_embedded else address(self.where).render_as_string(hide_password=True)
 
     def migrate(self) -> None:
-        """Bring the tables up to date; several processes may start at once."""
+        """Bring the tables up to date; several processes may start at once. Raises StoreUnavailable."""
+        try:
+            self._bring_up_to_date()
+        except SQLAlchemyError as error:
+            what = f"The store {self.said} cannot be opened: {_first_line(error)}"
+            raise StoreUnavailable(what, remedy=_ON_DISK if self.is_embedded else _REACH_IT) from error
+
+    def _bring_up_to_date(self) -> None:
         if _version(self) == _newest():
             return
         from alembic import command  # noqa: PLC0415 - half a second to load, for nothing where nothing is to be migrated
@@ -121,6 +129,35 @@ class Store:
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:
         with open_() as connection:
             return act(connection)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of a store, for nobody else to look into. Raises StoreUnavailable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreUnavailable(f"The store {folder} cannot be made: {error.strerror}", remedy=_ON_DISK) from error
+
+
+def address(where: str) -> sa.URL:
+    """Read a database's address; a password may have any sign in it. Raises StoreUnavailable."""
+    scheme, _, rest = where.partition("://")
+    login, at, place = rest.rpartition("@")  # the last one: a host has none
+    user, colon, password = login.partition(":")
+    try:
+        url = sa.make_url(f"{scheme}://{place}")
+    except (ArgumentError, ValueError) as error:
+        what = "The store's address cannot be read: behind the last `@` stands no host, port and database"
+        raise StoreUnavailable(what, remedy="Write it as postgresql://user:password@host:5432/database.") from error
+    if not at:
+        return url
+    return url.set(username=unquote(user), password=unquote(password) if colon else None)
+
+
+_ON_DISK = "See whether this user may write there, and whether there is space."
+_REACH_IT = (
+    "See whether PostgreSQL runs there, and whether `store` has the right host, port, database, user and password."
+)
 
 
 def _first_line(error: SQLAlchemyError) -> str:
