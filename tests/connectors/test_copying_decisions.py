@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from roomkeeper import errors
 from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Intent
+from roomkeeper.contract.step import Entry
 from roomkeeper.docspace import File
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationFile
@@ -22,6 +23,30 @@ def shown(number: int, title: str, *, folder: int = 9, **more: object) -> Operat
 
 def intent(number: int, title: str = "a.docx", mode: OnConflict = OnConflict.SKIP, **more: object) -> Intent:
     return Intent(number, 1, title, 5, 9, mode, **more)  # type: ignore[arg-type]
+
+
+STORED = {"id": "sbox-1-|a.docx", "title": "a.docx", "created": "2026-11-20T10:00:00Z", "version": 1}
+
+
+@pytest.mark.parametrize(
+    ("now", "known"),
+    [
+        ({"updated": "2026-11-20T10:00:00Z", "pureContentLength": 5}, True),
+        ({"updated": "2026-11-20T11:00:00+01:00", "pureContentLength": 5}, True),
+        ({"updated": "2026-11-20T10:00:07Z", "pureContentLength": 5}, False),
+        ({"updated": "2026-11-20T10:00:00Z", "pureContentLength": 6}, False),
+    ],
+)
+def test_a_second_upload_into_third_party_storage_is_no_version_and_yet_another_content(
+    now: dict[str, object], known: bool
+) -> None:
+    """There, every version has the number 1, and a path keeps its id."""
+    first = File.of(STORED | {"updated": "2026-11-20T10:00:00Z", "pureContentLength": 5})
+    said = intent(first.id, changed=copying.changed_at(first), created=copying.made_at(first))  # type: ignore[arg-type]
+    line = Entry(said.item, True, "77", said.to_json(), 1)
+
+    assert copying.is_done(line, File.of(STORED | now)) is known
+    assert copying.changed_at(file(7, updated="2026-11-20T10:00:00Z")) == ""
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,10 @@ _BATCH = 200
 _AGAIN = 50  # events in a batch that are tried again, beside what is new
 _AT_ONCE = 8  # places that are looked at side by side
 _FLUSH = 0.2  # seconds until what is decided goes on, though others of its batch are still being looked up
-_LET_IN = "Invite the account of the API key into the room; then it goes on by itself."
+_LET_IN = (
+    "Invite the account of the API key into the room, or, if the folder was deleted, restore it from the trash; then "
+    "it goes on by itself. If it is to stay deleted, there is nothing to do: it is looked for ever more seldom."
+)
 _COURTESY = 0.5  # seconds at most that dispatch leaves the process to others after each batch
 _PLACE_KEPT = 60.0  # seconds: folders do move between rooms, but seldom
 _ABSENCE_KEPT = 5.0  # seconds: what was not there a moment ago may be restored

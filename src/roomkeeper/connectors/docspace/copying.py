@@ -6,7 +6,7 @@ A copy carries no reference to its source (facts/docspace.md 14, rule 4), so the
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from roomkeeper.contract.step import Entry
@@ -53,6 +53,9 @@ class Intent:
     #: When the file was made, as the portal says it: its id is given again to another file once it is deleted for good
     #: (recorded; FileQueries.FileMaxIdAsync), so an id and a version are no identity. Empty in lines of older versions.
     created: str = ""
+    #: When its content was changed, where a version's number does not tell one content from the next: third-party
+    #: storage gives every version the number 1 (facts/docspace.md 10). Empty elsewhere, and in lines as above.
+    changed: str = ""
     #: What it became, once it is done: so that what is there later can be told from it. Empty as above.
     copy_title: str = ""
     copy_version: int = 0
@@ -70,6 +73,8 @@ class Intent:
 
     def is_of(self, file: File) -> bool:
         """Whether it is about this very file, and not about one that had its id before."""
+        if self.changed and (self.changed != changed_at(file) or not same_size(self.size, file.size)):
+            return False
         return same_file(self.created, file)
 
     def become(self, copy: Copy) -> "Intent":
@@ -91,6 +96,11 @@ class Intent:
 def made_at(file: File | Copy) -> str:
     """Say when a file was made, for the ledger."""
     return file.created.isoformat() if file.created is not None else ""
+
+
+def changed_at(file: File) -> str:
+    """Say when a file's content was changed, where its version's number says nothing: in third-party storage."""
+    return file.updated.astimezone(UTC).isoformat() if isinstance(file.id, str) and file.updated is not None else ""
 
 
 def same_file(created: str, file: File) -> bool:

@@ -212,6 +212,7 @@ class Transfer:
             namesake=namesake.id if namesake is not None else None,
             namesake_version=namesake.version if namesake is not None else 0,
             created=copying.made_at(file),
+            changed=copying.changed_at(file),
         )
 
     async def _belongs_to_another(self, file: File, became: Sequence[Entry]) -> bool:
