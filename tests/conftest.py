@@ -34,8 +34,8 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
-#: Connections of all the workers' services together; no test pulls PostgreSQL's own plug.
-POSTGRESQL = "max_connections = 400\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off"
+MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
+ROOMY = 8 * 1024**3  # bytes
 UNMEASURED = {"bad_days", "browser", "crash"}
 LEDGER = ROOT / "test-output" / "durations.tsv"
 _NO_PARAMETERS = SimpleNamespace(params={})
@@ -118,7 +118,7 @@ def postgresql() -> Iterator[Callable[[], str]]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     # Not below pytest's own folder: another session closes that to the user whom PostgreSQL runs as.
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
-    folder = Path(tempfile.gettempdir()) / f"roomkeeper-tests-{session}"
+    folder = _fast() / f"roomkeeper-tests-{session}"
     folder.mkdir(exist_ok=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     server = pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)  # deleted by the last worker
@@ -126,9 +126,9 @@ def postgresql() -> Iterator[Callable[[], str]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         server.ensure_pgdata_inited()
         settings = folder / "data" / "postgresql.conf"
-        if POSTGRESQL not in settings.read_text():
+        if MANY_CONNECTIONS not in settings.read_text():
             with settings.open("a") as file:
-                file.write(f"\n{POSTGRESQL}\n")
+                file.write(f"\n{MANY_CONNECTIONS}\n")
         server.start()
 
     blank = f"roomkeeper_{worker}_blank"
@@ -148,6 +148,13 @@ def postgresql() -> Iterator[Callable[[], str]]:
     server.cleanup()
     if not (folder / "data").exists():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fast() -> Path:
+    """Give a folder in memory, if there is much of it: no test pulls the machine's plug, so none needs the disk."""
+    memory = Path("/dev/shm")
+    is_roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOMY
+    return memory if is_roomy else Path(tempfile.gettempdir())
 
 
 @pytest.fixture(params=["embedded", "postgresql"])

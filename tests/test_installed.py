@@ -1,6 +1,8 @@
 """The hashed files are installed as they are, without resolving: so they must lack nothing."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -80,3 +82,15 @@ def test_every_pin_has_a_hash_and_no_host() -> None:
         assert len(pins) == len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
         assert "://" not in text
         assert "--index" not in text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_unit_exposes_little() -> None:
+    """`systemd-analyze security` rates from 0 (nothing) to 10 (everything)."""
+    command = ["systemd-analyze", "security", "--offline=true", str(ROOT / "deploy" / "roomkeeper.service")]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    found = re.search(r"exposure level for roomkeeper.service: ([\d.]+)", said)
+    if found is None:
+        pytest.skip("this systemd-analyze knows no `security --offline`")
+    assert float(found.group(1)) <= 2.0

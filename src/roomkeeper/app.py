@@ -225,6 +225,7 @@ def _only_one(store: Store) -> Any:  # noqa: ANN401 - a context
         yield
         return
     file: IO[str]
+    lock_file(store).touch(mode=0o600)
     with lock_file(store).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

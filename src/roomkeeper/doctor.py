@@ -271,6 +271,11 @@ def _of_disk(folder: Path) -> Finding:
     if kind in _REMOTE:
         what = f"{folder} lies on a network drive ({kind}), where SQLite's locks cannot be relied on"
         return Finding("store", "warning", what, "Set `store` to a local folder, or to PostgreSQL.")
+    others = folder.stat().st_mode & 0o077
+    open_ones = [file.name for file in sorted(folder.iterdir()) if file.is_file() and file.stat().st_mode & 0o077]
+    if others and open_ones:
+        what = f"{folder} holds what others on this machine may read: {', '.join(open_ones[:5])}"
+        return Finding("store", "warning", what, f"`chmod -R go= {folder}`, for names and contents are kept there.")
     return Finding("store", "ok", f"{folder} is written through to the disk ({took * 1000:.1f} ms)")
 
 

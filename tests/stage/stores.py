@@ -12,6 +12,7 @@ def put_blank(folder: Path) -> None:
     folder.mkdir(exist_ok=True, mode=0o700)
     file = folder / "roomkeeper.sqlite"
     if not file.exists():
+        file.touch(mode=0o600)
         file.write_bytes(_blank())
 
 

@@ -266,3 +266,17 @@ def test_a_recording_of_the_portal_has_its_shapes_and_neither_names_nor_secrets(
     assert {one["status"] for one in lines.values()} == {200}
     for private in ("Very private", "Acme", "x.example", rooms.keeper_key, rooms.keeper_key[-4:], str(rooms.client)):
         assert private not in text
+
+
+def test_a_store_that_others_may_read_is_said_and_a_new_one_is_nobody_else_s(tmp_path: Path, portal: Portal) -> None:
+    rooms = Rooms(portal)
+    keeper = Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], store="../shared-store")
+    folder = tmp_path.parent / "shared-store"
+    folder.chmod(0o755)
+    keeper.ask("events", "list")
+    assert [one.name for one in folder.iterdir() if one.stat().st_mode & 0o077] == []
+
+    (folder / "roomkeeper.sqlite").chmod(0o644)
+    said = keeper.ask("doctor", "--no-round-trip", codes=(0, 1, 3))["checks"]
+
+    assert any("others on this machine may read" in one["said"] for one in said if one["check"] == "store")

@@ -18,7 +18,8 @@ from people import DASHBOARD, PASSWORDS, TOKENS, form_token, logged_in, visitor,
 from signing import signed
 from stage import Keeper, Rooms, copy_uploads, free_port, simulated_portal
 
-from roomkeeper.store.database import Store
+from roomkeeper.store.database import Store, opened
+from roomkeeper.web import sessions
 
 PAGES = ["/", "/runs", "/runs/1", "/events", "/events/1", "/automations", "/automations/copy-client-uploads"]
 PAGES += ["/accounted", "/actions", "/search?q=File", "/runs/1/restart", "/runs/1/report.csv"]
@@ -177,11 +178,22 @@ def test_what_is_done_is_recorded_with_who_and_when(keeper: Keeper) -> None:
 def test_a_session_ends_with_the_logout(keeper: Keeper) -> None:
     ann = logged_in(keeper, "ann")
     word = ann.cookies["roomkeeper"]
-    assert ann.post("/logout").status_code == 303
+    assert ann.post("/logout").status_code == 403  # another site may not log her out
+    assert ann.post("/logout", data={"token": form_token(ann, "/")}).status_code == 303
 
     again = visitor(keeper)
     again.cookies.set("roomkeeper", word)
     assert again.get("/runs").status_code == 303
+
+
+def test_one_user_s_logins_end_nobody_else_s(keeper: Keeper) -> None:
+    ann = logged_in(keeper, "ann")
+    store = opened(str(keeper.folder / keeper.store))
+    for _ in range(60):
+        sessions.begin(store, "bob", "viewer", "password x", 60.0)
+    store.close()
+
+    assert ann.get("/runs").status_code == 200
 
 
 def test_the_browser_s_word_is_out_of_reach_for_scripts_and_other_sites(keeper: Keeper) -> None:

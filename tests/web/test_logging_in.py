@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
-from people import DASHBOARD, HASHES, logged_in, visitor, with_logins
+from people import DASHBOARD, HASHES, PASSWORDS, logged_in, visitor, with_logins
 from stage import Keeper, Rooms, copy_uploads, simulated_portal
 
 
@@ -74,3 +74,22 @@ def test_secrets_of_logins_are_checked(tmp_path: Path) -> None:
     assert "roomkeeper password" in problems
     assert "20 characters" in problems
     assert "a password in the clear" not in problems
+
+
+def test_with_an_https_address_the_word_is_given_for_tls_alone(tmp_path: Path) -> None:
+    with simulated_portal() as portal:
+        rooms = Rooms(portal)
+        top = {"public_url": "https://hooks.acme.example", "dashboard": DASHBOARD}
+        made = Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top, keep_webhook=False)
+        keeper = with_logins(made)
+        keeper.start()
+        answer = visitor(keeper).post("/login", data={"name": "ann", "password": PASSWORDS["ann"]})
+        page = visitor(keeper).get("/login")
+        keeper.stop()
+
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-roomkeeper=")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+    assert "max-age" in page.headers["strict-transport-security"]

@@ -208,6 +208,7 @@ def sqlite_engine(file: Path) -> sa.Engine:
 
 def durable_sqlite(file: Path) -> sa.Engine:
     """Open a SQLite file so that what is committed is on the disk, and no reader waits for a writer."""
+    file.touch(mode=0o600)  # what SQLite puts beside it has the same mode
     engine = sa.create_engine(
         f"sqlite:///{file}",
         pool_size=16,

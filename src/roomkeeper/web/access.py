@@ -19,6 +19,7 @@ from roomkeeper.store.database import Store
 from roomkeeper.web import sessions
 
 COOKIE = "roomkeeper"
+SECURE_COOKIE = f"__Host-{COOKIE}"  # a browser takes it over TLS only, and from no other name of this domain
 _SHORTEST, _LONGEST = 20, 100  # characters of a word of ours
 _GIVE_A_LOGIN = "give people a login: `roomkeeper password`, then `dashboard: users` in the configuration.\n"
 _OPEN = (
@@ -61,6 +62,7 @@ class Access:
         self._config, self._store = config, store
         self.has_login = config.dashboard.has_login
         self._public = urlsplit(config.public_url or "").netloc
+        self._by_tls = (config.public_url or "").startswith("https://")
         self._is_shut = not self.has_login and is_outside(config.public_url)
         #: What those are told whom nothing is shown.
         self.closed = _SHUT if self._is_shut else _OPEN
@@ -71,7 +73,7 @@ class Access:
 
     def of_page(self, request: Request) -> Who | None:
         """Tell who looks at a page; None if they have to log in, or may not come in. Raises StoreUnavailable."""
-        word = request.cookies.get(COOKIE, "")
+        word = word_of(request)
         if not self.has_login:
             if not self.is_local(request):
                 return None
@@ -95,6 +97,16 @@ class Access:
         if self.has_login or not self.is_local(request) or not self.is_same_origin(request, if_unsaid=True):
             return None
         return Who("somebody at this machine", "operator", "somebody at this machine, by the API")
+
+    def is_secure(self, request: Request) -> bool:
+        """Whether browsers are to speak TLS only: they do now, or are told to by `public_url`."""
+        return self._by_tls or is_tls(request)
+
+    def give_word(self, response: Response, request: Request, word: str, *, seconds: float | None = None) -> None:
+        """Have the browser keep a session's word."""
+        secure, age = self.is_secure(request), int(seconds) if seconds is not None else None
+        name = SECURE_COOKIE if secure else COOKIE
+        response.set_cookie(name, word, max_age=age, httponly=True, samesite="lax", secure=secure)
 
     def is_same_origin(self, request: Request, *, if_unsaid: bool = False) -> bool:
         """Whether a request was made by one of our own pages; `if_unsaid` is for programs, which say nothing of it."""
@@ -138,10 +150,15 @@ def _is_local(request: Request) -> bool:
     return peer in LOOPBACK and host in LOOPBACK and not _FORWARDED & set(request.headers)
 
 
-def give_word(response: Response, request: Request, word: str, *, seconds: float | None = None) -> None:
-    """Have the browser keep a session's word."""
-    age = int(seconds) if seconds is not None else None
-    response.set_cookie(COOKIE, word, max_age=age, httponly=True, samesite="lax", secure=is_tls(request))
+def word_of(request: Request) -> str:
+    """Give the word that the browser keeps; empty if there is none."""
+    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE, "")
+
+
+def take_word(response: Response) -> None:
+    """Have the browser forget it."""
+    response.delete_cookie(COOKIE)
+    response.delete_cookie(SECURE_COOKIE, secure=True)
 
 
 def is_tls(request: Request) -> bool:

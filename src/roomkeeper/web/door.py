@@ -5,6 +5,7 @@ room, while small ones, as nearly all deliveries are, always find place.
 """
 
 import asyncio
+import contextlib
 import resource
 import time
 from collections.abc import Callable
@@ -29,8 +30,9 @@ def most_open() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or soft < hard:
         wanted = hard if hard != resource.RLIM_INFINITY else max(soft, MOST_OPEN + KEPT_BACK)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
+        with contextlib.suppress(OSError, ValueError):  # a hardened service may not; then it has to do with what it has
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
     return max(16, min(MOST_OPEN, soft - KEPT_BACK))
 
 

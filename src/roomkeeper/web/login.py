@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from roomkeeper.configuration.dashboard import User
 from roomkeeper.web import body, sessions
-from roomkeeper.web.access import COOKIE, Access, give_word, is_tls, origin_by, origin_of
+from roomkeeper.web.access import Access, origin_by, origin_of, take_word, word_of
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.oidc import Login, LoginRefused
 from roomkeeper.web.rendering import Shown, shown
@@ -98,7 +98,7 @@ class Doorman:
         except LoginRefused as error:
             return self._form(request, f"{error.message} {error.remedy}".strip(), "/", 502)
         answer = RedirectResponse(url, 303)
-        secure = is_tls(request)
+        secure = _access(request).is_secure(request)
         answer.set_cookie(_KEPT, kept, max_age=_FOR, httponly=True, samesite="lax", secure=secure, path="/login")
         return answer
 
@@ -118,18 +118,23 @@ class Doorman:
         return answer
 
     async def leave(self, request: Request) -> Response:
-        """Log out."""
-        if _access(request).is_same_origin(request):
-            await asyncio.to_thread(sessions.end, self._desk.store, request.cookies.get(COOKIE, ""))
+        """Log out; asked for by one of our own pages, as every deed."""
+        who = await asyncio.to_thread(_access(request).of_page, request)
+        form = await body.form(request)
+        if who is not None and _access(request).is_forged(request, who, form.get("token", "")):
+            said = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
+            return self._form(request, said, "/", 403)
+        if who is not None:
+            await asyncio.to_thread(sessions.end, self._desk.store, word_of(request))
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE)
+        take_word(answer)
         return answer
 
     async def _let_in(self, request: Request, name: str, role: str, origin: str, then: str) -> Response:
         seconds = self._desk.config.dashboard.session
         word = await asyncio.to_thread(sessions.begin, self._desk.store, name, role, origin, seconds)
         answer = RedirectResponse(then, 303)
-        give_word(answer, request, word, seconds=seconds)
+        _access(request).give_word(answer, request, word, seconds=seconds)
         return answer
 
     def _form(self, request: Request, said: str, then: str, status: int = 200) -> Response:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
 from roomkeeper.store.database import clean
 from roomkeeper.web import body
-from roomkeeper.web.access import Access, Who, give_word
+from roomkeeper.web.access import Access, Who
 from roomkeeper.web.desk import Desk
 
 _HERE = Path(__file__).parent
@@ -134,8 +134,10 @@ def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Respons
     }
     text = _written(desk, _pages.get_template("page.html").render(around))
     answer = Response(text, what.status, media_type="text/html", headers=HEADERS)
+    if _access(request).is_secure(request):
+        answer.headers["Strict-Transport-Security"] = "max-age=31536000"
     if who is not None and who.is_new:
-        give_word(answer, request, who.word)
+        _access(request).give_word(answer, request, who.word)
     return answer
 
 

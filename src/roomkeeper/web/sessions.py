@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import sessions
 
-_MOST = 1000  # that are kept at once
+_MOST = 50  # of one name that are kept at once
 
 
 def begin(store: Store, name: str, role: str, origin: str, seconds: float) -> str:
@@ -19,8 +19,9 @@ def begin(store: Store, name: str, role: str, origin: str, seconds: float) -> st
     row = {"digest": digest(word), "name": name, "role": role, "origin": origin, "began_at": now}
     with store.write() as db:
         db.execute(sa.delete(sessions).where(sessions.c.ends_at < now))
-        newest = sa.select(sessions.c.digest).order_by(sessions.c.began_at.desc()).limit(_MOST)
-        db.execute(sa.delete(sessions).where(sessions.c.digest.not_in(newest)))
+        mine = sessions.c.name == name
+        newest = sa.select(sessions.c.digest).where(mine).order_by(sessions.c.began_at.desc()).limit(_MOST)
+        db.execute(sa.delete(sessions).where(mine, sessions.c.digest.not_in(newest)))
         db.execute(sa.insert(sessions).values(**row, ends_at=now + seconds))
     return word
 
