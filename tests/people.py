@@ -37,6 +37,19 @@ def visitor(keeper: Keeper) -> httpx2.Client:
     )
 
 
+#: What programs say in tests that have no logins.
+PROGRAM = {"Authorization": f"Bearer {TOKENS['OPS_TOKEN']}"}
+
+
+def with_a_token(keeper: Keeper) -> Keeper:
+    """Give it what the token of `PROGRAMS` needs."""
+    keeper.environment |= TOKENS
+    return keeper
+
+
+PROGRAMS: dict[str, Any] = {"tokens": [{"name": "ops", "token": "!env OPS_TOKEN", "role": "operator"}]}
+
+
 def logged_in(keeper: Keeper, name: str) -> httpx2.Client:
     """Log somebody in."""
     client = visitor(keeper)

@@ -36,6 +36,7 @@ from roomkeeper.store import retention
 from roomkeeper.store.database import Store, address
 from roomkeeper.watching import webhooks as upkeep
 from roomkeeper.watching.notices import Heartbeat, beat
+from roomkeeper.web import sessions
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.receiver import Gate
 from roomkeeper.web.site import site
@@ -59,6 +60,13 @@ class App:
     store: Store
     history: History
     redact: Redactor
+    has_login: bool
+
+    def link(self) -> str | None:
+        """Give the path of a link that opens the pages once; None where people log in, or there are no pages."""
+        if self.has_login or self.role == "worker":
+            return None
+        return sessions.link(self.store)
 
 
 def build(
@@ -97,7 +105,7 @@ def build(
         return await connecting.rehearsed(config, store, automation, event_of(event))
 
     desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact)
-    return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact)
+    return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact, config.dashboard.has_login)
 
 
 class _Worker:

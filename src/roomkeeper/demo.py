@@ -32,6 +32,8 @@ _CONFIG = """\
 version: 1
 listen: 127.0.0.1:{port}
 store: ./var
+dashboard:
+  tokens: [{{name: demo, token: !env DEMO_TOKEN}}]
 connections:
   portal:
     type: docspace
@@ -180,10 +182,12 @@ def play(out: Console, *, once: bool, port: int) -> bool:
         env = {"DEMO_API_KEY": scene.keeper_key, "DEMO_WEBHOOK_SECRET": secret}
         env |= {"DEMO_HUBSPOT_TOKEN": "pat-pretend", "DEMO_HUBSPOT_SECRET": secret}
         env |= {"DEMO_ZENDESK_TOKEN": "helpdesk-pretend", "DEMO_ZENDESK_SECRET": secret}
+        env |= {"DEMO_TOKEN": secrets.token_urlsafe(24)}
         service = _start_service(stack, folder, env, port)
         portal.register(f"{service}/hooks/portal", secret)
-        out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service} (its pages).")
-        runs = _Runs(service)
+        opening = "" if once else f"; its pages, by a link that is good once: {service}{_link(folder)}"
+        out.print(f"A simulated portal runs at {portal.url}, Roomkeeper at {service}{opening}")
+        runs = _Runs(service, env["DEMO_TOKEN"])
         checks = _copying(out, portal, scene, runs)
         checks += _archiving(out, portal, scene, runs, hook=f"{service}/hooks/sales", secret=secret)
         checks += _investigating(out, portal, runs, hook=f"{service}/hooks/support", secret=secret)
@@ -194,8 +198,7 @@ def play(out: Console, *, once: bool, port: int) -> bool:
             kept = Path(shutil.copytree(folder, f"{folder}-failed"))
             out.print(f"Something failed: its configuration, log and store are kept in {kept}")
         if not once:
-            out.print(f"Its configuration and store are in {folder} meanwhile.")
-            out.print(f"The pages stay at {service} until you press Ctrl+C.")
+            out.print(f"Its configuration and store are in {folder}, and the pages stay, until you press Ctrl+C.")
             _until_interrupted()
     return done
 
@@ -339,8 +342,8 @@ def _told(out: Console, checks: Sequence[Check]) -> bool:
 class _Runs:
     """Roomkeeper's runs, as its own API tells them."""
 
-    def __init__(self, service: str) -> None:
-        self._http = httpx2.Client(base_url=service)
+    def __init__(self, service: str, token: str) -> None:
+        self._http = httpx2.Client(base_url=service, headers={"Authorization": f"Bearer {token}"})
         self._told: set[tuple[int, str]] = set()
 
     def all(self) -> list[dict[str, Any]]:
@@ -410,6 +413,18 @@ def _start_service(stack: contextlib.ExitStack, folder: Path, env: dict[str, str
     url = f"http://127.0.0.1:{port}"
     wait_for(f"{url}/readyz", process=process, said=folder / "roomkeeper.log")
     return url
+
+
+def _link(folder: Path) -> str:
+    """Make the link that opens the pages."""
+    from roomkeeper.store.database import opened  # noqa: PLC0415 - only who looks at the pages needs it
+    from roomkeeper.web import sessions  # noqa: PLC0415
+
+    store = opened(str(folder / "var"))
+    try:
+        return sessions.link(store)
+    finally:
+        store.close()
 
 
 def _spawn(

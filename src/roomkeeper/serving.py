@@ -43,10 +43,10 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 class Service:
-    """One application on one bound socket."""
+    """One application on one bound socket; `say` tells who started it what is for nobody else."""
 
-    def __init__(self, app: App, line: socket.socket) -> None:
-        self._app, self._line = app, line
+    def __init__(self, app: App, line: socket.socket, say: Callable[[str], None] | None = None) -> None:
+        self._app, self._line, self._say = app, line, say
         settings = uvicorn.Config(
             app.site,
             http=door.connections(door.most_open()),  # type: ignore[arg-type]
@@ -66,9 +66,16 @@ class Service:
             host, port = self._line.getsockname()[:2]
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             log.info("serving", address=address, role=self._app.role, store=self._app.store.said)
+            await self._say_link(address)
             await self._server.serve(sockets=[self._line])
             log.info("stopping")
         log.info("stopped")
+
+    async def _say_link(self, address: str) -> None:
+        """Tell who started it how the pages are opened, and not the log: others may read that."""
+        path = await asyncio.to_thread(self._app.link) if self._say is not None else None
+        if path is not None and self._say is not None:
+            self._say(f"The pages, by a link that is good once: {address.replace('0.0.0.0', '127.0.0.1')}{path}")
 
     def stop(self) -> None:
         """Stop taking requests, and end. From the loop that serves."""

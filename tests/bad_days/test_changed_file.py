@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from people import PROGRAM, PROGRAMS, with_a_token
 from stage import Keeper, Portal, Rooms, copy_uploads, until
 
 Make = Callable[..., Keeper]
@@ -119,7 +120,8 @@ def test_a_room_that_is_named_otherwise_while_we_are_down_is_the_room_that_it_wa
 
 
 def begun(keepers: Make, rooms: Rooms, store: str, automation: dict[str, Any]) -> Keeper:
-    keeper = keepers(rooms.portal, rooms.keeper_key, [automation], store=store)
+    top = {"dashboard": PROGRAMS}
+    keeper = with_a_token(keepers(rooms.portal, rooms.keeper_key, [automation], store=store, top=top))
     keeper.start()
     keeper.register()
     return keeper
@@ -139,5 +141,5 @@ def alerts(keeper: Keeper) -> list[str]:
 
 
 def offered(keeper: Keeper, run: dict[str, Any]) -> list[str]:
-    shown = keeper.portal.http.get(f"{keeper.url}/api/v1/runs/{run['id']}").json()
+    shown = keeper.portal.http.get(f"{keeper.url}/api/v1/runs/{run['id']}", headers=PROGRAM).json()
     return [one["order"] for one in shown["offers"]]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import sqlalchemy as sa
 
 from roomkeeper.app import build
@@ -23,6 +24,7 @@ from roomkeeper.desk.history import History
 from roomkeeper.serving import Service, bound, fast_loop, start_log
 from roomkeeper.store.database import Store, opened
 from roomkeeper.store.tables import runs, trails
+from roomkeeper.web import sessions
 from stage.commands import command, surroundings
 from stage.portals import unmeasured
 from stage.ports import free_port
@@ -130,6 +132,12 @@ class Keeper:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+    def visitor(self) -> httpx2.Client:
+        """Open the pages by a link, as who started the service does; it is for whoever cannot log in."""
+        client = httpx2.Client(base_url=self.url, timeout=30.0, limits=httpx2.Limits(max_keepalive_connections=0))
+        assert client.get(sessions.link(self._opened())).status_code == 303
+        return client
 
     def register(self) -> None:
         self.portal.register(f"{self.url}/hooks/acme", SECRET)

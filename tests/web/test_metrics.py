@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from people import PROGRAM, PROGRAMS, with_a_token
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 from stage import Keeper, Rooms, copy_uploads, simulated_portal, until
@@ -54,7 +55,8 @@ def keeper(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
     with simulated_portal() as portal:
         rooms = Rooms(portal)
         folder = tmp_path_factory.mktemp("metrics")
-        one = Keeper(folder, portal, rooms.keeper_key, [copy_uploads(rooms)], catch_up=False)
+        top = {"dashboard": PROGRAMS}
+        one = with_a_token(Keeper(folder, portal, rooms.keeper_key, [copy_uploads(rooms)], catch_up=False, top=top))
         one.environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
         one.start_apart()  # tracing is a matter of the whole process
         one.register()
@@ -65,7 +67,7 @@ def keeper(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
 
 
 def metrics(keeper: Keeper) -> dict[str, list[Any]]:
-    text = httpx2.get(f"{keeper.url}/metrics").text
+    text = httpx2.get(f"{keeper.url}/metrics", headers=PROGRAM).text
     found: dict[str, list[Any]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

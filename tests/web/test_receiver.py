@@ -124,7 +124,7 @@ def test_nothing_is_ever_answered_410(keeper: Keeper) -> None:
 
 def test_unsigned_deliveries_are_taken_only_where_that_is_said_aloud(keeper: Keeper) -> None:
     answer = post(keeper, body(), connection="open")
-    page = httpx2.get(f"{keeper.url}/").text
+    page = keeper.visitor().get("/").text
 
     assert answer.status_code == 200
     assert "without a signature" in page
@@ -149,33 +149,43 @@ def test_refused_deliveries_are_shown_with_their_reason(keeper: Keeper) -> None:
 
 def test_secrets_are_in_no_log_page_or_answer(keeper: Keeper) -> None:
     post(keeper, body(), signed(body(), "wrong"))
-    shown = (
-        keeper.log() + httpx2.get(f"{keeper.url}/").text + keeper.say("events", "list") + keeper.say("check", "--json")
-    )
+    shown = keeper.log() + keeper.visitor().get("/").text + keeper.say("events", "list") + keeper.say("check", "--json")
 
     for secret in keeper.environment.values():
         assert secret not in shown
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "hooks.acme.example"},
-        {"X-Forwarded-For": "9.9.9.9"},
-        {"Forwarded": "for=9.9.9.9"},
-        {"Via": "1.1 proxy"},
-    ],
-)
-def test_the_page_is_for_this_machine_only(keeper: Keeper, headers: dict[str, str]) -> None:
-    assert httpx2.get(f"{keeper.url}/", headers=headers).status_code == 403
-    assert httpx2.get(f"{keeper.url}/live/", headers=headers).status_code == 403
+@pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "9.9.9.9"}, {"Via": "1.1 proxy"}])
+def test_without_a_login_only_a_link_opens_the_pages(keeper: Keeper, headers: dict[str, str]) -> None:
+    """Through a forwarded port or a plain proxy, the whole world is this machine."""
+    closed = httpx2.get(f"{keeper.url}/", headers=headers)
+
+    assert closed.status_code == 403
+    assert "roomkeeper link" in closed.text
+    for path in ("/live/", "/runs", "/enter", "/enter?once=guessed"):
+        assert httpx2.get(f"{keeper.url}{path}", headers=headers).status_code == 403
+    for path in ("/api/v1/runs", "/metrics"):
+        assert httpx2.get(f"{keeper.url}{path}", headers=headers).status_code == 401
+
+
+def test_a_link_is_good_once(keeper: Keeper) -> None:
+    link = keeper.say("link").strip()
+    assert link.startswith(f"{keeper.url}/enter?once=")
+    none_kept = httpx2.Limits(max_keepalive_connections=0)
+    mine, others = [httpx2.Client(base_url=keeper.url, limits=none_kept) for _ in range(2)]
+
+    assert mine.get(link).status_code == 303
+    assert others.get(link).status_code == 403
+    assert (mine.get("/").status_code, others.get("/").status_code) == (200, 403)
+    others.cookies.set("roomkeeper", link.partition("once=")[2])  # what the link brings is no session
+    assert others.get("/").status_code == 403
 
 
 def test_the_page_shows_hostile_titles_as_text(keeper: Keeper) -> None:
     content = body(payload={"id": 6, "parentId": 1, "title": "<script>alert(1)</script>"})
     post(keeper, content, signed(content))
 
-    page = httpx2.get(f"{keeper.url}/")
+    page = keeper.visitor().get("/")
 
     assert "<script>alert" not in page.text
     assert "&lt;script&gt;alert" in page.text

@@ -49,6 +49,7 @@ cli.command("reconcile")(reconciling.reconcile)
 cli.command("backup")(keeping.backup)
 cli.command("transfer")(keeping.transfer)
 cli.command("password")(people.password)
+cli.command("link")(people.link)
 
 _events = typer.Typer(help="What was received.", no_args_is_help=True)
 _events.command("list")(events.events_list)

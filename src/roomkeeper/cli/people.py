@@ -1,4 +1,4 @@
-"""`password`: what a login needs."""
+"""`password`, `link`: what opens the pages."""
 
 import sys
 from typing import Annotated
@@ -6,9 +6,10 @@ from typing import Annotated
 import argon2
 import typer
 
-from roomkeeper.cli.options import DEFAULT, ConfigFile
-from roomkeeper.cli.printing import escaped, out
+from roomkeeper.cli.options import DEFAULT, FAILED, ConfigFile, loaded_for_reading, store_of
+from roomkeeper.cli.printing import escaped, out, stop
 from roomkeeper.cli.webhooks import set_in_env
+from roomkeeper.web import sessions
 
 _SHORTEST = 12  # characters
 
@@ -34,6 +35,16 @@ def password(
     out.print(f"Written into {escaped(str(env))}. In the configuration, under `dashboard: users`:")
     out.print(escaped(f"    - {{name: …, password: !env {name}, role: operator}}      # or viewer, who may only look"))
     out.print("Then start the service anew.")
+
+
+def link(config: ConfigFile = DEFAULT) -> None:
+    """Print a link that opens the pages once, within an hour, where nobody can log in."""
+    loaded = loaded_for_reading(config)
+    if loaded.dashboard.has_login:
+        stop("People log in to these pages with their names", "Open them, and log in.", FAILED)
+    host = loaded.host if loaded.host not in {"0.0.0.0", "::"} else "127.0.0.1"
+    here = f"http://{f'[{host}]' if ':' in host else host}:{loaded.port}"
+    typer.echo(f"{loaded.public_url or here}{sessions.link(store_of(loaded))}")
 
 
 def hashed(given: str) -> str:

@@ -50,7 +50,7 @@ def serve(
 async def _serving(service: "App", line: socket.socket) -> None:
     from roomkeeper.serving import Service  # noqa: PLC0415
 
-    one = Service(service, line)
+    one = Service(service, line, typer.echo)
     one.stop_on_signals()
     await one.serve()
 

@@ -84,7 +84,7 @@ class LoginService(BaseModel):
 
 
 class Dashboard(BaseModel):
-    """Who may see the pages and use the API. Without users or a login service, they are for this machine only."""
+    """Who may see the pages and use the API. Without users or a login service, a link opens the pages."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -204,5 +204,5 @@ class _Reader:
 
     def _note_who_sees(self, top: Top) -> None:
         if is_outside(top.public_url) and not top.dashboard.has_login:
-            what = "nobody can log in, and the service can be reached from outside: so its pages are shown to nobody"
+            what = "nobody can log in: the pages are opened by the link that `roomkeeper serve` or `link` prints"
             self._document.note(("public_url",), what, "add `dashboard: users`; `roomkeeper password` makes the hash")

@@ -352,7 +352,7 @@ sessions = sa.Table(
     sa.Column("digest", sa.Text, primary_key=True),  # SHA-256 of what the browser keeps
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("role", sa.Text, nullable=False),  # viewer | operator
-    sa.Column("origin", sa.Text, nullable=False),  # password, with a mark of it | oidc
+    sa.Column("origin", sa.Text, nullable=False),  # password, with a mark of it | oidc | link | ticket
     sa.Column("began_at", sa.Double, nullable=False),
     sa.Column("ends_at", sa.Double, nullable=False),
 )

@@ -1,18 +1,17 @@
 """Access: who asks, and what they may. Everything that a page or the API shows goes through here.
 
-Without a login in the configuration, the pages are for the machine that Roomkeeper runs on.
+Where a request comes from proves nothing: through a proxy or a forwarded port, the whole world is this machine. So
+without a login in the configuration, only a link that was printed here opens the pages.
 """
 
 import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomkeeper.automations.address import LOOPBACK, is_outside
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.dashboard import LoginService, User
 from roomkeeper.store.database import Store
@@ -20,17 +19,11 @@ from roomkeeper.web import sessions
 
 COOKIE = "roomkeeper"
 SECURE_COOKIE = f"__Host-{COOKIE}"  # a browser takes it over TLS only, and from no other name of this domain
-_SHORTEST, _LONGEST = 20, 100  # characters of a word of ours
-_GIVE_A_LOGIN = "give people a login: `roomkeeper password`, then `dashboard: users` in the configuration.\n"
-_OPEN = (
-    "These pages are for the machine that Roomkeeper runs on, for nobody can log in yet. Open them there, or with "
-    f"`ssh -L 8080:127.0.0.1:8080`; or {_GIVE_A_LOGIN}"
+CLOSED = (
+    "Nobody can log in yet, so these pages are opened by a link: `roomkeeper serve` prints one when it starts, and "
+    "`roomkeeper link` another. Each is good once. To give people a login: `roomkeeper password`, then `dashboard: "
+    "users` in the configuration.\n"
 )
-_SHUT = (
-    "Nobody can log in yet, and `public_url` says that this service can be reached from outside. Through a proxy on "
-    f"this machine, everybody would look like somebody at this machine. To see the pages, {_GIVE_A_LOGIN}"
-)
-_FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "via", "x-real-ip"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +34,6 @@ class Who:
     role: str
     by: str
     word: str = ""
-    #: Whether the word is new and the browser has to be given it.
-    is_new: bool = False
 
     @property
     def may_act(self) -> bool:
@@ -63,23 +54,10 @@ class Access:
         self.has_login = config.dashboard.has_login
         self._public = urlsplit(config.public_url or "").netloc
         self._by_tls = (config.public_url or "").startswith("https://")
-        self._is_shut = not self.has_login and is_outside(config.public_url)
-        #: What those are told whom nothing is shown.
-        self.closed = _SHUT if self._is_shut else _OPEN
-
-    def is_local(self, request: Request) -> bool:
-        """Whether the request comes from this machine, and can be believed to."""
-        return not self._is_shut and _is_local(request)
 
     def of_page(self, request: Request) -> Who | None:
         """Tell who looks at a page; None if they have to log in, or may not come in. Raises StoreUnavailable."""
         word = word_of(request)
-        if not self.has_login:
-            if not self.is_local(request):
-                return None
-            known = word if word.isascii() and _SHORTEST <= len(word) <= _LONGEST else ""
-            said = "somebody at this machine"
-            return Who(said, "operator", said, known or secrets.token_urlsafe(32), is_new=not known)
         row = sessions.find(self._store, word) if word else None
         if row is None:
             return None
@@ -87,16 +65,13 @@ class Access:
         return Who(row.name, role, f"{row.name}, on the page", word) if role else None
 
     def of_api(self, request: Request) -> Who | None:
-        """Tell who calls the API: by a token, or, where there is no login, from this machine."""
+        """Tell which program calls the API: by its token."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             for one in self._config.dashboard.tokens:
                 if hmac.compare_digest(one.token.get_secret_value().encode(), given.strip().encode()):
                     return Who(one.name, one.role, f"{one.name}, by token")
-            return None
-        if self.has_login or not self.is_local(request) or not self.is_same_origin(request, if_unsaid=True):
-            return None
-        return Who("somebody at this machine", "operator", "somebody at this machine, by the API")
+        return None
 
     def is_secure(self, request: Request) -> bool:
         """Whether browsers are to speak TLS only: they do now, or are told to by `public_url`."""
@@ -108,14 +83,14 @@ class Access:
         name = SECURE_COOKIE if secure else COOKIE
         response.set_cookie(name, word, max_age=age, httponly=True, samesite="lax", secure=secure)
 
-    def is_same_origin(self, request: Request, *, if_unsaid: bool = False) -> bool:
-        """Whether a request was made by one of our own pages; `if_unsaid` is for programs, which say nothing of it."""
+    def is_same_origin(self, request: Request) -> bool:
+        """Whether a request was made by one of our own pages."""
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
         if site is not None and site not in {"same-origin", "none"}:
             return False
         if origin is not None:  # a proxy may have put another Host
             return urlsplit(origin).netloc in {request.headers.get("host"), self._public or None}
-        return if_unsaid or site is not None
+        return site is not None
 
     def is_forged(self, request: Request, who: Who, token: str) -> bool:
         """Whether a form was sent by another site, or is not one of this session's."""
@@ -125,6 +100,8 @@ class Access:
     def _role(self, row: object) -> str:
         """Give the role of a session as it is now: a user may be gone, or have another password or role."""
         origin = str(getattr(row, "origin", ""))
+        if origin == sessions.LINK:
+            return "" if self.has_login else str(getattr(row, "role", ""))
         if origin.startswith("password "):
             user = next((one for one in self._config.dashboard.users if one.name == getattr(row, "name", "")), None)
             return user.role if user is not None and origin == origin_of(user) else ""
@@ -141,13 +118,6 @@ def origin_by(service: LoginService) -> str:
     """Say by what right a session exists that a login service gave: it ends when who may come in is changed."""
     said = service.model_dump_json(exclude={"client_secret"})
     return f"oidc {hashlib.sha256(said.encode()).hexdigest()[:16]}"
-
-
-def _is_local(request: Request) -> bool:
-    """Whether the request comes from this machine, and not through a proxy on it."""
-    host = (request.headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
-    peer = request.client.host if request.client is not None else ""
-    return peer in LOOPBACK and host in LOOPBACK and not _FORWARDED & set(request.headers)
 
 
 def word_of(request: Request) -> str:

@@ -10,14 +10,14 @@ from functools import cache
 import argon2
 import structlog
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from roomkeeper.configuration.dashboard import User
 from roomkeeper.web import body, sessions
 from roomkeeper.web.access import Access, origin_by, origin_of, take_word, word_of
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.oidc import Login, LoginRefused
-from roomkeeper.web.rendering import Shown, shown
+from roomkeeper.web.rendering import HEADERS, Shown, shown
 
 log = structlog.get_logger("login")
 
@@ -115,6 +115,21 @@ class Doorman:
         origin = origin_by(service) if service is not None else ""
         answer = await self._let_in(request, name, role, origin, _then(then))
         answer.delete_cookie(_KEPT, path="/login")
+        return answer
+
+    async def by_link(self, request: Request) -> Response:
+        """Let in who brings a link's ticket."""
+        given = request.query_params.get("once", "")[:_LONGEST]
+        seconds = self._desk.config.dashboard.session
+        word = None
+        if given and not _access(request).has_login:
+            word = await asyncio.to_thread(sessions.redeem, self._desk.store, given, seconds)
+        if word is None:
+            said = "This link was used already, or is too old. `roomkeeper link` prints another.\n"
+            return PlainTextResponse(said, 403, headers=HEADERS)
+        log.info("opened by a link")
+        answer = RedirectResponse("/", 303, headers=HEADERS)
+        _access(request).give_word(answer, request, word, seconds=seconds)
         return answer
 
     async def leave(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""`/metrics`, for Prometheus: by a token, or from this machine."""
+"""`/metrics`, for Prometheus: by a token."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ async def metrics(request: Request) -> Response:
     """Give all metrics."""
     desk: Desk = request.app.state.desk
     access: Access = request.app.state.access
-    if not access.is_local(request) and access.of_api(request) is None:
+    if access.of_api(request) is None:
         said = "give a token of `dashboard: tokens`, as `Authorization: Bearer …`\n"
         return PlainTextResponse(said, 401, headers={"WWW-Authenticate": "Bearer"})
     try:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
 from roomkeeper.store.database import clean
 from roomkeeper.web import body
-from roomkeeper.web.access import Access, Who
+from roomkeeper.web.access import CLOSED, Access, Who
 from roomkeeper.web.desk import Desk
 
 _HERE = Path(__file__).parent
@@ -136,8 +136,6 @@ def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Respons
     answer = Response(text, what.status, media_type="text/html", headers=HEADERS)
     if _access(request).is_secure(request):
         answer.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if who is not None and who.is_new:
-        _access(request).give_word(answer, request, who.word)
     return answer
 
 
@@ -222,7 +220,7 @@ def _to_the_door(request: Request) -> Response:
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         then = f"?{urlencode({'then': wanted})}" if request.method == "GET" and wanted != "/" else ""
         return RedirectResponse(f"/login{then}", 303)
-    return PlainTextResponse(_access(request).closed, 403, headers=HEADERS)
+    return PlainTextResponse(CLOSED, 403, headers=HEADERS)
 
 
 def _desk(request: Request) -> Desk:

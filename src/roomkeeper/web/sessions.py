@@ -11,6 +11,10 @@ from roomkeeper.store.database import Store
 from roomkeeper.store.tables import sessions
 
 _MOST = 50  # of one name that are kept at once
+LINK = "link"  # the origin of sessions that a link began: for pages without a login
+_TICKET = "ticket"  # the origin of what a link brings, until it is used
+_TICKET_FOR = 3600.0  # seconds that a link can be used; ours
+_HOLDER = "who opened the link"
 
 
 def begin(store: Store, name: str, role: str, origin: str, seconds: float) -> str:
@@ -24,6 +28,20 @@ def begin(store: Store, name: str, role: str, origin: str, seconds: float) -> st
         db.execute(sa.delete(sessions).where(mine, sessions.c.digest.not_in(newest)))
         db.execute(sa.insert(sessions).values(**row, ends_at=now + seconds))
     return word
+
+
+def link(store: Store) -> str:
+    """Make the path of a link that opens the pages: good once, within an hour."""
+    return f"/enter?once={begin(store, _HOLDER, 'operator', _TICKET, _TICKET_FOR)}"
+
+
+def redeem(store: Store, word: str, seconds: float) -> str | None:
+    """Begin a session for what a link brought; None if it was used, or is too old."""
+    mine = (sessions.c.digest == digest(word), sessions.c.origin == _TICKET, sessions.c.ends_at > time.time())
+    with store.write() as db:
+        if db.execute(sa.delete(sessions).where(*mine)).rowcount == 0:
+            return None
+    return begin(store, _HOLDER, "operator", LINK, seconds)
 
 
 def find(store: Store, word: str) -> Any:  # noqa: ANN401 - a database row

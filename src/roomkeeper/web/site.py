@@ -34,6 +34,7 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
         Route("/livez", health.live),
         Route("/readyz", health.ready),
         Route("/metrics", metrics.metrics),
+        Route("/enter", doorman.by_link),
         Route("/login", doorman.page),
         Route("/login", doorman.enter, methods=["POST"]),
         Route("/login/oidc", doorman.to_service),
