@@ -11,11 +11,6 @@ import pytest
 from signing import signed
 from stage import Keeper, Portal, Rooms, copy_uploads, until
 
-from roomkeeper.configuration.loading import load
-from roomkeeper.connectors import CATALOG
-from roomkeeper.intake import pauses
-from roomkeeper.store.database import opened
-
 Make = Callable[..., Keeper]
 
 
@@ -274,16 +269,14 @@ def test_a_pause_holds_for_a_run_that_waits_for_its_turn_and_nothing_is_lost(
     until(lambda: any(one["state"] == "running" for one in keeper.runs()))
     rooms.upload("Second.docx")
     until(lambda: len(keeper.runs()) == 2)
-    store = opened(store_address)
-    name = load(keeper.file, CATALOG, secrets_required=False).automations[0]
 
-    pauses.pause(store, name, "the test")
+    keeper.say("pause", automation["name"])
+    keeper.say("pause", automation["name"], codes=(1,))  # it is already
     until(lambda: keeper.runs()[1]["state"] == "done")
     time.sleep(3)  # long enough for the next to begin, if it could
     meanwhile = (keeper.runs()[0]["state"], rooms.copies())
-    pauses.resume(store, name, "the test")
+    keeper.say("resume", automation["name"])
     keeper.settle(lambda: rooms.copies() == 2)
-    store.close()
 
     assert meanwhile == ("waiting", 1)
     assert rooms.missing_and_doubled() == ([], [])

@@ -18,6 +18,7 @@ from roomkeeper.cli import (
     events,
     examining,
     keeping,
+    pausing,
     people,
     proving,
     reconciling,
@@ -46,6 +47,8 @@ cli.command("start")(events.start)
 cli.command("doctor")(examining.examine)
 cli.command("prove")(proving.prove)
 cli.command("reconcile")(reconciling.reconcile)
+cli.command("pause")(pausing.pause)
+cli.command("resume")(pausing.resume)
 cli.command("backup")(keeping.backup)
 cli.command("transfer")(keeping.transfer)
 cli.command("password")(people.password)
