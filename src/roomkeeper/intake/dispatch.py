@@ -135,6 +135,7 @@ class Dispatch:
         self._accounts: dict[str, str] = {}
         self._stuck: dict[tuple[str, str], _Stuck] = {}
         self._wake = asyncio.Event()
+        self._due = {source.name: asyncio.Event() for source in self._sources}
         self._made = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -149,6 +150,7 @@ class Dispatch:
         async with asyncio.TaskGroup() as tasks:
             for source in self._sources:
                 tasks.create_task(self._dispatch_connection(source))
+            tasks.create_task(self._watch())
             tasks.create_task(self._make_runs())
 
     # --- from the inbox to the places where events wait -----------------------------------------------------
@@ -177,7 +179,8 @@ class Dispatch:
                 busy = False
                 await asyncio.sleep(rest)
             if not busy and rest == 0.0:
-                await self._idle()
+                await self._due[source.name].wait()
+                self._due[source.name].clear()
 
     async def _say_why(self, connection: str, reason: str) -> None:
         """Write at the oldest events that wait why they do."""
@@ -189,10 +192,19 @@ class Dispatch:
         except StoreUnavailable:
             return  # then the log has to do
 
-    async def _idle(self) -> None:
-        if await _woken(self._wake, _TICK):
-            await asyncio.sleep(0)  # let every waiting task see it before it is taken back
-        self._wake.clear()
+    async def _watch(self) -> None:
+        """See for all connections which have something to do; those that have not cost nothing."""
+        while True:
+            await _woken(self._wake, _TICK)
+            self._wake.clear()
+            try:
+                due = await self._store.reading(_connections_due)
+            except StoreUnavailable as error:
+                log.warning("cannot look for events", reason=error.message)
+                await asyncio.sleep(_REST_FIRST)
+                continue
+            for name in due & set(self._due):
+                self._due[name].set()
 
     async def _dispatch_batch(self, source: Source) -> bool:
         """Dispatch what waits; true if there may be more. Raises RemoteError if the connection is out of order.
@@ -437,6 +449,12 @@ class Dispatch:
                 "made_at": time.time(),
             }
             connection.execute(self._store.insert(runs).values(values).on_conflict_do_nothing())
+
+
+def _connections_due(connection: sa.Connection) -> set[str]:
+    """Tell which connections have events to dispatch now."""
+    query = sa.select(events.c.connection).where(events.c.state == "new", events.c.next_try <= time.time()).distinct()
+    return set(connection.execute(query).scalars())
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:
