@@ -516,7 +516,7 @@ def _kept(connection: sa.Connection, event: Event) -> bool:
         return False
     now_known = {
         "facts": json.dumps(event.facts),
-        "subject": storable(event.subject),
+        "subject": outside.one_line(event.subject),
         "meaning": storable(event.meaning),
     }
     connection.execute(mine.values(now_known))
