@@ -172,13 +172,14 @@ def test_a_file_that_is_open_keeps_the_guest_until_it_is_closed(
 
 def test_a_file_opened_halfway_is_moved_once_it_is_closed_in_the_same_run(scene: ClosingDeals, keepers: Make) -> None:
     ids = [scene.upload(f"File {number}.docx")["id"] for number in range(150)]
-    scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.02})
+    scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.2})  # so that there is time to open one
     keeper = started(scene, keepers, scene.automation(patience="60s"))
     scene.close(keeper, scene.deal(), "hubspot")
     until(lambda: len(scene.portal.tree(scene.archive)) > 10)
 
     late = [one for one in ids if one not in {found["id"] for found in scene.portal.tree(scene.archive)}][-1]
     scene.portal.direct("PUT", f"/files/{late}", json={"editing_by": [scene.guest]})
+    scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.005})
     until(lambda: len(scene.portal.tree(scene.client)) == 1)
     time.sleep(2)
     assert scene.guest in scene.members()

@@ -3,9 +3,10 @@
 Exit codes: 0 ok, 1 it failed, 2 usage or configuration, 3 something needs a person.
 """
 
+import functools
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import structlog
@@ -86,10 +87,16 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+@functools.cache
+def _command() -> Callable[[list[str]], object]:
+    """Put the commands together: once, also where many are given in one process."""
+    return typer.main.get_command(cli)
+
+
 def run(words: Sequence[str]) -> int:
     """Run a command; an error that we foresaw is said, not thrown. Gives the exit code."""
     try:
-        cli(words)
+        _command()(list(words))
     except SystemExit as ended:
         return int(ended.code or 0)
     except ConfigError as error:

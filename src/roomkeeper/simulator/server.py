@@ -128,6 +128,7 @@ def serve(*, host: str = "127.0.0.1", port: int = 8090, pace: float = 0.02, exam
         log_level="critical",
         access_log=False,
         date_header=False,  # the fault injector dates the answers
+        timeout_keep_alive=75,  # as what stands before a portal has it (nginx, keepalive_timeout); clients close sooner
         http=Protocol,
         lifespan="off",
     )
