@@ -20,7 +20,7 @@ from roomkeeper.web import door
 
 log = structlog.get_logger("serve")
 
-_KEPT_OPEN = 75  # seconds that a connection may rest: longer than proxies keep theirs (nginx: 60), or a delivery is lost
+_KEPT_OPEN = 75  # seconds that a connection may rest: longer than proxies keep theirs (nginx: 60 s)
 _LAST_ANSWERS = 5  # seconds that requests under way have, once the service is asked to stop
 _STOPPING = 25.0  # seconds until a service that was asked to stop is ended: less than the unit's TimeoutStopSec
 _STUCK = 71  # the exit code of one that had to be
