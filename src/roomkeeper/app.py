@@ -61,6 +61,7 @@ class App:
     history: History
     redact: Redactor
     has_login: bool
+    public_url: str | None
 
     def link(self) -> str | None:
         """Give the path of a link that opens the pages once; None where people log in, or there are no pages."""
@@ -105,7 +106,15 @@ def build(
         return await connecting.rehearsed(config, store, automation, event_of(event))
 
     desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact)
-    return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact, config.dashboard.has_login)
+    return App(
+        site(gates, inbox, desk, lifespan=lifespan),
+        role,
+        store,
+        history,
+        redact,
+        config.dashboard.has_login,
+        config.public_url,
+    )
 
 
 class _Worker:

@@ -46,7 +46,7 @@ def document(body: bytes | str, *, strict: bool = True) -> Document:
             repeated.update(_different(pairs))
         return made
 
-    sent = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    sent = decoded(body) if isinstance(body, bytes) else body
     try:
         value = json.loads(
             sent,
@@ -63,6 +63,11 @@ def document(body: bytes | str, *, strict: bool = True) -> Document:
     if sent.count("{") + sent.count("[") > DEEPEST and _is_deep(value):
         raise Unreadable(f"is nested deeper than {DEEPEST} levels")
     return Document(_clean(value) if _SUSPICIOUS.search(sent) else value, frozenset(repeated))
+
+
+def decoded(body: bytes) -> str:
+    """Read a body as text: in UTF-8, or in what its beginning says (RFC 4627, 3), as .NET and PowerShell send it."""
+    return body.decode(json.detect_encoding(body), "replace").removeprefix("\ufeff")
 
 
 def cleaned(text: str) -> str:

@@ -51,6 +51,7 @@ class Service:
         settings = uvicorn.Config(
             app.site,
             http=door.connections(door.most_open()),  # type: ignore[arg-type]
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -77,7 +78,8 @@ class Service:
         """Tell who started it how the pages are opened, and not the log: others may read that."""
         path = await asyncio.to_thread(self._app.link) if self._say is not None else None
         if path is not None and self._say is not None:
-            self._say(f"The pages, by a link that is good once: {address.replace('0.0.0.0', '127.0.0.1')}{path}")
+            where = self._app.public_url or address.replace("0.0.0.0", "127.0.0.1")
+            self._say(f"The pages, by a link that is good once: {where}{path}")
 
     def stop(self) -> None:
         """Stop taking requests, and end. From the loop that serves."""

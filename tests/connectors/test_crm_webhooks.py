@@ -458,3 +458,12 @@ def test_a_password_with_accents_fits_however_it_is_written(password: str, chars
     sent = base64.b64encode("rk:pässwörd".encode(charset)).decode()
 
     pipedrive.verify(settings, Delivery(b"{}", {"Authorization": f"Basic {sent}"}))
+
+
+def test_an_opportunity_that_is_open_again_ends_its_closing() -> None:
+    body = json.dumps({"Id": "006000000000001AAQ", "IsClosed": "false", "StageName": "Negotiation"}).encode()
+
+    (event,) = salesforce.read("crm", SALESFORCE, Delivery(body))
+
+    assert event.ignored
+    assert event.meaning.startswith(f"{event.lane} not closed")

@@ -144,3 +144,34 @@ def test_an_address_may_end_with_a_slash(keeper: Keeper) -> None:
 
     assert answer.status_code in {200, 400}
     assert httpx2.head(f"{keeper.url}/hooks/acme/").status_code == 200
+
+
+def test_a_body_that_comes_after_its_answer_disturbs_no_later_delivery(keeper: Keeper) -> None:
+    """What the head alone refuses is answered at once; the sender may still be sending, and go on with the next."""
+    size = 100_000
+    head = f"POST /hooks/acme HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", keeper.port)) as line:
+        line.settimeout(10)
+        line.sendall(head)
+        assert line.recv(4000).startswith(b"HTTP/1.1 401")
+        line.sendall(b"x" * size)
+        line.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        assert line.recv(4000).startswith(b"HTTP/1.1 200")
+
+
+def test_trailers_have_an_end(keeper: Keeper) -> None:
+    beginning = b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "
+    before = memory(keeper)
+
+    poured(keeper, beginning, b"x" * 8000, 5000)
+
+    genuine(keeper)
+    assert memory(keeper) - before < 64 * MEGABYTE
+
+
+def test_forms_that_do_not_come_lock_nobody_out(keeper: Keeper) -> None:
+    """Each takes a connection, and none makes way for being silent."""
+    with lines(keeper, 2500, b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"):
+        for _ in range(20):
+            genuine(keeper)

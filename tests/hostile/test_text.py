@@ -18,6 +18,7 @@ from roomkeeper import outside
 from roomkeeper.automations import redaction, template
 from roomkeeper.errors import TemplateError
 from roomkeeper.store.moments import moment
+from roomkeeper.web.door import Sparingly
 
 HARD = "\ud83d\x00\x1b[2J\x07\u202e\u2066\x9b\u2028"
 
@@ -53,6 +54,11 @@ def test_what_no_honest_sender_writes_is_unreadable_and_says_why(body: str | byt
 
 def test_what_is_as_deep_as_it_may_be_is_read() -> None:
     assert outside.document("[" * 64 + "]" * 64).value
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_what_net_and_powershell_send_is_read(encoding: str) -> None:
+    assert outside.document('{"name": "Ärzte"}'.encode(encoding)).value == {"name": "Ärzte"}
 
 
 def test_numbers_that_do_not_fit_stay_text() -> None:
@@ -189,3 +195,11 @@ def test_every_regular_expression_ends_soon_on_hostile_text(pattern: "re.Pattern
         with bounded(2.0):
             for _ in pattern.finditer(text):
                 pass
+
+
+def test_what_strangers_choose_makes_no_line_of_its_own() -> None:
+    say = Sparingly()
+    for number in range(1000):
+        say(f"refused: signed {number} s ago", about="crm")
+
+    assert len(say._said) == 1

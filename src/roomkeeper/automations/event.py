@@ -55,6 +55,8 @@ class Event:
     #: The lasting state that it tells of, without its beginning: `deal 401 won`. Set where nobody says for certain when
     #: that began: it is then the same occurrence as the last one of this standing, unless another was told of between.
     standing: str = ""
+    #: How a trail names the same occurrence, where that is known, and is otherwise than `meaning`.
+    witness: str = ""
     #: The trail in which it was found, if it was not delivered.
     found: str = ""
     #: What it shares with others that can be handled by one call, such as the folder; finds the place, too.

@@ -38,7 +38,7 @@ def password(
 
 
 def link(config: ConfigFile = DEFAULT) -> None:
-    """Print a link that opens the pages once, within an hour, where nobody can log in."""
+    """Print a link that opens the pages once, within a quarter of an hour, where nobody can log in."""
     loaded = loaded_for_reading(config)
     if loaded.dashboard.has_login:
         stop("People log in to these pages with their names", "Open them, and log in.", FAILED)

@@ -519,6 +519,8 @@ def _kept(connection: sa.Connection, event: Event) -> bool:
         "subject": outside.one_line(event.subject),
         "meaning": storable(event.meaning),
     }
+    if event.witness and event.witness != event.meaning:
+        now_known["witness"] = storable(event.witness)
     connection.execute(mine.values(now_known))
     return True
 
@@ -528,7 +530,10 @@ def _last_of_standing(connection: sa.Connection, event: Event) -> int | None:
     if not event.standing:
         return None
     told = sa.select(events.c.id, events.c.meaning, events.c.status).where(
-        events.c.connection == event.connection, events.c.lane == event.lane, events.c.id < event.id
+        events.c.connection == event.connection,
+        events.c.lane == event.lane,
+        events.c.id < event.id,
+        events.c.status != "duplicate",
     )
     for row in connection.execute(told.order_by(events.c.id.desc())):
         if row.meaning.startswith(f"{event.standing} ") and row.status == "accepted":

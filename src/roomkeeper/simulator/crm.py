@@ -312,7 +312,7 @@ SALESFORCE_STAGES = {OPEN_STAGE: "Prospecting", "closedwon": "Closed Won", "clos
 
 def salesforce_stages() -> list[dict[str, Any]]:
     def stage(label: str, closed: bool, won: bool) -> dict[str, Any]:
-        return {"MasterLabel": label, "IsClosed": closed, "IsWon": won}
+        return {"ApiName": label, "MasterLabel": f"{label} (label)", "IsClosed": closed, "IsWon": won}
 
     return [
         stage("Prospecting", False, False),

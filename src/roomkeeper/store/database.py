@@ -142,10 +142,13 @@ def _make_folder(folder: Path) -> None:
 def address(where: str) -> sa.URL:
     """Read a database's address; a password may have any sign in it. Raises StoreUnavailable."""
     scheme, _, rest = where.partition("://")
-    login, at, place = rest.rpartition("@")  # the last one: a host has none
+    main, mark, query = rest.partition("?")
+    if mark and "@" not in main and "/" not in main:  # the mark stands in the password
+        main, mark, query = rest, "", ""
+    login, at, place = main.rpartition("@")  # the last one: a host has none
     user, colon, password = login.partition(":")
     try:
-        url = sa.make_url(f"{scheme}://{place}")
+        url = sa.make_url(f"{scheme}://{place}{mark}{query}")
     except (ArgumentError, ValueError) as error:
         what = "The store's address cannot be read: behind the last `@` stands no host, port and database"
         raise StoreUnavailable(what, remedy="Write it as postgresql://user:password@host:5432/database.") from error

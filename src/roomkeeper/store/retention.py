@@ -66,14 +66,14 @@ def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> boo
     stranger = sa.select(events.c.id).where(events.c.status == "refused")
     last = connection.execute(stranger.order_by(events.c.id.desc()).offset(_REFUSED).limit(1)).scalar()
     noise = stranger.where(sa.or_(events.c.id <= (last or 0), events.c.received_at < now - _REFUSED_DAYS * _DAY))
-    connection.execute(sa.delete(events).where(events.c.id.in_(noise.limit(_PAGE))))
+    refused = connection.execute(sa.delete(events).where(events.c.id.in_(noise.limit(_PAGE)))).rowcount
     connection.execute(sa.delete(days).where(days.c.day < int(now // _DAY) - 7))
     connection.execute(sa.delete(sessions).where(sessions.c.ends_at < now))
     over = sa.select(alerts.c.id).where(alerts.c.closed_at < now - runs_days * _DAY)
     connection.execute(sa.delete(notices).where(notices.c.alert_id.in_(over)))
     connection.execute(sa.delete(alerts).where(alerts.c.id.in_(over)))
     forgotten = _forget_subjects(connection, unneeded, gone)
-    return max(len(gone), len(unneeded), forgotten) == _PAGE
+    return max(len(gone), len(unneeded), forgotten, refused) == _PAGE
 
 
 def _forget_subjects(connection: sa.Connection, event_ids: Sequence[int], run_ids: Sequence[int]) -> int:

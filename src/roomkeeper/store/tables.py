@@ -60,6 +60,10 @@ sa.Index(
     postgresql_where=events.c.state == "new",
 )
 sa.Index("events_by_age", events.c.received_at)
+sa.Index("events_by_lane", events.c.connection, events.c.lane, events.c.id)
+for _status in ("refused", "unusable"):
+    _of_status = events.c.status == _status
+    sa.Index(f"events_{_status}", events.c.id, sqlite_where=_of_status, postgresql_where=_of_status)
 sa.Index("events_by_kind", events.c.connection, events.c.type, events.c.status, events.c.id)
 _repeats = events.c.duplicate_of.is_not(None)
 sa.Index("events_repeated", events.c.duplicate_of, sqlite_where=_repeats, postgresql_where=_repeats)

@@ -80,6 +80,7 @@ class Closing:
     stage: str
     since: str
     is_certain: bool = True
+    told: str = ""  # the moment by which the CRM's list names it, if it is another
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,27 @@ def about(deal: str, **known: str) -> dict[str, dict[str, Any]]:
     return {"deal": {"id": deal, **known}}
 
 
-def completed(event: Event, deal: Deal, *, since: str, why: str = "", certain: bool = True) -> Event:
+def completed(event: Event, deal: Deal, *, since: str, why: str = "", certain: bool = True, told: str = "") -> Event:
     """Add to an event what was read of its deal; what was said by hand stands.
 
     `why` says that it is not closed; what would be done if it were can be tried all the same. `since` is when the
     deal came to be closed this way: one closing is one event, however often it was told, and closing it again later
     is another. Asked for by hand, it is done again. Not `certain`, the moment may have been edited by people: then
     it is the closing that is known already, unless the deal was told of as reopened, or closed otherwise, since.
+    `told` is the moment by which the vendor's list names this closing, if it is another.
     """
     said = event.facts["deal"] if event.meaning.startswith(BY_HAND) else about(deal.id, **_told(event))["deal"]
     facts = {"deal": overlaid(deal.facts(event.connection)["deal"], said)}
-    is_its_own = why or not since or event.meaning.startswith(BY_HAND)
-    meaning = event.meaning if is_its_own else closing(deal.id, deal.status, since)
-    standing = "" if is_its_own or certain else standing_of(meaning)
-    return replace(event, meaning=meaning, subject=deal.subject, facts=facts, ignored=why, standing=standing)
+    known = replace(event, subject=deal.subject, facts=facts, ignored=why)
+    if event.meaning.startswith(BY_HAND):
+        return known
+    if why:
+        return replace(known, meaning=not_closed(deal.id, event.delivery))
+    if not since:
+        return known
+    meaning = closing(deal.id, deal.status, since)
+    listed = closing(deal.id, deal.status, told) if told else ""
+    return replace(known, meaning=meaning, standing="" if certain else standing_of(meaning), witness=listed)
 
 
 def found(connection: str, deal: str, status: str, since: str) -> Event:

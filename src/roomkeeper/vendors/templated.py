@@ -97,7 +97,7 @@ class Told:
 
 def told(body: bytes, *, inside: str = "") -> Told:
     """Read JSON, or a form, or at least the ticket's id; `inside` names the object that may be around it all."""
-    text = body.decode("utf-8", "replace")
+    text = outside.decoded(body)
     try:
         document = outside.document(text, strict=False)
     except outside.Unreadable as error:
@@ -133,7 +133,7 @@ def of(body: Mapping[str, Any], repeated: Collection[str] = ()) -> Told:
 
 def salvaged(body: bytes, names: Collection[str]) -> dict[str, str]:
     """Read some fields out of JSON that is broken; one that is there twice, and differently, is left out."""
-    text = body.decode("utf-8", "replace")
+    text = outside.decoded(body)
     found = {}
     for name in names:
         pattern = rf'"{re.escape(name)}"\s{{0,20}}:\s{{0,20}}(?:"([^"\\]{{0,{_LONGEST}}})"|(\d{{1,20}}))'

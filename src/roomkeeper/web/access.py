@@ -57,7 +57,7 @@ class Access:
 
     def of_page(self, request: Request) -> Who | None:
         """Tell who looks at a page; None if they have to log in, or may not come in. Raises StoreUnavailable."""
-        word = word_of(request)
+        word = self.word_of(request)
         row = sessions.find(self._store, word) if word else None
         if row is None:
             return None
@@ -76,6 +76,10 @@ class Access:
     def is_secure(self, request: Request) -> bool:
         """Whether browsers are to speak TLS only: they do now, or are told to by `public_url`."""
         return self._by_tls or is_tls(request)
+
+    def word_of(self, request: Request) -> str:
+        """Give the word that the browser keeps; empty if there is none. Over TLS, nobody else's host can plant one."""
+        return request.cookies.get(SECURE_COOKIE if self.is_secure(request) else COOKIE, "")
 
     def give_word(self, response: Response, request: Request, word: str, *, seconds: float | None = None) -> None:
         """Have the browser keep a session's word."""
@@ -118,11 +122,6 @@ def origin_by(service: LoginService) -> str:
     """Say by what right a session exists that a login service gave: it ends when who may come in is changed."""
     said = service.model_dump_json(exclude={"client_secret"})
     return f"oidc {hashlib.sha256(said.encode()).hexdigest()[:16]}"
-
-
-def word_of(request: Request) -> str:
-    """Give the word that the browser keeps; empty if there is none."""
-    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE, "")
 
 
 def take_word(response: Response) -> None:

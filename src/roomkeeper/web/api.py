@@ -256,9 +256,9 @@ async def _given(request: Request, operation: Operation) -> Any:  # noqa: ANN401
     """Read what was given. Raises ValidationError by way of what it gives."""
     if operation.method == "GET":
         return dict(request.query_params)
-    sent = await body.read(request, body.FORM)
+    sent = await body.soon(request)
     if sent is None:
-        return "too much"
+        return "too much, or too slow"
     try:
         return json.loads(sent or b"{}")
     except (ValueError, RecursionError):

@@ -1,11 +1,13 @@
 """What was sent: read once, and never more than is taken."""
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from roomkeeper.web.door import SMALL_BODY, Bodies
 
+_WITHIN = 10.0  # seconds for a form to arrive
 FORM = 64 * 1024  # bytes of a form, or of what the API is given
 
 
@@ -33,7 +35,16 @@ async def read(request: Request, most: int, bodies: Bodies | None = None) -> byt
             bodies.give_back(taken)
 
 
+async def soon(request: Request) -> bytes | None:
+    """Read what people and programs send; None if it is too large, or does not come soon. Raises ClientDisconnect."""
+    try:
+        async with asyncio.timeout(_WITHIN):
+            return await read(request, FORM)
+    except TimeoutError:
+        return None
+
+
 async def form(request: Request) -> dict[str, str]:
-    """Read a form's fields; none if it is too large to be one of ours."""
-    sent = await read(request, FORM)
+    """Read a form's fields; none if it is too large, or too slow, to be one of ours."""
+    sent = await soon(request)
     return dict(parse_qsl((sent or b"").decode("utf-8", "replace"), keep_blank_values=True))

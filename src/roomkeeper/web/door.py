@@ -65,44 +65,62 @@ class Sparingly:
     def __init__(self) -> None:
         self._said: dict[str, tuple[float, int]] = {}
 
-    def __call__(self, what: str) -> None:
-        """Say it, or count it."""
-        at, many = self._said.get(what, (-_SAY_AGAIN, 0))
+    def __call__(self, what: str, about: str = "") -> None:
+        """Say it, or count it; `about` tells things apart whose words a stranger may choose."""
+        key = about or what
+        at, many = self._said.get(key, (-_SAY_AGAIN, 0))
         if time.monotonic() - at < _SAY_AGAIN:
-            self._said[what] = (at, many + 1)
+            self._said[key] = (at, many + 1)
             return
         log.warning(what, **({"times_since": many} if many else {}))
-        self._said[what] = (time.monotonic(), 0)
+        self._said[key] = (time.monotonic(), 0)
 
 
 class Hall:
-    """The connections that are open, those who have said nothing yet in the order in which they came. For one loop."""
+    """The connections that are open, and who of them makes way if they are too many. For one loop."""
 
     def __init__(self, most: int) -> None:
         self._most, self._open = most, 0
-        self._silent: dict[Connection, None] = {}
+        self._silent: dict[Connection, None] = {}  # no head has come, or none since the last answer; the oldest first
+        self._sending: dict[Connection, None] = {}  # a head has come, and not the whole of its body
+        self._leaving: set[Connection] = set()
         self.say = Sparingly()
 
     def come(self, one: "Connection") -> None:
-        """Let somebody in; if the hall is full, who has been silent for longest makes way, or else who comes."""
+        """Let somebody in; if the hall is full, who has been silent or slow for longest makes way."""
         self._open += 1
-        self._silent[one] = None
-        if self._open > self._most:
-            self.say("as many connections are open as may be; the silent ones are closed, the oldest first")
-            next(iter(self._silent)).transport.abort()
+        while self._open - len(self._leaving) > self._most and one not in self._leaving:
+            self.say("as many connections are open as may be; silent and slow ones are closed, the oldest first")
+            victim = next(iter((*self._silent, *self._sending)), one) if self._silent or self._sending else one
+            self._forget(victim)
+            self._leaving.add(victim)
+            victim.transport.abort()
+        if one not in self._leaving:
+            self._silent[one] = None
 
     def speak(self, one: "Connection") -> None:
         """Note that a whole head has come."""
-        self._silent.pop(one, None)
+        self._forget(one)
+        self._sending[one] = None
+
+    def work(self, one: "Connection") -> None:
+        """Note that a whole request has come."""
+        self._forget(one)
 
     def rest(self, one: "Connection") -> None:
-        """Note that an answer has gone, and nothing has come since."""
-        self._silent[one] = None
+        """Note that an answer has gone, and that nothing of a further request has come."""
+        if not one.transport.is_closing():
+            self._silent[one] = None
 
     def go(self, one: "Connection") -> None:
         """Note that a connection is closed."""
         self._open -= 1
+        self._forget(one)
+        self._leaving.discard(one)
+
+    def _forget(self, one: "Connection") -> None:
         self._silent.pop(one, None)
+        self._sending.pop(one, None)
 
 
 class TooMuch(ValueError):
@@ -110,12 +128,13 @@ class TooMuch(ValueError):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection: the server's own, with bounds for what comes before a body."""
+    """One connection: the server's own, with bounds for what comes before, between and after bodies."""
 
     def __init__(self, hall: Hall, **given: object) -> None:
         super().__init__(**given)  # type: ignore[arg-type]
         self._hall = hall
-        self._head: int | None = 0  # bytes of the head that is coming; None while a body is, or an answer goes
+        self._beside = 0  # bytes since a head was complete, or a part of a body came
+        self._is_whole = True  # whether nothing of a request is outstanding
         self._too_late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -131,14 +150,18 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, if it is not too much."""
-        if self._head is not None:
-            if self._too_late is None:
-                self._wait_for_head()
-            self._head += len(data)
+        """Read on, if it is not too much beside bodies: of a head, or of what chunks bring with them."""
+        self._beside += len(data)
         super().data_received(data)
-        if self._head is not None and self._head > LARGEST_HEAD and not self.transport.is_closing():
+        if self._beside > LARGEST_HEAD:
             self._refuse()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._is_whole = False
+        if self._too_late is None:
+            self._wait_for_head()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address. Raises TooMuch."""
@@ -154,15 +177,28 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on to the request."""
-        self._head = None
+        self._beside = 0
         self._stop_waiting()
         self._hall.speak(self)
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; one that is not read any more, as its answer has gone, is let pass."""
+        self._beside = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._beside, self._is_whole = 0, True
+        self._hall.work(self)
+        super().on_message_complete()
+        if self.cycle.response_complete:  # it was answered before its body had come
+            self._hall.rest(self)
+
     def on_response_complete(self) -> None:
         """Be ready for a further head."""
-        self._head = 0
-        self._hall.rest(self)
+        if self._is_whole:
+            self._hall.rest(self)
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -179,7 +215,12 @@ class Connection(HttpToolsProtocol):
             self._too_late = None
 
     def _refuse(self) -> None:
-        if not self.transport.is_closing():
+        """Refuse a head that is too large or slow; where an answer may be on its way, close without a word."""
+        if self.transport.is_closing():
+            return
+        if not getattr(self.cycle, "response_complete", True):  # there is none before the first request
+            self.transport.abort()
+        else:
             self.send_400_response("The request's head is too large, or came too slowly.")
 
 

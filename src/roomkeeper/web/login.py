@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from roomkeeper.configuration.dashboard import User
 from roomkeeper.web import body, sessions
-from roomkeeper.web.access import Access, origin_by, origin_of, take_word, word_of
+from roomkeeper.web.access import Access, origin_by, origin_of, take_word
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.oidc import Login, LoginRefused
 from roomkeeper.web.rendering import HEADERS, Shown, shown
@@ -140,7 +140,7 @@ class Doorman:
             said = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
             return self._form(request, said, "/", 403)
         if who is not None:
-            await asyncio.to_thread(sessions.end, self._desk.store, word_of(request))
+            await asyncio.to_thread(sessions.end, self._desk.store, who.word)
         answer = RedirectResponse("/login", 303)
         take_word(answer)
         return answer

@@ -155,7 +155,7 @@ class Receiver:
         return _said(400, unreadable.message)
 
     async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: str) -> Response:
-        self._say(f"a delivery to {gate.name} is refused: {refused.message}. {refused.remedy}")
+        self._say(f"a delivery to {gate.name} is refused: {refused.message}. {refused.remedy}", about=gate.name)
         try:
             await self._inbox.refuse(gate.name, refused.message, head)
         except StoreUnavailable:

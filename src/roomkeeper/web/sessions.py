@@ -13,7 +13,7 @@ from roomkeeper.store.tables import sessions
 _MOST = 50  # of one name that are kept at once
 LINK = "link"  # the origin of sessions that a link began: for pages without a login
 _TICKET = "ticket"  # the origin of what a link brings, until it is used
-_TICKET_FOR = 3600.0  # seconds that a link can be used; ours
+_TICKET_FOR = 900.0  # seconds that a link can be used; ours
 _HOLDER = "who opened the link"
 
 
@@ -31,7 +31,7 @@ def begin(store: Store, name: str, role: str, origin: str, seconds: float) -> st
 
 
 def link(store: Store) -> str:
-    """Make the path of a link that opens the pages: good once, within an hour."""
+    """Make the path of a link that opens the pages: good once, within a quarter of an hour."""
     return f"/enter?once={begin(store, _HOLDER, 'operator', _TICKET, _TICKET_FOR)}"
 
 

@@ -64,6 +64,7 @@ class PipedriveClient(VendorClient):
             stage=status,
             since=changed or _since(found),
             is_certain=bool(changed),
+            told=_since(found),
         )
 
     async def _changed(self, deal: str, status: str) -> str:
@@ -162,7 +163,7 @@ async def complete(client: PipedriveClient, event: Event) -> Event:
     why = "" if found.is_closed else f"deal {known} is not closed: it is {found.stage or 'without a status'}"
     # A delivery tells of a change of the status; the list of deals tells only what they are now.
     certain = found.is_certain or not event.found
-    return deals.completed(event, found.deal, since=found.since, why=why, certain=certain)
+    return deals.completed(event, found.deal, since=found.since, why=why, certain=certain, told=found.told)
 
 
 def _since(deal: Mapping[str, Any]) -> str:

@@ -84,6 +84,7 @@ class SalesforceClient(VendorClient):
             stage=stage,
             since=began or _since(found),
             is_certain=bool(began),
+            told=_since(found),
         )
 
     async def _began(self, deal: str, status: str) -> str:
@@ -110,10 +111,11 @@ class SalesforceClient(VendorClient):
     async def _outcomes(self) -> dict[str, str | None]:
         """Say of each stage how it closes an opportunity; None if it does not."""
         found: dict[str, str | None] = {}
-        async for records in self._queried("SELECT MasterLabel, IsClosed, IsWon FROM OpportunityStage"):
+        async for records in self._queried("SELECT ApiName, MasterLabel, IsClosed, IsWon FROM OpportunityStage"):
             for one in records:
                 closed = "won" if one.get("IsWon") is True else "lost"
-                found[text(one.get("MasterLabel"))] = closed if one.get("IsClosed") is True else None
+                means = closed if one.get("IsClosed") is True else None
+                found |= {text(one.get("MasterLabel")): means, text(one.get("ApiName")): means}
         return found
 
     async def closed_deals(self, since: datetime) -> AsyncIterator[Page]:
@@ -243,4 +245,4 @@ async def complete(client: SalesforceClient, event: Event) -> Event:
     known = deals.identified(event)
     found = await client.closing(known)
     why = "" if found.is_closed else f"opportunity {known} is not closed: it is in the stage {found.stage!r}"
-    return deals.completed(event, found.deal, since=found.since, why=why, certain=found.is_certain)
+    return deals.completed(event, found.deal, since=found.since, why=why, certain=found.is_certain, told=found.told)

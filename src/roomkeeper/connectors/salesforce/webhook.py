@@ -111,7 +111,7 @@ def _event(connection: str, fields: dict[str, Any], kind: str, delivery: str) ->
         connection=connection,
         at=datetime.now(UTC),
         delivery=delivery,
-        meaning=f"opportunity {deal} {delivery}",
+        meaning=deals.not_closed(deal, delivery) if deal and closed == "false" else f"opportunity {deal} {delivery}",
         subject=f"deal {deal} {fields.get('StageName', '')}".strip()[:200],
         facts=deals.about(deal),
         lane=f"deal {deal}",
