@@ -54,7 +54,7 @@ def test_a_portal_that_refuses_everything_for_a_while_is_waited_for(portal: Port
     everything = {"kind": "status", "status": status, "path": "/api/2.0/", "body": ""}
 
     portal.direct("PUT", "/faults", json=[everything])
-    until(lambda: sum(str(status) in str(one["progress"]) for one in keeper.runs()) > SOME)
+    until(lambda: any(str(status) in str(one["progress"]) for one in keeper.runs()))
     waiting = [one["state"] for one in keeper.runs()]
     said = told(keeper)
     portal.direct("PUT", "/faults", json=[])

@@ -98,6 +98,31 @@ def test_of_a_burst_of_versions_the_last_is_copied_and_none_twice(rooms: Rooms, 
     assert set(keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"]) <= {"done", "waiting"}
 
 
+def test_of_several_versions_of_one_size_that_came_during_a_copy_the_last_is_copied(
+    rooms: Rooms, keepers: Make
+) -> None:
+    """What was copied is one of them; that it is as large as the newest is no proof that it is the newest."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms) | {"paused": True}])
+    keeper.start()
+    keeper.register()
+    for title in ("First.docx", "Second.docx"):
+        rooms.portal.upload(rooms.client, title, b"short")
+    until(lambda: sum(one["state"] == "parked" for one in keeper.ask("events", "list")) == 2)
+    keeper.stop()
+    keeper.file.write_text(keeper.file.read_text().replace('"paused": true', '"paused": false'))
+    rooms.portal.direct("PUT", "/operations", json={"queue_seconds": 1.0, "seconds_per_item": 2.0})
+    keeper.start()
+    until(lambda: keeper.copy_requests() == 1)
+
+    rooms.portal.upload(rooms.client, "First.docx", b"longer: one")  # before its turn comes
+    until(lambda: rooms.copies() >= 1)
+    rooms.portal.upload(rooms.client, "First.docx", b"longer: two")  # after it, and before the operation ends
+    rooms.portal.direct("PUT", "/operations", json={"queue_seconds": 0.0, "seconds_per_item": 0.0})
+    keeper.settle(lambda: last(rooms.portal.tree(rooms.internal)) == last(rooms.portal.tree(rooms.client)))
+
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+
+
 def test_new_versions_while_the_webhook_is_disabled_are_found(rooms: Rooms, keepers: Make) -> None:
     """An overwriting upload is 5034 in the history, and a disabled webhook writes no line into the log."""
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False)

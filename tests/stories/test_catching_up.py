@@ -305,7 +305,7 @@ def test_what_is_found_though_we_were_there_is_an_alert_until_it_is_over(portal:
     rooms.upload("File.docx")
     keeper.settle(lambda: rooms.copies() == 1)
     until(lambda: "were never delivered" in keeper.log())
-    page = httpx2.get(keeper.url).text
+    page = keeper.visitor().get("/").text
     assert "Wrong now" in page
     assert "were never delivered" in page
 

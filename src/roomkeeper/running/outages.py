@@ -12,7 +12,15 @@ from typing import Protocol
 
 import structlog
 
-from roomkeeper.errors import Forbidden, QuotaExceeded, RemoteError, Unauthorized, Unavailable, Unreachable
+from roomkeeper.errors import (
+    Forbidden,
+    QuotaExceeded,
+    RemoteError,
+    ScopeMissing,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
@@ -24,6 +32,9 @@ _FIRST, _LONGEST = 1.0, 60.0  # seconds between two questions of one run
 _SHARED = 0.9  # seconds for which an answer serves other runs, too
 #: What may concern the connection as a whole; whether it does, the connection tells.
 _OF_A_CONNECTION = (Unauthorized, Unavailable, Unreachable, QuotaExceeded, Forbidden)
+
+#: What is not about the request: a key or a portal that is not in order, without a word about what was asked.
+_WITHOUT_A_WORD = (Unauthorized, Unavailable, QuotaExceeded, ScopeMissing)
 
 
 class Waits(Protocol):
@@ -47,17 +58,18 @@ class Outages:
         self._answers: dict[str, tuple[float, RemoteError | None]] = {}
         self._well: set[str] = set()
 
-    async def outlasted(self, source: Source, error: RemoteError, run: Waits) -> bool:
+    async def outlasted(self, source: Source, error: RemoteError, run: Waits, *, is_first: bool = False) -> bool:
         """Wait until the connection is well again, if that is what is wrong; whether the step may go on now.
 
-        False if the connection is well, so that the error is the step's own, or if patience is at an end.
+        False if the connection is well, so that the error is the step's own, or if patience is at an end. What says
+        nothing of the request may have been said just before an outage ended: for the first time, it is tried again.
         """
         if not isinstance(error, _OF_A_CONNECTION):
             return False
         began, pause = time.monotonic(), _FIRST
         trouble = await self._trouble(source, since=began)
         if trouble is None:
-            return False
+            return is_first and isinstance(error, _WITHOUT_A_WORD)
         while trouble is not None and time.monotonic() - began < self._patience:
             await run.progress(f"{source.name} is out of order: {trouble.message}; asked again in {pause:.0f} s")
             await run.pause(pause)

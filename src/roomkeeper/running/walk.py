@@ -279,13 +279,17 @@ class Walker:
 
     async def _applied(self, kind: StepKind, params: BaseModel, work: "_Work", source: Source) -> BaseModel:
         """Apply the step; again, if its connection was out of order meanwhile. Raises StepFailed, RemoteError."""
+        is_first = True
         while True:
             try:
                 return await kind.apply(params, work)
             except (RemoteError, StepFailed) as error:
                 trouble = error if isinstance(error, RemoteError) else error.__cause__
-                if not isinstance(trouble, RemoteError) or not await self._outages.outlasted(source, trouble, work):
+                if not isinstance(trouble, RemoteError):
                     raise
+                if not await self._outages.outlasted(source, trouble, work, is_first=is_first):
+                    raise
+                is_first = False
 
     async def _happened(self, run: Any) -> list[Event]:  # noqa: ANN401 - a row of `runs`
         """Read the run's events; for another attempt what they are about is read again: it may be corrected now."""

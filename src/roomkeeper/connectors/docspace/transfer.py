@@ -196,15 +196,19 @@ class Transfer:
         """
         if self._policy != "version" or not copying.may_hold(file, namesake, became):
             return False
-        contents = [
-            await self._context.call(partial(self._portal.digest, one.id, most=_COMPARED)) for one in (file, namesake)
-        ]
-        if contents[0] is None or contents[0] != contents[1]:
+        if not await self._are_equal(file, namesake):
             return False
         intent = self._intent(file, OnConflict.OVERWRITE, namesake).become(namesake)
         await self._ledger.done(self._scope, {intent.item: (str(namesake.id), intent.to_json())})
         self._report.note(file, "already", namesake.id, self._folder, intent)
         return True
+
+    async def _are_equal(self, one: File, other: File) -> bool:
+        """Whether two files are known to hold the same; large ones are not compared, and count as different."""
+        contents = [
+            await self._context.call(partial(self._portal.digest, file.id, most=_COMPARED)) for file in (one, other)
+        ]
+        return contents[0] is not None and contents[0] == contents[1]
 
     def _intent(self, file: File, mode: OnConflict, namesake: File | None) -> Intent:
         return Intent(
@@ -350,7 +354,8 @@ class Transfer:
     async def _proven(self, intent: Intent, copy: copying.Copy) -> list[int]:
         """Tell which versions of the file this copy is; none if it is not the file's content.
 
-        A version uploaded while the copy was under way may be what was copied: then the sizes tell.
+        A version uploaded while the copy was under way may be what was copied. Several may have been, and be of one
+        size: that it is the newest is believed only if both hold the same. Else that one is copied when its turn comes.
         """
         if copying.same_size(copy.size, intent.size):
             return [intent.version]
@@ -361,7 +366,10 @@ class Transfer:
             now = await self._context.call(partial(self._portal.files.get, intent.file))
         except (NotFound, Forbidden):
             return []
-        return [intent.version, now.version] if copying.same_size(seen.size, now.size) else []
+        if not copying.same_size(seen.size, now.size):
+            return []
+        is_newest = now.version == intent.version or await self._are_equal(seen, now)
+        return [intent.version, now.version] if is_newest else [intent.version]
 
     async def _found_in_folder(self, intents: Sequence[Intent]) -> dict[EntryId, copying.Copy]:
         """Look for copies in the folder's listing, among what this account made."""
