@@ -43,7 +43,7 @@ def genuine(keeper: Keeper) -> None:
     """Deliver as the portal does, and see it acknowledged."""
     event = {"id": time.time_ns(), "createOn": "2026-06-30T12:05:09Z", "createBy": "u", "trigger": "file.uploaded"}
     body = json.dumps({"event": event, "payload": {"id": 5, "parentId": 999_999, "title": "x"}}).encode()
-    answer = httpx2.post(f"{keeper.url}/hooks/acme", content=body, headers=signed(body), timeout=10)
+    answer = httpx2.post(f"{keeper.url}/hooks/acme", content=body, headers=signed(body), timeout=60)
     assert answer.status_code == 200, answer.text
 
 

@@ -11,6 +11,10 @@ _WITHIN = 10.0  # seconds for a form to arrive
 FORM = 64 * 1024  # bytes of a form, or of what the API is given
 
 
+class NotCome(Exception):
+    """What was announced did not come, or is far too much."""
+
+
 async def read(request: Request, most: int, bodies: Bodies | None = None) -> bytes | None:
     """Read the raw body; None if it is larger than `most` bytes.
 
@@ -45,6 +49,8 @@ async def soon(request: Request) -> bytes | None:
 
 
 async def form(request: Request) -> dict[str, str]:
-    """Read a form's fields; none if it is too large, or too slow, to be one of ours."""
+    """Read a form's fields. Raises NotCome if it is too large, or too slow, to be one of ours."""
     sent = await soon(request)
-    return dict(parse_qsl((sent or b"").decode("utf-8", "replace"), keep_blank_values=True))
+    if sent is None:
+        raise NotCome
+    return dict(parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True))

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake.inbox import Inbox
-from roomkeeper.web import api, health, metrics, pages, rendering
+from roomkeeper.web import api, body, health, metrics, pages, rendering
 from roomkeeper.web.access import Access
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.login import Doorman
@@ -44,7 +44,7 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
         *api.ROUTES,
         *pages.ROUTES,
     ]
-    troubles = {404: _missing, 405: _other_way, 500: _broken, StoreUnavailable: _out_of_order}
+    troubles = {404: _missing, 405: _other_way, 500: _broken, StoreUnavailable: _out_of_order, body.NotCome: _not_come}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=troubles)
     app.router.redirect_slashes = False
     app.state.desk, app.state.access = desk, Access(desk.config, desk.store)
@@ -63,6 +63,11 @@ async def _other_way(request: Request, error: Exception) -> Response:
     if request.url.path.startswith(f"{api.BASE}/"):
         return JSONResponse({"error": f"{request.method} is not possible here"}, 405, headers)
     return PlainTextResponse(f"{request.method} is not possible here\n", 405, headers)
+
+
+async def _not_come(_: Request, __: Exception) -> Response:
+    """Let go of who announced a form and did not send it: without a page, for there may be thousands of them."""
+    return PlainTextResponse("The form did not come.\n", 408, headers={"Connection": "close"})
 
 
 async def _out_of_order(request: Request, error: Exception) -> Response:
