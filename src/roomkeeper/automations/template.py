@@ -132,9 +132,8 @@ def _only_expression(value: str) -> str | None:
     if isinstance(body[0].nodes[0], nodes.TemplateData):
         return None
     inner = text.removeprefix("{{").removesuffix("}}")
-    return (
-        inner.removeprefix("-").removesuffix("-").strip()
-    )  # marks that trim what is around; a sign has a blank before
+    # Marks that trim what is around stand at the very edge; a sign has a blank before it.
+    return inner.removeprefix("-").removesuffix("-").strip()
 
 
 def _evaluate(expression: str, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401

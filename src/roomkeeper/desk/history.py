@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from roomkeeper.automations import redaction
 from roomkeeper.errors import NotThere
 from roomkeeper.intake import subjects
+from roomkeeper.outside import cleaned
 from roomkeeper.running.orders import undoes, undone_by
 from roomkeeper.store.alerts import Alert, current
-from roomkeeper.store.database import Store, clean
+from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
 from roomkeeper.store.tables import calls, events, events_about, runs, runs_about, steps, waiting
 
@@ -192,7 +193,7 @@ class History:
 
 def _numbers(db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | None], part: Part) -> list[int]:
     """Choose which rows a list shows, newest first; from indexes alone, so that it is quick in a large store."""
-    narrow = [column == clean(wanted) for column, wanted in chosen.items() if wanted is not None]
+    narrow = [column == cleaned(wanted) for column, wanted in chosen.items() if wanted is not None]
     if part.since is not None:
         narrow.append(listed.at >= part.since)
     if part.until is not None:

@@ -64,12 +64,8 @@ def _tolerant(kind: type[IntEnum]) -> BeforeValidator:
     return BeforeValidator(known)
 
 
-def _moment(value: Any) -> datetime | None:  # noqa: ANN401 - JSON
-    """Read a date with the tenant's offset (0.1); one that cannot be read is no reason to lose the rest."""
-    return outside.moment(value)
-
-
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+#: A date with the tenant's offset (0.1); one that cannot be read is no reason to lose the rest.
+Moment = Annotated[datetime | None, BeforeValidator(outside.moment)]
 EDITING = 1  # a flag of fileStatus: somebody has the file open in the editor (recorded: file.open)
 
 
@@ -255,7 +251,7 @@ class Key(_Model):
 
 def _utc(value: object) -> object:
     """Read a plain date, which the server writes in UTC without saying so (0.1)."""
-    moment = _moment(value)
+    moment = outside.moment(value)
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 

@@ -37,7 +37,7 @@ from roomkeeper.errors import (
 )
 from roomkeeper.intake import pauses, subjects
 from roomkeeper.intake.inbox import storable
-from roomkeeper.store.database import Store, clean
+from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events, runs, waiting
 
 log = structlog.get_logger("dispatch")
@@ -368,7 +368,7 @@ class Dispatch:
     async def _put_aside(self, rows: Sequence[Any], stuck: "_Stuck") -> None:
         these = events.c.id.in_([row.id for row in rows])
         later = events.update().where(these, events.c.state == "new")
-        later = later.values(next_try=stuck.until, tries=stuck.tries, reason=clean(stuck.reason))
+        later = later.values(next_try=stuck.until, tries=stuck.tries, reason=outside.cleaned(stuck.reason))
         await self._store.writing(partial(_execute, later))
 
     async def _wake_lane(self, connection: str, lane: str) -> None:
@@ -393,7 +393,7 @@ class Dispatch:
             fate = events.update().where(events.c.id.in_(numbers), events.c.state == "new")
             ours = set(
                 connection.execute(
-                    fate.values(status=status, state=state, reason=clean(reason)).returning(events.c.id)
+                    fate.values(status=status, state=state, reason=outside.cleaned(reason)).returning(events.c.id)
                 ).scalars()
             )
             rows += [row for one in same if one.event.id in ours for row in _parked(one)]

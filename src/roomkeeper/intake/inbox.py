@@ -20,8 +20,8 @@ import structlog
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.trail import TRAIL
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.outside import one_line
-from roomkeeper.store.database import Store, clean
+from roomkeeper.outside import cleaned, one_line
+from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events
 from roomkeeper.telemetry.metrics import DELIVERIES
 
@@ -92,7 +92,7 @@ class Inbox:
         `head` is how it came, as JSON, and `trace` its W3C Trace Context, if it is traced.
         """
         rows = [_row(event, body if len(received) == 1 and event.keeps_body else _part(event)) for event in received]
-        verdicts = await self._keep([row | {"head": clean(head), "trace": trace} for row in rows])
+        verdicts = await self._keep([row | {"head": cleaned(head), "trace": trace} for row in rows])
         for event, verdict in zip(received, verdicts, strict=True):
             DELIVERIES.labels(event.connection, verdict.status).inc()
         return verdicts
@@ -106,7 +106,7 @@ class Inbox:
         if len(lately) >= _REFUSALS_KEPT:
             return
         self._refusals[connection].append(now)
-        await self._keep([_blank(connection, "refused", storable(reason), now) | {"head": clean(head)}])
+        await self._keep([_blank(connection, "refused", storable(reason), now) | {"head": cleaned(head)}])
 
     def hand_in(self, event: Event, *, automation: str) -> int:
         """Keep an event that was made by hand for one automation. For commands: writes at once."""
@@ -382,7 +382,7 @@ def _key(row: Row) -> tuple[str, ...]:
 
 
 def _row(event: Event, body: bytes) -> Row:
-    return _blank(event.connection, _status(event), clean(event.ignored), time.time()) | {
+    return _blank(event.connection, _status(event), cleaned(event.ignored), time.time()) | {
         "type": storable(event.type),
         "delivery": storable(event.delivery),
         "meaning": storable(event.meaning),
@@ -436,7 +436,7 @@ def _blank(connection: str, status: str, reason: str, now: float) -> Row:
 
 def storable(text: str) -> str:
     """Make a stranger's text fit for a column and its index: no NUL, no half characters, not too long."""
-    fit = clean(text)
+    fit = cleaned(text)
     if len(fit) <= _LONGEST:
         return fit
     return f"{fit[:_SHOWN]}… {hashlib.sha256(fit.encode()).hexdigest()}"

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from roomkeeper.automations.event import Event
 from roomkeeper.intake.inbox import storable
-from roomkeeper.store.database import Store, clean
+from roomkeeper.outside import cleaned
+from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events_about, runs_about, subjects
 
 KINDS = ("room", "file", "folder", "ticket", "deal")
@@ -69,7 +70,7 @@ def pass_on(store: Store, db: sa.Connection, run: int, claimed: Sequence[int]) -
 
 def meant(db: sa.Connection, text: str, kind: str = "") -> list[int]:
     """Find the subjects that people mean by a number or a part of a name: those of this number, then the newest."""
-    sought = clean(text).strip().lstrip("#")
+    sought = cleaned(text).strip().lstrip("#")
     if not sought:
         return []
     numbered = sa.select(subjects.c.id).where(subjects.c.number == sought)

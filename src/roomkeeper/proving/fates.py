@@ -15,8 +15,8 @@ from roomkeeper.contract.evidence import Evidence
 from roomkeeper.contract.step import Entry, StepKind
 from roomkeeper.intake.dispatch import COMES_TO_NOTHING, WITHOUT_BODY, Source, event_of
 from roomkeeper.intake.inbox import recognised
+from roomkeeper.outside import cleaned
 from roomkeeper.running.orders import undone_by
-from roomkeeper.store.database import clean
 from roomkeeper.store.moments import moment, written
 from roomkeeper.store.tables import events, ledger, runs, steps, waiting
 from roomkeeper.watching.reconcile import listening_since
@@ -69,7 +69,7 @@ class Fates:
         return [self._of(one, rows.get(known.get(one.delivery, 0))) for one in happened]
 
     def _of(self, happened: Event, row: Any) -> Fate:  # noqa: ANN401 - a row of `events`, or None
-        line = Line(written(happened.at), clean(happened.subject), clean(happened.actor), "unaccounted", "")
+        line = Line(written(happened.at), cleaned(happened.subject), cleaned(happened.actor), "unaccounted", "")
         if row is None:
             return Fate(self._never_seen(line, happened))
         line = replace(line, event=row.id)

@@ -34,6 +34,7 @@ from roomkeeper.errors import (
 )
 from roomkeeper.intake import pauses, subjects
 from roomkeeper.intake.dispatch import Source, claim, event_of
+from roomkeeper.outside import cleaned
 from roomkeeper.running import retrying
 from roomkeeper.running.holds import hold
 from roomkeeper.running.leases import Lease
@@ -41,7 +42,7 @@ from roomkeeper.running.ledger import Ledger
 from roomkeeper.running.orders import CANCELLED
 from roomkeeper.running.outages import Outages
 from roomkeeper.running.rehearsal import Dry, foretold, kind_for
-from roomkeeper.store.database import Store, clean
+from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
 from roomkeeper.store.tables import calls, events, runs, steps, waiting
 from roomkeeper.telemetry import tracing
@@ -458,7 +459,7 @@ class _Work:
 
     def _observe(self, exchange: Any) -> None:  # noqa: ANN401 - each client has its own record of a call
         made = {"run_id": self.run, "position": self._position, "at": time.time()} | asdict(exchange)
-        self._calls.append(made | {"error": clean(exchange.error)})
+        self._calls.append(made | {"error": cleaned(exchange.error)})
         tracing.call(self.span, self.connection, made)
         CALLS.labels(self.connection, exchange.method, str(exchange.status)).observe(exchange.milliseconds / 1000)
 
@@ -494,7 +495,7 @@ def _plainly(said: str) -> str:
 def _written(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
     if name in {"result", "items"}:
         return json.dumps(value)
-    return clean(value) if isinstance(value, str) else value
+    return cleaned(value) if isinstance(value, str) else value
 
 
 async def _nothing_ahead() -> list[str]:

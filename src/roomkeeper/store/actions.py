@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from roomkeeper.store.database import Store, clean
+from roomkeeper.outside import cleaned
+from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
 from roomkeeper.store.tables import actions
 
@@ -15,7 +16,7 @@ def record(
 ) -> None:
     """Write down that somebody did something."""
     about = {"run_id": run, "event_id": event, "automation": automation or None}
-    db.execute(sa.insert(actions).values(at=time.time(), by=clean(by), did=clean(did), **about))
+    db.execute(sa.insert(actions).values(at=time.time(), by=cleaned(by), did=cleaned(did), **about))
 
 
 def listed(store: Store, *, limit: int = 50, before: int | None = None, run: int | None = None) -> list[dict[str, Any]]:

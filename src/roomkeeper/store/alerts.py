@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 import structlog
 
-from roomkeeper.store.database import Store, clean
+from roomkeeper.outside import cleaned
+from roomkeeper.store.database import Store
 from roomkeeper.store.tables import alerts
 
 log = structlog.get_logger("alerts")
@@ -92,11 +93,11 @@ def retain(store: Store, scope: str, kept: Sequence[str]) -> None:
 def settle(store: Store, scope: str, wrong: Sequence[Alert], at: float | None = None) -> None:
     """Open what is newly wrong below a scope, and close what is no longer: `scope` begins the keys of both."""
     now = time.time() if at is None else at
-    current = {clean(one.key)[:_LONGEST]: one for one in wrong}
+    current = {cleaned(one.key)[:_LONGEST]: one for one in wrong}
     below = sa.select(alerts).where(alerts.c.closed_at.is_(None), alerts.c.key.startswith(scope, autoescape=True))
     with store.read() as connection:  # mostly nothing is wrong, or still the same: no turn at writing is taken for that
         said = {row.key: (row.what, row.remedy) for row in connection.execute(below)}
-    if said == {key: (clean(one.what), clean(one.remedy)) for key, one in current.items()}:
+    if said == {key: (cleaned(one.what), cleaned(one.remedy)) for key, one in current.items()}:
         return
     with store.write() as connection:
         known = {row.key: row for row in connection.execute(below)}
@@ -104,7 +105,7 @@ def settle(store: Store, scope: str, wrong: Sequence[Alert], at: float | None = 
             connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(closed_at=now))
             log.info("over", alert=known[key].what)
         for key, one in current.items():
-            values = {"what": clean(one.what), "remedy": clean(one.remedy)}
+            values = {"what": cleaned(one.what), "remedy": cleaned(one.remedy)}
             if key in known:
                 if (known[key].what, known[key].remedy) != (values["what"], values["remedy"]):
                     connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(values))

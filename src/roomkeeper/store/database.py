@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from roomkeeper import outside
 from roomkeeper.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -166,11 +165,6 @@ _REACH_IT = (
 def _first_line(error: SQLAlchemyError) -> str:
     """Say what the database says, without the statement: it may hold names of files and people."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
-
-
-def clean(text: str) -> str:
-    """Make a stranger's text fit for a column: no NUL, no half characters."""
-    return outside.cleaned(text)
 
 
 def opened(where: str) -> Store:

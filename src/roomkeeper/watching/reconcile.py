@@ -23,9 +23,10 @@ from roomkeeper.contract.trail import Search, Trail, listened, listened_by_numbe
 from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, StoreUnavailable
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import Inbox
+from roomkeeper.outside import cleaned
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
-from roomkeeper.store.database import Store, clean
+from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events, trails
 
 log = structlog.get_logger("reconcile")
@@ -316,4 +317,4 @@ def _end(name: str, trail: str, position: Mapping[str, Any], connection: sa.Conn
 
 
 def _note(name: str, trail: str, trouble: str, connection: sa.Connection) -> None:
-    connection.execute(trails.update().where(*_of(name, trail)).values(trouble=clean(trouble)))
+    connection.execute(trails.update().where(*_of(name, trail)).values(trouble=cleaned(trouble)))

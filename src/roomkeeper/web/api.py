@@ -17,9 +17,9 @@ from roomkeeper.desk import condition, offers
 from roomkeeper.desk.history import Part
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
 from roomkeeper.intake import pauses
+from roomkeeper.outside import cleaned
 from roomkeeper.running import orders
 from roomkeeper.store import actions
-from roomkeeper.store.database import clean
 from roomkeeper.web import body, described, numbers, shapes
 from roomkeeper.web.access import Access, Who
 from roomkeeper.web.desk import Desk
@@ -57,7 +57,7 @@ class About(Page):
     @property
     def part(self) -> Part:
         """Say it to the history."""
-        return Part(self.limit, self.before, clean(self.about), self.kind, _epoch(self.since), _epoch(self.until))
+        return Part(self.limit, self.before, cleaned(self.about), self.kind, _epoch(self.since), _epoch(self.until))
 
 
 class RunsWanted(About):
@@ -203,7 +203,7 @@ async def _actions(call: Call) -> Any:  # noqa: ANN401
 
 
 async def _search(call: Call) -> Any:  # noqa: ANN401
-    return await asyncio.to_thread(call.desk.history.found, clean(call.given.q))
+    return await asyncio.to_thread(call.desk.history.found, cleaned(call.given.q))
 
 
 OPERATIONS = (
@@ -275,7 +275,7 @@ def _told(error: RoomkeeperError) -> dict[str, str]:
 
 
 def _said(desk: Desk, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
-    text = clean(desk.redact(json.dumps(value, ensure_ascii=False, default=str)))
+    text = cleaned(desk.redact(json.dumps(value, ensure_ascii=False, default=str)))
     common = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return Response(text, status, media_type="application/json", headers={**common, **(headers or {})})
 

@@ -17,7 +17,7 @@ from roomkeeper.web import body, sessions
 from roomkeeper.web.access import Access, origin_by, origin_of, take_word
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.oidc import Login, LoginRefused
-from roomkeeper.web.rendering import HEADERS, Shown, shown
+from roomkeeper.web.rendering import HEADERS, NOT_YOURS, Shown, shown
 
 log = structlog.get_logger("login")
 
@@ -137,8 +137,7 @@ class Doorman:
         who = await asyncio.to_thread(_access(request).of_page, request)
         form = await body.form(request)
         if who is not None and _access(request).is_forged(request, who, form.get("token", "")):
-            said = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
-            return self._form(request, said, "/", 403)
+            return self._form(request, NOT_YOURS, "/", 403)
         if who is not None:
             await asyncio.to_thread(sessions.end, self._desk.store, who.word)
         answer = RedirectResponse("/login", 303)

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
-from roomkeeper.store.database import clean
+from roomkeeper.outside import cleaned
 from roomkeeper.web import body
 from roomkeeper.web.access import CLOSED, Access, Who
 from roomkeeper.web.desk import Desk
@@ -25,6 +25,7 @@ _HERE = Path(__file__).parent
 _STATIC = {"style.css": "text/css", "desk.js": "text/javascript"}
 _EVERY = 1.0  # seconds between two looks whether a page has changed
 _REST = 20  # times as long as it took to render
+NOT_YOURS = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -100,8 +101,7 @@ def deed(path: str, act: Act) -> Route:
             return _to_the_door(request)
         form = await body.form(request)
         if _access(request).is_forged(request, who, form.get("token", "")):
-            said = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
-            return shown(request, desk, who, _trouble("Not done", said, status=403))
+            return shown(request, desk, who, _trouble("Not done", NOT_YOURS, status=403))
         if not who.may_act:
             said = f"{who.name} may look, and not act. Nothing was done. An operator can do it."
             return shown(request, desk, who, _trouble("Not done", said, status=403))
@@ -212,7 +212,7 @@ async def _who(request: Request) -> Who | None:
 
 def _written(desk: Desk, text: str) -> str:
     """Make a text fit to be sent: no secret in it, and no half characters."""
-    return clean(desk.redact(text))
+    return cleaned(desk.redact(text))
 
 
 def _to_the_door(request: Request) -> Response:

@@ -46,8 +46,7 @@ def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event
         why = "" if "creat" in triggered.lower() else f"{triggered[:80]!r} is not a new ticket"
     else:
         why = told.why_not_created
-    why = told.why_unusable or why
+    unclear = told.why_unusable
+    why = unclear or why
     name = f"body {hashlib.sha256(delivery.body).hexdigest()}"
-    return [
-        tickets.told(connection, ticket, delivery=name, raw=dict(told.body), why=why, unusable=bool(told.why_unusable))
-    ]
+    return [tickets.told(connection, ticket, delivery=name, raw=dict(told.body), why=why, unusable=bool(unclear))]

@@ -54,9 +54,10 @@ def read(connection: str, settings: Zendesk, delivery: Delivery) -> list[Event]:
     if kind.startswith(_EVENTS):
         return [_of_event(connection, settings, body, kind)]
     ticket = _of_template(settings, told)
-    why = told.why_unusable or told.why_not_created
+    unclear = told.why_unusable
+    why = unclear or told.why_not_created
     name = f"invocation {invocation}" if invocation else f"body {hashlib.sha256(delivery.body).hexdigest()}"
-    return [tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why, unusable=bool(told.why_unusable))]
+    return [tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why, unusable=bool(unclear))]
 
 
 def _of_event(connection: str, settings: Zendesk, body: Mapping[str, Any], kind: str) -> Event:

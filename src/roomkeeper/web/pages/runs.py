@@ -15,9 +15,9 @@ from roomkeeper.desk import offers
 from roomkeeper.desk.history import RUN_STATES
 from roomkeeper.errors import OrderRefused
 from roomkeeper.intake.subjects import KINDS
+from roomkeeper.outside import cleaned
 from roomkeeper.running import orders
 from roomkeeper.store import actions
-from roomkeeper.store.database import clean
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages.parts import paged, part_of
@@ -78,7 +78,7 @@ async def report(request: Request, desk: Desk, _who: Who) -> Response:
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
     name = f'attachment; filename="run-{run["id"]}.csv"'
-    text = clean(desk.redact(file.getvalue()))
+    text = cleaned(desk.redact(file.getvalue()))
     return Response(text, media_type="text/csv", headers={**HEADERS, "Content-Disposition": name})
 
 
