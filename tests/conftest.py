@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from stage import Keeper, Portal, simulated_portal
 from stage.portals import close_portals, idle_processes
+from stage.processes import forks
 from stage.stores import migrated
 
 from roomkeeper.store.database import Store
@@ -87,7 +88,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         lines = LEDGER.read_text().splitlines()
         LEDGER.write_text("".join(f"{line}\n" for line in sorted(lines, key=lambda line: -float(line.split()[0]))))
     if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
-        left = [f"{one.pid} {' '.join(one.cmdline())}" for one in psutil.Process().children(recursive=True)]
+        children = psutil.Process().children(recursive=True)
+        left = [f"{one.pid} {' '.join(one.cmdline())}" for one in children if not forks(one)]
         if left:
             raise pytest.UsageError(f"processes outlived the tests: {left}")
 
@@ -106,7 +108,7 @@ def _others() -> set[tuple[int, str]]:
     found = set()
     for one in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if one.pid not in kept and one.name() not in OF_A_SESSION:
+            if one.pid not in kept and one.name() not in OF_A_SESSION and not forks(one):
                 found.add((one.pid, one.name()))
     return found
 

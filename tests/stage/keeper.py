@@ -26,8 +26,8 @@ from roomkeeper.store.database import Store, opened
 from roomkeeper.store.tables import runs, trails
 from roomkeeper.web import sessions
 from stage.commands import command, surroundings
-from stage.portals import unmeasured
 from stage.ports import free_port
+from stage.processes import Apart, unmeasured
 from stage.stores import put_blank
 from stage.waiting import LOOK, until
 
@@ -42,6 +42,7 @@ CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed w
 #: How long an unanswered request may still have an effect here: the pretend services are late by less.
 SETTLE_AFTER = "4s"
 _HASTE = 0.1
+_GOING_ON = sa.select(runs.c.id).where(runs.c.state.in_(["waiting", "running"])).limit(1)
 
 
 class Keeper:
@@ -69,7 +70,7 @@ class Keeper:
         self.port = free_port()
         self._store: Store | None = None
         self._here: _Here | None = None
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Apart | subprocess.Popen[bytes]] = []
         self.environment = {"API_KEY": key, "SECRET": SECRET, **CRM_SECRETS}
         acme = {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY", "webhook_secret": "!env SECRET"}
         text = {
@@ -95,25 +96,29 @@ class Keeper:
         self._here = _Here(self)
         self._here.start()
 
-    def start_apart(
-        self, *, port: int | None = None, role: str = "all", wait: bool = True
-    ) -> "subprocess.Popen[bytes]":
+    def start_apart(self, *, port: int | None = None, role: str = "all", wait: bool = True) -> Apart:
         """Serve in a process of its own."""
         port = self.port if port is None else port
-        words = ["serve", "-c", str(self.file), "--port", str(port), "--role", role]
-        with (self.folder / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "roomkeeper", *words],
-                env={**unmeasured(), **self.environment},
-                stdout=log,
-                stderr=log,
-            )
+        said = self.folder / "log.txt"
+        process = Apart(self._serving(port, "--role", role), unmeasured() | self.environment, said)
         self.processes.append(process)
         if wait:
-            wait_for(f"http://127.0.0.1:{port}/readyz", process=process, said=self.folder / "log.txt")
+            wait_for(f"http://127.0.0.1:{port}/readyz", process=process, said=said)
         return process
 
-    def kill(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    def start_by_command(self) -> None:
+        """Serve in a process that was started by a command line, for whoever looks at that."""
+        said = self.folder / "log.txt"
+        with said.open("ab") as log:
+            command_line = [sys.executable, "-m", "roomkeeper", *self._serving(self.port)]
+            process = subprocess.Popen(command_line, env=unmeasured() | self.environment, stdout=log, stderr=log)
+        self.processes.append(process)
+        wait_for(f"{self.url}/readyz", process=process, said=said)
+
+    def _serving(self, port: int, *more: str) -> list[str]:
+        return ["serve", "-c", str(self.file), "--port", str(port), *more]
+
+    def kill(self, process: Apart | None = None) -> None:
         """Pull the plug."""
         doomed = process or self.processes[-1]
         doomed.send_signal(signal.SIGKILL)
@@ -166,23 +171,14 @@ class Keeper:
                 shown = self.runs()  # read after what holds: it may hold because a run has just been made
                 if not _going_on(shown) and (shown or holds is not None):
                     return shown
-            self._wait_for_news()
+            time.sleep(LOOK)
         raise AssertionError(
             f"not settled: {[one for one in self.runs() if one['state'] != 'done']}\n{self.log()[-3000:]}"
         )
 
     def _is_still(self) -> bool:
-        going = sa.select(sa.func.count()).where(runs.c.state.in_(["waiting", "running"]))
         with self._opened().read() as connection:
-            return connection.execute(going).scalar_one() == 0
-
-    def _wait_for_news(self) -> None:
-        """Wait for the next commit of a service in this process; there may be something to see without one."""
-        if self._here is None:
-            time.sleep(LOOK)
-        else:
-            self._here.committed.wait(4 * LOOK)
-            self._here.committed.clear()
+            return connection.execute(_GOING_ON).first() is None
 
     def look_back(self) -> None:
         """Wait until the service's own first search for what was missed is over."""
@@ -217,7 +213,6 @@ class _Here:
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
-        self.committed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="roomkeeper")
         self._begun = threading.Event()
         self._failed: BaseException | None = None
@@ -257,7 +252,6 @@ class _Here:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         app = build(load(self._keeper.file, CATALOG), end=self._ended.append, rest=_hurry)
-        sa.event.listen(app.store.engine, "commit", lambda _: self.committed.set())
         with (self._keeper.folder / "log.txt").open("a") as log:
             start_log(app.redact, log)
             self._service = Service(app, bound("127.0.0.1", self._keeper.port))

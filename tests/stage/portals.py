@@ -2,15 +2,15 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from roomkeeper.demo import Portal, wait_for
 from stage.ports import free_port
+from stage.processes import Apart, unmeasured
 
 OWNER_KEY = "sk-" + "0" * 63 + "1"
-_idle: list[tuple[Portal, "subprocess.Popen[bytes]"]] = []
+_idle: list[tuple[Portal, Apart]] = []
 
 
 @contextlib.contextmanager
@@ -24,10 +24,9 @@ def simulated_portal() -> Iterator[Portal]:
         _idle.append((portal, process))
 
 
-def _started() -> tuple[Portal, "subprocess.Popen[bytes]"]:
+def _started() -> tuple[Portal, Apart]:
     port = free_port()
-    command = [sys.executable, "-m", "roomkeeper", "simulate", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=unmeasured())
+    process = Apart(["simulate", "--port", str(port)], unmeasured(), Path(os.devnull))
     url = f"http://127.0.0.1:{port}"
     wait_for(f"{url}/_sim/usage", process=process)
     return Portal(url, OWNER_KEY), process
@@ -45,8 +44,3 @@ def close_portals() -> None:
         portal.http.close()
         process.terminate()
         process.wait(20)
-
-
-def unmeasured() -> dict[str, str]:
-    """Leave coverage out of processes: what is measured is measured in this one."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COV_CORE")}

@@ -21,7 +21,7 @@ def test_no_secret_is_in_any_page_log_metric_or_answer(tmp_path: Path) -> None:
     with simulated_portal() as portal:
         scene = ClosingDeals(portal)
         keeper = _keeper(tmp_path, scene, chat)
-        keeper.start_apart()
+        keeper.start_by_command()
         keeper.register()
         signature = _plant(scene, keeper)
         until(lambda: bool(chat.told))

@@ -1,0 +1,69 @@
+"""Roomkeepers in processes of their own, forked off one that is loaded: loading takes a second and a half."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+_forking = multiprocessing.get_context("forkserver")
+_forking.set_forkserver_preload(
+    ["roomkeeper.cli", "roomkeeper.app", "roomkeeper.serving", "roomkeeper.simulator.server"]
+)
+
+
+class Apart:
+    """A command that runs apart; what can be done with it is named as `subprocess.Popen` names it."""
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str], said: Path) -> None:
+        self._process = _forking.Process(target=_run, args=(list(words), dict(environment), str(said)))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+def _run(words: list[str], environment: dict[str, str], said: str) -> None:
+    """Do what `python -m roomkeeper` does, in the environment and with the output that a process of its own has."""
+    from roomkeeper import cli
+
+    os.environ.clear()
+    os.environ.update(environment)
+    output = os.open(said, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    sys.argv[:] = ["roomkeeper", *words]
+    cli.main()
+
+
+def forks(process: psutil.Process) -> bool:
+    """Whether it is one that others are forked off, or counts what they share: they end with this process."""
+    return any(word.startswith("from multiprocessing.") for word in process.cmdline())
+
+
+def unmeasured() -> dict[str, str]:
+    """Leave coverage out of processes: what is measured is measured in this one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COV_CORE")}
