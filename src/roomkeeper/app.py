@@ -62,6 +62,7 @@ class App:
     redact: Redactor
     has_login: bool
     public_url: str | None
+    trusted_proxies: tuple[str, ...]
 
     def link(self) -> str | None:
         """Give the path of a link that opens the pages once; None where people log in, or there are no pages."""
@@ -114,6 +115,7 @@ def build(
         redact,
         config.dashboard.has_login,
         config.public_url,
+        config.trusted_proxies,
     )
 
 
@@ -210,7 +212,7 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
             partial(connector.read, name, connection.settings),
             connector.acknowledge,
             listened,
-            tuple(connector.signed_in),
+            tuple(connector.signed_in(connection.settings)),
             connector.largest,
         )
     return gates

@@ -54,6 +54,7 @@ class Service:
             ws="none",
             lifespan="off",
             log_config=None,
+            forwarded_allow_ips=list(app.trusted_proxies),
             access_log=False,
             timeout_graceful_shutdown=_LAST_ANSWERS,
             timeout_keep_alive=_KEPT_OPEN,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from roomkeeper.connectors.http import webhook as http
 from roomkeeper.connectors.http.settings import Http
@@ -378,6 +379,64 @@ def test_http_takes_a_token_or_a_signature() -> None:
     refused(ERP, http, Delivery(b"{}", basic("x", "token")))
     refused(SIGNED, http, Delivery(b"{ }", {"X-Signature-256": f"sha256={signature}"}))
     refused(SIGNED, http, Delivery(b"{}", {"authorization": "Bearer secret"}))
+
+
+def mac(message: bytes) -> Any:
+    return hmac.new(b"secret", message, hashlib.sha256)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda one: one.hexdigest(),
+        lambda one: "SHA256=" + one.hexdigest().upper(),
+        lambda one: base64.b64encode(one.digest()).decode(),
+        lambda one: "sha256=" + base64.b64encode(one.digest()).decode(),
+    ],
+    ids=["hex", "marked hex", "base64", "marked base64"],
+)
+def test_senders_write_signatures_in_many_ways_and_where_they_like(written: Callable[[Any], str]) -> None:
+    settings = Http(hmac_secret="secret", signature_header="X-Hub-Signature-256")
+
+    http.verify(settings, Delivery(b"{}", {"x-hub-signature-256": written(mac(b"{}"))}))
+
+    refused(settings, http, Delivery(b"{ }", {"x-hub-signature-256": written(mac(b"{}"))}))
+    refused(settings, http, Delivery(b"{}", {"x-signature-256": written(mac(b"{}"))}))
+
+
+def stamped(at: float, body: bytes = b"{}", signed: bytes | None = None) -> Delivery:
+    said = str(int(at))
+    message = said.encode() + b"." + body if signed is None else signed
+    return Delivery(body, {"X-Timestamp": said, "X-Signature-256": mac(message).hexdigest()})
+
+
+def test_what_was_signed_long_ago_is_refused_and_so_is_a_time_that_is_not_signed() -> None:
+    settings = Http(hmac_secret="secret", timestamp_header="X-Timestamp", timestamp_window="5m")
+    now = time.time()
+
+    for at in (now, now - 280, now + 280):
+        http.verify(settings, stamped(at))
+
+    for at in (now - 320, now + 320, 0, 10**11):
+        refused(settings, http, stamped(at))
+    refused(settings, http, stamped(now, signed=b"{}"))
+    refused(settings, http, Delivery(b"{}", {"X-Signature-256": mac(b"{}").hexdigest()}))
+
+
+def test_a_captured_request_is_the_same_event_whatever_key_is_put_on_it() -> None:
+    signed = Http(hmac_secret="secret")
+    one, other = (read_http({"dealId": 1}, signed, **{"Idempotency-Key": key}) for key in "ab")
+    assert one.meaning == other.meaning
+    assert one.delivery == other.delivery
+
+    timed = Http(hmac_secret="secret", timestamp_header="X-Timestamp")
+    first, second = (read_http({"dealId": 1}, timed, **{"X-Timestamp": at}) for at in ("1790000000", "1790000001"))
+    assert first.meaning != second.meaning
+
+
+def test_a_signed_time_needs_a_secret() -> None:
+    with pytest.raises(ValidationError, match="hmac_secret"):
+        Http(token="token", timestamp_header="X-Timestamp")
 
 
 def read_http(document: Any, settings: Http = ERP, **headers: str) -> Any:

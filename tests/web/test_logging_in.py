@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import pytest
 from people import DASHBOARD, HASHES, PASSWORDS, logged_in, visitor, with_logins
 from stage import Keeper, Rooms, copy_uploads, simulated_portal
 
@@ -22,9 +23,11 @@ def test_a_changed_password_ends_the_sessions_and_guessing_ends_soon(tmp_path: P
         keeper.start()
 
         assert ann.get("/").status_code == 303
-        guesses = [visitor(keeper).post("/login", data={"name": "ann", "password": str(n)}) for n in range(12)]
-        assert [one.status_code for one in guesses] == [401] * 10 + [429] * 2
-        assert int(guesses[-1].headers["retry-after"]) > 0
+        guesses = [visitor(keeper).post("/login", data={"name": "ann", "password": str(n)}) for n in range(20)]
+        assert [one.status_code for one in guesses[:5]] == [401] * 5
+        refused = next(one for one in guesses if one.status_code == 429)
+        assert int(refused.headers["retry-after"]) > 0
+        assert "Try again in" in refused.text
         keeper.stop()
 
 
@@ -39,7 +42,39 @@ def test_many_guesses_at_once_are_no_way_around(tmp_path: Path) -> None:
             guesses = list(threads.map(lambda _: visitor(keeper).post("/login", data=given).status_code, range(30)))
         keeper.stop()
 
-    assert Counter(guesses) == {401: 10, 429: 20}
+    counted = Counter(guesses)
+    assert counted[401] + counted[429] == 30
+    assert 5 <= counted[401] < 10
+
+
+@pytest.mark.parametrize(("trusted", "is_believed"), [(["127.0.0.1"], True), (["10.0.0.0/8"], False)])
+def test_a_proxy_is_believed_if_it_is_trusted(tmp_path: Path, trusted: list[str], is_believed: bool) -> None:
+    """Each of many visitors behind a trusted proxy has attempts of their own, and what it says of TLS counts."""
+    with simulated_portal() as portal:
+        rooms = Rooms(portal)
+        top = {"dashboard": DASHBOARD, "trusted_proxies": trusted}
+        keeper = with_logins(Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top))
+        keeper.start()
+        browser = visitor(keeper)
+        for number in range(7):
+            said = {"X-Forwarded-For": f"203.0.113.{number}", "X-Forwarded-Proto": "https"}
+            given = {"name": f"nobody {number}", "password": "a guess"}
+            last = browser.post("/login", data=given, headers=said)
+        keeper.stop()
+
+    assert last.status_code == (401 if is_believed else 429)
+    assert ("strict-transport-security" in last.headers) is is_believed
+
+
+def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
+    with simulated_portal() as portal:
+        rooms = Rooms(portal)
+        top = {"trusted_proxies": ["proxy.acme.example"]}
+        keeper = Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top)
+
+        said = keeper.ask("check", codes=(2,))
+
+    assert "proxy.acme.example" in said["problems"][0]["what"]
 
 
 def test_a_service_that_can_be_reached_from_outside_shows_nothing_without_a_login(tmp_path: Path) -> None:

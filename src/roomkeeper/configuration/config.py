@@ -33,6 +33,7 @@ class Config:
     host: str
     port: int
     public_url: str | None
+    trusted_proxies: tuple[str, ...]
     store: str
     connections: Mapping[str, Connection]
     automations: tuple[Automation, ...]

@@ -67,6 +67,7 @@ class _Reader:
             host=host,
             port=port,
             public_url=top.public_url.rstrip("/") if top.public_url else None,
+            trusted_proxies=tuple(top.trusted_proxies),
             store=self._store(top.store),
             connections=connections,
             automations=tuple(automations),

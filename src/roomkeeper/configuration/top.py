@@ -1,5 +1,6 @@
 """The top level of the file: its sections, and how long things are kept."""
 
+from ipaddress import ip_network
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -35,6 +36,12 @@ class Top(BaseModel):
     public_url: str | None = Field(
         default=None, description="How the portal and the vendors reach us.", examples=["https://hooks.acme.example"]
     )
+    trusted_proxies: list[str] = Field(
+        default=["127.0.0.1", "::1"],
+        description="Addresses and networks of the proxies in front: what they say of who calls "
+        "(`X-Forwarded-For`, `X-Forwarded-Proto`) is believed.",
+        examples=[["10.0.0.0/8"]],
+    )
     store: str = Field(
         default="./var",
         description="A folder for embedded SQLite files, or postgresql://user@host/db.",
@@ -64,6 +71,16 @@ class Top(BaseModel):
     retention: Retention = Field(default=Retention(), description="How long what is over is kept.")
     dashboard: Dashboard = Field(default=Dashboard(), description="Who may see the pages and use the API.")
     notify: Notify = Field(default=Notify(), description="Who is told when something wants a person.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        for one in value:
+            try:
+                ip_network(one, strict=False)
+            except ValueError as error:
+                raise ValueError(f"{one!r} is not an address or a network such as 10.0.0.0/8") from error
+        return [str(ip_network(one, strict=False)) for one in value]
 
     @field_validator("public_url")
     @classmethod

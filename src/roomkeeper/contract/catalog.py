@@ -43,6 +43,10 @@ async def _nobody(_client: Any) -> str:  # noqa: ANN401
     return ""
 
 
+def _nowhere_signed(_settings: Any) -> Sequence[str]:  # noqa: ANN401
+    return ()
+
+
 @dataclass(frozen=True)
 class Connector:
     """One service: how its deliveries are trusted and read, and what can be done there.
@@ -77,9 +81,9 @@ class Connector:
     myself: Callable[[Any], Awaitable[str]] = _nobody
     #: Gives a title as the service will store it.
     stored_title: Callable[[str], str] = str
-    #: The headers in which a signature over the body comes. Where none of them is sent, or there are none, `verify`
-    #: needs no body: then it is asked before one is read.
-    signed_in: Sequence[str] = ()
+    #: The headers in which a signature over the body comes, with these settings. Where none of them is sent, or there
+    #: are none, `verify` needs no body: then it is asked before one is read.
+    signed_in: Callable[[Any], Sequence[str]] = _nowhere_signed
     #: Bytes of the largest delivery that the service sends.
     largest: int = 2 * 1024 * 1024
     #: Content type and body of the answer to a delivery that was taken, where 200 and a word of ours are not enough.

@@ -350,6 +350,15 @@ actions = sa.Table(
 )
 sa.Index("actions_by_run", actions.c.run_id)
 
+logins = sa.Table(  # attempts: those that failed, of a name or a network; the last that did not, of both
+    "logins",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # a digest of it, or nothing
+    sa.Column("network", sa.Text, primary_key=True),  # or nothing
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
 sessions = sa.Table(
     "sessions",
     metadata,

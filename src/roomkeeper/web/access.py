@@ -75,7 +75,7 @@ class Access:
 
     def is_secure(self, request: Request) -> bool:
         """Whether browsers are to speak TLS only: they do now, or are told to by `public_url`."""
-        return self._by_tls or is_tls(request)
+        return self._by_tls or request.url.scheme == "https"
 
     def word_of(self, request: Request) -> str:
         """Give the word that the browser keeps; empty if there is none. Over TLS, nobody else's host can plant one."""
@@ -128,8 +128,3 @@ def take_word(response: Response) -> None:
     """Have the browser forget it."""
     response.delete_cookie(COOKIE)
     response.delete_cookie(SECURE_COOKIE, secure=True)
-
-
-def is_tls(request: Request) -> bool:
-    """Whether the browser speaks TLS, be it with a proxy."""
-    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"

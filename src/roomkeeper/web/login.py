@@ -1,10 +1,8 @@
 """Log in and out: by a password, or by the company's login service."""
 
 import asyncio
+import math
 import re
-import time
-from collections import deque
-from collections.abc import Callable
 from functools import cache
 
 import argon2
@@ -15,48 +13,25 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from roomkeeper.configuration.dashboard import User
 from roomkeeper.web import body, sessions
 from roomkeeper.web.access import Access, origin_by, origin_of, take_word
+from roomkeeper.web.attempts import Attempts
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.oidc import Login, LoginRefused
 from roomkeeper.web.rendering import HEADERS, NOT_YOURS, Shown, shown
 
 log = structlog.get_logger("login")
 
-_TRIES, _WITHIN = 10, 900.0  # that many failed attempts from one address in so many seconds
 _AT_ONCE = 2  # hashes that are worked out at once: each takes memory and time, on purpose
 _KEPT = "roomkeeper_login"  # what the browser keeps while it is at the login service
 _FOR = 600  # seconds
 _LONGEST = 1000  # characters of a password
-_ADDRESSES = 1000  # of which failed attempts are remembered
 _OURS = re.compile(r"^/(?![/\\])[^\\\s]*$")  # a path on this site, however a browser reads it
-
-
-class Attempts:
-    """Failed attempts by address, so that nobody can guess for long."""
-
-    def __init__(self) -> None:
-        self._failed: dict[str, deque[float]] = {}
-
-    def wait(self, address: str) -> float:
-        """Tell for how many seconds an address has to wait; 0 if it may try."""
-        failed = self._failed.get(address, deque())
-        while failed and failed[0] < time.monotonic() - _WITHIN:
-            failed.popleft()
-        return failed[0] + _WITHIN - time.monotonic() if len(failed) >= _TRIES else 0.0
-
-    def note(self, address: str) -> Callable[[], None]:
-        """Note an attempt as failed; gives what takes that back."""
-        if len(self._failed) > _ADDRESSES:
-            self._failed = {one: failed for one, failed in self._failed.items() if self.wait(one)}
-        failed, at = self._failed.setdefault(address, deque()), time.monotonic()
-        failed.append(at)
-        return lambda: failed.remove(at) if at in failed else None
 
 
 class Doorman:
     """Serves the login page."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk, self._attempts = desk, Attempts()
+        self._desk, self._attempts = desk, Attempts(desk.store)
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         service = desk.config.dashboard.oidc
         self._service = Login(service, desk.config.public_url or "") if service is not None else None
@@ -73,19 +48,19 @@ class Doorman:
             said = "The form was sent by another site; fill it in here. (A proxy in front must pass on `Host`.)"
             return self._form(request, said, then, 403)
         address = request.client.host if request.client is not None else ""
-        if wait := self._attempts.wait(address):
-            answer = self._form(request, f"Too many failed attempts. Try again in {wait / 60:.0f} minutes.", then, 429)
-            answer.headers["Retry-After"] = str(int(wait) + 1)
-            return answer
         name, password = form.get("name", ""), form.get("password", "")[:_LONGEST]
+        if wait := await asyncio.to_thread(self._attempts.begin, name, address):
+            said = f"Too many failed attempts. Try again in {math.ceil(wait)} seconds."
+            answer = self._form(request, said, then, 429)
+            answer.headers["Retry-After"] = str(math.ceil(wait))
+            return answer
         user = next((one for one in self._desk.config.dashboard.users if one.name == name), None)
-        taken_back = self._attempts.note(address)  # before the password is looked at: many may come at once
         async with self._hashing:
             fits = await asyncio.to_thread(_fits, user, password)
         if user is None or not fits:
             log.warning("login failed", name=name[:100], address=address)
             return self._form(request, "Name or password is wrong.", then, 401)
-        taken_back()
+        await asyncio.to_thread(self._attempts.succeeded, name, address)
         log.info("logged in", name=user.name, role=user.role)
         return await self._let_in(request, user.name, user.role, origin_of(user), then)
 

@@ -42,7 +42,7 @@ CONNECTOR = Connector(
     ],
     trusted_by=("webhook_secret",),
     verify=webhook.verify,
-    signed_in=(signature.HEADER,),
+    signed_in=lambda _: (signature.HEADER,),
     read=webhook.read,
     connect=settings.connect,
     place=webhook.place,

@@ -1,16 +1,18 @@
 """What a connection to a sender of JSON can be told; there is nothing to call there."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.secret import Secrets
 from roomkeeper.vendors.settings import VendorSettings
 
 #: Our fields, and thus what `fields` may name.
 DEAL_FIELDS = ("id", "name", "status", "company", "contact.email", "owner.email", "amount", "currency", "url", "at")
 TICKET_FIELDS = ("id", "key", "subject", "url", "priority", "requester.name", "requester.email", "created_at")
+_HEADER = r"^[A-Za-z0-9-]{1,64}$"
 
 
 class Http(VendorSettings):
@@ -33,8 +35,24 @@ class Http(VendorSettings):
     )
     hmac_secret: Secrets = Field(
         default=(),
-        description="Expected as `X-Signature-256: sha256=<HMAC-SHA256 of the body, in hex>` instead.",
+        description="Signs the body, with HMAC-SHA256, instead: in hex, with or without `sha256=` before it, or in "
+        "base64.",
         examples=["!env ERP_HMAC_SECRET"],
+    )
+    signature_header: Annotated[str, Field(pattern=_HEADER)] = Field(
+        default="X-Signature-256",
+        description="The header in which the signature comes.",
+        examples=["X-Hub-Signature-256"],
+    )
+    timestamp_header: Annotated[str, Field(pattern=_HEADER)] | None = Field(
+        default=None,
+        description="The header in which the sender says when it signed, in seconds since 1970. With it, what is "
+        "signed is the time, a full stop and the body, and a delivery that was signed longer ago than "
+        "`timestamp_window` is refused: nobody can send a captured one again.",
+        examples=["X-Timestamp"],
+    )
+    timestamp_window: Annotated[Duration, Field(ge=1)] = Field(
+        default=300.0, description="How long ago a delivery may have been signed.", examples=["5m"]
     )
 
     receive: Literal["webhook"] = Field(
@@ -51,6 +69,12 @@ class Http(VendorSettings):
         if wrong:
             raise ValueError(f"there is no field {', '.join(wrong)}; there is {', '.join(sorted(known))}")
         return value
+
+    @model_validator(mode="after")
+    def _a_time_is_signed(self) -> Self:
+        if self.timestamp_header is not None and not self.hmac_secret:
+            raise ValueError("`timestamp_header` says what is signed: set `hmac_secret`, too")
+        return self
 
 
 class Nothing:

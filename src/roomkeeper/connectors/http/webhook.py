@@ -4,7 +4,9 @@ Without a map, the bodies of the portal's own sample documents are understood.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -20,8 +22,9 @@ from roomkeeper.vendors.deals import Deal
 from roomkeeper.vendors.reading import mapping, moment, text
 from roomkeeper.vendors.tickets import Ticket
 
-SIGNATURE, KEY = "X-Signature-256", "Idempotency-Key"
+KEY = "Idempotency-Key"
 EVENTS: Mapping[str, EventKind] = {**deals.EVENTS, **tickets.EVENTS}
+_MARK = len("sha256=")
 _WON = frozenset({"won", "closedwon", "win", "success", "successful"})
 _LOST = frozenset({"lost", "closedlost", "lose", "failed", "abandoned"})
 _SAMPLE_DEAL = {"id": "dealId", "company": "clientName"}
@@ -41,9 +44,9 @@ def verify(settings: Http, delivery: Delivery) -> None:
         return
     tokens, secrets = trust.plain(settings.token), trust.plain(settings.hmac_secret)
     trust.must_be_set([*tokens, *secrets], "token` or `hmac_secret")
-    if secrets and (delivery.header(SIGNATURE) or not tokens):
-        given = delivery.header(SIGNATURE).lower().removeprefix("sha256=").strip()
-        trust.check_signature(given, secrets, lambda one: trust.hmac_sha256_hex(one, delivery.body), header=SIGNATURE)
+    if _is_signed(settings, delivery):
+        _check_time(settings, delivery)
+        _check_signature(settings, secrets, delivery)
         return
     if not delivery.bearer or not trust.same(delivery.bearer, tokens):
         raise DeliveryRefused(
@@ -52,10 +55,63 @@ def verify(settings: Http, delivery: Delivery) -> None:
         )
 
 
+def _is_signed(settings: Http, delivery: Delivery) -> bool:
+    """Whether a signature is what proves it: it is asked for, and there, or there is no other proof."""
+    return bool(settings.hmac_secret) and (bool(delivery.header(settings.signature_header)) or not settings.token)
+
+
+def _check_time(settings: Http, delivery: Delivery) -> None:
+    """Check that it was signed just now, if the sender says when. Raises DeliveryRefused."""
+    if settings.timestamp_header is None:
+        return
+    said = delivery.header(settings.timestamp_header).strip()
+    if not re.fullmatch(r"\d{1,12}", said):
+        raise DeliveryRefused(
+            f"the header {settings.timestamp_header} is missing or not a number of seconds since 1970",
+            remedy="Have the sender write the time there, and sign it: the time, a full stop, and the body.",
+        )
+    age = time.time() - int(said)
+    if abs(age) > settings.timestamp_window:
+        when = "ago" if age > 0 else "from now"
+        raise DeliveryRefused(
+            f"it was signed {abs(age):.0f} s {when}, and only {settings.timestamp_window:.0f} s are allowed",
+            remedy="Set the clocks right (NTP), here and at the sender; what is sent again is to be signed anew.",
+        )
+
+
+def _check_signature(settings: Http, secrets: Sequence[str], delivery: Delivery) -> None:
+    """Compare the signature, as hex digits or base64: senders differ. Raises DeliveryRefused."""
+    name, signed = settings.signature_header, _signed(settings, delivery)
+    given = delivery.header(name).strip()
+    if given[:_MARK].lower() == "sha256=":
+        given = given[_MARK:]
+    is_hex = bool(re.fullmatch(r"[0-9A-Fa-f]{64}", given))
+    expected = trust.hmac_sha256_hex if is_hex else trust.hmac_sha256_base64
+    compared = given.lower() if is_hex else given
+    trust.check_signature(compared, secrets, lambda one: expected(one, signed), header=name)
+
+
+def _signed(settings: Http, delivery: Delivery) -> bytes:
+    """Put together what is signed."""
+    if settings.timestamp_header is None:
+        return delivery.body
+    return delivery.header(settings.timestamp_header).strip().encode() + b"." + delivery.body
+
+
+def _named(settings: Http, delivery: Delivery) -> str:
+    """Name a delivery, so that it is known when it comes again: by what proves it, for the rest may be anybody's.
+
+    A signature covers no key, so one who captured the request could send it under another. A token's own request is
+    whole: what its sender says is one delivery is one.
+    """
+    if _is_signed(settings, delivery):
+        return hashlib.sha256(_signed(settings, delivery)).hexdigest()
+    return delivery.header(KEY) or hashlib.sha256(delivery.body).hexdigest()
+
+
 def read(connection: str, settings: Http, delivery: Delivery) -> list[Event]:
     """Read one delivery. Raises DeliveryUnreadable, naming the field."""
-    # What the sender says is one delivery is one; else a body is: sent again, it is known.
-    name = delivery.header(KEY) or hashlib.sha256(delivery.body).hexdigest()
+    name = _named(settings, delivery)
     body, repeated = _body(settings, delivery.body)
     kind = settings.event or _recognised(body)
     unclear = _unclear(settings.fields or (_SAMPLE_TICKET if kind == tickets.CREATED else _SAMPLE_DEAL), repeated)
