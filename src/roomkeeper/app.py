@@ -60,13 +60,15 @@ class App:
     store: Store
     history: History
     redact: Redactor
-    has_login: bool
-    public_url: str | None
-    trusted_proxies: tuple[str, ...]
+    config: Config
+
+    def working(self) -> "contextlib.AbstractAsyncContextManager[object]":
+        """Work as long as this lasts."""
+        return self.site.router.lifespan_context(self.site)
 
     def link(self) -> str | None:
         """Give the path of a link that opens the pages once; None where people log in, or there are no pages."""
-        if self.has_login or self.role == "worker":
+        if self.config.dashboard.has_login or self.role == "worker":
             return None
         return sessions.link(self.store)
 
@@ -107,16 +109,7 @@ def build(
         return await connecting.rehearsed(config, store, automation, event_of(event))
 
     desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact)
-    return App(
-        site(gates, inbox, desk, lifespan=lifespan),
-        role,
-        store,
-        history,
-        redact,
-        config.dashboard.has_login,
-        config.public_url,
-        config.trusted_proxies,
-    )
+    return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact, config)
 
 
 class _Worker:

@@ -25,6 +25,7 @@ from roomkeeper.intake.dispatch import Source
 from roomkeeper.remote import trusted
 from roomkeeper.running.leases import is_served
 from roomkeeper.running.tally import SharedTally
+from roomkeeper.store import services
 from roomkeeper.store.alerts import current
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events
@@ -83,6 +84,10 @@ class Doctor:
 
     def _of_service(self) -> Finding:
         if is_served(self._store):
+            if others := services.others(self._store, self._config.digest):
+                said = "; ".join(f"{one.name}{f' ({one.trouble})' if one.trouble else ''}" for one in others)
+                what = f"what runs has another text of the configuration than this file: {said}"
+                return Finding("service", "warning", what, "`roomkeeper reload` has it take this one over.")
             return Finding("service", "ok", "a service is running on this store")
         what = "no service is running on this store: what arrives now is not taken"
         return Finding("service", "warning", what, "Start it: `roomkeeper serve`.")

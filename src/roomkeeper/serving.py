@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
@@ -15,14 +16,18 @@ import structlog
 import uvicorn
 
 from roomkeeper.app import App
-from roomkeeper.errors import RoomkeeperError
+from roomkeeper.errors import RoomkeeperError, StoreUnavailable
+from roomkeeper.store import services
 from roomkeeper.web import door
+from roomkeeper.web.front import Front
 
 log = structlog.get_logger("serve")
 
 _KEPT_OPEN = 75  # seconds that a connection may rest: longer than proxies keep theirs (nginx: 60 s)
 _LAST_ANSWERS = 5  # seconds that requests under way have, once the service is asked to stop
 _STOPPING = 25.0  # seconds until a service that was asked to stop is ended: less than the unit's TimeoutStopSec
+_LOOK = 1.0  # seconds between two looks for an order
+_PATIENCE = 60.0  # seconds that the store may be away while the application is exchanged
 _STUCK = 71  # the exit code of one that had to be
 
 
@@ -44,18 +49,34 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 class Service:
-    """One application on one bound socket; `say` tells who started it what is for nobody else."""
+    """One application on one bound socket.
 
-    def __init__(self, app: App, line: socket.socket, say: Callable[[str], None] | None = None) -> None:
-        self._app, self._line, self._say = app, line, say
+    `say` tells who started it what is for nobody else. `renew` reads the file anew and builds another application, to
+    take the place of the one that is given; without it, nothing is ever exchanged.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        line: socket.socket,
+        *,
+        say: Callable[[str], None] | None = None,
+        renew: Callable[[App], App] | None = None,
+        logged_to: TextIO = sys.stderr,
+    ) -> None:
+        self._app, self._line, self._say, self._renew, self._logged_to = app, line, say, renew, logged_to
+        self._name = f"{socket.gethostname()} process {os.getpid()}"
+        self._front = Front(app)
+        self._works = contextlib.AsyncExitStack()
+        self._exchange, self._hangup = asyncio.Lock(), asyncio.Event()
         settings = uvicorn.Config(
-            app.site,
+            self._front,
             http=door.connections(door.most_open()),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
-            forwarded_allow_ips=list(app.trusted_proxies),
             access_log=False,
+            proxy_headers=False,  # the front's business: which proxies are trusted may change
             timeout_graceful_shutdown=_LAST_ANSWERS,
             timeout_keep_alive=_KEPT_OPEN,
             backlog=2048,
@@ -64,7 +85,10 @@ class Service:
 
     async def serve(self) -> None:
         """Serve until `stop`; what works is ended in order after the last request."""
-        async with self._app.site.router.lifespan_context(self._app.site):
+        await self._works.enter_async_context(self._app.working())
+        keeper = asyncio.create_task(self._keep_text())
+        keeper.add_done_callback(lambda _: self.stop())  # it ends only by a fault: it is raised below
+        try:
             for warning in self._app.site.state.desk.warnings:
                 log.warning(warning)
             host, port = self._line.getsockname()[:2]
@@ -73,18 +97,87 @@ class Service:
             await self._say_link(address)
             await self._server.serve(sockets=[self._line])
             log.info("stopping")
+        finally:
+            async with self._exchange:
+                keeper.cancel()
+                fault = (await asyncio.gather(keeper, return_exceptions=True))[0]
+                with contextlib.suppress(StoreUnavailable):
+                    await asyncio.to_thread(services.leave, self._app.store, self._name)
+                await self._works.aclose()
+        if isinstance(fault, Exception):
+            raise fault
         log.info("stopped")
 
     async def _say_link(self, address: str) -> None:
         """Tell who started it how the pages are opened, and not the log: others may read that."""
         path = await asyncio.to_thread(self._app.link) if self._say is not None else None
         if path is not None and self._say is not None:
-            where = self._app.public_url or address.replace("0.0.0.0", "127.0.0.1")
+            where = self._app.config.public_url or address.replace("0.0.0.0", "127.0.0.1")
             self._say(f"The pages, by a link that is good once: {where}{path}")
 
     def stop(self) -> None:
         """Stop taking requests, and end. From the loop that serves."""
+        self._front.let_go()
         self._server.should_exit = True
+
+    # --- another text -------------------------------------------------------------------------------------------
+
+    async def _keep_text(self) -> None:
+        """Take over the file as it is now whenever that is ordered, here or from another machine."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._announce()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._hangup.wait()
+            try:
+                if self._hangup.is_set() or await asyncio.to_thread(services.is_ordered, self._app.store, self._name):
+                    self._hangup.clear()
+                    await self._take_over()
+            except StoreUnavailable as error:
+                log.warning("cannot see whether another text is to be taken over", reason=error.message)
+
+    async def _announce(self) -> None:
+        app = self._app
+        await asyncio.to_thread(services.announce, app.store, self._name, app.role, app.config.digest)
+
+    async def _take_over(self) -> None:
+        """Exchange the application for one of the file as it is now; without one that can be, all stays as it is.
+
+        It ends and begins as by a stop and a start, for which everything is made; only the address stays open, and who
+        calls meanwhile waits. Raises StoreUnavailable if the store does not come back.
+        """
+        if self._renew is None:
+            return
+        try:
+            new = await asyncio.to_thread(self._renew, self._app)
+        except RoomkeeperError as error:
+            why = self._app.redact(f"{error.message}. {error.remedy}".removesuffix(". "))
+            log.warning("the file is not taken over; the service goes on as it was", reason=why)
+            await asyncio.to_thread(services.refuse, self._app.store, self._name, why)
+            return
+        async with self._exchange:
+            await self._front.close()
+            await self._works.aclose()
+            await self._begin(new)
+            self._front.open(new)
+        log.info("took over the file", file=str(new.config.file), automations=len(new.config.automations))
+        await self._announce()
+
+    async def _begin(self, new: App) -> None:
+        """Begin to work, once the store answers: what was checked a moment ago is in order."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                await self._works.enter_async_context(new.working())
+            except StoreUnavailable:
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(_LOOK)
+            else:
+                self._app = new
+                start_log(new.redact, self._logged_to)
+                return
 
     def stop_on_signals(self) -> None:
         """Stop on SIGTERM and SIGINT, in time: what does not end by itself is ended.
@@ -95,6 +188,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end_in_time)
+        loop.add_signal_handler(signal.SIGHUP, self._hangup.set)  # what services understand as: read your file
 
     def _end_in_time(self) -> None:
         if not self._server.should_exit:

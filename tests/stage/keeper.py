@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
-from roomkeeper.app import build
+from roomkeeper.app import App, build
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.demo import Portal, wait_for
@@ -73,7 +73,7 @@ class Keeper:
         self.processes: list[Apart | subprocess.Popen[bytes]] = []
         self.environment = {"API_KEY": key, "SECRET": SECRET, **CRM_SECRETS}
         acme = {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY", "webhook_secret": "!env SECRET"}
-        text = {
+        self.text: dict[str, Any] = {
             "version": 1,
             "listen": f"127.0.0.1:{self.port}",
             "store": store,
@@ -83,8 +83,13 @@ class Keeper:
             **(top or {}),
         }
         self.file = folder / "roomkeeper.yaml"
+        self.rewrite()
+
+    def rewrite(self, **changed: Any) -> None:
+        """Write the file, with some of its sections changed."""
+        self.text |= changed
         # JSON is YAML; only the tags must lose their quotes.
-        self.file.write_text(re.sub(r'"(!env \w+)"', r"\1", json.dumps(text)))
+        self.file.write_text(re.sub(r'"(!env \w+)"', r"\1", json.dumps(self.text, indent=1)))
 
     @property
     def url(self) -> str:
@@ -151,6 +156,10 @@ class Keeper:
         """Give a command, as the command line does."""
         return command(*words, "-c", str(self.file), environment=self.environment, codes=codes).out
 
+    def complaints(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> str:
+        """Give a command; gives what it says beside its result."""
+        return command(*words, "-c", str(self.file), environment=self.environment, codes=codes).complaints
+
     def ask(self, *words: str, codes: tuple[int, ...] = (0, 3)) -> Any:
         return json.loads(self.say(*words, "--json", codes=codes))
 
@@ -163,7 +172,7 @@ class Keeper:
             self._store = opened(self.store if "://" in self.store else str((self.folder / self.store).resolve()))
         return self._store
 
-    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 120.0) -> list[dict[str, Any]]:
+    def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 240.0) -> list[dict[str, Any]]:
         """Wait until nothing is going on, or until something holds; gives the runs."""
         end = time.monotonic() + within
         while time.monotonic() < end:
@@ -249,12 +258,16 @@ class _Here:
             self._failed = error
             self._begun.set()
 
+    def _built(self) -> App:
+        return build(load(self._keeper.file, CATALOG), end=self._ended.append, rest=_hurry)
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        app = build(load(self._keeper.file, CATALOG), end=self._ended.append, rest=_hurry)
+        app = self._built()
         with (self._keeper.folder / "log.txt").open("a") as log:
             start_log(app.redact, log)
-            self._service = Service(app, bound("127.0.0.1", self._keeper.port))
+            line = bound("127.0.0.1", self._keeper.port)
+            self._service = Service(app, line, renew=lambda _: self._built(), logged_to=log)
             self._begun.set()
             await self._service.serve()
             start_log(app.redact, sys.__stderr__)

@@ -23,6 +23,7 @@ from roomkeeper.cli import (
     people,
     proving,
     reconciling,
+    reloading,
     runs,
     serving,
     webhooks,
@@ -39,6 +40,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.command("serve")(serving.serve)
+cli.command("reload")(reloading.reload)
 cli.command("simulate")(serving.simulate)
 cli.command("demo")(serving.play)
 cli.command("init")(beginning.init)

@@ -19,9 +19,12 @@ from roomkeeper.configuration.schema import json_schema
 from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.desk.history import History
-from roomkeeper.errors import ConfigError, NotThere
+from roomkeeper.errors import ConfigError, NotThere, StoreUnavailable
 from roomkeeper.intake.dispatch import event_of
+from roomkeeper.running.leases import is_served
 from roomkeeper.running.rehearsal import Rehearsed
+from roomkeeper.store import services
+from roomkeeper.store.database import Store
 
 
 def check(
@@ -51,6 +54,21 @@ def check(
     unset = sum(1 for note in loaded.notes if "is not set" in note.what or "cannot be read" in note.what)
     but = f", but cannot run yet: {unset} secret{' is' if unset == 1 else 's are'} missing" if unset else ""
     out.print(f"[green]{escaped(str(config))} is in order[/green]{but}: {_counted(loaded)}")
+    if _runs_another(loaded):
+        err.print("note: the running service has another text of it; `roomkeeper reload` has it take this one over")
+
+
+def _runs_another(loaded: Config) -> bool:
+    """Whether a service on this machine's own store runs another text; a database elsewhere is not asked."""
+    store = Store(loaded.store)
+    if not store.is_embedded or not is_served(store):
+        return False
+    try:
+        return bool(services.others(store, loaded.digest))
+    except StoreUnavailable:
+        return False
+    finally:
+        store.close()
 
 
 def try_(

@@ -4,17 +4,19 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from dotenv import load_dotenv
 
 from roomkeeper import demo
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
 from roomkeeper.cli.printing import PROGRAM, out, stop
+from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
+from roomkeeper.configuration.resolving import Local
 from roomkeeper.connectors import CATALOG
+from roomkeeper.errors import OrderRefused
 
 if TYPE_CHECKING:
     from roomkeeper.app import App
@@ -29,7 +31,8 @@ def serve(
     ] = "all",
 ) -> None:
     """Receive events, run automations and serve the pages, in one process or in several."""
-    load_dotenv(config.parent / ".env")  # for what a step reads from the environment while it runs
+    local = Local(config.parent / ".env")
+    local.read()
     loaded = load(config, CATALOG)
     if role not in {"all", "web", "worker"}:
         raise typer.BadParameter("choose all, web or worker", param_hint="--role")
@@ -41,16 +44,35 @@ def serve(
     from roomkeeper.telemetry import tracing  # noqa: PLC0415
 
     line = bound(loaded.host, loaded.port if port is None else port)
-    service = app.build(loaded, role=role)  # type: ignore[arg-type]
+
+    def built(loaded: Config) -> "App":
+        return app.build(loaded, role=role)  # type: ignore[arg-type]
+
+    def renewed(running: "App") -> "App":
+        local.read()
+        return built(_fitting(running.config, load(config, CATALOG)))
+
+    service = built(loaded)
     start_log(service.redact, sys.stderr)
     tracing.start()
-    _run(_serving(service, line))
+    _run(_serving(service, line, renewed))
 
 
-async def _serving(service: "App", line: socket.socket) -> None:
+def _fitting(running: Config, new: Config) -> Config:
+    """Let through what can take the place of what runs. Raises OrderRefused."""
+    for setting, now, then in (
+        ("listen", (running.host, running.port), (new.host, new.port)),
+        ("store", running.store, new.store),
+    ):
+        if now != then:
+            raise OrderRefused(f"`{setting}` was changed, which takes a restart of `roomkeeper serve`")
+    return new
+
+
+async def _serving(service: "App", line: socket.socket, renew: "Callable[[App], App]") -> None:
     from roomkeeper.serving import Service  # noqa: PLC0415
 
-    one = Service(service, line, typer.echo)
+    one = Service(service, line, say=typer.echo, renew=renew)
     one.stop_on_signals()
     await one.serve()
 

@@ -1,5 +1,6 @@
 """A configuration that has been read and checked, and what follows from it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ class Config:
     """A configuration that has been checked."""
 
     file: Path
+    #: The file as it was read.
+    text: str
     host: str
     port: int
     public_url: str | None
@@ -48,6 +51,20 @@ class Config:
     texts: Mapping[str, str] = field(default_factory=dict)
     #: Secrets that could not be looked up, where that was allowed.
     notes: tuple[Problem, ...] = field(default=())
+
+    @property
+    def digest(self) -> str:
+        """What tells this text from another."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def changed_text(self) -> str | None:
+        """The file's text by now, if it is another; None if it is not, or cannot be read."""
+        try:
+            text = self.file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+        return text if text != self.text else None
 
     def automation(self, name: str) -> Automation | None:
         """Find an automation by name."""

@@ -32,6 +32,7 @@ class Document:
         self.file = file
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
+        self.text = ""
         self.root: Any = None
         self.root = self._parsed()
 
@@ -76,7 +77,8 @@ class Document:
         yaml = YAML(typ="rt")
         yaml.Constructor = _Constructor
         try:
-            root = yaml.load(self.file.read_text("utf-8"))
+            self.text = self.file.read_text("utf-8")
+            root = yaml.load(self.text)
         except OSError as error:
             self.say((), f"the file cannot be read: {error.strerror}", "check the path, or give another with -c")
             return None

@@ -64,6 +64,7 @@ class _Reader:
             self._note_who_sees(top)
         return Config(
             file=self._document.file,
+            text=self._document.text,
             host=host,
             port=port,
             public_url=top.public_url.rstrip("/") if top.public_url else None,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 from dotenv import dotenv_values
@@ -10,6 +11,26 @@ from pydantic import BaseModel
 from roomkeeper.automations.secret import NOT_SET, Reference, is_secret
 from roomkeeper.configuration.document import Document, Place
 from roomkeeper.errors import Problem
+
+
+class Local:
+    """The `.env` beside the file, for what a step reads from the environment while it runs.
+
+    What was set outside goes before it; what came from it changes with it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._taken: dict[str, str] = {}
+
+    def read(self) -> None:
+        """Have in the environment what it says now."""
+        for name, value in self._taken.items():
+            if os.environ.get(name) == value:
+                del os.environ[name]
+        said = dotenv_values(self._file)
+        self._taken = {name: value for name, value in said.items() if value is not None and name not in os.environ}
+        os.environ.update(self._taken)
 
 
 class Resolver:

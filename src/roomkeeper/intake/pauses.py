@@ -11,7 +11,7 @@ from roomkeeper.store import actions
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import pauses
 
-_IN_THE_FILE = "Take `paused: true` out of the configuration and restart."
+_IN_THE_FILE = "Take `paused: true` out of the configuration and have it read anew (`roomkeeper reload`)."
 
 
 def pause(store: Store, automation: Automation, by: str) -> None:

@@ -38,8 +38,8 @@ def wrong(connection: sa.Connection, names: Sequence[str]) -> list[Alert]:
     for name, many in _stranded(connection, names).items():
         what = f"{many} event{'s wait' if many > 1 else ' waits'} for {name}, which the configuration does not have"
         remedy = (
-            f"Give an automation that name again and restart; or `roomkeeper events redispatch {name}` has them "
-            "dispatched by the configuration as it is now."
+            "Give an automation that name again and have the file read anew (`roomkeeper reload`); or "
+            f"`roomkeeper events redispatch {name}` has them dispatched by the configuration as it is now."
         )
         found.append(Alert(_key(name), what, remedy))
     return found

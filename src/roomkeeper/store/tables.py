@@ -350,6 +350,19 @@ actions = sa.Table(
 )
 sa.Index("actions_by_run", actions.c.run_id)
 
+services = sa.Table(  # what runs on this store now, and which text of the configuration
+    "services",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # host and process
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # SHA-256 of the file
+    sa.Column("loaded_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("ordered_at", sa.Double, nullable=False),  # when it was told to read the file anew
+    sa.Column("settled_at", sa.Double, nullable=False),  # when it last did, or said why not
+    sa.Column("trouble", sa.Text, nullable=False),
+)
+
 logins = sa.Table(  # attempts: those that failed, of a name or a network; the last that did not, of both
     "logins",
     metadata,

@@ -1,6 +1,7 @@
 """Rendering: a page as a whole, or its inside again while it is open; and what stands around it."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -129,6 +130,7 @@ def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Respons
         "is_live": request.method == "GET" and who is not None and what.status == 200,  # noqa: PLR2004 - it is fine
         "has_login": _access(request).has_login,
         "warnings": desk.warnings,
+        "is_outdated": who is not None and desk.config.changed_text is not None,
         "inner": Markup(_inner(desk, who, what)),  # noqa: S704 - written by our own templates, escaped there
         "q": request.query_params.get("q", ""),
     }
@@ -158,8 +160,8 @@ async def missing(request: Request, _: Exception) -> Response:
 
 async def _changes(view: View, request: Request, desk: Desk) -> AsyncIterator[str]:
     """Give the inside again whenever it has changed, as server-sent events, for as long as one is logged in."""
-    last = ""
-    while not await request.is_disconnected():
+    last, leaving = "", request.app.state.leaving
+    while not leaving.is_set() and not await request.is_disconnected():
         began = time.monotonic()
         try:
             who = await _who(request)
@@ -172,7 +174,9 @@ async def _changes(view: View, request: Request, desk: Desk) -> AsyncIterator[st
         if inner != last:
             last = inner
             yield "".join(f"data: {line}\n" for line in inner.splitlines()) + "\n"
-        await asyncio.sleep(max(_EVERY, _REST * (time.monotonic() - began)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(_EVERY, _REST * (time.monotonic() - began))):
+                await leaving.wait()
 
 
 def out_of_order(error: StoreUnavailable) -> Shown:

@@ -1,5 +1,6 @@
 """The site: every route there is."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -48,6 +49,7 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=troubles)
     app.router.redirect_slashes = False
     app.state.desk, app.state.access = desk, Access(desk.config, desk.store)
+    app.state.leaving = asyncio.Event()
     return app
 
 

@@ -246,7 +246,7 @@ def _password(variable: str) -> str:
     value = os.environ.get(variable, "")
     if not value:
         what = f"the environment variable {variable}, which is to hold the link's password, is not set for the service"
-        raise StepFailed(what, remedy="Set it, restart the service, then `roomkeeper runs retry`.")
+        raise StepFailed(what, remedy="Put it into `.env`, `roomkeeper reload`, then `roomkeeper runs retry`.")
     return value
 
 
@@ -269,7 +269,7 @@ async def _tried(context: StepContext, link: Link, kind: Kind) -> tuple[bool, st
 _AT_MOST: Mapping[Kind, int] = {"external": 5, "invitation": 1}
 _RULES = (
     "If it is the password that is refused: put one into {variable} that the portal's password rules admit (Settings, "
-    "Security), restart the service, then `roomkeeper runs retry`."
+    "Security), `roomkeeper reload`, then `roomkeeper runs retry`."
 )
 _FULL = (
     "The room has {number} such links already, as many as the portal allows: {titles}. Delete one, or give `title` the "

@@ -1,0 +1,79 @@
+"""The services on this store: which text of the configuration each runs, and whether it is to read it anew."""
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from roomkeeper.store.database import Store
+from roomkeeper.store.tables import services
+
+_SEEN_EVERY = 10.0  # seconds
+_GONE_AFTER = 35.0  # seconds without being seen: three times, and a little
+
+
+def announce(store: Store, name: str, role: str, text: str) -> None:
+    """Say that this service runs this text from now on. Raises StoreUnavailable."""
+    with store.write() as db:
+        now = store.now(db)
+        gone = services.c.seen_at < now - _GONE_AFTER
+        db.execute(sa.delete(services).where(gone, services.c.name != name))
+        loaded = {"role": role, "text": text, "loaded_at": now, "seen_at": now, "settled_at": now, "trouble": ""}
+        row = {"name": name, "ordered_at": 0.0} | loaded
+        insert = store.insert(services).values(row)
+        db.execute(insert.on_conflict_do_update(index_elements=[services.c.name], set_=loaded))
+
+
+def is_ordered(store: Store, name: str) -> bool:
+    """Whether this service is to read the file anew; now and then says that it is there. Raises StoreUnavailable."""
+    mine = services.c.name == name
+    with store.read() as db:
+        row = db.execute(sa.select(services).where(mine)).first()
+        now = store.now(db)
+    if row is not None and now - row.seen_at > _SEEN_EVERY:
+        with store.write() as db:
+            db.execute(sa.update(services).where(mine).values(seen_at=now))
+    return row is not None and row.ordered_at > row.settled_at
+
+
+def refuse(store: Store, name: str, trouble: str) -> None:
+    """Say why the text is not taken over. Raises StoreUnavailable."""
+    with store.write() as db:
+        settled = {"settled_at": store.now(db), "trouble": trouble}
+        db.execute(sa.update(services).where(services.c.name == name).values(settled))
+
+
+def leave(store: Store, name: str) -> None:
+    """Say that this service has ended. Raises StoreUnavailable."""
+    with store.write() as db:
+        db.execute(sa.delete(services).where(services.c.name == name))
+
+
+def order(store: Store) -> float:
+    """Have all services read the file anew; gives when that was ordered. Raises StoreUnavailable."""
+    with store.write() as db:
+        now = store.now(db)
+        db.execute(sa.update(services).values(ordered_at=now))
+    return now
+
+
+def running(store: Store) -> list[Any]:
+    """List those that were seen lately: rows of `services`. Raises StoreUnavailable."""
+    with store.read() as db:
+        seen = services.c.seen_at > store.now(db) - _GONE_AFTER
+        return list(db.execute(sa.select(services).where(seen).order_by(services.c.name)))
+
+
+def others(store: Store, text: str) -> list[Any]:
+    """List those that run another text than this. Raises StoreUnavailable."""
+    return [one for one in running(store) if one.text != text]
+
+
+def settled(store: Store, ordered_at: float, within: float) -> list[Any]:
+    """Wait until all have settled an order, or for so many seconds; gives them. Raises StoreUnavailable."""
+    end = time.monotonic() + within
+    while True:
+        found = running(store)
+        if all(one.settled_at >= ordered_at for one in found) or time.monotonic() > end:
+            return found
+        time.sleep(0.2)
