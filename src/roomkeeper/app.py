@@ -18,6 +18,8 @@ from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.redaction import Redactor, secrets_in
 from roomkeeper.configuration.config import Config, gathered
+from roomkeeper.configuration.loading import load
+from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.desk.history import History
 from roomkeeper.errors import RoomkeeperError
@@ -108,7 +110,10 @@ def build(
         event = await asyncio.to_thread(history.row, number)
         return await connecting.rehearsed(config, store, automation, event_of(event))
 
-    desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact)
+    def check(text: str) -> Config:
+        return load(config.file, CATALOG, text=text)
+
+    desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact, check)
     return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact, config)
 
 

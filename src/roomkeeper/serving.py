@@ -17,7 +17,7 @@ import uvicorn
 
 from roomkeeper.app import App
 from roomkeeper.errors import RoomkeeperError, StoreUnavailable
-from roomkeeper.store import services
+from roomkeeper.store import services, texts
 from roomkeeper.web import door
 from roomkeeper.web.front import Front
 
@@ -139,6 +139,7 @@ class Service:
 
     async def _announce(self) -> None:
         app = self._app
+        await asyncio.to_thread(texts.keep, app.store, app.config.text)
         await asyncio.to_thread(services.announce, app.store, self._name, app.role, app.config.digest)
 
     async def _take_over(self) -> None:

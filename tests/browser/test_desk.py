@@ -226,6 +226,34 @@ def test_a_viewer_sees_no_orders(browser: Any, stage: tuple[ClosingDeals, Keeper
     context.close()
 
 
+def test_an_operator_finds_a_mistake_in_the_configuration_mends_it_and_publishes(
+    page: Any, stage: tuple[ClosingDeals, Keeper]
+) -> None:
+    page.goto("/configuration")
+    editor = page.get_by_label("The text")
+    text = editor.input_value()
+    wrong = text.replace('"copy_files"', '"copy_fiels"', 1)
+    editor.fill(wrong)
+    page.get_by_role("button", name="Check").click()
+    page.get_by_role("link", name="Line").first.click()
+    place = "document.getElementById('editor')"
+    marked = page.evaluate(f"{place}.value.slice({place}.selectionStart, {place}.selectionEnd)")
+    assert "copy_fiels" in marked
+    picture(page, "a-mistake")
+
+    editor.fill(f"# Read by {len(text)} people\n{text}")
+    page.get_by_role("button", name="Check").click()
+    playwright.expect(page.get_by_text("It is in order")).to_be_visible()
+    page.get_by_label("Why").fill("so that it is known")
+    picture(page, "a-change")
+    page.get_by_role("button", name="Publish").click()
+
+    newest = page.get_by_role("region", name="Versions that were run").get_by_role("row").nth(1)
+    playwright.expect(newest).to_contain_text("so that it is known", timeout=60_000)
+    playwright.expect(newest).to_contain_text("ann, on the page")
+    assert stage[1].file.read_text().startswith("# Read by")
+
+
 PAGES = {
     "now": "/",
     "runs": "/runs",
@@ -234,6 +262,8 @@ PAGES = {
     "event": "/events/1",
     "automations": "/automations",
     "automation": "/automations/archive-closed-deal",
+    "configuration": "/configuration",
+    "reload": "/reload",
     "accounted-for": "/accounted",
     "done-by-hand": "/actions",
     "search": "/search?q=offer",

@@ -91,6 +91,11 @@ class Dashboard(BaseModel):
     users: list[User] = Field(default_factory=list, description="Who logs in with a password.")
     oidc: LoginService | None = Field(default=None, description="Your company's login service.")
     tokens: list[Token] = Field(default_factory=list, description="Programs that use the API.")
+    editing: bool = Field(
+        default=True,
+        description="Whether operators may change this file on the page; `false` where it is managed elsewhere.",
+        examples=[False],
+    )
     session: Duration = Field(default=12 * 3600.0, description="How long a login lasts.", examples=["12h"])
 
     @property

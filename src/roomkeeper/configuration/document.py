@@ -26,13 +26,16 @@ Place = tuple[str | int, ...]
 
 
 class Document:
-    """One file: `root` is its top mapping, `problems` what must be mended, `notes` what is allowed and seldom meant."""
+    """One file, or another `text` in its place.
 
-    def __init__(self, file: Path) -> None:
+    `root` is its top mapping, `problems` what must be mended, `notes` what is allowed and seldom meant.
+    """
+
+    def __init__(self, file: Path, text: str | None = None) -> None:
         self.file = file
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
-        self.text = ""
+        self.text = text
         self.root: Any = None
         self.root = self._parsed()
 
@@ -77,7 +80,8 @@ class Document:
         yaml = YAML(typ="rt")
         yaml.Constructor = _Constructor
         try:
-            self.text = self.file.read_text("utf-8")
+            if self.text is None:
+                self.text = self.file.read_text("utf-8")
             root = yaml.load(self.text)
         except OSError as error:
             self.say((), f"the file cannot be read: {error.strerror}", "check the path, or give another with -c")

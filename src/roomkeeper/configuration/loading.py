@@ -30,9 +30,9 @@ from roomkeeper.errors import ConfigError
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
-def load(file: Path, catalog: Catalog, *, secrets_required: bool = True) -> Config:
-    """Read and check a configuration file. Raises ConfigError with every problem found."""
-    document = Document(file)
+def load(file: Path, catalog: Catalog, *, secrets_required: bool = True, text: str | None = None) -> Config:
+    """Read and check a configuration file, or a `text` that is to stand in it. Raises ConfigError with all problems."""
+    document = Document(file, text)
     config = _Reader(document, catalog, secrets_required=secrets_required).read() if not document.problems else None
     if document.problems or config is None:
         raise ConfigError(sorted(document.problems, key=lambda problem: problem.line))
@@ -64,7 +64,7 @@ class _Reader:
             self._note_who_sees(top)
         return Config(
             file=self._document.file,
-            text=self._document.text,
+            text=self._document.text or "",
             host=host,
             port=port,
             public_url=top.public_url.rstrip("/") if top.public_url else None,

@@ -350,6 +350,16 @@ actions = sa.Table(
 )
 sa.Index("actions_by_run", actions.c.run_id)
 
+texts = sa.Table(  # of the configuration
+    "texts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+
 services = sa.Table(  # what runs on this store now, and which text of the configuration
     "services",
     metadata,

@@ -39,18 +39,18 @@ async def read(request: Request, most: int, bodies: Bodies | None = None) -> byt
             bodies.give_back(taken)
 
 
-async def soon(request: Request) -> bytes | None:
+async def soon(request: Request, most: int = FORM) -> bytes | None:
     """Read what people and programs send; None if it is too large, or does not come soon. Raises ClientDisconnect."""
     try:
         async with asyncio.timeout(_WITHIN):
-            return await read(request, FORM)
+            return await read(request, most)
     except TimeoutError:
         return None
 
 
-async def form(request: Request) -> dict[str, str]:
+async def form(request: Request, most: int = FORM) -> dict[str, str]:
     """Read a form's fields. Raises NotCome if it is too large, or too slow, to be one of ours."""
-    sent = await soon(request)
+    sent = await soon(request, most)
     if sent is None:
         raise NotCome
     return dict(parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True))

@@ -23,6 +23,8 @@ class Desk:
     limits: Mapping[str, Mapping[str, int]]
     rehearse: Callable[[Automation, int], Awaitable[Rehearsed]]
     redact: Redactor
+    #: Checks a text of the configuration; raises ConfigError.
+    check: Callable[[str], Config]
 
     def text_of(self, name: str) -> Mapping[str, Any] | None:
         """Give an automation as it is now, as runs keep theirs; None if there is none of that name."""

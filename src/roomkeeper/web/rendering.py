@@ -41,6 +41,7 @@ MENU = (
     ("/runs", "Runs"),
     ("/events", "Events"),
     ("/automations", "Automations"),
+    ("/configuration", "Configuration"),
     ("/accounted", "Accounted for"),
     ("/actions", "Done by hand"),
 )
@@ -54,6 +55,7 @@ class Shown:
     template: str
     data: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
+    is_live: bool = True
 
 
 View = Callable[[Request, Desk, Who], Awaitable[Shown]]
@@ -93,14 +95,14 @@ def download(path: str, make: Callable[[Request, Desk, Who], Awaitable[Response]
     return Route(path, made)
 
 
-def deed(path: str, act: Act) -> Route:
-    """Make the route by which a form is sent: only by who may act, and only from our own pages."""
+def deed(path: str, act: Act, *, most: int = body.FORM) -> Route:
+    """Make the route by which a form of so many bytes is sent: only by who may act, and only from our own pages."""
 
     async def done(request: Request) -> Response:
         desk, who = _desk(request), await _who(request)
         if who is None:
             return _to_the_door(request)
-        form = await body.form(request)
+        form = await body.form(request, most)
         if _access(request).is_forged(request, who, form.get("token", "")):
             return shown(request, desk, who, _trouble("Not done", NOT_YOURS, status=403))
         if not who.may_act:
@@ -127,7 +129,7 @@ def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Respons
         "menu": MENU if who is not None else (),
         "here": request.url.path,
         "live": f"/live{request.url.path}{'?' + request.url.query if request.url.query else ''}",
-        "is_live": request.method == "GET" and who is not None and what.status == 200,  # noqa: PLR2004 - it is fine
+        "is_live": request.method == "GET" and who is not None and what.status == 200 and what.is_live,  # noqa: PLR2004 - it is fine
         "has_login": _access(request).has_login,
         "warnings": desk.warnings,
         "is_outdated": who is not None and desk.config.changed_text is not None,

@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from roomkeeper.web import numbers
-from roomkeeper.web.pages import accounted, actions, automations, events, now, reloading, runs, search
+from roomkeeper.web.pages import accounted, actions, automations, configuration, events, now, runs, search
 from roomkeeper.web.rendering import deed, download, page
 
 numbers.known()
@@ -22,8 +22,10 @@ ROUTES: list[Route] = [
     *page("/automations/{name}", automations.one),
     *page("/automations/{name}/{order}", automations.ask),
     deed("/automations/{name}/{order}", automations.order),
-    *page("/reload", reloading.ask),
-    deed("/reload", reloading.order),
+    *page("/configuration", configuration.view),
+    deed("/configuration", configuration.order, most=configuration.LARGEST),
+    *page("/reload", configuration.ask_reload),
+    deed("/reload", configuration.reload),
     *page("/accounted", accounted.view),
     *page("/actions", actions.view),
     *page("/search", search.view),

@@ -1,0 +1,149 @@
+"""The configuration: the file as it is, changed here or elsewhere, and taken over by what runs."""
+
+import asyncio
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from roomkeeper.configuration import writing
+from roomkeeper.configuration.config import Config
+from roomkeeper.desk.offers import Offer
+from roomkeeper.errors import ConfigError, OrderRefused, Problem
+from roomkeeper.intake import stranded
+from roomkeeper.store import actions, services, texts
+from roomkeeper.web import numbers
+from roomkeeper.web.access import Who
+from roomkeeper.web.desk import Desk
+from roomkeeper.web.rendering import Shown
+
+LARGEST = 1024 * 1024  # bytes of the form that brings it
+_WITHIN = 20.0  # seconds
+_WHY = 200  # characters
+_OFFER = Offer(
+    "reload",
+    "Take it over",
+    (
+        "The file is checked first; if anything is wrong with it, all stays as it is.",
+        "Runs at work go on with the text that they were made with.",
+        "What waits for an automation that is not there any more is kept, and named.",
+        "What arrives meanwhile waits for a second or two, and none is lost.",
+    ),
+)
+
+
+async def view(request: Request, desk: Desk, _who: Who) -> Shown:
+    """Show the file as it is, or a version that was run before."""
+    number = numbers.read(request.query_params.get("version", ""))
+    text = (await asyncio.to_thread(texts.one, desk.store, number)).text if number is not None else None
+    return await _edited(desk, text, {"version": number})
+
+
+async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
+    """Check a text, or publish it: into the file, and taken over. Raises OrderRefused."""
+    text = form.get("text", "").replace("\r\n", "\n")
+    base, current = form.get("base", "").replace("\r\n", "\n"), await asyncio.to_thread(_in_file, desk.config)
+    problems, new = await asyncio.to_thread(_checked, desk, text)
+    if new is None or form.get("order") != "publish" or base != current:
+        moved = form.get("order") == "publish" and base != current
+        checked = {"problems": problems, "is_checked": True, "is_in_order": new is not None, "moved": moved}
+        strands = await asyncio.to_thread(_stranded, desk, new) if new is not None else []
+        return await _edited(desk, text, checked | {"strands": strands, "why": form.get("why", "")[:_WHY]})
+    if refused := _why_not(desk):
+        raise OrderRefused(refused)
+    await asyncio.to_thread(writing.replace, desk.config.file, current, text)
+    try:
+        await _taken_over(request, desk, await asyncio.to_thread(_publish, desk, who, text, form.get("why", "")))
+    except OrderRefused:
+        await asyncio.to_thread(writing.replace, desk.config.file, text, current)
+        raise
+    return "/configuration"
+
+
+async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:
+    """Show what was changed in the file, and what taking it over does."""
+    now = await asyncio.to_thread(_in_file, desk.config)
+    data = {"offer": _OFFER, "back": "/configuration", "changes": _changes(desk.config.text, now)}
+    return Shown("Take over the changed configuration?", "reload.html", data | {"file": str(desk.config.file)})
+
+
+async def reload(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> str:
+    """Have all services on this store read the file anew. Raises OrderRefused with what is wrong with it."""
+    await _taken_over(request, desk, await asyncio.to_thread(_order, desk, who))
+    return "/configuration"
+
+
+async def _edited(desk: Desk, text: str | None, more: Mapping[str, Any]) -> Shown:
+    """Show an editor with a text in it, and how it differs from the file."""
+    current = await asyncio.to_thread(_in_file, desk.config)
+    text = text if text is not None else current
+    data: dict[str, Any] = {
+        "text": text,
+        "base": current,
+        "changes": _changes(current, text),
+        "file": str(desk.config.file),
+        "refused": _why_not(desk),
+        "versions": await asyncio.to_thread(texts.listed, desk.store),
+    }
+    return Shown("Configuration", "configuration.html", data | dict(more), is_live=False)  # somebody writes there
+
+
+async def _taken_over(request: Request, desk: Desk, ordered_at: float) -> None:
+    """Wait until what runs has settled the order, or lets go of this request to do so. Raises OrderRefused."""
+    leaving, clock = request.app.state.leaving, asyncio.get_running_loop().time
+    end = clock() + _WITHIN
+    while not leaving.is_set() and clock() < end:
+        rows = await asyncio.to_thread(services.running, desk.store)
+        settled = [one for one in rows if one.settled_at >= ordered_at]
+        if refused := [one for one in settled if one.trouble]:
+            said = f"It was not taken over, and all goes on as it was: {refused[0].trouble}"
+            raise OrderRefused(said, remedy="Correct it, then take it over again.")
+        if len(settled) == len(rows):
+            return
+        await asyncio.sleep(0.1)
+
+
+def _publish(desk: Desk, who: Who, text: str, why: str) -> float:
+    texts.keep(desk.store, text, by=who.by, why=why.strip()[:_WHY])
+    return _order(desk, who)
+
+
+def _order(desk: Desk, who: Who) -> float:
+    with desk.store.write() as db:
+        actions.record(db, who.by, "had the configuration read anew")
+    return services.order(desk.store)
+
+
+def _why_not(desk: Desk) -> str:
+    """Say why the file cannot be changed here; empty if it can."""
+    if not desk.config.dashboard.editing:
+        return "It is managed elsewhere: `dashboard: editing` is off."
+    return writing.why_not(desk.config.file)
+
+
+def _in_file(config: Config) -> str:
+    changed = config.changed_text
+    return config.text if changed is None else changed
+
+
+def _checked(desk: Desk, text: str) -> tuple[Sequence[Problem], Config | None]:
+    """Check a text: what is wrong with it; or what is odd about it, and what it means."""
+    try:
+        config = desk.check(text)
+    except ConfigError as error:
+        return error.problems, None
+    return config.notes, config
+
+
+def _stranded(desk: Desk, new: Config) -> list[str]:
+    """Say what would wait for automations that are not there any more."""
+    with desk.store.read() as db:
+        return [one.what for one in stranded.wrong(db, [one.name for one in new.automations])]
+
+
+def _changes(old: str, new: str) -> list[tuple[str, str]]:
+    """Give the lines that differ, each with its kind: taken, added, or around."""
+    kinds = {"-": "taken", "+": "added", "@": "place"}
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
+    return [(kinds.get(line[:1], "around"), line) for line in list(lines)[2:]]

@@ -1,0 +1,145 @@
+"""The configuration on a page: checked, compared, published, taken back; and never over somebody else's change."""
+
+import html
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from people import form_token
+from stage import Keeper, Portal, Rooms, copy_uploads, until
+
+Make = Callable[..., Keeper]
+PATH = "/configuration"
+
+
+@pytest.fixture
+def rooms(portal: Portal) -> Rooms:
+    return Rooms(portal)
+
+
+class Editor:
+    """Somebody who has the page open."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.client = keeper.visitor()
+        self._from_here = {"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"}
+        self.text = self.base = self.shown()
+
+    def shown(self, path: str = PATH) -> str:
+        found = re.search(r'<textarea id="editor"[^>]*>\n(.*?)</textarea>', self.client.get(path).text, re.DOTALL)
+        assert found
+        return html.unescape(found.group(1))
+
+    def send(self, order: str, **more: str) -> httpx2.Response:
+        given = {"token": form_token(self.client, PATH), "base": self.base, "text": self.text, "order": order} | more
+        return self.client.post(PATH, data=given, headers=self._from_here)
+
+
+@pytest.fixture
+def keeper(rooms: Rooms, keepers: Make) -> Keeper:
+    one = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms) | {"paused": True}])
+    one.start()
+    one.register()
+    return one
+
+
+def test_what_is_published_stands_in_the_file_holds_at_once_and_can_be_taken_back(rooms: Rooms, keeper: Keeper) -> None:
+    before, mode = keeper.file.read_bytes(), keeper.file.stat().st_mode
+    ann = Editor(keeper)
+    rooms.upload("Offer.docx")
+    ann.text = ann.text.replace('"paused": true', '"paused": false  # since it is wanted')
+
+    checked = ann.send("check")
+    assert "It is in order" in checked.text
+    assert 'class="added"' in checked.text
+    assert keeper.file.read_bytes() == before
+    assert ann.send("publish", why="the client asked").status_code == 303
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    assert "# since it is wanted" in keeper.file.read_text()
+    assert keeper.file.stat().st_mode == mode
+    page = ann.client.get(PATH).text
+    assert "the client asked" in page
+    assert "who opened the link, on the page" in page
+    oldest = min(map(int, re.findall(r'href="/configuration\?version=(\d+)"', page)))
+    ann.base, ann.text = ann.shown(), ann.shown(f"{PATH}?version={oldest}")
+    assert ann.send("publish", why="taken back").status_code == 303
+    assert keeper.file.read_bytes() == before
+    assert list(keeper.file.parent.glob(".roomkeeper.yaml.*")) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [('"file.uplaoded"', "file.uplaoded"), ('"file.uploaded", "wehre": {}', "wehre"), ('"', "YAML")]
+)
+def test_a_mistake_is_named_with_its_line_and_nothing_is_written(keeper: Keeper, wrong: str, said: str) -> None:
+    before = keeper.file.read_bytes()
+    ann = Editor(keeper)
+    ann.text = ann.text.replace('"file.uploaded"', wrong)
+
+    for order in ("check", "publish"):
+        answer = ann.send(order)
+        assert said in answer.text
+        assert re.search(r'data-line="\d+"', answer.text)
+        assert html.escape(wrong, quote=False) in html.unescape(answer.text).replace("&#34;", '"')
+    assert keeper.file.read_bytes() == before
+
+
+def test_of_two_who_write_at_once_the_later_is_told_and_decides(keeper: Keeper) -> None:
+    ann, bob = Editor(keeper), Editor(keeper)
+    ann.text = ann.text.replace("copy-client-uploads", "of-ann")
+    bob.text = bob.text.replace("copy-client-uploads", "of-bob")
+
+    assert ann.send("publish").status_code == 303
+    told = bob.send("publish")
+    assert "somebody has changed the file meanwhile" in told.text
+    assert "of-ann" in keeper.file.read_text()
+
+    bob.base = bob.shown()
+    assert bob.send("publish").status_code == 303
+    assert "of-bob" in keeper.file.read_text()
+
+
+def test_what_would_wait_in_vain_is_said_before(rooms: Rooms, keeper: Keeper) -> None:
+    rooms.upload("Offer.docx")
+    ann = Editor(keeper)
+    ann.text = ann.text.replace("copy-client-uploads", "another-name")
+
+    until(lambda: "1 event waits for copy-client-uploads" in ann.send("check").text)
+
+
+@pytest.mark.parametrize("way", ["by the file", "by its mode"])
+def test_what_is_managed_elsewhere_is_shown_and_not_written(rooms: Rooms, keepers: Make, way: str) -> None:
+    top: dict[str, Any] = {"dashboard": {"editing": False}} if way == "by the file" else {}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], top=top)
+    keeper.start()
+    if way == "by its mode":
+        keeper.file.unlink()  # root may write what nobody may
+    before = keeper.file.read_bytes() if keeper.file.exists() else None
+    ann = Editor(keeper)
+    page = ann.client.get(PATH).text
+    ann.text = ann.text.replace("copy-client-uploads", "of-ann")
+
+    assert "readonly" in page
+    assert 'value="publish"' not in page
+    assert ann.send("publish").status_code == 409
+    assert (keeper.file.read_bytes() if keeper.file.exists() else None) == before
+
+
+def test_a_text_that_runs_cannot_take_over_is_taken_out_of_the_file_again(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was in order when it was checked, and its secret is gone when it is read."""
+    before = keeper.file.read_bytes()
+    ann = Editor(keeper)
+    ann.text = ann.text.replace("copy-client-uploads", "of-ann")
+    checked = ann.send("check")
+    assert "It is in order" in checked.text
+
+    monkeypatch.delenv("API_KEY")
+    refused = ann.send("publish")
+
+    assert refused.status_code in {200, 409}
+    assert "API_KEY" in refused.text
+    assert keeper.file.read_bytes() == before
