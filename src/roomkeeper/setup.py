@@ -57,6 +57,8 @@ class Setup:
     helpdesk: Service | None = None
     helpdesk_url: str = ""
     email: str = ""
+    #: Who is invited into new rooms: groups by name, people by e-mail address.
+    invited: Sequence[str] = ()
 
 
 def yaml_of(setup: Setup) -> str:
@@ -113,12 +115,12 @@ def _copying(setup: Setup) -> str:
     return f"""\
   - name: copy-client-uploads
     on: file.uploaded
-    where: {{room: {_named(setup.client)}}}
+    where: {{room: {_named(setup.client)}}}{_titled(setup.client)}
     gather: 100
     steps:
       - do: copy_files
         with:
-          to: {_named(setup.internal)}
+          to: {_named(setup.internal)}{_titled(setup.internal)}
           keep_folders: true
           on_conflict: version
 """
@@ -134,9 +136,10 @@ def _archiving(setup: Setup) -> str:
         as: archive
         with:
           room: "{{{{ deal.fields.docspace_room_id }}}}"   # a field of the deal that holds the room's number
-          under: {_named(setup.archive)}
+          under: {_named(setup.archive)}{_titled(setup.archive)}
           title: "{{{{ deal.company or deal.name }}}}"
           layout: flat
+          approve_over: 500                      # ask a person before moving more files than this
       - do: revoke_guest
         if: deal.fields.docspace_guest_id
         with:
@@ -154,24 +157,40 @@ def _note_on_deal(setup: Setup) -> str:
 """
 
 
-def _opening(_: Setup) -> str:
-    return """\
+def _opening(setup: Setup) -> str:
+    return f"""\
   - name: investigation-room
     on: ticket.created
     steps:
       - do: create_room
         as: room
         with:
-          title: "Ticket #{{ ticket.id }} – {{ ticket.subject }}"
+          title: "Ticket #{{{{ ticket.id }}}} – {{{{ ticket.subject }}}}"
           type: collaboration
           folders: [Logs, Attachments, Findings]
-          once_per: "{{ ticket.connection }}-{{ ticket.id }}"
+          once_per: "{{{{ ticket.connection }}}}-{{{{ ticket.id }}}}"   # the tag by which the room is found again
+      - do: invite
+        with:
+          room: "{{{{ room.id }}}}"
+          members:
+{_members(setup)}
       - do: share_link
         as: link
-        with: {room: "{{ room.id }}"}
-      - do: note_on_ticket
-        with: {text: "Investigation room: {{ link.url }}"}
+        with: {{room: "{{{{ room.id }}}}"}}
+      - do: note_on_ticket                       # internal, never public
+        with: {{text: "Investigation room: {{{{ link.url }}}}"}}
 """
+
+
+def _members(setup: Setup) -> str:
+    kinds = [("email" if "@" in one else "group", json.dumps(one, ensure_ascii=False)) for one in setup.invited]
+    return "\n".join(f"            - {{{kind}: {name}, access: editing}}" for kind, name in kinds)
+
+
+def _titled(room: Room | None) -> str:
+    """Say beside a room's number how it is called."""
+    title = " ".join(room.title.split()) if room is not None else ""
+    return f"   # {title}" if title else ""
 
 
 def _named(room: Room | None) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from stage import Portal, Rooms, command
+from stage import OpeningTickets, Portal, Rooms, command
 
 from roomkeeper.cli.beginning import CRMS, HELPDESKS
 from roomkeeper.cli.people import hashed
@@ -47,6 +47,7 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
         helpdesk=HELPDESKS[helpdesk],
         helpdesk_url="https://help.acme.example",
         email="bot@acme.example",
+        invited=["Support", 'Ann "the" Lead: #1', "lead@acme.example"],
     )
     file = tmp_path / "roomkeeper.yaml"
 
@@ -80,6 +81,36 @@ def test_flags_alone_write_a_configuration_and_secrets_for_nobody_else(portal: P
     assert "acts as keeper" in told
     for named in ("roomkeeper serve", "roomkeeper webhooks register", "roomkeeper doctor"):
         assert named in told
+
+
+def test_who_works_in_new_rooms_is_invited_and_a_group_that_is_not_there_is_named(
+    portal: Portal, tmp_path: Path
+) -> None:
+    """Rooms were made that nobody could enter."""
+    scene = OpeningTickets(portal)
+    zendesk = [
+        "--helpdesk",
+        "zendesk",
+        "--helpdesk-url",
+        f"{portal.url}/zendesk",
+        "--helpdesk-email",
+        "bot@acme.example",
+    ]
+    flags = ["--url", portal.url, "--job", "rooms", *zendesk, "--poll"]
+
+    alone = init(tmp_path / "none", *flags, key=scene.keeper_key, code=2)
+    wrong = init(tmp_path / "wrong", *flags, "--invite", "Suport", key=scene.keeper_key, code=2)
+    init(tmp_path / "right", *flags, "--invite", "support", "--invite", "lead@x.example", key=scene.keeper_key)
+
+    assert "--invite" in alone
+    assert "no group 'Suport'" in wrong
+    assert "Support" in wrong
+    config = load(tmp_path / "right" / "roomkeeper.yaml", CATALOG, secrets_required=False)
+    step = next(one for one in config.automations[0].steps if one.do == "invite")
+    assert step.with_["members"] == [
+        {"group": "Support", "access": "editing"},
+        {"email": "lead@x.example", "access": "editing"},
+    ]
 
 
 def test_what_is_there_is_not_replaced_unasked(portal: Portal, tmp_path: Path) -> None:

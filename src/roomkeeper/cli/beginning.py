@@ -5,9 +5,9 @@ import itertools
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import typer
@@ -37,6 +37,7 @@ from roomkeeper.setup import (
     yaml_of,
 )
 
+T = TypeVar("T")
 _KEY = "DOCSPACE_API_KEY"
 #: The services that can be chosen, by what they tell of.
 _OFFERED = {name: Service(name, one.first) for name, one in CATALOG.connectors.items() if one.first}
@@ -65,6 +66,10 @@ def init(
     helpdesk: Annotated[str | None, typer.Option(help=f"rooms: {', '.join(HELPDESKS)}.")] = None,
     helpdesk_url: Annotated[str, typer.Option(help="rooms: the helpdesk's address.")] = "",
     helpdesk_email: Annotated[str, typer.Option(help="rooms: the e-mail address of its agent.")] = "",
+    invite: Annotated[
+        list[str] | None,
+        typer.Option(help="rooms: a group of the portal, or an e-mail address, to invite; may be repeated."),
+    ] = None,
     public_url: Annotated[str | None, typer.Option(help="How the portal reaches this machine.")] = None,
     poll: Annotated[bool, typer.Option("--poll", help="Ask for events; no address of ours is needed.")] = False,
     listen: Annotated[str | None, typer.Option(help="Address and port to listen on.")] = None,
@@ -81,9 +86,9 @@ def init(
     who = key.create_by.display_name or key.create_by.id
     seen = f"{len(rooms)} room{'' if len(rooms) == 1 else 's'}"
     out.print(f"[green]The key works[/green]: it acts as {escaped(who)}, who sees {seen}.")
-    if not rooms:
-        stop(f"{who} sees no room", "Invite this account into the rooms first, as room manager.", USAGE)
     jobs = _jobs(job)
+    if not rooms and jobs != ["rooms"]:
+        stop(f"{who} sees no room", "Invite this account into the rooms first, as room manager.", USAGE)
     if public_url is None and not poll:
         public_url = _public_url()
     elif public_url is not None:
@@ -97,6 +102,7 @@ def init(
     if support is not None and support.needs_email:
         who = f"The e-mail address of the agent at {support.type}"
         helpdesk_email = helpdesk_email or _asked(who, "--helpdesk-email")
+    invited = _invited(url, secret, invite) if "rooms" in jobs else []
     picked = _Picking(rooms)
     setup = Setup(
         url=url,
@@ -111,6 +117,7 @@ def init(
         helpdesk=support,
         helpdesk_url=helpdesk_url,
         email=helpdesk_email,
+        invited=invited,
     )
     if setup.client is not None and setup.client == setup.internal:
         stop(f"{setup.client.title!r} is both the source and the target", "Choose two different rooms.", USAGE)
@@ -123,15 +130,11 @@ def init(
 def _looked_at(url: str, secret: str) -> tuple[Key, Sequence[Folder]]:
     """Try the key, and list the rooms it sees. Raises RemoteError."""
 
-    async def look() -> tuple[Key, Sequence[Folder]]:
-        portal = Portal(url, secret, budget=Budget(Limits(), LocalTally()), timeout=30.0)
-        try:
-            return await portal.people.key(), await portal.rooms.all()
-        finally:
-            await portal.close()
+    async def look(portal: Portal) -> tuple[Key, Sequence[Folder]]:
+        return await portal.people.key(), await portal.rooms.all()
 
     try:
-        return asyncio.run(look())
+        return asyncio.run(_asking(url, secret, look))
     except (Unauthorized, Forbidden) as error:
         error.remedy = f"Give another key. {_MAKE_ONE}"
         raise
@@ -140,6 +143,44 @@ def _looked_at(url: str, secret: str) -> tuple[Key, Sequence[Folder]]:
             f"Correct the address ({url}): the portal's own, with nothing after the host's name; or see that it is up."
         )
         raise
+
+
+async def _asking(url: str, secret: str, what: Callable[[Portal], Awaitable[T]]) -> T:
+    """Ask the portal something. Raises RemoteError."""
+    portal = Portal(url, secret, budget=Budget(Limits(), LocalTally()), timeout=30.0)
+    try:
+        return await what(portal)
+    finally:
+        await portal.close()
+
+
+def _invited(url: str, secret: str, given: Sequence[str] | None) -> list[str]:
+    """Say who is invited into new rooms, as the portal writes its groups: without anybody, nobody could enter them."""
+    groups = _groups(url, secret)
+    while True:
+        words = list(given) if given else _several("Who works in such rooms? Groups, or e-mail addresses", "--invite")
+        wrong = [one for one in words if "@" not in one and groups is not None and one.casefold() not in groups]
+        if words and not wrong:
+            return [one if "@" in one else (groups or {}).get(one.casefold(), one) for one in words]
+        what = f"There is no group {', '.join(map(repr, wrong))} on the portal" if wrong else "Nobody could enter them"
+        remedy = f"There is: {', '.join((groups or {}).values()) or 'none'}. Or give e-mail addresses."
+        if given:
+            stop(f"--invite: {what}", remedy, USAGE)
+        err.print(f"[red]{escaped(what)}[/red]. {escaped(remedy)}")
+
+
+def _groups(url: str, secret: str) -> dict[str, str] | None:
+    """Give the portal's groups by their folded names; None if the key may not list them. Raises RemoteError."""
+    try:
+        found = asyncio.run(_asking(url, secret, lambda portal: portal.people.groups()))
+    except (Forbidden, Unauthorized):
+        err.print("The key may not list the portal's groups (accounts:read), so names of groups are taken as they are.")
+        return None
+    return {one.name.casefold(): one.name for one in found}
+
+
+def _several(question: str, flag: str) -> list[str]:
+    return [part for one in _asked(f"{question} (several with commas)", flag).split(",") if (part := one.strip())]
 
 
 def _address(given: str | None, question: str, flag: str) -> str:

@@ -105,7 +105,7 @@ def _say_example(url: str, made: "Example") -> None:
     deal |= {"own": {"docspace_room_id": made.room, "docspace_guest_id": made.guest}}
     won = {"status": "won", "vendor": "pipedrive", "to": f"{hooks}/sales", "secret": "roomkeeper:PASSWORD"}
     ticket = {"subject": "Printer on fire", "by": "zendesk", "to": [f"{hooks}/support"], "secret": "SECRET"}
-    zendesk = f"--helpdesk zendesk --helpdesk-url {url}/zendesk --helpdesk-email bot@acme.example"
+    zendesk = f"--helpdesk zendesk --helpdesk-url {url}/zendesk --helpdesk-email bot@acme.example --invite {made.group}"
     for line in (
         f"\nFor a trial: the rooms {made.client!r}, {made.internal!r} and {made.archive!r},",
         f"the group {made.group!r}, and an account that may work in all of them:",
