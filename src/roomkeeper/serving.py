@@ -189,7 +189,8 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end_in_time)
-        loop.add_signal_handler(signal.SIGHUP, self._hangup.set)  # what services understand as: read your file
+        if not self._logged_to.isatty():  # there it says that the terminal is gone; to a service: read your file
+            loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
 
     def _end_in_time(self) -> None:
         if not self._server.should_exit:

@@ -109,6 +109,29 @@ def test_what_would_wait_in_vain_is_said_before(rooms: Rooms, keeper: Keeper) ->
     until(lambda: "1 event waits for copy-client-uploads" in ann.send("check").text)
 
 
+def test_a_text_that_holds_a_word_which_is_a_secret_is_not_written_back_in_part(rooms: Rooms, keepers: Make) -> None:
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.environment["SECRET"] = "copy-client-uploads"
+    keeper.start()
+    before = keeper.file.read_bytes()
+    ann = Editor(keeper)
+
+    assert "copy-client-uploads" not in ann.text
+    ann.text += "\n# and more"
+    assert ann.send("publish").status_code != 303
+    assert keeper.file.read_bytes() == before
+
+
+def test_lines_end_as_they_did(keeper: Keeper) -> None:
+    keeper.file.write_bytes(keeper.file.read_bytes().replace(b"\n", b"\r\n"))
+    ann = Editor(keeper)
+    ann.text = ann.text.replace("copy-client-uploads", "of-ann")
+
+    assert ann.send("publish").status_code == 303
+    assert b"of-ann" in keeper.file.read_bytes()
+    assert keeper.file.read_bytes().count(b"\n") == keeper.file.read_bytes().count(b"\r\n") > 0
+
+
 @pytest.mark.parametrize("way", ["by the file", "by its mode"])
 def test_what_is_managed_elsewhere_is_shown_and_not_written(rooms: Rooms, keepers: Make, way: str) -> None:
     top: dict[str, Any] = {"dashboard": {"editing": False}} if way == "by the file" else {}

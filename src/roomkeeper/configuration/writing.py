@@ -27,23 +27,24 @@ def replace(file: Path, old: str, new: str) -> None:
         raise OrderRefused(refused[0].upper() + refused[1:], remedy="Change it there, then have it read anew.")
     if file.read_text("utf-8") != old:
         raise OrderRefused(f"Somebody has changed {file} meanwhile", remedy="Look at the difference, and decide again.")
+    newline = "\r\n" if b"\r\n" in file.read_bytes() else "\n"  # as whoever wrote it likes it
     try:
-        _put_whole(file, new)
+        _put_whole(file, new, newline)
     except OSError as error:
         if error.errno not in _MOUNTED:
             raise OrderRefused(f"{file} cannot be written: {error.strerror}") from error
         try:
-            _write(file, new)  # a file that is mounted alone, as containers do, cannot be replaced
+            _write(file, new, newline)  # a file that is mounted alone, as containers do, cannot be replaced
         except OSError as failed:
             raise OrderRefused(f"{file} cannot be written: {failed.strerror}") from failed
 
 
-def _put_whole(file: Path, text: str) -> None:
+def _put_whole(file: Path, text: str, newline: str) -> None:
     number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     made = Path(name)
     try:
         os.close(number)
-        _write(made, text)
+        _write(made, text, newline)
         before = file.stat()
         made.chmod(before.st_mode & 0o777)
         with contextlib.suppress(PermissionError):
@@ -54,8 +55,8 @@ def _put_whole(file: Path, text: str) -> None:
         raise
 
 
-def _write(file: Path, text: str) -> None:
-    with file.open("w", encoding="utf-8", newline="") as there:
+def _write(file: Path, text: str, newline: str) -> None:
+    with file.open("w", encoding="utf-8", newline=newline) as there:
         there.write(text)
         there.flush()
         os.fsync(there.fileno())

@@ -16,7 +16,7 @@ def announce(store: Store, name: str, role: str, text: str) -> None:
     """Say that this service runs this text from now on. Raises StoreUnavailable."""
     with store.write() as db:
         now = store.now(db)
-        gone = services.c.seen_at < now - _GONE_AFTER
+        gone = sa.true() if store.is_embedded else services.c.seen_at < now - _GONE_AFTER  # there it is the only one
         db.execute(sa.delete(services).where(gone, services.c.name != name))
         loaded = {"role": role, "text": text, "loaded_at": now, "seen_at": now, "settled_at": now, "trouble": ""}
         row = {"name": name, "ordered_at": 0.0} | loaded

@@ -12,6 +12,7 @@ from roomkeeper.configuration.config import Config
 from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import ConfigError, OrderRefused, Problem
 from roomkeeper.intake import stranded
+from roomkeeper.outside import cleaned
 from roomkeeper.store import actions, services, texts
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
@@ -50,7 +51,7 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
         checked = {"problems": problems, "is_checked": True, "is_in_order": new is not None, "moved": moved}
         strands = await asyncio.to_thread(_stranded, desk, new) if new is not None else []
         return await _edited(desk, text, checked | {"strands": strands, "why": form.get("why", "")[:_WHY]})
-    if refused := _why_not(desk):
+    if refused := _why_not(desk) or _why_not_whole(desk, current):
         raise OrderRefused(refused)
     await asyncio.to_thread(writing.replace, desk.config.file, current, text)
     try:
@@ -83,7 +84,7 @@ async def _edited(desk: Desk, text: str | None, more: Mapping[str, Any]) -> Show
         "base": current,
         "changes": _changes(current, text),
         "file": str(desk.config.file),
-        "refused": _why_not(desk),
+        "refused": _why_not(desk) or _why_not_whole(desk, current, text),
         "versions": await asyncio.to_thread(texts.listed, desk.store),
     }
     return Shown("Configuration", "configuration.html", data | dict(more), is_live=False)  # somebody writes there
@@ -120,6 +121,13 @@ def _why_not(desk: Desk) -> str:
     if not desk.config.dashboard.editing:
         return "It is managed elsewhere: `dashboard: editing` is off."
     return writing.why_not(desk.config.file)
+
+
+def _why_not_whole(desk: Desk, *shown: str) -> str:
+    """Say why a text is not shown whole, so that it must not be written back; empty if it is."""
+    if any(cleaned(desk.redact(text)) != text for text in shown):
+        return "A word in it is a secret of yours, too, or cannot be shown, so it is not whole here: change the file."
+    return ""
 
 
 def _in_file(config: Config) -> str:
