@@ -94,7 +94,7 @@ class Service:
             host, port = self._line.getsockname()[:2]
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             log.info("serving", address=address, role=self._app.role, store=self._app.store.said)
-            await self._say_link(address)
+            await self._say_where(address)
             await self._server.serve(sockets=[self._line])
             log.info("stopping")
         finally:
@@ -108,12 +108,18 @@ class Service:
             raise fault
         log.info("stopped")
 
-    async def _say_link(self, address: str) -> None:
-        """Tell who started it how the pages are opened, and not the log: others may read that."""
-        path = await asyncio.to_thread(self._app.link) if self._say is not None else None
-        if path is not None and self._say is not None:
-            where = self._app.config.public_url or address.replace("0.0.0.0", "127.0.0.1")
-            self._say(f"The pages, by a link that is good once: {where}{path}")
+    async def _say_where(self, address: str) -> None:
+        """Tell who started it what runs, and how the pages are opened; not the log: others may read that."""
+        if self._say is None:
+            return
+        config = self._app.config
+        automations = [f"{one.name}{' (paused)' if one.paused else ''}" for one in config.automations]
+        self._say(f"Connections: {', '.join(config.connections)}. Automations: {', '.join(automations) or 'none yet'}.")
+        if self._app.role == "worker":
+            return
+        where = config.public_url or address.replace("0.0.0.0", "127.0.0.1")
+        path = await asyncio.to_thread(self._app.link)
+        self._say(f"The pages, by a link that is good once: {where}{path}" if path else f"The pages: {where}")
 
     def stop(self) -> None:
         """Stop taking requests, and end. From the loop that serves."""

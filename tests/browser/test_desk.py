@@ -3,8 +3,10 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from people import DASHBOARD, PASSWORDS, with_logins
@@ -223,6 +225,21 @@ def test_a_viewer_sees_no_orders(browser: Any, stage: tuple[ClosingDeals, Keeper
     playwright.expect(one.get_by_text("An operator can")).to_be_visible()
     one.goto("/runs/1/restart")
     playwright.expect(one.get_by_text("You may look, and not act")).to_be_visible()
+    context.close()
+
+
+def test_times_are_those_of_whoever_looks(browser: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    a_run(stage)
+    context = browser.new_context(base_url=stage[1].url, viewport=WIDE, timezone_id="Asia/Kolkata")
+    one = context.new_page()
+    log_in(one)
+    one.goto("/events/1")
+    shown = one.locator("time").first
+    moment = datetime.fromisoformat(shown.get_attribute("datetime"))
+
+    assert shown.inner_text() == moment.astimezone(ZoneInfo("Asia/Kolkata")).strftime("%Y-%m-%d %H:%M:%S")
+    assert shown.get_attribute("title") == moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    playwright.expect(one.get_by_text("Times are those of Asia/")).to_be_visible()
     context.close()
 
 

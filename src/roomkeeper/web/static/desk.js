@@ -9,12 +9,33 @@ const busy = () => {
   return typing || (window.getSelection() && String(window.getSelection()).length > 0);
 };
 
+// Times as the clock on the wall has them; whoever wants them in UTC points at one.
+const zone = document.getElementById("zone");
+const two = (number) => String(number).padStart(2, "0");
+
+const localise = (within) => {
+  for (const one of within.querySelectorAll("time[datetime]")) {
+    const at = new Date(one.dateTime);
+    if (one.title || Number.isNaN(at.getTime())) continue;
+    const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+    const hour = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+    const isShort = !one.textContent.includes("-");
+    one.title = `${one.dateTime.slice(0, 19).replace("T", " ")} UTC`;
+    one.textContent = isShort ? hour : `${day} ${hour}`;
+  }
+};
+
+const named = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (named && new Date().getTimezoneOffset() !== 0) zone.textContent = `Times are those of ${named}; point at one for UTC.`;
+localise(document);
+
 const show = (html) => {
   const open = new Map([...main.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
   const scrolled = [...main.querySelectorAll(".wide, pre")].map((one) => one.scrollLeft);
   const links = [...main.querySelectorAll("a, button, summary, [tabindex]")];
   const focused = links.indexOf(document.activeElement);
   main.innerHTML = html;
+  localise(main);
   for (const one of main.querySelectorAll("details[id]")) {
     if (open.has(one.id)) one.open = open.get(one.id);
   }
