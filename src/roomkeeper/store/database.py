@@ -28,6 +28,7 @@ NOTICE = {  # a database that is gone without a word is noticed in seconds, not 
     "tcp_user_timeout": 10_000,
 }
 _ALERT = {**NOTICE, "options": "-c statement_timeout=30s -c lock_timeout=15s"}
+_LAST_USES = 2.0  # seconds: a transaction takes milliseconds, and whoever waits for a lock is not waited for
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -121,7 +122,10 @@ class Store:
         return connection.execute(sa.update(table).where(*this, free).values(claimed_at=now)).rowcount > 0
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that a thread still uses, when it has given it back: it would stay open else."""
+        end = time.monotonic() + _LAST_USES
+        while isinstance(self.engine.pool, sa.QueuePool) and self.engine.pool.checkedout() and time.monotonic() < end:
+            time.sleep(0.01)
         self.engine.dispose()
 
     @staticmethod
