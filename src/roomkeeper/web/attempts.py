@@ -33,17 +33,15 @@ class Attempts:
         Gives 0; or the seconds to wait first, and then it is not counted. Raises StoreUnavailable.
         """
         who, network = _digest(name), network_of(address)
-        with self._store.write() as db:
-            now = self._now()
-            _forget(db, now)
-            counted = [("", network)]
-            if db.execute(sa.select(logins.c.at).where(*_of(who, network))).first() is None:
-                counted.append((who, ""))
-            wait = max(self._wait(db, now, *one) for one in counted)
-            if wait > 0:
+        with self._store.read() as db:  # first: a flood of attempts shall not keep deliveries from being written
+            if wait := self._wait(db, who, network):
                 return wait
+        with self._store.write() as db:
+            if wait := self._wait(db, who, network):  # another one came before
+                return wait
+            _forget(db, self._now())
             for key in (("", network), (who, "")):
-                self._count(db, now, *key)
+                self._count(db, *key)
         return 0.0
 
     def succeeded(self, name: str, address: str) -> None:
@@ -57,14 +55,23 @@ class Attempts:
             again = {"at": insert.excluded.at}
             db.execute(insert.on_conflict_do_update(index_elements=[logins.c.name, logins.c.network], set_=again))
 
-    def _wait(self, db: sa.Connection, now: float, name: str, network: str) -> float:
-        row = db.execute(sa.select(logins.c.failed, logins.c.at).where(*_of(name, network))).first()
+    def _wait(self, db: sa.Connection, who: str, network: str) -> float:
+        known_since = self._now() - _KNOWN_FOR
+        known = sa.select(logins.c.at).where(*_of(who, network), logins.c.at > known_since)
+        counted = [("", network)] if db.execute(known).first() is not None else [("", network), (who, "")]
+        return max(self._left(db, *one) for one in counted)
+
+    def _left(self, db: sa.Connection, name: str, network: str) -> float:
+        now = self._now()
+        failed = sa.select(logins.c.failed, logins.c.at).where(*_of(name, network), logins.c.at > now - _REMEMBERED)
+        row = db.execute(failed).first()
         if row is None or row.failed < _FREE:
             return 0.0
         pause = min(_LONGEST, _FIRST * 2.0 ** min(int(row.failed) - _FREE, 10))
         return max(0.0, float(row.at) + pause - now)
 
-    def _count(self, db: sa.Connection, now: float, name: str, network: str) -> None:
+    def _count(self, db: sa.Connection, name: str, network: str) -> None:
+        now = self._now()
         insert = self._store.insert(logins).values(name=name, network=network, failed=1, at=now)
         more = {"failed": logins.c.failed + 1, "at": insert.excluded.at}
         db.execute(insert.on_conflict_do_update(index_elements=[logins.c.name, logins.c.network], set_=more))
