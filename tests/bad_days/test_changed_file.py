@@ -37,6 +37,7 @@ def test_what_waits_for_an_automation_that_is_gone_is_said_and_can_be_dispatched
     after = begun(keepers, rooms, store_address, other)
     until(lambda: alerts(after))
     assert "10 events wait for copy-client-uploads" in alerts(after)[0]
+    assert "10 events wait for copy-client-uploads" in after.ask("check", "--store", codes=(3,))["stranded"][0]["what"]
     assert rooms.copies() == 0
     after.say("events", "redispatch", "another", codes=(1,))  # it is there, and takes what waits for it
 

@@ -11,7 +11,7 @@ import typer
 from roomkeeper import connecting
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.event import Event
-from roomkeeper.cli.options import DEFAULT, USAGE, AsJson, ConfigFile, source_of, store_of
+from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, USAGE, AsJson, ConfigFile, source_of, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
@@ -20,6 +20,7 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.desk.history import History
 from roomkeeper.errors import ConfigError, NotThere, StoreUnavailable
+from roomkeeper.intake import stranded
 from roomkeeper.intake.dispatch import event_of
 from roomkeeper.running.leases import is_served
 from roomkeeper.running.rehearsal import Rehearsed
@@ -31,6 +32,9 @@ def check(
     config: ConfigFile = DEFAULT,
     as_json: AsJson = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the file instead.")] = False,
+    with_store: Annotated[
+        bool, typer.Option("--store", help="Hold it against the store, too: what waits for an automation not in it.")
+    ] = False,
 ) -> None:
     """Check the configuration alone, without the network."""
     if schema:
@@ -44,9 +48,11 @@ def check(
         print_json({"ok": False, "problems": [vars(one) for one in error.problems]})
         raise typer.Exit(USAGE) from error
     loud = [name for name, one in loaded.connections.items() if getattr(one.settings, "unsigned", False)]
+    strands = _stranded(loaded) if with_store else []
     if as_json:
-        print_json({"ok": True, "problems": [], "notes": [vars(one) for one in loaded.notes], "unsigned": loud})
-        return
+        notes = [vars(one) for one in loaded.notes]
+        print_json({"ok": True, "problems": [], "notes": notes, "unsigned": loud, "stranded": strands})
+        raise typer.Exit(NEEDS_A_PERSON if strands else 0)
     for name in loud:
         err.print(f"[yellow]warning: {name} accepts deliveries without a signature (`unsigned: true`)[/yellow]")
     for note in loaded.notes:
@@ -56,6 +62,17 @@ def check(
     out.print(f"[green]{escaped(str(config))} is in order[/green]{but}: {_counted(loaded)}")
     if _runs_another(loaded):
         err.print("note: the running service has another text of it; `roomkeeper reload` has it take this one over")
+    for one in strands:
+        err.print(escaped(f"{one['what']}\n    → {one['remedy']}"))
+    if strands:
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+def _stranded(loaded: Config) -> list[dict[str, str]]:
+    """Say what waits in the store for automations that this file does not have. Raises StoreUnavailable."""
+    with store_of(loaded).read() as db:
+        found = stranded.wrong(db, [one.name for one in loaded.automations])
+    return [{"what": one.what, "remedy": one.remedy} for one in found]
 
 
 def _runs_another(loaded: Config) -> bool:
