@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,8 +61,12 @@ def _cell(column: str, value: object) -> str:
         return ""
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    text = str(value)[:19].replace("T", " ") if column.endswith("_at") else str(value)
-    return escaped(text)
+    return escaped(_on_the_wall(str(value)) if column.endswith("_at") else str(value))
+
+
+def _on_the_wall(moment: str) -> str:
+    """Write a moment as the clock of this machine has it; JSON has it in UTC."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def print_fields(shown: dict[str, Any], names: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ def runs_list(
     else:
         rows = [one | {"events": len(one["events"]), "says": one["error"] or one["progress"]} for one in shown]
         print_table(
-            ("id", "automation", "state", "events", "started_at", "ended_at", "says"),
+            ("id", "automation", "about", "state", "events", "started_at", "says"),
             rows,
             "None." if automation or state or about else "No run yet.",
         )
