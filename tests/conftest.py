@@ -39,9 +39,8 @@ MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services toget
 ROOMY = 8 * 1024**3  # bytes
 #: Folders and files whose tests are not measured: worst days, and what goes through the product from outside.
 UNMEASURED = {
-    *("bad_days", "browser", "crash", "simulator"),
-    *("test_a_day", "test_api", "test_archiving_faults", "test_catching_up", "test_documentation", "test_faults"),
-    "test_tutorial",
+    *("browser", "crash", "simulator", "test_archiving_faults", "test_catching_up", "test_documentation"),
+    *("test_faults", "test_histories", "test_late_answers", "test_outages", "test_stuck_places", "test_tutorial"),
 }
 LEDGER = ROOT / "test-output" / "durations.tsv"
 _NO_PARAMETERS = SimpleNamespace(params={})
@@ -60,15 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have each worker begin with its part of what takes long, so that no such test stands alone at the end.
 
     Workers begin with equal parts of the list, and then take from each other's ends. What takes long, the worst days
-    and the same story told again are not measured: tracing doubles what they take, and what they go through shorter
-    tests do, too.
+    and the same story on the other store are not measured: tracing doubles what they take, and what they go through
+    shorter tests do, too.
     """
-    first = {
-        one.nodeid.partition("[")[0]: one.nodeid for one in sorted(items, key=lambda one: one.nodeid, reverse=True)
-    }
     for one in items:
-        again = one.path.parent.name == "stories" and first[one.nodeid.partition("[")[0]] != one.nodeid
-        again = again or "postgresql" in getattr(one, "callspec", _NO_PARAMETERS).params.values()
+        again = "postgresql" in getattr(one, "callspec", _NO_PARAMETERS).params.values()
         if again or one.get_closest_marker("long") or {one.path.parent.name, one.path.stem} & UNMEASURED:
             one.add_marker(pytest.mark.no_cover)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
