@@ -71,31 +71,13 @@ async def test_bulk_work_leaves_room_for_live_work() -> None:
 async def test_a_long_wait_is_said_and_bulk_work_sits_it_out() -> None:
     clock = Clock()
     pace = paced(None, clock)
-    pace.heed(Throttled("429", retry_after=45.0))
+    pace.pause(45.0)
 
     with pytest.raises(Throttled) as told:
         await pace.turn("Acme", bulk=False)
     assert told.value.retry_after == 45.0
     await pace.turn("Acme", bulk=True)
     assert clock.now == 1045.0
-
-
-async def test_a_refusal_that_says_nothing_is_waited_for_longer_each_time_until_one_goes_well() -> None:
-    clock = Clock()
-    pace, waits = paced(None, clock), list[float]()
-
-    async def refused() -> None:
-        pace.heed(Throttled("429"))
-        began = clock.now
-        await pace.turn("Acme", bulk=False)
-        waits.append(clock.now - began)
-
-    for _ in range(7):
-        await refused()
-    pace.heed(None)
-    await refused()
-
-    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 0.5]
 
 
 @pytest.fixture

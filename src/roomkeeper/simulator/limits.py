@@ -27,8 +27,8 @@ class Limits:
     reads: int = 50  # RateLimiterSettings.cs
     writes: int = 15  # RateLimiterSettings.cs
     writes_per_day: int = 10_000  # RateLimiterSettings.cs
-    vendor_calls: int = 0  # that each vendor takes in `vendor_seconds`; none: as many as come (ours)
-    vendor_seconds: float = 60.0  # ours
+    vendor_calls: int = 0  # that each vendor takes in `vendor_seconds`; none: as many as come
+    vendor_seconds: float = 60.0
     usage: dict[str, Usage] = field(default_factory=lambda: defaultdict(Usage))
 
     def enter(self, user: str, method: str) -> dict[str, str] | None:

@@ -20,6 +20,7 @@ _SAID = 300  # characters of a refusal that are passed on
 _COME_BACK = 10.0  # seconds, where a service does not say when: HubSpot's rolling window (facts/vendors.md 4); ours
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 120.0  # seconds that a patient call waits at a time; ours
 _KEPT_OUT = 60.0  # seconds, where what stands in front of a service refuses without saying for how long; ours
+_LONGEST_PAUSE = 60.0  # seconds that one refusal stops the calls of all; ours
 _PATIENT_FOR = 900.0  # seconds, in all; then it is given up; ours
 
 
@@ -107,6 +108,7 @@ class VendorClient:
                 return await self._send(method, path, query=query, body=body, form=form, headers=headers)
             except Throttled as error:
                 wait = error.retry_after if error.retry_after is not None else _COME_BACK
+                self._pace.pause(min(wait, _LONGEST_PAUSE))
                 if not self._is_patient or wait > _LONGEST_WAIT or time.monotonic() + wait > until:
                     raise
                 await asyncio.sleep(max(wait, _SHORTEST_WAIT))
@@ -127,8 +129,7 @@ class VendorClient:
                 response = await self._http.request(method, path, params=query, json=body, data=form, headers=headers)
             status = response.status_code
             if not is_success(status):
-                raise self._heeded(self._refusal(call, response))
-            self._pace.heed(None)
+                raise self._refusal(call, response)
             answer = self._read(call, response)
         except RemoteError as error:
             self._note(method, path, status, started, error.message)
@@ -160,12 +161,6 @@ class VendorClient:
             return outside.document(response.content).value
         except outside.Unreadable as error:
             raise Garbled(f"{self.vendor} answered {call} with something that cannot be read: it {error}") from error
-
-    def _heeded(self, error: RemoteError) -> RemoteError:
-        """Have all calls wait where the vendor wants fewer of them."""
-        if isinstance(error, Throttled):
-            self._pace.heed(error)
-        return error
 
     def _refusal(self, call: str, response: httpx2.Response) -> RemoteError:
         status, is_page = response.status_code, "html" in response.headers.get("content-type", "")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from roomkeeper.errors import Throttled
 
 _LONGEST = 10.0  # seconds that a call waits; a longer wait is said, so that others can go on meanwhile (ours)
-_FIRST, _MOST = 0.5, 60.0  # seconds of a pause that nothing is said about, and of one that is (ours)
 _BULK_LEAVES = 5  # bulk work leaves one call in so many to live work (ours)
 
 
@@ -37,7 +36,7 @@ class Pace:
     ) -> None:
         self._rate, self.processes, self._now, self._sleep = rate, processes, now, sleep
         self._made: deque[float] = deque()
-        self._paused_until, self._pause = 0.0, 0.0
+        self._paused_until = 0.0
 
     async def turn(self, vendor: str, *, bulk: bool) -> None:
         """Wait until a call may be made, and count it; `bulk` work waits as long as it takes. Raises Throttled."""
@@ -47,16 +46,9 @@ class Pace:
             await self._sleep(wait)
         self._made.append(self._now())
 
-    def heed(self, error: Throttled | None) -> None:
-        """Learn from an answer: pause all calls for as long as a refusal says, or longer each time; go on after one."""
-        if error is None:
-            self._pause = 0.0
-            return
-        now = self._now()
-        if error.retry_after is None and now >= self._paused_until:
-            self._pause = min(_LONGEST, self._pause * 2 or _FIRST)
-        wait = min(error.retry_after, _MOST) if error.retry_after is not None else self._pause
-        self._paused_until = max(self._paused_until, now + wait)
+    def pause(self, seconds: float) -> None:
+        """Let no call be made for so long: the vendor has asked for it."""
+        self._paused_until = max(self._paused_until, self._now() + seconds)
 
     def _wait(self, *, bulk: bool) -> float:
         now = self._now()
