@@ -50,7 +50,7 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def settings(request: Request) -> JSONResponse:
         """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, conversion_seconds, enforce_limits}
-        and the limits, of the portal and of the vendors."""
+        and the limits."""
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
         portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -13,14 +13,11 @@ from roomkeeper import outside
 from roomkeeper.errors import Garbled, RemoteError, Throttled
 from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
-from roomkeeper.vendors.pace import Pace, Rate
-from roomkeeper.vendors.settings import ListingSettings
 
 _SAID = 300  # characters of a refusal that are passed on
 _COME_BACK = 10.0  # seconds, where a service does not say when: HubSpot's rolling window (facts/vendors.md 4); ours
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 120.0  # seconds that a patient call waits at a time; ours
 _KEPT_OUT = 60.0  # seconds, where what stands in front of a service refuses without saying for how long; ours
-_LONGEST_PAUSE = 60.0  # seconds that one refusal stops the calls of all; ours
 _PATIENT_FOR = 900.0  # seconds, in all; then it is given up; ours
 
 
@@ -34,29 +31,25 @@ class VendorClient:
     vendor = ""
     #: What to do about a token that is refused, or a right that it lacks.
     remedy = ""
-    #: How many calls its smallest plan allows, where it says so.
-    rate: ClassVar[Rate | None] = None
     #: Refusals that pass by themselves, and what they mean: by status, or by the code of the error in the body.
     passing: ClassVar[Mapping[int | str, type[RemoteError]]] = {}
 
     def __init__(
         self,
         url: str,
-        settings: ListingSettings,
         *,
         headers: Mapping[str, str],
+        timeout: float,
         dry: bool = False,
         signing_in: Collection[str] = (),
     ) -> None:
-        by_plan = settings.calls_per_minute
-        self._pace = Pace(Rate(by_plan, 60.0) if by_plan is not None else self.rate)
         self.url = url.rstrip("/")
         base = urlsplit(self.url).path
         self._http = httpx2.AsyncClient(
             verify=trusted(),
             base_url=self.url,
             headers={"Accept": "application/json", **headers},
-            timeout=httpx2.Timeout(settings.timeout, connect=CONNECT),
+            timeout=httpx2.Timeout(timeout, connect=CONNECT),
             transport=ReadOnlyTransport(signing_in=[f"{base}{path}" for path in signing_in]) if dry else None,
         )
         self._observe: Observe = unobserved
@@ -69,10 +62,6 @@ class VendorClient:
         other._observe = observe or unobserved
         other._is_patient = bulk
         return other
-
-    def share(self, processes: Callable[[], int]) -> None:
-        """Say how many processes call the vendor for this connection."""
-        self._pace.processes = processes
 
     async def close(self) -> None:
         """Close the connections."""
@@ -103,12 +92,10 @@ class VendorClient:
         """
         until = time.monotonic() + _PATIENT_FOR
         while True:
-            await self._pace.turn(self.vendor, bulk=self._is_patient)
             try:
                 return await self._send(method, path, query=query, body=body, form=form, headers=headers)
             except Throttled as error:
                 wait = error.retry_after if error.retry_after is not None else _COME_BACK
-                self._pace.pause(min(wait, _LONGEST_PAUSE))
                 if not self._is_patient or wait > _LONGEST_WAIT or time.monotonic() + wait > until:
                     raise
                 await asyncio.sleep(max(wait, _SHORTEST_WAIT))
@@ -191,21 +178,16 @@ def _code(response: httpx2.Response) -> str:
     return str(first.get("errorCode", "")) if isinstance(first, dict) else ""
 
 
-class Shared(Protocol):
-    """What knows how many processes share a connection."""
-
-    def processes(self) -> int:
-        """Tell how many."""
-
-
 def opener(client: Callable[..., VendorClient]) -> Callable[..., VendorClient]:
     """Give what opens a vendor's client for a connection; a dry one cannot write."""
 
     def connect(
-        settings: object, *, tally: Shared, wanted: frozenset[str] = frozenset(), dry: bool = False
+        settings: object,
+        *,
+        tally: object,  # noqa: ARG001 - vendors say themselves when they want fewer calls
+        wanted: frozenset[str] = frozenset(),
+        dry: bool = False,
     ) -> VendorClient:
-        opened = client(settings, wanted, dry=dry)
-        opened.share(tally.processes)
-        return opened
+        return client(settings, wanted, dry=dry)
 
     return connect
