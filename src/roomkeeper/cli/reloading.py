@@ -6,7 +6,7 @@ import typer
 
 from roomkeeper.cli.options import DEFAULT, FAILED, AsJson, ConfigFile, caller, loaded_for_reading, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
-from roomkeeper.store import actions, services
+from roomkeeper.store import services
 
 _WITHIN = 120.0  # seconds: steps that cannot be interrupted come to their end first
 
@@ -15,9 +15,7 @@ def reload(config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
     """Have the running services take over the file and its `.env` as they are now; nothing is missed meanwhile."""
     loaded = loaded_for_reading(config)  # what is wrong with it is said here, and no service is bothered
     store = store_of(loaded)
-    ordered_at = services.order(store)
-    with store.write() as db:
-        actions.record(db, caller(), "had the configuration read anew")
+    ordered_at = services.order(store, caller())
     told = [_told(one, loaded.digest, ordered_at) for one in services.settled(store, ordered_at, _WITHIN)]
     if as_json:
         print_json(told)

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from roomkeeper.store import actions
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import services
 
@@ -49,9 +50,10 @@ def leave(store: Store, name: str) -> None:
         db.execute(sa.delete(services).where(services.c.name == name))
 
 
-def order(store: Store) -> float:
+def order(store: Store, by: str) -> float:
     """Have all services read the file anew; gives when that was ordered. Raises StoreUnavailable."""
     with store.write() as db:
+        actions.record(db, by, "had the configuration read anew")
         now = store.now(db)
         db.execute(sa.update(services).values(ordered_at=now))
     return now

@@ -13,7 +13,7 @@ from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import ConfigError, OrderRefused, Problem
 from roomkeeper.intake import stranded
 from roomkeeper.outside import cleaned
-from roomkeeper.store import actions, services, texts
+from roomkeeper.store import services, texts
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
@@ -71,7 +71,7 @@ async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 async def reload(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> str:
     """Have all services on this store read the file anew. Raises OrderRefused with what is wrong with it."""
-    await _taken_over(request, desk, await asyncio.to_thread(_order, desk, who))
+    await _taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by))
     return "/configuration"
 
 
@@ -107,13 +107,7 @@ async def _taken_over(request: Request, desk: Desk, ordered_at: float) -> None:
 
 def _publish(desk: Desk, who: Who, text: str, why: str) -> float:
     texts.keep(desk.store, text, by=who.by, why=why.strip()[:_WHY])
-    return _order(desk, who)
-
-
-def _order(desk: Desk, who: Who) -> float:
-    with desk.store.write() as db:
-        actions.record(db, who.by, "had the configuration read anew")
-    return services.order(desk.store)
+    return services.order(desk.store, who.by)
 
 
 def _why_not(desk: Desk) -> str:
