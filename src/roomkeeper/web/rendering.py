@@ -136,7 +136,7 @@ def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Respons
         "inner": Markup(_inner(desk, who, what)),  # noqa: S704 - written by our own templates, escaped there
         "q": request.query_params.get("q", ""),
     }
-    text = _written(desk, _pages.get_template("page.html").render(around))
+    text = fit_to_send(desk, _pages.get_template("page.html").render(around))
     answer = Response(text, what.status, media_type="text/html", headers=HEADERS)
     if _access(request).is_secure(request):
         answer.headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -170,9 +170,9 @@ async def _changes(view: View, request: Request, desk: Desk) -> AsyncIterator[st
             if who is None:
                 yield "event: gone\ndata: \n\n"
                 return
-            inner = _written(desk, _inner(desk, who, await _viewed(view, request, desk, who)))
+            inner = fit_to_send(desk, _inner(desk, who, await _viewed(view, request, desk, who)))
         except StoreUnavailable as error:
-            inner = _written(desk, _inner(desk, None, out_of_order(error)))
+            inner = fit_to_send(desk, _inner(desk, None, out_of_order(error)))
         if inner != last:
             last = inner
             yield "".join(f"data: {line}\n" for line in inner.splitlines()) + "\n"
@@ -216,7 +216,7 @@ async def _who(request: Request) -> Who | None:
     return await asyncio.to_thread(_access(request).of_page, request)
 
 
-def _written(desk: Desk, text: str) -> str:
+def fit_to_send(desk: Desk, text: str) -> str:
     """Make a text fit to be sent: no secret in it, and no half characters."""
     return cleaned(desk.redact(text))
 

@@ -12,12 +12,11 @@ from roomkeeper.configuration.config import Config
 from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import ConfigError, OrderRefused, Problem
 from roomkeeper.intake import stranded
-from roomkeeper.outside import cleaned
 from roomkeeper.store import services, texts
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
-from roomkeeper.web.rendering import Shown
+from roomkeeper.web.rendering import Shown, fit_to_send
 
 LARGEST = 1024 * 1024  # bytes of the form that brings it
 _WITHIN = 20.0  # seconds
@@ -119,7 +118,7 @@ def _why_not(desk: Desk) -> str:
 
 def _why_not_whole(desk: Desk, *shown: str) -> str:
     """Say why a text is not shown whole, so that it must not be written back; empty if it is."""
-    if any(cleaned(desk.redact(text)) != text for text in shown):
+    if any(fit_to_send(desk, text) != text for text in shown):
         return "A word in it is a secret of yours, too, or cannot be shown, so it is not whole here: change the file."
     return ""
 

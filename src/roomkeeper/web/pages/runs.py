@@ -15,13 +15,12 @@ from roomkeeper.desk import offers
 from roomkeeper.desk.history import RUN_STATES
 from roomkeeper.errors import OrderRefused
 from roomkeeper.intake.subjects import KINDS
-from roomkeeper.outside import cleaned
 from roomkeeper.running import orders
 from roomkeeper.store import actions
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages.parts import paged, part_of
-from roomkeeper.web.rendering import HEADERS, Shown
+from roomkeeper.web.rendering import HEADERS, Shown, fit_to_send
 
 _ASKED = ("automation", "state", "about", "kind", "since", "until", "before")
 _CALLS, _LINES = 200, 500  # that a page shows of a step; the API and the CSV have all
@@ -78,7 +77,7 @@ async def report(request: Request, desk: Desk, _who: Who) -> Response:
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
     name = f'attachment; filename="run-{run["id"]}.csv"'
-    text = cleaned(desk.redact(file.getvalue()))
+    text = fit_to_send(desk, file.getvalue())
     return Response(text, media_type="text/csv", headers={**HEADERS, "Content-Disposition": name})
 
 
