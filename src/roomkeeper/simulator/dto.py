@@ -3,18 +3,32 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from roomkeeper.simulator import rights
 from roomkeeper.simulator.rights import Access
-from roomkeeper.simulator.world import ARCHIVE_ROOT, FOLDER_TYPES, MY_ROOT, TRASH_ROOT, File, Folder, Key, User, World
+from roomkeeper.simulator.world import (
+    ARCHIVE_ROOT,
+    FOLDER_TYPES,
+    MY_ROOT,
+    ROOMS_ROOT,
+    TRASH_ROOT,
+    File,
+    Folder,
+    Key,
+    User,
+    World,
+    now,
+)
 
 Json = dict[str, Any]
 BASE = "https://portal.example"
 EDITED, NEW, CONVERTED = 1, 2, 4  # flags of fileStatus (recorded: file.open, file.info; facts, "Listings and history")
 TEMPLATES_ROOT = 30  # FolderType.cs
+KEPT_IN_TRASH = timedelta(days=30)  # recorded: ops.delete
+SECTIONS = {ARCHIVE_ROOT: "Archive", TRASH_ROOT: "Trash"}  # as an answer names them (recorded: archive, ops.delete)
 PRIMARY_LINK, OTHER_LINKS, LINKS_OF_AN_ENTRY = 1, 5, 6  # recorded: links
 LINK_RIGHTS = {1: ["FillForms", "None"]}  # recorded: links
 OTHER_LINK_RIGHTS = ["Editing", "Review", "Comment", "Read", "None"]
@@ -57,13 +71,24 @@ def envelope(response: object, *, link: Json, count: int | None = None, total: i
 
 
 def pruned(response: Any, fields: str) -> Any:
-    """Leave only the fields that were asked for (recorded: envelope.success)."""
-    wanted = {one.strip().lower() for one in fields.split(",") if one.strip()}
+    """Leave only the fields that were asked for, also of what is below (recorded: envelope.success, folder.listing)."""
+    wanted = [one.strip().lower() for one in fields.split(",") if one.strip()]
     if not wanted:
         return response
     if isinstance(response, list):
         return [pruned(one, fields) for one in response]
-    return {name: value for name, value in response.items() if name.lower() in wanted}
+    below = {
+        name: [one[len(name) + 1 :] for one in wanted if one.startswith(f"{name}.")] for name in _lowered(response)
+    }
+    return {
+        name: value if name.lower() in wanted else pruned(value, ",".join(below[name.lower()]))
+        for name, value in response.items()
+        if name.lower() in wanted or below[name.lower()]
+    }
+
+
+def _lowered(names: Mapping[str, Any]) -> list[str]:
+    return [name.lower() for name in names]
 
 
 def parsed(raw: bytes) -> Any:
@@ -110,9 +135,10 @@ def profile(user: User, viewer: User | None = None, *, is_self: bool = False) ->
         "isCollaborator": user.kind == "user",
         "mobilePhoneActivationStatus": 0,
         "isSSO": False,
-        "usedSpace": 0,
         "registrationDate": moment(user.registered),
     }
+    if viewer is None or viewer is user or viewer.is_admin:
+        out["usedSpace"] = 0  # (recorded: people.lookup)
     if user.is_admin:
         out["listAdminModules"] = ["files"]
     if viewer is not None and viewer.is_admin and user.created_by is not None:
@@ -151,7 +177,8 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 # --- folders and files ----------------------------------------------------------------------------------------
 
 
-def folder(one: Folder, world: World, viewer: User) -> Json:
+def folder(one: Folder, world: World, viewer: User, *, is_single: bool = False) -> Json:
+    """`is_single` is for the answer to a question after this very folder, which tells more (recorded: rooms.info)."""
     root, role = one.root, world.role(viewer, one)
     flags = world.folder_rights(viewer, one)
     out: Json = {
@@ -168,19 +195,36 @@ def folder(one: Folder, world: World, viewer: User) -> Json:
         "mute": False,
         "pinned": viewer.id in one.pinned_by,
         "private": False,
-        "indexing": False,
+        "indexing": one.is_indexed,
         "denyDownload": one.deny_download,
         "security": rights.shown(flags, rights.FOLDER_FLAGS),
     }
     out |= _dated(one.created, one.created_by, one.modified, one.modified_by or one.created_by)
+    if one.room_type is not None and root.kind == ARCHIVE_ROOT and role is Access.RESTRICT:
+        out["access"] = int(Access.NONE)  # (recorded: archive)
     out |= _sharing(one, one.room, may_share="EditAccess" in flags)
     if one.room_type is not None:
         out |= _as_room(one, viewer, role, is_template=one.id in world.templates)
     elif one.parent is not None:
         out |= _in_room(one.room)
-        if root.kind == TRASH_ROOT and one.origin is not None:
-            out |= {"originId": one.origin.id, "originTitle": one.origin.title}
+    if is_single:
+        out["isFavorite"] = False
+        if root.kind == TRASH_ROOT:
+            out["autoDelete"] = moment(one.modified + KEPT_IN_TRASH)
+    if TRASH_ROOT not in (one.kind, root.kind):
+        out |= _owned(one, world, viewer, has_shared=True)
     return out
+
+
+def _owned(one: Folder, world: World, viewer: User, *, has_shared: bool) -> Json:
+    """Whose room it is, to whoever else has a role in it (recorded: rooms.info, upload.single, file.lock)."""
+    room = one.room
+    if room is None or viewer is room.created_by or world.role(viewer, one) in {Access.NONE, Access.RESTRICT}:
+        return {}
+    if viewer.is_admin and viewer.id not in room.shares:
+        return {}
+    owner = employee(room.created_by)
+    return {"ownedBy": owner} | ({"sharedBy": owner} if has_shared else {})
 
 
 def _as_room(one: Folder, viewer: User, role: Access, *, is_template: bool) -> Json:
@@ -190,10 +234,14 @@ def _as_room(one: Folder, viewer: User, role: Access, *, is_template: bool) -> J
         "logo": {"original": "", "large": "", "medium": "", "small": "", "color": one.colour},
         "inRoom": role is not Access.RESTRICT,
     }
-    if viewer is one.created_by or role is Access.ROOM_MANAGER:
+    is_archived = one.root.kind == ARCHIVE_ROOT
+    sees_space = viewer.is_admin if is_archived else viewer.kind == "guest" or role is Access.ROOM_MANAGER
+    if viewer is one.created_by or sees_space:  # (recorded: rooms.info, archive)
         out["usedSpace"] = sum(file.size for each in one.branch() for file in each.contents.values())
     if is_template:
         out["parentRoomType"] = TEMPLATES_ROOT
+    if one.lifetime:
+        out["lifetime"] = one.lifetime
     if one.room_type == 1:
         out |= {"saveFormAsXLSX": True, "sendFormToExternalDB": False}
     return out
@@ -213,7 +261,7 @@ def _sharing(one: Folder | File, room: Folder | None, *, may_share: bool) -> Jso
     kind = room.room_type if room is not None else 0
     out: Json = {
         "canShare": may_share,
-        "shared": bool(one.shares or one.links) if is_room and isinstance(one, Folder) else False,
+        "shared": is_room and isinstance(one, Folder) and any(link.kind == 1 for link in one.links),
         "sharedForUser": bool(one.shares) if is_room and isinstance(one, Folder) else False,
         "sharedExternal": False,
         "parentShared": False,
@@ -243,7 +291,8 @@ def file(one: File, world: World, viewer: User, *, is_single: bool = False) -> J
     """`is_single` is for the answer to a question after this very file, which tells more (recorded: file.info)."""
     root, room = one.folder.root, one.folder.room
     flags = world.file_rights(viewer, one)
-    is_new = is_single and viewer is not one.created_by and world.role(viewer, one.folder) is not Access.RESTRICT
+    sees_it = viewer is not one.created_by and world.role(viewer, one.folder) is not Access.RESTRICT
+    is_new = is_single and sees_it and one.moved_by is not viewer and root.kind != ARCHIVE_ROOT  # (recorded: ops.dates)
     out: Json = {
         "id": one.id,
         "folderId": one.folder.id,
@@ -256,7 +305,7 @@ def file(one: File, world: World, viewer: User, *, is_single: bool = False) -> J
         "editingBy": {},
         "mute": False,
         "fileType": FILE_TYPES.get(one.extension.casefold(), 0),
-        "fileExst": one.extension,
+        "fileExst": one.extension.lower(),  # (recorded: file.rename)
         "viewUrl": f"{BASE}/filehandler.ashx?action=download&fileid={one.id}",
         "webUrl": f"{BASE}/doceditor?fileid={one.id}&version={one.version}",
         "thumbnailStatus": 0,
@@ -268,30 +317,45 @@ def file(one: File, world: World, viewer: User, *, is_single: bool = False) -> J
         "security": rights.shown(flags, rights.FILE_FLAGS),
     }
     out |= _dated(one.created, one.created_by, one.current.at, one.current.by)
-    out |= _sharing(one, room, may_share=viewer is one.created_by or world.may_manage(viewer, one.folder))
-    out |= _in_room(room)
+    out |= _sharing(one, room, may_share=_may_share(one, world, viewer))
+    if root.kind != ARCHIVE_ROOT:
+        out |= _in_room(room)
     if one.current.comment:
         out["comment"] = one.current.comment
     if one.size:
         out["pureContentLength"] = one.size
+    if one.extension.casefold() == ".pdf":
+        out["isForm"] = False
     if one.locked_by is not None:
-        out |= {"locked": True, "lockedBy": one.locked_by.name}
-    if root.kind == TRASH_ROOT and one.origin is not None:
-        out |= {"originId": one.origin.id, "originTitle": one.origin.title}
-    if is_single:
-        out |= _of_single(one, viewer, room, world)
+        out["locked"] = True
+        if one.locked_by is not viewer:
+            out["lockedBy"] = one.locked_by.name
+    if root.kind != TRASH_ROOT:
+        out |= _owned(one.folder, world, viewer, has_shared=not is_single)
     return out
 
 
-def _of_single(one: File, viewer: User, room: Folder | None, world: World) -> Json:
-    out: Json = {}
+def file_in_place(one: File, world: World, viewer: User) -> Json:
+    """The answer to a question after this very file: also where it lies (recorded: file.info, archive, ops.delete)."""
+    room, holder = one.folder.room, one.folder
+    out = file(one, world, viewer, is_single=True)
     if room is not None:
         out |= {"originRoomId": room.id, "originRoomTitle": room.title}
-    if viewer is one.created_by:
-        out["lastOpened"] = moment(one.current.at)
-    elif world.role(viewer, one.folder) is not Access.RESTRICT:
-        out["ownedBy"] = employee(one.created_by)
+    if holder is room:
+        holder = room.root
+    if holder.kind != ROOMS_ROOT:
+        out |= {"originId": holder.id, "originTitle": SECTIONS.get(holder.kind, holder.title)}
+    if holder.kind == TRASH_ROOT:
+        out["autoDelete"] = moment(now() + KEPT_IN_TRASH)
     return out
+
+
+def _may_share(one: File, world: World, viewer: User) -> bool:
+    """A file of a room is shared by the room's managers, whoever made it; one's own by oneself (recorded: upload.*)."""
+    kind = one.folder.root.kind
+    if kind == ROOMS_ROOT:
+        return world.may_manage(viewer, one.folder)
+    return kind == MY_ROOT and viewer is one.created_by
 
 
 def accessibility(one: File) -> Json:

@@ -202,7 +202,9 @@ class FileOps:
             folder = self.world.folder(one)
             if folder is None:
                 raise (
-                    ApiError(500, "Object reference not set", "System.NullReferenceException")
+                    ApiError(
+                        500, "Object reference not set to an instance of an object.", "System.NullReferenceException"
+                    )
                     if position == 0
                     else missing("folder")
                 )
@@ -229,11 +231,11 @@ class FileOps:
         is_held = bool(file.editing_by) or file.locked_by not in (None, user)
         stays = conflict == SKIP and target is not None  # then it is not looked at (recorded: file.lock)
         if kind == MOVE and is_held and not stays:
-            raise rule_broken("The file is locked or being edited")
+            raise forbidden()
         if conflict != OVERWRITE or target is None or target is file:
             return
         if target.locked_by not in (None, user) or target.editing_by or not self.world.may_edit(user, target):
-            raise rule_broken("The file in the destination folder is locked or being edited")
+            raise forbidden()
 
     def _may_move(self, user: User, file: File) -> bool:
         """Whether the right to move is there, whoever holds the file locked."""
@@ -347,7 +349,7 @@ class FileOps:
             moved = target
         else:
             file.origin = None
-            self.world.move_file(file, destination)
+            self.world.move_file(file, destination, user)
         if destination is operation.destination:
             operation.results.append(moved)
         self.history.note("FileMoved", moved, user, source=source)
@@ -392,7 +394,7 @@ class FileOps:
         source = folder.parent or folder
         was_trash = source.root.kind == TRASH_ROOT
         folder.origin = None
-        self.world.move_folder(folder, destination)
+        self.world.move_folder(folder, destination, user)
         operation.touched_folders.insert(0, folder)
         self.history.note("FolderMoved", folder, user, source=source)
         self.webhooks.publish("folder.restored" if was_trash else "folder.moved", folder, user)
@@ -445,7 +447,7 @@ class FileOps:
                 self.world.purge_file(file)
             else:
                 file.origin = file.folder
-                self.world.move_file(file, trash)
+                self.world.move_file(file, trash, operation.owner)
             operation.processed += 1
         for folder in folders:
             for_good = immediately or folder.root.kind == TRASH_ROOT
@@ -455,7 +457,7 @@ class FileOps:
             else:
                 self.history.note("FolderMovedToTrash", folder, operation.owner)
                 folder.origin = folder.parent
-                self.world.move_folder(folder, trash)
+                self.world.move_folder(folder, trash, operation.owner)
             operation.processed += 1
 
     async def _work_archive(self, operation: Operation, room: Folder, back: bool) -> None:
@@ -463,7 +465,7 @@ class FileOps:
         target = self.world.rooms_root if back else self.world.archive_root
         if room.root.kind == (ARCHIVE_ROOT if not back else self.world.rooms_root.kind):
             return
-        self.world.move_folder(room, target)
+        self.world.move_folder(room, target, operation.owner)
         operation.touched_folders = [room]
         operation.processed += 1
         self.history.note("RoomUnarchived" if back else "RoomArchived", room, operation.owner)

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import ipaddress
 import itertools
+import json
 import secrets
 from collections import deque
 from dataclasses import dataclass, field
@@ -105,6 +106,9 @@ class LogRow:
     text: str = ""
     status: int = 0
     delivery: datetime | None = None
+    failed: datetime | None = None
+    sent: str = ""  # the headers, as JSON; and those of the answer
+    answered: str = ""
     response: str = ""
 
 
@@ -152,7 +156,7 @@ class Webhooks:
             by=by,
         )
         if any((one.name, one.uri) == (config.name, config.uri) for one in self.configs.values()):
-            raise ApiError(400, "Webhook with this name and url already exists", "System.ArgumentException")
+            raise ApiError(400, "Webhook with the same name and payload URL already exists", "System.ArgumentException")
         await self.probe(config.uri)
         self.configs[config.id] = config
         return config
@@ -176,9 +180,11 @@ class Webhooks:
         try:
             answer = await self._sent("HEAD", uri, {"traceparent": trace}, seconds=10.0)
         except httpx2.HTTPError as error:
-            raise ApiError(500, str(error), "System.Net.Http.HttpRequestException") from error
+            what = f"Connection refused ({urlsplit(uri).netloc})"
+            raise ApiError(500, what, "System.Net.Http.HttpRequestException") from error
         if not 200 <= answer.status_code < 300:
-            raise ApiError(400, f"{uri} is not available", "System.ArgumentException")
+            what = "Webhook URL is not available. HEAD request is not response 200 http status."
+            raise ApiError(400, what, "System.ArgumentException")
 
     def fits(self, secret: str) -> bool:
         """Whether it is a password by the portal's policy; 30 is the end whatever the field admits."""
@@ -256,15 +262,16 @@ class Webhooks:
     def row_dto(self, row: LogRow) -> dict[str, Any]:
         out: dict[str, Any] = {
             "id": row.id,
+            "configName": row.config.name,
             "trigger": row.trigger,
-            "creationTime": with_offset(row.created),
+            "creationTime": utc(row.created),
             "requestPayload": row.text or dotnet_json(_unsent(row.body)),
             "status": row.status,
         }
-        if row.response:
-            out["responsePayload"] = row.response
+        if row.sent:
+            out |= {"requestHeaders": row.sent, "responsePayload": row.response}
         if row.delivery is not None:
-            out["delivery"] = with_offset(row.delivery)
+            out |= {"responseHeaders": row.answered, "delivery": utc(row.delivery)}
         return out
 
     def config_dto(self, config: Config) -> dict[str, Any]:
@@ -299,13 +306,15 @@ class Webhooks:
             row.body["webhook"] |= {
                 "retryCount": count,
                 "retryOn": utc(now()),
-                "lastFailureOn": utc(row.config.last_failure or now()),
-                "lastFailureContent": row.config.last_failure_content,
+                "lastFailureOn": utc(row.failed or now()),
+                "lastFailureContent": row.response,
             }
             if row.config.last_success is not None:
                 row.body["webhook"]["lastSuccessOn"] = utc(row.config.last_success)
             if await self._attempt(row):
                 return
+        # Only the last try is written down as a failure, and a success later leaves it (recorded: hooks.failures).
+        row.config.last_failure, row.config.last_failure_content = row.failed, row.response
         if row.status == 410:
             self.configs.pop(row.config.id, None)
 
@@ -315,7 +324,8 @@ class Webhooks:
             self.configs.pop(config.id, None)  # it resolves to an address that is not allowed: deleted
             return False
         if config.ssl and not config.uri.startswith("https://"):  # UrlValidator.cs: refused as "HTTPS required"
-            config.enabled, config.last_failure, config.last_failure_content = False, now(), "HTTPS required"
+            config.enabled = False
+            row.failed, row.response = now(), "HTTPS required"
             return False
         row.text = dotnet_json(row.body)
         body = row.text.encode()
@@ -325,25 +335,27 @@ class Webhooks:
             "x-docspace-signature-256": f"sha256={digest}",
             "Content-Type": "application/json; charset=utf-8",
         }
+        row.sent = json.dumps({name: [value] for name, value in headers.items() if name != "Content-Type"})
         try:
             answer = await self._sent("POST", config.uri, headers, content=body)
         except httpx2.TimeoutException:
-            row.status, config.last_failure, config.last_failure_content = 500, now(), "timeout"
+            row.status, row.failed, row.response = 500, now(), "timeout"
             config.last_status = row.status
             return False
         except httpx2.HTTPError as error:
-            row.status, config.last_failure, config.last_failure_content = 0, now(), str(error)
+            row.status, row.failed, row.response = 0, now(), str(error)
             config.last_status = row.status
             if now() - (config.last_success or config.created) > TRUSTED:
                 config.enabled = False
             return False
-        row.status, row.response = answer.status_code, answer.text[:2000]
-        config.last_status = row.status
+        row.status, config.last_status = answer.status_code, answer.status_code
         if 200 <= row.status < 300:
+            row.response = answer.text
+            row.answered = json.dumps({name: [value] for name, value in answer.headers.items()})
             row.delivery = config.last_success = now()
-            config.last_failure = config.last_failure_content = None  # (recorded: hooks.failures)
             return True
-        config.last_failure, config.last_failure_content = now(), row.response
+        row.failed = now()
+        row.response = f"Response status code does not indicate success: {row.status} ({answer.reason_phrase})."
         return False
 
     async def _sent(

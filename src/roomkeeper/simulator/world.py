@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from roomkeeper.simulator import rights
 from roomkeeper.simulator.rights import Access
@@ -112,6 +113,8 @@ class Folder:
     links: list[Link] = field(default_factory=list)
     pinned_by: set[str] = field(default_factory=set)
     deny_download: bool = False
+    is_indexed: bool = False
+    lifetime: dict[str, Any] | None = None  # of the files in it, as it was given
     colour: str = COLOURS[0]
     origin: "Folder | None" = None  # where it lay before it came into the trash
     created: datetime = field(default_factory=now)
@@ -168,6 +171,7 @@ class File:
     locked_by: User | None = None
     editing_by: set[str] = field(default_factory=set)
     restricted: set[str] = field(default_factory=set)  # users who may not copy it
+    moved_by: User | None = None  # to whom it is not new (recorded: ops.dates, ops.folders)
     origin: Folder | None = None  # where it lay before it came into the trash
     converting: bool = False  # then it is counted and in no listing (recorded: facts, "Listings and history")
 
@@ -268,10 +272,10 @@ class World:
         self._place(file)
         return file
 
-    def move_file(self, file: File, folder: Folder) -> None:
+    def move_file(self, file: File, folder: Folder, by: User) -> None:
         """Keep id, versions and dates; two files of one title may come to lie side by side."""
         self._unplace(file)
-        file.folder = folder
+        file.folder, file.moved_by = folder, by
         self._place(file)
 
     def rename_file(self, file: File, title: str) -> None:
@@ -283,11 +287,13 @@ class World:
         self._unplace(file)
         del self.files[file.id]
 
-    def move_folder(self, folder: Folder, parent: Folder) -> None:
+    def move_folder(self, folder: Folder, parent: Folder, by: User) -> None:
         if folder.parent is not None:
             del folder.parent.children[folder.id]
         folder.parent = parent
         parent.children[folder.id] = folder
+        for file in self.files_in(folder, deep=True):
+            file.moved_by = by
 
     def purge_folder(self, folder: Folder) -> None:
         for child in list(folder.children.values()):

@@ -20,8 +20,7 @@ RENAME_LIMIT = 165  # characters (recorded: file.rename)
 def file_info(api: Api) -> Any:
     file = api.file()
     shown = _at_version(file, api.number("version", file.version))
-    answer = dto.file(shown, api.world, api.user, is_single=True)
-    return {name: value for name, value in answer.items() if name != "comment"}
+    return dto.file_in_place(shown, api.world, api.user)
 
 
 def file_history(api: Api) -> Any:
@@ -44,12 +43,15 @@ def file_log(api: Api) -> Any:
 
 
 def file_rename(api: Api) -> Any:
+    there = api.world.file(api.request.path_params["file_id"])
+    if there is not None and not api.world.may_read(api.user, there.folder):
+        raise forbidden()  # (recorded: ops.folders)
     file, title = api.file(), str(api.body.get("title") or "").strip()
     if units(title) > RENAME_LIMIT:
         what = f"The field Title must be a string or array type with a maximum length of '{RENAME_LIMIT}'."
         raise ValidationError({"Title": [what]})
     if file.locked_by not in (None, api.user):
-        raise ApiError(500, "The file is locked", "System.Exception")
+        raise ApiError(500, "The file is currently locked by another user", "System.Exception")
     if "Rename" not in api.world.file_rights(api.user, file):
         raise forbidden()
     if title:
@@ -58,7 +60,8 @@ def file_rename(api: Api) -> Any:
         api.world.rename_file(file, title if has_it else title + extension)
         api.portal.history.note("FileRenamed", file, api.user, old_title=old)
         api.portal.webhooks.publish("file.updated", file, api.user)
-    return dto.file(file, api.world, api.user)
+    shown = dto.file_in_place(file, api.world, api.user)
+    return shown | dto.file(file, api.world, api.user) | {"fileStatus": shown["fileStatus"]}
 
 
 def file_delete(api: Api) -> Any:
@@ -76,9 +79,12 @@ def file_lock(api: Api) -> Any:
         file.locked_by = api.user if wanted else None
         api.portal.history.note("FileLocked" if wanted else "FileUnlocked", file, api.user)
         api.portal.webhooks.publish("file.updated", file, api.user)
-    if not wanted:  # told twice (recorded: hooks.events)
+    shown = dto.file(file, api.world, api.user)
+    shown["fileStatus"] = dto.file(file, api.world, api.user, is_single=True)["fileStatus"]
+    if not wanted:  # told twice, and commented on for the next who asks (recorded: hooks.events, file.lock)
+        file.current.comment = "The file is unlocked"
         api.portal.webhooks.publish("file.updated", file, api.user)
-    return dto.file(file, api.world, api.user, is_single=True)
+    return shown
 
 
 def file_comment(api: Api) -> Any:
@@ -96,7 +102,7 @@ def file_copy_as(api: Api) -> Any:
         raise missing("folder")
     if not api.world.may_copy(api.user, file) or not api.world.may_create(api.user, folder):
         raise forbidden()
-    copy = api.world.add_file(folder, str(api.body.get("destTitle")), file.current.content, api.user)
+    copy = api.world.add_file(folder, str(api.body.get("destTitle")), file.current.content, api.user, "Created")
     api.portal.history.note("FileCreated", copy, api.user)
     api.portal.webhooks.publish("file.created", copy, api.user)
     return dto.file(copy, api.world, api.user)

@@ -15,9 +15,10 @@ def folder_contents(api: Api) -> Any:
     folder = api.world.folder(api.request.path_params["folder_id"])
     if folder is None and api.user is api.world.anonymous:
         raise forbidden()
-    if folder is not None and folder.root.kind == TRASH_ROOT and folder.parent is not None:
-        raise forbidden()
-    return contents(api, api.folder())
+    if folder is not None and folder.root.kind == TRASH_ROOT and folder.parent is not None:  # (recorded: ops.delete)
+        raise rule_broken("You are not allowed to preview the elements in the Trash")
+    folder = api.folder()
+    return contents(api, folder)
 
 
 def my_contents(api: Api) -> Any:
@@ -42,7 +43,7 @@ async def root_contents(api: Api) -> Any:
 
 
 def folder_info(api: Api) -> Any:
-    return dto.folder(api.folder(), api.world, api.user)
+    return dto.folder(api.folder(), api.world, api.user, is_single=True)
 
 
 def folder_path(api: Api) -> Any:
@@ -72,15 +73,19 @@ def folder_rename(api: Api) -> Any:
         what = f"The field Title must be a string or array type with a maximum length of '{TITLE_LIMIT}'."
         raise ValidationError({"Title": [what]})
     # A guest may not, whatever `security` says (recorded: folder.create).
-    if api.user.kind == "guest" or "Rename" not in api.world.folder_rights(api.user, folder):
+    if api.user.kind == "guest" and folder.created_by is api.user:
         raise forbidden()
+    if api.user.kind == "guest" or "Rename" not in api.world.folder_rights(api.user, folder):
+        raise rule_broken("You don't have enough permission to rename the folder")
     if isinstance(title, str) and title.strip():  # a blank one changes nothing (recorded: folder.create)
         old = folder.title
         folder.title, folder.modified, folder.modified_by = sanitise(title), now(), api.user
         is_room = folder.room_type is not None
         api.portal.history.note("RoomRenamed" if is_room else "FolderRenamed", folder, api.user, old_title=old)
         api.portal.webhooks.publish("room.updated" if is_room else "folder.updated", folder, api.user)
-    return dto.folder(folder, api.world, api.user)
+    shown = dto.folder(folder, api.world, api.user)
+    is_blank = isinstance(title, str) and not title.strip()
+    return shown | {"title": ""} if is_blank and folder.room_type is None else shown
 
 
 def folder_delete(api: Api) -> Any:
@@ -89,6 +94,9 @@ def folder_delete(api: Api) -> Any:
 
 
 def folder_log(api: Api) -> Any:
+    folder = api.world.folder(api.request.path_params["folder_id"])
+    if folder is not None and not api.world.may_read(api.user, folder):
+        raise forbidden()
     return log(api, api.folder())
 
 
@@ -103,7 +111,8 @@ def log(api: Api, wanted: Any) -> Reply:
 
 
 def folder_news(api: Api) -> Any:
-    return Reply([dto.file(one, api.world, api.user) for one in api.folder().contents.values()], count=1)
+    api.folder()
+    return Reply([], count=1)  # (recorded: history)
 
 
 ROUTES: Routes = [

@@ -21,7 +21,10 @@ def groups_list(api: Api) -> Any:
 
 
 def group_one(api: Api) -> Any:
-    id_ = _id(api)
+    return group_shown(api, _id(api))
+
+
+def group_shown(api: Api, id_: str) -> dict[str, Any]:
     return _shown(api, id_) | {"members": [dto.employee(api.world.users[one]) for one in api.world.groups[id_][1]]}
 
 
@@ -31,7 +34,7 @@ def group_create(api: Api) -> Any:
     id_ = str(uuid.uuid4())
     api.world.groups[id_] = (str(api.body.get("groupName")), {str(one) for one in api.body.get("members") or []})
     api.portal.webhooks.publish_group("group.created", id_, api.user)
-    return _shown(api, id_)
+    return group_shown(api, id_)
 
 
 def group_change(api: Api) -> Any:
@@ -42,7 +45,7 @@ def group_change(api: Api) -> Any:
     members = (members | set(api.body.get("membersToAdd") or [])) - set(api.body.get("membersToRemove") or [])
     api.world.groups[id_] = (api.body.get("groupName") or name, members)
     api.portal.webhooks.publish_group("group.updated", id_, api.user)
-    return _shown(api, id_)
+    return group_shown(api, id_)
 
 
 @bodiless

@@ -68,7 +68,7 @@ def webhook_delete(api: Api) -> Any:
 def webhook_triggers(api: Api) -> Any:
     shown = [{"name": "*", "id": 0, "available": True}]
     shown += [{"name": name, "id": bit, "available": available(bit, api.user)} for bit, name in TRIGGERS.items()]
-    return Reply(shown, count=1)
+    return Reply(shown)
 
 
 def webhook_log(api: Api) -> Any:
@@ -110,7 +110,8 @@ def webhook_retry(api: Api) -> Any:
 def _retried(api: Api, ids: list[Any]) -> list[dict[str, Any]]:
     wanted, hooks = {int(one) for one in ids if one is not None}, api.portal.webhooks
     rows = [row for row in hooks.log if row.id in wanted and (api.user.is_admin or row.config.by is api.user)]
-    return [hooks.row_dto(hooks.resend(row)) for row in rows]
+    shown = [hooks.row_dto(hooks.resend(row)) for row in rows]
+    return [{name: value for name, value in row.items() if name != "configName"} for row in shown]
 
 
 def _status_group(status: int) -> int:
@@ -155,7 +156,7 @@ def _check(api: Api) -> None:
     if any(triggers & bit and not available(bit, api.user) for bit in TRIGGERS) or api.user.kind == "guest":
         raise ApiError(400, "Trigger is not available", "System.ArgumentException")
     if body.get("ssl") and not str(body.get("uri")).startswith("https://"):
-        raise ApiError(400, "The url must use https", "System.ArgumentException")
+        raise ApiError(400, "HTTPS is required", "System.ArgumentException")
 
 
 def _check_secret(api: Api) -> None:

@@ -24,7 +24,7 @@ def keys_self(api: Api) -> Any:
 
 def keys_list(api: Api) -> Any:
     mine = [key for key in api.world.keys.values() if api.user.is_admin or key.user is api.user]
-    return Reply([dto.key(key) for key in mine if key.user.kind != "guest"], count=1)
+    return Reply([dto.key(key) for key in reversed(mine) if key.user.kind != "guest"], count=1)
 
 
 def keys_permissions(_: Api) -> Any:

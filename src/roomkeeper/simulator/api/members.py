@@ -6,7 +6,7 @@ from typing import Any
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.links import shown_link
 from roomkeeper.simulator.api.request import Api, Reply, Routes
-from roomkeeper.simulator.problems import ValidationError, forbidden, missing, rule_broken
+from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, missing, rule_broken
 from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.world import ARCHIVE_ROOT, Folder, Share
 
@@ -97,7 +97,7 @@ def room_members(api: Api) -> Any:
     """A page: the owner first, then by access; past its end the count goes below nothing (recorded: share.listing)."""
     room = api.world.folder(api.request.path_params["room_id"])
     if room is None:
-        raise missing("folder")
+        raise ApiError(404, "Item not found", "ASC.Common.Web.ItemNotFoundException")
     people, groups, links = _filtered(api)
     start, count, text = api.number("startIndex", 0), api.number("count", 100, most=100), api.query("filterValue")
     if not api.world.may_read(api.user, room):

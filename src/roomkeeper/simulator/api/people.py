@@ -79,7 +79,7 @@ def people_search(api: Api) -> Any:
     found = [
         one for one in api.world.users.values() if _is_seen(api, one) and text in f"{one.name} {one.email}".casefold()
     ]
-    return Reply([dto.profile(one, api.user) for one in found], count=len(found))
+    return Reply([dto.profile(one, api.user) for one in found], count=1)
 
 
 def people_guests_delete(api: Api) -> Any:

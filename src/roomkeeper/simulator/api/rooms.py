@@ -20,6 +20,8 @@ ROOM_TYPES = {  # recorded: rooms.create
     "airoom": 9,
 }
 AI_ROOM = 9  # recorded: rooms.create
+DATA_ROOM = 8  # recorded: rooms.create
+LIFETIME = ("deletePermanently", "period", "value")
 AI_FOLDERS = ("Knowledge", "Result Storage")
 TITLE_LIMIT, TAG_LIMIT, COLOUR_LIMIT = 170, 255, 6  # CreateRoomRequestDto.cs; recorded: rooms.titles
 AREAS = {
@@ -32,6 +34,10 @@ TEMPLATES = {"4", "templates"}
 
 
 def rooms_list(api: Api) -> Any:
+    if astral := next((one for one in api.query("filterValue") if ord(one) > 0xFFFF), ""):
+        shown = "".join(f"\\x{byte:02X}" for byte in astral.encode())  # (recorded: rooms.titles)
+        what = f"Cannot convert string '%{shown}%' from utf8mb4 to utf8mb3"
+        raise ApiError(500, what, "MySqlConnector.MySqlException")
     area = api.query("searchArea").casefold()
     text, tags = title_key(api.query("filterValue")), _tags(api.query("tags"))
     start, count = api.start(), api.number("count", 100, most=100)
@@ -83,6 +89,10 @@ def room_create(api: Api) -> Any:
         raise rule_broken("You don't have enough permission to create")
     _check_room_count(api)
     room = made_room(api, title, number, tags)
+    if number == DATA_ROOM:
+        room.is_indexed, room.deny_download = api.switch("indexing"), api.switch("denyDownload")
+        given = api.body.get("lifetime") or {}
+        room.lifetime = {name: given[name] for name in LIFETIME if name in given}
     shown = dto.folder(room, api.world, api.user)
     if number in PRIMARY:
         shown["access"] = int(PRIMARY[number])  # the primary link's, this once (recorded: rooms.create)
@@ -129,7 +139,7 @@ def made_room(api: Api, title: str, number: int, tags: list[str]) -> Folder:
 
 
 def room_info(api: Api) -> Any:
-    return dto.folder(api.room(), api.world, api.user)
+    return dto.folder(api.room(), api.world, api.user, is_single=True)
 
 
 def room_update(api: Api) -> Any:
@@ -206,7 +216,7 @@ def room_delete(api: Api) -> Any:
 
 def room_news(api: Api) -> Any:
     api.room()
-    return Reply([], count=1)
+    return Reply([], count=0)
 
 
 ROUTES: Routes = [

@@ -10,14 +10,14 @@ from starlette.requests import Request
 
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.request import Api, Portal, Reply, Routes, Session, bodiless, lacking
-from roomkeeper.simulator.problems import ApiError, forbidden, missing, rule_broken
+from roomkeeper.simulator.problems import ApiError, forbidden, missing
 from roomkeeper.simulator.world import MY_ROOT, File, Folder, User, Version, now, sanitise
 
 UPLOAD_LIMIT = 100 * 1024 * 1024  # bytes in one request (ours)
 # recorded: upload.chunked
 CHUNK = 10 * 1024 * 1024  # bytes; a session of less is finished by every request it gets (facts/docspace.md)
 QUOTA = 100 * 1024**3  # bytes of one file (recorded: quota.usage)
-BLANK = b"a blank document"
+BLANK = b"a blank document".ljust(7726)  # bytes (recorded: history)
 CONVERTED = {".md", ".odt", ".ods", ".odp", ".doc", ".xls", ".ppt"}  # on upload, by the document server
 GONE = "Object reference not set to an instance of an object."
 
@@ -30,7 +30,10 @@ async def upload(api: Api) -> Any:
     file = store(api.portal, folder, name, content, api.user, create_new=create_new)
     api.portal.webhooks.publish("file.created", file, api.user)
     api.portal.webhooks.publish("file.uploaded", file, api.user)
-    return [dto.file(file, api.world, api.user)]
+    shown = dto.file(file, api.world, api.user)
+    return [
+        {name: value for name, value in shown.items() if name not in {"locked", "lockedBy"}}
+    ]  # (recorded: file.lock)
 
 
 @bodiless
@@ -52,7 +55,9 @@ def file_create(api: Api) -> Any:
     """A blank document, or a text."""
     folder = _upload_folder(api)
     content = str(api.body.get("content") or "").encode() or BLANK
-    file = api.world.add_file(folder, str(api.body.get("title")), content, api.user)
+    file = api.world.add_file(
+        folder, str(api.body.get("title")), content, api.user, "" if api.body.get("content") else "Created"
+    )
     api.portal.history.note("FileCreated", file, api.user)
     api.portal.webhooks.publish("file.created", file, api.user)
     return dto.file(file, api.world, api.user)
@@ -213,14 +218,14 @@ def _upload_folder(api: Api) -> Folder:
     if folder is None:
         raise missing("folder")
     if not api.world.may_create(api.user, folder):
-        raise rule_broken("You don't have enough permission to create")
+        raise forbidden()
     return folder
 
 
 async def _part(request: Request) -> tuple[str, bytes, str]:
     """Take the file of a form, which must bear that name; gives its name, its content and the form's title."""
     if not request.headers.get("content-type", "").startswith("multipart/"):
-        raise ApiError(400, "No file in the request", "System.ArgumentException")
+        raise ApiError(400, "Value cannot be null. (Parameter 'uploadModel.File')", "System.ArgumentNullException")
     async with request.form(max_part_size=UPLOAD_LIMIT + 1) as form:
         title, value = form.get("title"), form.get("file")
         if isinstance(value, UploadFile):
@@ -228,7 +233,7 @@ async def _part(request: Request) -> tuple[str, bytes, str]:
             if "." not in name and name:
                 name += "."  # (recorded: upload.single)
             return name, content, title if isinstance(title, str) else ""
-    raise ApiError(400, "No file in the request", "System.ArgumentException")
+    raise ApiError(400, "Value cannot be null. (Parameter 'uploadModel.File')", "System.ArgumentNullException")
 
 
 ROUTES: Routes = [
