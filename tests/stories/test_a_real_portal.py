@@ -299,15 +299,22 @@ def test_a_file_that_got_the_id_of_a_deleted_one_is_another_file(rooms: Rooms, k
 
 
 @pytest.mark.parametrize("named", ["id", "email"])
-def test_the_room_s_owner_ends_the_access_of_a_guest_whom_somebody_else_invited(
-    portal: Portal, keepers: Make, named: str
+@pytest.mark.parametrize("came", ["invited by another", "by the link"])
+def test_the_room_s_owner_ends_the_access_of_a_guest_whom_the_owner_did_not_invite(
+    portal: Portal, keepers: Make, named: str, came: str
 ) -> None:
     """The owner of the room may not look that guest up: the room's own member list says who it is."""
     scene = ClosingDeals(portal, owned=True)
     guest = portal.direct("POST", "/users", json={"name": "other", "email": "other@x.example", "kind": "guest"})["id"]
     manager = portal.direct("POST", "/users", json={"name": "Mia", "email": "mia@x.example", "kind": "room_admin"})
     scene.share(scene.client, manager["id"], 9, by=scene.keeper_key)
-    scene.share(scene.client, guest, 11, by=manager["key"])
+    if came == "by the link":
+        link = {"linkType": 0, "access": 11, "title": "For the client"}
+        portal.call("PUT", f"/files/rooms/{scene.client}/links", key=manager["key"], json=link)
+        portal.direct("POST", f"/rooms/{scene.client}/join", json={"user": guest})
+    else:
+        scene.share(scene.client, guest, 11, by=manager["key"])
+    assert guest in scene.members()
     own = {"docspace_room_id": scene.client, "docspace_guest_id": guest if named == "id" else "other@x.example"}
     keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={"hubspot": scene.connection("hubspot")})
     keeper.start()

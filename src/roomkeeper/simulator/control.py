@@ -11,7 +11,7 @@ from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.request import Portal
 from roomkeeper.simulator.api.uploads import save_edited, store
 from roomkeeper.simulator.faults import KINDS, Fault
-from roomkeeper.simulator.world import File, Folder, now
+from roomkeeper.simulator.world import File, Folder, Share, now
 
 
 def routes(faults: list[Fault]) -> list[Route]:
@@ -158,6 +158,18 @@ def routes(faults: list[Fault]) -> list[Route]:
         room = _portal(request).world.folders[int(request.path_params["id"])]
         return JSONResponse({room.created_by.id: 1} | {who: int(one.access) for who, one in room.shares.items()})
 
+    async def join(request: Request) -> JSONResponse:
+        """Let {user} open the room's invitation link: who joined so has the access from nobody else.
+
+        InvitationService.cs: the joiner's own share, and no relation to whoever made the link.
+        """
+        portal, wanted = _portal(request), await request.json()
+        room, user = portal.world.folders[int(request.path_params["id"])], portal.world.users[wanted["user"]]
+        link = next(one for one in room.links if one.kind == 0)
+        room.shares[user.id] = Share(link.access, user.id)
+        portal.history.note_member("RoomCreateUser", room, user, user, access=link.access)
+        return JSONResponse({"access": int(link.access)})
+
     async def grow(request: Request) -> JSONResponse:
         """Let {user} make {folders} folders, and spread {files} files over them; {title} gives all the same one."""
         portal, wanted = _portal(request), await request.json()
@@ -210,6 +222,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/rooms", rooms),
         Route("/_sim/templates", templates, methods=["PUT"]),
         Route("/_sim/rooms/{id}/members", members),
+        Route("/_sim/rooms/{id}/join", join, methods=["POST"]),
         Route("/_sim/folders/{id}/grow", grow, methods=["POST"]),
         Route("/_sim/journal", journal),
         Route("/_sim/usage", usage),
