@@ -24,12 +24,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from stage import Keeper, Portal, simulated_portal
 from stage.portals import close_portals, idle_processes
 from stage.processes import forks
+from stage.statements import shared
 from stage.stores import migrated
 
 from roomkeeper.store.database import Store
 
 #: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
+shared()
 #: Tests do not time things, and neither does Hypothesis: its neighbours may take the processor.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
