@@ -28,11 +28,11 @@ def _of_kind(key: Any) -> Any:
 
 
 def shared() -> None:
-    """Have every engine that is made from now on look into one store of statements."""
+    """Have every engine that is made from now on, also by others, look into one store of statements."""
     known, begin = _ByKind(MOST), Engine.__init__
 
     def init(engine: Engine, *arguments: Any, **named: Any) -> None:
         begin(engine, *arguments, **named)
-        engine._compiled_cache = known  # noqa: SLF001 - there is no other way to give one to engines of others
+        engine._compiled_cache = known
 
     Engine.__init__ = init  # type: ignore[method-assign]
