@@ -132,6 +132,46 @@ def test_what_is_made_after_its_answer_was_lost_is_made_once(
     assert it.made_twice() == []
 
 
+#: Of what is made by a creation whose twin appears late: whether ours is taken back, for nothing is in it.
+IS_TAKEN_BACK = {
+    "room": True,
+    "folder": True,
+    "archive folder": True,
+    "link": True,
+    "note": False,
+    "deal's note": False,
+}
+
+
+@pytest.mark.parametrize(
+    "creation", [one for one in CREATIONS if one[1] in IS_TAKEN_BACK], ids=lambda one: f"{one[0].__name__} {one[1]}"
+)
+def test_what_appears_later_than_a_service_may_take_is_seen_and_put_right(
+    portal: Portal, keepers: Make, creation: tuple[type[Any], str]
+) -> None:
+    """The second request is under way when the first, which was taken for lost, has its effect."""
+    job, what = creation
+    it = job(portal, keepers, "./var")
+    it.keeper.start()
+    method, path = MADE_BY[what]
+    late = {"kind": "late", "method": method, "path": path, "seconds": SETTLE_AFTER + 2, "times": 1}
+    slow = {"kind": "delay", "method": method, "path": path, "seconds": 5, "every": 2, "times": 1}
+    portal.direct("PUT", "/faults", json=[slow, late])
+
+    it.begin()
+    runs = it.keeper.settle()
+
+    assert [one["done"] for one in portal.direct("GET", "/faults")] == [1, 1]
+    assert {one["state"] for one in runs} == {"done"}
+    if IS_TAKEN_BACK[what]:
+        assert it.made_twice() == []
+    else:
+        assert it.made_twice() == ["notes: 2"]
+        (run,) = runs
+        told = it.keeper.ask("runs", "show", str(run["id"]))
+        assert "was taken for lost" in str(told)
+
+
 @pytest.mark.crash
 @each_creation
 @pytest.mark.parametrize("seconds", sized(LATE, [14]))

@@ -143,7 +143,9 @@ class Group(_Model):
 class LinkData(_Model):
     """What a link itself has; its address is `share_link` (5.4)."""
 
+    id: str = ""
     title: str = ""
+    link_type: int = 0
     share_link: str = ""
     is_expired: bool = False
     primary: bool = False
@@ -366,6 +368,7 @@ class Folder(Entry):
     parent_id: EntryId | None = None
     #: Files in it, all levels; what is being converted is counted here, and in no listing (recorded: folder.listing).
     files_count: int = 0
+    folders_count: int = 0
     room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
     tags: tuple[str, ...] = ()
 

@@ -97,6 +97,11 @@ class Rooms:
             raise Garbled("The portal made a link and does not give its address")
         return link
 
+    async def remove_link(self, room: EntryId, link: Link) -> None:
+        """Take a link away: it gives no access any more (5.4)."""
+        gone = {"linkId": link.shared_link.id, "access": int(Access.NONE), "linkType": link.shared_link.link_type}
+        await self._send(Call("PUT", f"/files/rooms/{segment(room)}/links", body=gone | {"title": link.title}))
+
     async def primary_link(self, room: EntryId) -> Link:
         """Read the room's primary external link, made if it is missing (5.4). Raises Forbidden where there is none."""
         return Link.of((await self._send(Call("GET", f"/files/rooms/{segment(room)}/link"))).response)
@@ -126,6 +131,10 @@ class Rooms:
     async def unarchive(self, room: EntryId) -> Operation | None:
         """Start bringing a room back from the Archive section (5.6)."""
         return await self._archiving(room, "unarchive")
+
+    async def delete(self, room: EntryId) -> None:
+        """Start deleting a room for good, with all that is in it (recorded: room.delete)."""
+        await self._send(Call("DELETE", f"/files/rooms/{segment(room)}", body={"deleteAfter": False}))
 
     async def _archiving(self, room: EntryId, what: str) -> Operation | None:
         call = Call("PUT", f"/files/rooms/{segment(room)}/{what}", body={"deleteAfter": False})

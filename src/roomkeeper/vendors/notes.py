@@ -142,19 +142,20 @@ async def _written(
 ) -> Noted:
     """Write a note with its mark, unless one with that mark is there. Raises StepFailed."""
 
-    async def find() -> str | None:
-        return next((note for note, said in (await read()).items() if marker in said), None)
+    async def find() -> list[str]:
+        return [note for note, said in (await read()).items() if marker in said]
 
     async def make() -> str:
         return await add(f"{text.rstrip()}\n\n{marker}")
 
     try:
         scope = f"notes: {context.connection}"
-        note, made = await once(context, scope, f"{subject} {marker}", find=find, make=make)
+        made = await once(context, scope, f"{subject} {marker}", find=find, make=make)
     except (NotFound, Rejected) as error:
         remedy = f"See whether the {shown} still exists and is open, and what it says; then `roomkeeper runs retry`."
         raise StepFailed(f"the note on {shown} was refused: {error.message}", remedy=remedy) from error
-    return Noted(note=note, subject=subject, made=made, marker=marker)
+    twins = f"a request that was taken for lost left another: {', '.join(made.twins)}" if made.twins else ""
+    return Noted(note=made.target, subject=subject, made=made.here, marker=marker, because=twins)
 
 
 async def _plan_on_deal(params: NoteOnDeal, context: StepContext) -> Plan:

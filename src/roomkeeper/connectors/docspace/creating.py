@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from roomkeeper.connectors.docspace import evidence
-from roomkeeper.connectors.docspace.places import address, folders_at, must_be_named, way_to
+from roomkeeper.connectors.docspace.places import address, dropped, folders_at, must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, Portal, entry_id
 from roomkeeper.docspace.roles import room_type_named
@@ -75,6 +75,8 @@ class Created(BaseModel):
     tag: str
     made: bool
     folders: dict[str, EntryId] = Field(default_factory=dict)
+    #: Rooms with the same tag that a request left which was taken for lost, and that came too late to be one with it.
+    twins: list[EntryId] = Field(default_factory=list)
 
 
 async def create_room(params: CreateRoom, context: StepContext) -> Created:
@@ -82,9 +84,8 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
     portal: Portal = context.client
     tag = params.once_per or _tag_of_event(context)
 
-    async def find() -> str | None:
-        tagged = await portal.rooms.tagged(tag)
-        return str(tagged[0].id) if tagged else None
+    async def find() -> list[str]:
+        return [str(one.id) for one in await portal.rooms.tagged(tag)]
 
     async def make() -> str:
         title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
@@ -93,22 +94,32 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
             return str(await _from_template(context, params.from_template, title, tags))
         return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
 
+    async def drop(room: str) -> bool:
+        return await dropped(portal, entry_id(room), portal.rooms.delete)
+
     try:
         async with context.hold("rooms from templates") if params.from_template is not None else nullcontext():
             scope, stands = f"rooms: {context.connection}", partial(_stands, portal)
-            number, made = await once(context, scope, tag, find=find, make=make, stands=stands)
+            made = await once(context, scope, tag, find=find, make=make, drop=drop, stands=stands)
     except ScopeMissing:
         raise
     except (QuotaExceeded, Forbidden, Rejected) as error:
         raise StepFailed(f"the room for {tag!r} cannot be made: {error.message}", remedy=_may_make(error)) from error
-    room = await context.call(partial(portal.folders.get, entry_id(number)))
+    room = await context.call(partial(portal.folders.get, entry_id(made.target)))
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
         raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`; or cancel the run.")
-    folders = await folders_at(context, room.id, params.folders, is_new=made and params.from_template is None)
+    folders = await folders_at(context, room.id, params.folders, is_new=made.here and params.from_template is None)
     kind = room.room_type.name.lower() if hasattr(room.room_type, "name") else str(room.room_type)  # type: ignore[union-attr]
     return Created(
-        id=room.id, title=room.title, url=address(portal, room.id), type=kind, tag=tag, made=made, folders=folders
+        id=room.id,
+        title=room.title,
+        url=address(portal, room.id),
+        type=kind,
+        tag=tag,
+        made=made.here,
+        folders=folders,
+        twins=[entry_id(one) for one in made.twins],
     )
 
 

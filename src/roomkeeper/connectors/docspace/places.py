@@ -1,7 +1,7 @@
 """Find the rooms and folders that an automation names, and make folders that are to be there."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from roomkeeper.contract.step import StepContext
@@ -102,19 +102,30 @@ async def _child(context: StepContext, parent: EntryId, title: str, *, is_new: b
     """Find or create one folder, once; `is_new` says that it cannot be there yet. Raises RemoteError."""
     portal: Portal = context.client
 
-    async def find() -> str | None:
-        found = await _found(portal, parent, title)
-        return str(found.id) if found is not None else None
+    async def find() -> list[str]:
+        return [str(one.id) for one in await _all_titled(portal, parent, title)]
 
     async def make() -> str:
         return str((await portal.folders.create(parent, title)).id)
 
+    async def drop(folder: str) -> bool:
+        return await dropped(portal, entry_id(folder), portal.folders.delete)
+
     async def stands(folder: str) -> bool:
-        return await find() == folder
+        return folder in await find()
 
     scope, item = f"folders: {context.connection}", f"{parent} {title_key(stored_folder_title(title))}"
-    folder, _ = await once(context, scope, item, find=find, make=make, stands=stands, is_new=is_new)
-    return entry_id(folder)
+    made = await once(context, scope, item, find=find, make=make, drop=drop, stands=stands, is_new=is_new)
+    return entry_id(made.target)
+
+
+async def dropped(portal: Portal, folder: EntryId, delete: Callable[[EntryId], Awaitable[object]]) -> bool:
+    """Delete a folder or a room that is empty; tells whether it was."""
+    there = await portal.folders.get(folder)
+    if there.files_count or there.folders_count:
+        return False
+    await delete(folder)
+    return True
 
 
 async def folder_titled(context: StepContext, parent: EntryId, title: str) -> Folder | None:
@@ -124,8 +135,12 @@ async def folder_titled(context: StepContext, parent: EntryId, title: str) -> Fo
 
 
 async def _found(portal: Portal, parent: EntryId, title: str) -> Folder | None:
+    return next(iter(await _all_titled(portal, parent, title)), None)
+
+
+async def _all_titled(portal: Portal, parent: EntryId, title: str) -> list[Folder]:
     wanted = stored_folder_title(title)
-    return next((one for one in await portal.folders.subfolders(parent) if same_title(one.title, wanted)), None)
+    return [one for one in await portal.folders.subfolders(parent) if same_title(one.title, wanted)]
 
 
 def address(portal: Portal, folder: EntryId) -> str:

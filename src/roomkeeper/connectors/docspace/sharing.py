@@ -160,7 +160,41 @@ async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: K
     if kind == "external" and (room_type in _ONLY_PRIMARY or (room_type is RoomType.PUBLIC and plain)):
         return await context.call(partial(portal.rooms.primary_link, room.id)), False
     access = _access(params, room_type, kind)
-    wanted = {
+    wanted = _wanted(params, kind, access)
+
+    async def ours() -> list[Link]:
+        links = await portal.rooms.links(room.id, external=kind == "external")
+        return [one for one in links if _is_ours(one, params, kind, access)]
+
+    async def find() -> list[str]:
+        return [one.url for one in await ours()]
+
+    async def make() -> str:
+        return (await portal.rooms.make_link(room.id, wanted)).url
+
+    kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
+    item = f"room {room.id} {kind} {named(access)} {kept} {params.title}"
+
+    async def drop(url: str) -> bool:
+        links = [one for one in await ours() if one.url == url]
+        for one in links:
+            await portal.rooms.remove_link(room.id, one)
+        return bool(links)
+
+    async def stands(url: str) -> bool:
+        return url in await find()
+
+    scope = f"links: {context.connection}"
+    made = await once(context, scope, item, find=find, make=make, drop=drop, stands=stands)
+    link = next((one for one in await context.call(ours) if one.url == made.target), None)
+    if link is None:
+        raise await _not_as_wanted(params, context, room, kind)
+    return link, made.here
+
+
+def _wanted(params: ShareLink, kind: Kind, access: Access) -> dict[str, object]:
+    """Write the request for a link."""
+    wanted: dict[str, object] = {
         "linkType": 1 if kind == "external" else 0,
         "access": int(access),
         "title": params.title,
@@ -172,29 +206,7 @@ async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: K
         wanted["expirationDate"] = end.strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
     if params.password_env is not None:
         wanted["password"] = _password(params.password_env)
-
-    async def ours() -> Link | None:
-        links = await portal.rooms.links(room.id, external=kind == "external")
-        return next((one for one in links if _is_ours(one, params, kind, access)), None)
-
-    async def find() -> str | None:
-        link = await ours()
-        return link.url if link is not None else None
-
-    async def make() -> str:
-        return (await portal.rooms.make_link(room.id, wanted)).url
-
-    kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
-    item = f"room {room.id} {kind} {named(access)} {kept} {params.title}"
-
-    async def stands(url: str) -> bool:
-        return await find() == url
-
-    _, made = await once(context, f"links: {context.connection}", item, find=find, make=make, stands=stands)
-    link = await context.call(ours)
-    if link is None:
-        raise await _not_as_wanted(params, context, room, kind)
-    return link, made
+    return wanted
 
 
 async def _remedy(
