@@ -22,11 +22,11 @@ from roomkeeper.watching.webhooks import Kept
 
 
 def connected(config: Config, store: Store, workers: Callable[[], int] = lambda: 1) -> Mapping[str, Source]:
-    """Open every connection's client; all of one portal share its budget, also with other processes."""
+    """Open every connection's client; all of one account share its budget, also with other processes."""
     sources = {}
     for name, connection in config.connections.items():
         connector = config.catalog.connectors[connection.type]
-        tally = SharedTally(store, name, workers)
+        tally = SharedTally(store, config.budget_of(name), workers)
         client = connector.connect(connection.settings, tally=tally, wanted=wanted_of(connector, config))
         sources[name] = Source(name, connector, client)
     return sources
@@ -108,9 +108,11 @@ def watch(config: Config, store: Store) -> Watch:
 
 
 def limits(config: Config) -> dict[str, dict[str, int]]:
-    """List the portals' budgets."""
+    """List the portals' budgets: one for each account, under the name of its first connection."""
     budgets = {name: getattr(one.settings, "budget", None) for name, one in config.connections.items()}
-    return {name: one.model_dump() for name, one in budgets.items() if one is not None}
+    return {
+        name: one.model_dump() for name, one in budgets.items() if one is not None and config.budget_of(name) == name
+    }
 
 
 def notices(config: Config, store: Store, sources: Mapping[str, Source]) -> Notices:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from roomkeeper.configuration.config import Config, gathered
 from roomkeeper.configuration.loading import load
 from roomkeeper.configuration.schema import json_schema
+from roomkeeper.connecting import limits
 from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import ConfigError, Problem
 
@@ -330,3 +331,29 @@ def test_two_ways_of_saying_who_we_are_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="leave one of them out"):
         load(file, CATALOG)
+
+
+def test_connections_with_one_account_count_for_one_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The portal counts what an account does, whatever the file calls it."""
+    monkeypatch.setenv("OTHER_KEY", "sk-other")
+    again = """
+  again:
+    type: docspace
+    url: https://ACME.onlyoffice.com/
+    api_key: !env TEST_KEY
+    unsigned: true
+  other:
+    type: docspace
+    url: https://acme.onlyoffice.com
+    api_key: !env OTHER_KEY
+    unsigned: true
+"""
+    text = GOOD.replace("automations:", again.lstrip("\n") + "automations:", 1)
+    config = read(tmp_path, text.replace("on: file.uploaded", "on: file.uploaded\n    from: acme", 1))
+
+    assert {name: config.budget_of(name) for name in config.connections} == {
+        "acme": "acme",
+        "again": "acme",
+        "other": "other",
+    }
+    assert list(limits(config)) == ["acme", "other"]

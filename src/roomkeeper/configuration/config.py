@@ -66,6 +66,11 @@ class Config:
             return None
         return text if text != self.text else None
 
+    def budget_of(self, connection: str) -> str:
+        """Name the budget that a connection's calls count for: of all with one account, the first one's."""
+        account = _account(self.connections[connection])
+        return next(name for name, one in self.connections.items() if _account(one) == account)
+
     def automation(self, name: str) -> Automation | None:
         """Find an automation by name."""
         return next((one for one in self.automations if one.name == name), None)
@@ -99,3 +104,9 @@ def wanted_of(connector: Connector, config: Config) -> frozenset[str]:
                 paths = template.references(text, condition=condition)
                 wanted |= {".".join(path[1:]) for path in paths if path[0] == one.on.partition(".")[0]}
     return frozenset(wanted - {""})
+
+
+def _account(connection: Connection) -> tuple[object, ...]:
+    """Tell accounts apart; a connection whose account cannot be told has one of its own."""
+    url, key = (getattr(connection.settings, name, None) for name in ("url", "api_key"))
+    return (connection.type, url.casefold(), key.get_secret_value()) if url and key is not None else (connection.name,)
