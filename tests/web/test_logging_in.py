@@ -1,5 +1,6 @@
 """Logging in: changed passwords, guessing, and a service that nobody may look at yet."""
 
+import contextlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from people import DASHBOARD, HASHES, PASSWORDS, logged_in, visitor, with_logins
-from stage import Keeper, Rooms, copy_uploads, simulated_portal
+from stage import Keeper, Rooms, copy_uploads, simulated_portal, until
 
 
 def test_a_changed_password_ends_the_sessions_and_guessing_ends_soon(tmp_path: Path) -> None:
@@ -28,6 +29,30 @@ def test_a_changed_password_ends_the_sessions_and_guessing_ends_soon(tmp_path: P
         refused = next(one for one in guesses if one.status_code == 429)
         assert int(refused.headers["retry-after"]) > 0
         assert "Try again in" in refused.text
+        keeper.stop()
+
+
+def test_one_session_has_so_many_live_pages_and_others_have_theirs(tmp_path: Path) -> None:
+    with simulated_portal() as portal, contextlib.ExitStack() as streams:
+        rooms = Rooms(portal)
+        top = {"dashboard": DASHBOARD}
+        keeper = with_logins(Keeper(tmp_path, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top))
+        keeper.start()
+        ann, bob = logged_in(keeper, "ann"), logged_in(keeper, "bob")
+        looked_at = []  # an iterator that is dropped ends its stream
+
+        def begun(who: httpx2.Client) -> int:
+            stream = streams.enter_context(who.stream("GET", "/live/"))
+            if stream.status_code == 200:
+                looked_at.append(stream.iter_lines())
+                next(looked_at[-1])
+            return stream.status_code
+
+        assert [begun(ann) for _ in range(13)] == [200] * 12 + [429]
+        assert begun(bob) == 200
+        streams.close()
+        until(lambda: begun(ann) == 200)
+        streams.close()
         keeper.stop()
 
 

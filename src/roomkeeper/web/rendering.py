@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,7 @@ _HERE = Path(__file__).parent
 _STATIC = {"style.css": "text/css", "desk.js": "text/javascript"}
 _EVERY = 1.0  # seconds between two looks whether a page has changed
 _REST = 20  # times as long as it took to render
+_LIVE_PAGES = 12  # at once, of one session: each is rendered again and again
 NOT_YOURS = "This form is not one of yours, or it is too old. Nothing was done: go back, reload, and try again."
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -75,6 +77,8 @@ def page(path: str, view: View) -> list[Route]:
         desk, who = _desk(request), await _who(request)
         if who is None:
             return PlainTextResponse("log in\n", 401 if _access(request).has_login else 403, headers=HEADERS)
+        if request.app.state.live[who.word or who.name] >= _LIVE_PAGES:
+            return PlainTextResponse(f"{_LIVE_PAGES} pages of yours are live already\n", 429, headers=HEADERS)
         return StreamingResponse(_changes(view, request, desk), media_type="text/event-stream", headers=HEADERS)
 
     return [Route(path, whole), Route(f"/live{path}", live)]
@@ -162,6 +166,18 @@ async def missing(request: Request, _: Exception) -> Response:
 
 async def _changes(view: View, request: Request, desk: Desk) -> AsyncIterator[str]:
     """Give the inside again whenever it has changed, as server-sent events, for as long as one is logged in."""
+    who = await _who(request)
+    whose, live = (who.word or who.name) if who is not None else "", request.app.state.live
+    live[whose] += 1
+    try:
+        async for one in _insides(view, request, desk):
+            yield one
+    finally:
+        live[whose] -= 1
+        live += Counter()  # whoever has none is forgotten
+
+
+async def _insides(view: View, request: Request, desk: Desk) -> AsyncIterator[str]:
     last, leaving = "", request.app.state.leaving
     while not leaving.is_set() and not await request.is_disconnected():
         began = time.monotonic()

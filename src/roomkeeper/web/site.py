@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifes
     app.router.redirect_slashes = False
     app.state.desk, app.state.access = desk, Access(desk.config, desk.store)
     app.state.leaving = asyncio.Event()
+    app.state.live = Counter[str]()  # pages that keep themselves up to date, by whose they are
     return app
 
 

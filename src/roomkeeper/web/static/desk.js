@@ -51,7 +51,12 @@ const listen = () => {
   source.onopen = () => { state.textContent = "This page is live."; };
   source.onmessage = (event) => { if (busy()) held = event.data; else { held = null; show(event.data); } };
   source.addEventListener("gone", () => { source.close(); state.textContent = "You are logged out. Reload to log in."; });
-  source.onerror = () => { state.textContent = "Roomkeeper does not answer; what you see may be old."; };
+  source.onerror = () => {
+    // Closed is what was refused: then it is not tried again.
+    state.textContent = source.readyState === EventSource.CLOSED
+      ? "This page is not live: close other pages of Roomkeeper, then reload."
+      : "Roomkeeper does not answer; what you see may be old.";
+  };
 };
 
 if (path) {
