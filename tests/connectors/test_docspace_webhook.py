@@ -46,10 +46,32 @@ def test_an_upload_is_read_whole() -> None:
     event = read(delivery())
 
     assert (event.type, event.connection, event.actor) == ("file.uploaded", "acme", "u1")
-    assert event.facts["file"] == {"id": 50123, "title": "Offer.docx", "folder": 4410}
+    assert event.facts["file"] == {"id": 50123, "title": "Offer.docx", "extension": "docx", "folder": 4410}
     assert event.at.isoformat() == "2026-06-30T12:05:09+00:00"
     assert event.lane == "4410"
     assert not event.ignored
+
+
+#: As a real portal tells of people (recorded: hooks.events).
+INVITED = {"id": "be52", "firstName": "", "lastName": "", "userName": "asked", "status": 4, "email": "asked@x.example"}
+MADE = {"id": "537e", "firstName": "Made", "lastName": "Up", "userName": "made", "status": 1, "email": "made@x.example"}
+
+
+def test_a_person_has_names_address_and_status() -> None:
+    made = read(delivery(event__trigger="user.created") | {"payload": MADE})
+    invited = read(delivery(event__trigger="user.invited") | {"payload": INVITED})
+
+    names = {"name": "Made Up", "first_name": "Made", "last_name": "Up"}
+    assert made.facts["user"] == {"id": "537e", **names, "email": "made@x.example", "status": "active"}
+    assert (invited.facts["user"]["name"], invited.facts["user"]["status"]) == ("asked@x.example", "pending")
+
+
+def test_a_filled_form_has_the_form_that_it_came_from() -> None:
+    form, copy = {"id": 7, "title": "Leave.pdf"}, {"id": 8, "parentId": 3, "title": "1 - Mia - Leave.pdf"}
+    event = read(delivery(event__trigger="form.submit") | {"payload": {"originalForm": form, "submittedForm": copy}})
+
+    told = {"original": 7, "original_title": "Leave.pdf", "extension": "pdf", "folder": 3}
+    assert event.facts["form"] == {"id": 8, "title": "1 - Mia - Leave.pdf", **told}
 
 
 def test_a_manual_retry_has_another_delivery_and_the_same_meaning() -> None:

@@ -182,7 +182,8 @@ class Keeper:
                     return shown
             time.sleep(LOOK)
         raise AssertionError(
-            f"not settled: {[one for one in self.runs() if one['state'] != 'done']}\n{self.log()[-3000:]}"
+            f"not settled: {[one for one in self.runs() if one['state'] != 'done']}\n"
+            f"{self.ask('events', 'list')}\n{self.log()[-3000:]}"
         )
 
     def _is_still(self) -> bool:

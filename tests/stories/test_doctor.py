@@ -169,6 +169,10 @@ PLANTED: dict[str, tuple[Plant, dict[str, str]]] = {
         ),
         {"address": "failed", "webhook": "failed", "configuration": "warning"},  # and nobody could log in there
     ),
+    "rooms of others are waited for": (
+        lambda _, keeper: _write(keeper, '"on": "file.uploaded"', '"on": "room.created"'),
+        {"room.created": "warning", "webhook": "failed"},
+    ),
     "the day's writes are nearly used up": (_used_up, {"budget": "warning", "round trip": "warning"}),
     "something is wrong already": (_alerted, {"alert": "warning"}),
     "a connection accepts anything": (

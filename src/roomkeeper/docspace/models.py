@@ -121,6 +121,13 @@ class Person(_Model):
     is_visitor: bool = False
     is_admin: bool = False
     is_owner: bool = False
+    is_room_admin: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What kind of account it is, as the portal's people page has it: each kind may do what those after it may."""
+        kinds = {"owner": self.is_owner, "admin": self.is_admin, "room_admin": self.is_room_admin}
+        return next((kind for kind, is_it in kinds.items() if is_it), "guest" if self.is_visitor else "user")
 
     @property
     def is_guest(self) -> bool:

@@ -35,8 +35,8 @@ class Hello:
 class Portal:
     """A portal as one account sees it: `.rooms .folders .files .operations .people .webhooks .history`.
 
-    `view` gives the same portal for bulk work, or with its calls observed; all views share one HTTP client, one
-    budget and the operations seen finished.
+    `wanted` are the fields of events that automations use. `view` gives the same portal for bulk work, or with its
+    calls observed; all views share one HTTP client, one budget and the operations seen finished.
     """
 
     def __init__(
@@ -46,10 +46,12 @@ class Portal:
         *,
         budget: Budget,
         timeout: float = 100.0,
+        wanted: frozenset[str] = frozenset(),
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.budget = budget
+        self.wanted = wanted
         self._http = httpx2.AsyncClient(
             verify=trusted(),
             base_url=self.url + PREFIX,

@@ -212,7 +212,7 @@ class Webhooks:
 
     def publish_group(self, trigger: str, group: str, actor: User) -> None:
         name = self.world.groups[group][0]
-        self._publish(trigger, {"id": group, "name": name, "authenticationType": "", "key": group}, group, actor)
+        self._publish(trigger, {"id": group, "name": name, "authenticationType": "ASC", "key": group}, group, actor)
 
     def _publish(
         self, trigger: str, payload: dict[str, Any], subject: object, actor: User, folder: Folder | None = None

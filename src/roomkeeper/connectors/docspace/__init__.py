@@ -45,6 +45,7 @@ CONNECTOR = Connector(
     signed_in=lambda _: (signature.HEADER,),
     read=webhook.read,
     connect=settings.connect,
+    complete=webhook.complete,
     place=webhook.place,
     myself=webhook.myself,
     stored_title=sanitise_title,

@@ -32,6 +32,9 @@ async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
     for one in _of_permissions(key, about):
         yield one
     yield await _account(portal, key)
+    if "room.created" in about.types:
+        async for one in _of_others(portal, key):
+            yield one
     async for one in _hello(portal):
         yield one
     for needed in about.places:
@@ -93,6 +96,20 @@ async def _account(portal: Portal, key: Key) -> Finding:
         )
         return Finding("account", "warning", what, f"Use an account of its own. {_MAKE_ONE}")
     return Finding("account", "ok", f"{name}, {'an administrator' if person.is_admin else 'a member'} of the portal")
+
+
+async def _of_others(portal: Portal, key: Key) -> AsyncIterator[Finding]:
+    """Say whose new rooms the account is told of: nobody can have invited it into them yet (1.3)."""
+    try:
+        person = await portal.people.get(key.create_by.id)
+    except RemoteError:
+        return  # said already
+    if person.is_admin or person.is_owner:
+        yield Finding("room.created", "ok", "the account is told of every new room")
+        return
+    what = "the account is told of rooms that it makes itself, and of nobody else's: it may not see them yet"
+    remedy = "Use a key of an administrator of the portal for this connection; `room.created` is raised for all then."
+    yield Finding("room.created", "warning", what, remedy)
 
 
 async def _hello(portal: Portal) -> AsyncIterator[Finding]:

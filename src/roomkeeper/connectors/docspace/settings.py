@@ -54,7 +54,7 @@ def connect(
     settings: DocSpace,
     *,
     tally: Tally,
-    wanted: frozenset[str] = frozenset(),  # noqa: ARG001 - a delivery and its place have all that can be asked for
+    wanted: frozenset[str] = frozenset(),
     dry: bool = False,
 ) -> Portal:
     """Open the client; a dry one cannot write."""
@@ -64,5 +64,6 @@ def connect(
         settings.api_key.get_secret_value(),
         budget=Budget(limits, tally),
         timeout=settings.timeout,
+        wanted=wanted,
         transport=ReadOnlyTransport() if dry else None,
     )

@@ -1,6 +1,7 @@
 """The portal's deliveries, read into events (facts/docspace.md 1)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +15,11 @@ from roomkeeper.docspace.webhooks import TRIGGERS
 from roomkeeper.errors import DeliveryUnreadable, NotThere
 
 _FIELDS: dict[str, tuple[str, ...]] = {
-    "file": ("id", "title", "folder", "room", "room_title", "path"),
+    "file": ("id", "title", "extension", "folder", "room", "room_title", "path"),
     "folder": ("id", "title", "folder", "room", "room_title", "path"),
     "room": ("id", "title", "room", "room_title"),
-    "form": ("id", "title", "folder", "room", "room_title", "path"),
-    "user": ("id", "name", "email"),
+    "form": ("id", "title", "extension", "original", "original_title", "folder", "room", "room_title", "path"),
+    "user": ("id", "name", "first_name", "last_name", "email", "status", "type"),
     "group": ("id", "name"),
     "agent": ("id", "title"),
 }
@@ -30,6 +31,8 @@ _SHARED = frozenset(
     }
 )
 _PLACED = frozenset({"file", "folder", "form", "room"})
+#: What a person's `status` says (EmployeeStatus.cs; recorded: hooks.events).
+_STATUSES = {1: "active", 2: "disabled", 4: "pending"}
 _UNKNOWN = datetime.fromtimestamp(0, UTC)  # ours
 _LONGEST = 200  # characters of a title or an unknown trigger that are kept to be shown (ours)
 
@@ -88,14 +91,14 @@ def read(connection: str, settings: DocSpace, delivery: Delivery) -> list[Event]
     entity = _entity(payload)
     subject_id = _text(entity.get("id"), "payload.id")
     parts = (trigger, subject_id, at.isoformat(), _plain(entity.get("modifiedOn")), _plain(entity.get("parentId")))
-    title = _plain(entity.get("title") or entity.get("name") or entity.get("userName"))[:_LONGEST]
+    title = _plain(entity.get("title") or entity.get("name") or _name(entity) or entity.get("email"))[:_LONGEST]
     folder = entity["id"] if noun == "room" else entity.get("parentId")
     return [
         Event(
             type=trigger,
             meaning=" ".join(parts),
             subject=f"{noun} {subject_id} {title}".strip(),
-            facts={noun: _facts(noun, entity, title, folder)},
+            facts={noun: _facts(noun, entity, title, folder) | _original(payload)},
             channel=_plain(_part(document, "webhook", required=False).get("id")),
             lane=_plain(folder) if noun in _PLACED else "",
             occurrence=f"{trigger} {subject_id}",
@@ -125,11 +128,25 @@ def by_hand(connection: str, trigger: str, fields: Mapping[str, Any]) -> Event:
     )
 
 
+async def complete(portal: Portal, event: Event) -> Event:
+    """Look up what kind of account a person has, where an automation asks for it: no delivery says so (1.2).
+
+    Raises RemoteError.
+    """
+    if event.noun != "user" or "type" not in portal.wanted or event.type == "user.deleted":
+        return event
+    about = event.facts["user"]
+    person = await portal.people.get(str(about["id"]))
+    return replace(event, facts={"user": {**about, "type": person.kind}})
+
+
 async def place(portal: Portal, event: Event) -> Place | None:
     """Find the room of an event: the payload only has the direct folder (1.2). None outside of rooms."""
     if event.noun not in _PLACED:
         return None
     about = event.facts.get(event.noun, {})
+    if event.type == "room.deleted":  # it can be asked for no more, and its delivery has all there is
+        return Place(about["id"], str(about.get("title") or ""), about["id"])
     folder: EntryId | None = about.get("folder") or (about.get("id") if event.noun == "room" else None)
     if folder is None and event.noun in {"file", "form"}:
         folder = (await portal.files.get(about["id"])).folder_id
@@ -172,13 +189,35 @@ def _entity(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     return submitted if isinstance(submitted, dict) else payload
 
 
+def _original(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the form that was filled in: the event is about what came of it (1.2)."""
+    form = payload.get("originalForm")
+    if not isinstance(form, dict) or not isinstance(form.get("id"), int | str):
+        return {}
+    return {"original": form["id"], "original_title": _plain(form.get("title"))[:_LONGEST]}
+
+
+def _name(person: Mapping[str, Any]) -> str:
+    """Join a person's names; an invited one may have none yet."""
+    return " ".join(part for name in ("firstName", "lastName") if (part := _plain(person.get(name))))
+
+
+def _extension(title: str) -> str:
+    """Give a title's ending, in small letters and without its dot; empty if there is none."""
+    return title.rpartition(".")[2].lower() if "." in title else ""
+
+
 def _facts(noun: str, entity: Mapping[str, Any], title: str, folder: object) -> dict[str, Any]:
     names = _FIELDS[noun]
     known = {
         "id": entity.get("id"),
         "title": title,
+        "extension": _extension(title),
         "name": title,
+        "first_name": _plain(entity.get("firstName")),
+        "last_name": _plain(entity.get("lastName")),
         "email": _plain(entity.get("email")),
+        "status": _STATUSES.get(status) if isinstance(status := entity.get("status"), int) else None,
         "folder": folder if isinstance(folder, int | str) else None,
     }
     return {name: known[name] for name in names if known.get(name) is not None}
