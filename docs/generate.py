@@ -167,7 +167,7 @@ def _top() -> Iterator[str]:
 def connections() -> str:
     """Every type of connection."""
     parts = ["# Connections\n", "Under `connections:`, by a name of your own; deliveries come to `/hooks/<name>`.\n"]
-    for one in CATALOG.connectors.values():
+    for one in CATALOG.written:
         parts += [f"## `{one.type}`\n", f"{one.summary}\n", table(one.settings), *_about(one)]
     return "\n".join(parts)
 

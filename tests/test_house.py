@@ -65,7 +65,7 @@ def test_a_connector_has_a_readme_and_samples(connector: object) -> None:
     folder = PACKAGE / "connectors" / module.split(".")[2]
 
     assert (folder / "README.md").read_text().startswith("# ")
-    assert list((folder / "samples").iterdir())
+    assert connector.is_built_in or list((folder / "samples").iterdir())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("step", CATALOG.steps)

@@ -1,12 +1,15 @@
 """An automation: when this, do that; and whether an event is for it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from roomkeeper.automations import template
+from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.event import Event
+from roomkeeper.automations.schedule import SCHEDULE, Missed, Schedule, is_cron
 
 Scalar = str | int | float | bool
 
@@ -56,6 +59,29 @@ def _strings(value: Any, where: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
         yield where, value, False
 
 
+_SHORTEST = 10.0  # seconds between two moments of a schedule: it is looked every few seconds; ours
+
+
+def _not_too_often(value: float) -> float:
+    if value < _SHORTEST:
+        raise ValueError(f"must be {_SHORTEST:g}s or more")
+    return value
+
+
+def _a_cron_expression(value: str) -> str:
+    if not is_cron(value):
+        raise ValueError("must be a cron expression: minute, hour, day, month, weekday, such as `0 8 * * mon`")
+    return value
+
+
+def _a_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be a time zone that this machine knows, such as Europe/Berlin") from error
+    return value
+
+
 class Automation(BaseModel):
     """One automation of the configuration file."""
 
@@ -76,6 +102,25 @@ class Automation(BaseModel):
         description="What the event's fields must be; a list means any of them. `room` takes an id or an exact title.",
         examples=[{"room": 111111}],
     )
+    every: Annotated[Duration, AfterValidator(_not_too_often)] | None = Field(
+        default=None,
+        description="With `on: schedule`: how often it is due, counted from midnight UTC.",
+        examples=["1h"],
+    )
+    cron: Annotated[str, AfterValidator(_a_cron_expression)] | None = Field(
+        default=None,
+        description="With `on: schedule`: when it is due, as minute, hour, day, month and weekday.",
+        examples=["0 8 * * mon"],
+    )
+    time_zone: Annotated[str, AfterValidator(_a_time_zone)] | None = Field(
+        default=None, description="The time zone of `cron`; UTC, if it is not said.", examples=["Europe/Berlin"]
+    )
+    missed: Missed = Field(
+        default="once",
+        description="What becomes of moments of the schedule at which nobody was there: one run for all of them "
+        "(`once`), one for each (`all`), or none (`skip`).",
+        examples=["skip"],
+    )
     gather: int | None = Field(
         default=None,
         ge=1,
@@ -86,9 +131,29 @@ class Automation(BaseModel):
     paused: bool = Field(default=False, description="Collect events, run nothing.", examples=[True])
     steps: list[Step] = Field(description="What to do, in order.", min_length=1, examples=[[{"do": "copy_files"}]])
 
+    @model_validator(mode="after")
+    def _has_a_schedule_or_none(self) -> Self:
+        said = [name for name in ("every", "cron") if getattr(self, name) is not None]
+        if self.on != SCHEDULE and (said or self.time_zone is not None):
+            raise ValueError("`every`, `cron` and `time_zone` belong to `on: schedule`")
+        if self.on == SCHEDULE and len(said) != 1:
+            raise ValueError("`on: schedule` needs `every` or `cron`, and not both")
+        if self.every is not None and self.time_zone is not None:
+            raise ValueError("`time_zone` belongs to `cron`: `every` is the same everywhere")
+        return self
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When it is due by itself; None if something else starts it."""
+        if self.on != SCHEDULE:
+            return None
+        return Schedule(self.every, self.cron, self.time_zone or "UTC", self.missed)
+
     @property
     def rooms(self) -> list[int | str]:
-        """List the rooms that `where` names, by id or title; none if it is for all."""
+        """List the rooms that `where` names, by id or title; none if it is for all. A schedule is its own place."""
+        if self.on == SCHEDULE:
+            return [self.name]
         wanted = self.where.get("room", [])
         return [one if isinstance(one, int) else str(one) for one in (wanted if isinstance(wanted, list) else [wanted])]
 
@@ -140,8 +205,10 @@ def listening_to(connection: str, automations: Iterable[Automation], raised: Col
 
 
 def is_for(automation: Automation, event: Event) -> bool:
-    """Whether the automation listens to this kind of event from this connection."""
-    return automation.on == event.type and automation.from_ in {None, event.connection}
+    """Whether the automation listens to this kind of event from this connection; a schedule is for one automation."""
+    if automation.on != event.type or automation.from_ not in {None, event.connection}:
+        return False
+    return automation.on != SCHEDULE or _field(event, "automation") in {(None,), (automation.name,)}
 
 
 def matches(where: Mapping[str, Any], event: Event, *, stored: Callable[[str], str] = str) -> bool:

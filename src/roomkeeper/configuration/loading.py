@@ -5,6 +5,7 @@ What a connection and a step may say comes from the catalogue.
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import StepKind
 from roomkeeper.errors import ConfigError
 
+CLOCK = "clock"  # the name and the type of the connection that is there by itself
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
@@ -37,6 +39,17 @@ def load(file: Path, catalog: Catalog, *, secrets_required: bool = True, text: s
     if document.problems or config is None:
         raise ConfigError(sorted(document.problems, key=lambda problem: problem.line))
     return config
+
+
+def _set(clock: Mapping[str, Connection], automations: Sequence[Automation]) -> dict[str, Connection]:
+    """Set the clock to the schedules of the file; where there are none, there is no clock."""
+    schedules = {one.name: one.schedule for one in automations if one.schedule is not None}
+    if not schedules:
+        return {}
+    return {
+        name: replace(one, settings=one.settings.model_copy(update={"schedules": schedules}) if one.settings else None)
+        for name, one in clock.items()
+    }
 
 
 class _Reader:
@@ -56,7 +69,8 @@ class _Reader:
         self._check_store(top.store)
         # A connection with a fault of its own still counts as one, so that its fault is not reported at each step.
         connections = {name: one for name in top.connections if (one := self._connection(name)) is not None}
-        automations = AutomationCheck(self._document, self._catalog, connections).read(len(top.automations))
+        clock = self._clock(connections)
+        automations = AutomationCheck(self._document, self._catalog, connections | clock).read(len(top.automations))
         self._check_dashboard(top)
         self._check_notify(top.notify, connections)
         if not self._document.problems:
@@ -70,7 +84,7 @@ class _Reader:
             public_url=top.public_url.rstrip("/") if top.public_url else None,
             trusted_proxies=tuple(top.trusted_proxies),
             store=self._store(top.store),
-            connections=connections,
+            connections=connections | _set(clock, automations),
             automations=tuple(automations),
             settle_after=top.settle_after,
             outage_patience=top.outage_patience,
@@ -132,8 +146,8 @@ class _Reader:
             return None
         type_ = node.get("type")
         connector = self._catalog.connectors.get(str(type_))
-        if connector is None:
-            known = sorted(self._catalog.connectors)
+        if connector is None or connector.is_built_in:
+            known = sorted(one.type for one in self._catalog.written)
             self._say(
                 (*where, "type"),
                 f"the connection {name} has the type {type_!r}, which is not known",
@@ -146,6 +160,14 @@ class _Reader:
         if model is not None:
             self._check_trust(connector.trusted_by, model, where)
         return Connection(name, connector.type, model)
+
+    def _clock(self, connections: Mapping[str, Connection]) -> dict[str, Connection]:
+        """Give the connection that is there by itself: what tells the time."""
+        if CLOCK in connections:
+            what = f"a connection cannot be called {CLOCK!r}: that is what `on: schedule` listens to"
+            self._say(("connections", CLOCK), what, "call it something else")
+            return {}
+        return {CLOCK: Connection(CLOCK, CLOCK, self._catalog.connectors[CLOCK].settings())}
 
     def _check_trust(self, trusted_by: Sequence[str], model: BaseModel, where: Place) -> None:
         """Refuse what cannot be secret: whoever guesses it may send whatever they like."""

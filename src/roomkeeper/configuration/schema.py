@@ -15,7 +15,7 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
     """Build the schema for this catalogue."""
     schema = Top.model_json_schema()
     definitions = schema.setdefault("$defs", {})
-    connections = [_connection(c.type, c.summary, c.settings, definitions) for c in catalog.connectors.values()]
+    connections = [_connection(c.type, c.summary, c.settings, definitions) for c in catalog.written]
     schema["properties"]["connections"]["additionalProperties"] = {"oneOf": connections}
     schema["properties"]["automations"]["items"] = {"$ref": "#/$defs/Automation"}
     automation = _inlined(Automation, definitions)

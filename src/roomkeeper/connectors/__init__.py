@@ -1,6 +1,17 @@
 """The services Roomkeeper connects to: one folder each, one line each."""
 
-from roomkeeper.connectors import docspace, freshdesk, http, hubspot, jira, notify, pipedrive, salesforce, zendesk
+from roomkeeper.connectors import (
+    clock,
+    docspace,
+    freshdesk,
+    http,
+    hubspot,
+    jira,
+    notify,
+    pipedrive,
+    salesforce,
+    zendesk,
+)
 from roomkeeper.contract.approve import APPROVE
 from roomkeeper.contract.catalog import Catalog
 
@@ -14,6 +25,7 @@ CATALOG = Catalog(
         pipedrive.CONNECTOR,
         salesforce.CONNECTOR,
         http.CONNECTOR,
+        clock.CONNECTOR,
         *notify.CONNECTORS,
     ],
     [APPROVE],

@@ -65,6 +65,8 @@ class Connector:
     connect: Callable[..., Client]
     by_hand: Callable[[str, str, Mapping[str, Any]], Event]
     steps: Sequence[StepKind] = ()
+    #: Whether there is a connection of this type by itself, so that none is written into the file.
+    is_built_in: bool = False
     #: What `roomkeeper init` writes for a connection, beside its type; it asks for `{url}` and `{email}`. Without any,
     #: it does not offer this service.
     first: Sequence[str] = ()
@@ -119,6 +121,11 @@ class Catalog:
         self._steps: dict[str, dict[str, StepKind]] = {}
         for step in [*(step for connector in connectors for step in connector.steps), *more]:
             self._steps.setdefault(step.name, {})[step.connection_type] = step
+
+    @property
+    def written(self) -> list[Connector]:
+        """The connectors whose connections are written into a file: all but those that are there by themselves."""
+        return [one for one in self.connectors.values() if not one.is_built_in]
 
     def extended(self, more: Sequence[StepKind]) -> "Catalog":
         """Give this catalogue with more steps."""

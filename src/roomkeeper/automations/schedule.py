@@ -1,0 +1,71 @@
+"""A schedule: the moments at which something is due, and what becomes of those that were missed. Pure.
+
+What a cron expression means is croniter's; ours is what summer time does to it. A local time that the clock leaves out
+is due when the clock has moved on, one that comes twice is due the first time, unless it is due every hour.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from croniter import CroniterBadDateError, croniter
+
+#: The event that a schedule raises.
+SCHEDULE = "schedule"
+#: What becomes of moments at which nobody was there: one run for all of them, one for each, or none.
+Missed = Literal["once", "all", "skip"]
+MOST = 10_000  # moments that are looked back at; ours
+_SHIFT = timedelta(hours=3)  # more than any clock is put forward or back; ours
+_SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)  # ours; the 30th of February comes after none
+_HOUR = 1  # the place of the hours in a cron expression
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Every so many seconds, counted from the beginning of 1970 (UTC); or by a cron expression, in a time zone."""
+
+    every: float | None = None
+    cron: str | None = None
+    time_zone: str = "UTC"
+    missed: Missed = "once"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone. Raises ZoneInfoNotFoundError."""
+        return ZoneInfo(self.time_zone)
+
+    def moments(self, after: datetime, until: datetime) -> list[datetime]:
+        """List what is due after one moment and until another, the oldest first; of very many, the newest."""
+        if self.every is not None:
+            last, first = int(until.timestamp() // self.every), int(after.timestamp() // self.every) + 1
+            numbers = range(max(first, last - MOST + 1), last + 1)
+            return [datetime.fromtimestamp(number * self.every, UTC) for number in numbers]
+        due = {moment for moment in islice(self._backwards(after, until), 2 * MOST) if after < moment <= until}
+        return sorted(due)[-MOST:]
+
+    def _backwards(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Go back from the later moment, and a little over both: what the wall clock shows is no order of time."""
+        zone, expression = self.zone, self.cron or ""
+        begin = after.astimezone(zone).replace(tzinfo=None) - _SHIFT
+        end = until.astimezone(zone).replace(tzinfo=None) + _SHIFT
+        is_hourly = expression.split()[_HOUR].startswith("*")
+        times = croniter(expression, end)
+        while (local := times.get_prev(datetime)) >= begin:
+            first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+            yield first
+            if second > first and is_hourly:  # it comes twice
+                yield second
+
+
+def is_cron(expression: str) -> bool:
+    """Whether it is a cron expression of five fields that comes round some day."""
+    if len(expression.split()) != 5 or not croniter.is_valid(expression):  # noqa: PLR2004
+        return False
+    try:
+        croniter(expression, _SOME_DAY).get_next()
+    except CroniterBadDateError:
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""What is due by the clock: one run for each moment, after a downtime too, whoever looks, and proved."""
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from stage import Keeper, Portal, Rooms, until
+
+from roomkeeper.automations.schedule import Schedule
+from roomkeeper.store.database import opened
+from roomkeeper.store.tables import trails
+
+Make = Callable[..., Keeper]
+EVERY = 600.0  # seconds
+
+
+def due(name: str, **when: Any) -> dict[str, Any]:
+    title = "{{ schedule.automation }} {{ schedule.due }}"
+    step = {"do": "create_room", "with": {"title": title, "once_per": title}}
+    return {"name": name, "on": "schedule", "steps": [step], **when}
+
+
+def made(portal: Portal, name: str) -> list[str]:
+    """List the moments for which there is a room; its title has them as the portal stores them."""
+    titles = [one["title"] for one in portal.direct("GET", "/rooms")]
+    mine = [one.partition(" ")[2][:19] for one in titles if one.startswith(f"{name} ")]
+    return sorted(f"{one.replace('_', ':')}+00:00" for one in mine)
+
+
+def be_away(keeper: Keeper, names: Sequence[str], since: datetime) -> None:
+    """Have it so that nobody has looked since then."""
+    store = opened(keeper.store if "://" in keeper.store else str(keeper.folder / keeper.store))
+    began = (since - timedelta(hours=1)).timestamp()
+    starts = {f"schedule in {name}": began for name in names}
+    with store.write() as db:
+        mine = sa.update(trails).where(trails.c.connection == "clock")
+        position = json.dumps({name: since.isoformat() for name in names})
+        db.execute(mine.values(position=position, began_at=began, starts=json.dumps(starts, sort_keys=True)))
+    store.close()
+
+
+def test_each_moment_of_a_downtime_has_what_the_file_says(portal: Portal, keepers: Make) -> None:
+    rooms, names = Rooms(portal), ["once", "all", "skip"]
+    keeper = keepers(portal, rooms.keeper_key, [due(name, every=f"{EVERY:.0f}s", missed=name) for name in names])
+    keeper.start()
+    until(lambda: bool(keeper.log().count("serving")))
+    keeper.stop()
+    since = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=35)
+    be_away(keeper, names, since)
+    moments = Schedule(every=EVERY).moments(since, datetime.now(UTC))
+    late = [one for one in moments if datetime.now(UTC) - one > timedelta(minutes=2)]
+
+    keeper.start()
+    keeper.settle(lambda: len(made(portal, "all")) >= len(moments) and bool(made(portal, "once")))
+
+    shown = [one.isoformat() for one in moments]
+    assert made(portal, "all")[: len(shown)] == shown
+    assert made(portal, "once")[0] == shown[-1]
+    assert set(made(portal, "skip")) & {one.isoformat() for one in late} == set()
+    counts = {name: keeper.ask("prove", name, "--since", "40m")["counts"] for name in names}
+    assert counts["all"]["done"] >= len(shown)
+    assert (counts["once"]["done"] >= 1, counts["once"]["excluded"]) == (True, len(shown) - 1)
+    assert counts["skip"]["excluded"] == len(late)
+    assert all("unaccounted" not in one for one in counts.values())
+
+
+def test_two_processes_and_a_kill_make_one_run_for_each_moment(
+    portal: Portal, keepers: Make, postgresql: Callable[[], str]
+) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [due("often", every="10s")], store=postgresql())
+    first = keeper.start_apart()
+    keeper.start_apart(port=keeper.port + 1, role="worker")
+    until(lambda: len(made(portal, "often")) >= 2)
+    keeper.kill(first)
+    seen = len(made(portal, "often"))
+    until(lambda: len(made(portal, "often")) > seen)
+
+    moments = [datetime.fromisoformat(one).timestamp() for one in made(portal, "often")]
+    assert [later - earlier for earlier, later in itertools.pairwise(moments)] == [10.0] * (len(moments) - 1)
+
+
+def test_what_is_wrong_with_a_schedule_is_said_at_its_line(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    wrong = [
+        due("neither"),
+        due("both", every="1h", cron="0 8 * * *"),
+        due("never", cron="0 0 30 2 *"),
+        due("nowhere", cron="0 8 * * *", time_zone="Europe/Nowhere"),
+        due("too-often", every="1s"),
+        {**due("not-due", every="1h"), "on": "file.uploaded"},
+    ]
+    keeper = keepers(portal, rooms.keeper_key, wrong)
+
+    said = keeper.complaints("check", codes=(2,))
+
+    for part in ("needs `every` or `cron`", "cron expression", "time zone that this machine knows", "10s or more"):
+        assert part in said
+    assert "belong to `on: schedule`" in said
