@@ -110,7 +110,7 @@ class Doctor:
             return
         if (budget := await asyncio.to_thread(self._of_budget, source)) is not None:
             yield budget
-        if not about.types:
+        if not about.types or source.connector.is_built_in:
             return
         if about.polls:
             every = f"{about.settings.poll_every:g} s"

@@ -100,3 +100,16 @@ def test_what_is_wrong_with_a_schedule_is_said_at_its_line(portal: Portal, keepe
     for part in ("needs `every` or `cron`", "cron expression", "time zone that this machine knows", "10s or more"):
         assert part in said
     assert "belong to `on: schedule`" in said
+
+
+def test_started_by_hand_it_is_due_now_and_the_doctor_says_when_it_is_next(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [due("yearly", cron="0 8 24 12 *", time_zone="Europe/Berlin")])
+    keeper.start()
+    keeper.say("start", "yearly", "--wait")
+
+    (moment,) = made(portal, "yearly")
+    assert abs(datetime.fromisoformat(moment) - datetime.now(UTC)) < timedelta(minutes=2)
+    checks = {one["check"]: one["said"] for one in keeper.ask("doctor", codes=(0, 1, 3))["checks"]}
+    assert "12-24 08:00 CET" in checks["schedule yearly"]
+    assert keeper.ask("prove", "yearly", "--since", "7d")["counts"] == {"done": 1}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
@@ -20,6 +20,7 @@ Missed = Literal["once", "all", "skip"]
 MOST = 10_000  # moments that are looked back at; ours
 _SHIFT = timedelta(hours=3)  # more than any clock is put forward or back; ours
 _SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)  # ours; the 30th of February comes after none
+_AHEAD = (0.25, 8, 400, 3000)  # days that are looked ahead, one after the other; leap days are 8 years apart at most
 _HOUR = 1  # the place of the hours in a cron expression
 
 
@@ -58,6 +59,26 @@ class Schedule:
             yield first
             if second > first and is_hourly:  # it comes twice
                 yield second
+
+    def coming(self, after: datetime) -> datetime | None:
+        """Find the first moment after another; None if there is none for years."""
+        for days in _AHEAD:
+            if due := self.moments(after, after + timedelta(days=days)):
+                return due[0]
+        return None
+
+    def told(self, moment: datetime) -> dict[str, Any]:
+        """Say which moment it is, as templates see it: by the wall clock of the time zone."""
+        local = moment.astimezone(self.zone)
+        return {
+            "due": moment.isoformat(),
+            "date": f"{local:%Y-%m-%d}",
+            "time": f"{local:%H:%M}",
+            "weekday": f"{local:%A}",
+            "week": local.isocalendar().week,
+            "month": f"{local:%B}",
+            "year": local.year,
+        }
 
 
 def is_cron(expression: str) -> bool:

@@ -148,5 +148,6 @@ def _event_to_try(
 
 
 def _counted(config: Config) -> str:
-    counts = {"connection": len(config.connections), "automation": len(config.automations)}
+    written = [one for one in config.connections.values() if not config.catalog.connectors[one.type].is_built_in]
+    counts = {"connection": len(written), "automation": len(config.automations)}
     return ", ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in counts.items())

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.schedule import SCHEDULE
 from roomkeeper.cli.options import (
     DEFAULT,
     About,
@@ -131,7 +134,8 @@ def start(
     automation = loaded.present(name)
     source = source_of(loaded, automation, None)
     connector = CATALOG.connectors[loaded.connections[source].type]
-    made = [connector.by_hand(source, automation.on, fields) for fields in _events_from(with_ or [], automation.on)]
+    wanted = [_due_now(automation, fields) for fields in _events_from(with_ or [], automation.on)]
+    made = [connector.by_hand(source, automation.on, fields) for fields in wanted]
     store = store_of(loaded)
     numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
     history = History(store)
@@ -139,6 +143,14 @@ def start(
     show({"events": numbers}, as_json, told, quiet=wait and as_json)
     if wait:
         wait_for_events(history, numbers, as_json)
+
+
+def _due_now(automation: Automation, fields: dict[str, Any]) -> dict[str, Any]:
+    """Have a schedule say that it is due now, by its own wall clock."""
+    if automation.schedule is None:
+        return fields
+    told = {"automation": automation.name, **automation.schedule.told(datetime.now(UTC).replace(microsecond=0))}
+    return fields | {SCHEDULE: told | fields.get(SCHEDULE, {})}
 
 
 def _events_from(pairs: Sequence[str], type_: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from roomkeeper.proving.fates import Fate, Fates, Line
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import written
 from roomkeeper.store.tables import events, waiting
-from roomkeeper.watching.reconcile import Watched, search_for
+from roomkeeper.watching.reconcile import Watched, listening_since, search_for
 
 _PAGE = 500  # events that are looked up at once
 _NAMED = 3  # things of one line that are named
@@ -119,7 +119,11 @@ class Prover:
                 blind += [f"{name}: {one}" for one in findings.blind.values()]
         except RemoteError as error:
             blind.append(f"{name}: the {trail.name} cannot be read: {error.message}. {error.remedy}")
-        return list(found.values())
+        happened = list(found.values())
+        if happened and watched.source.connector.is_built_in:  # what was due before there was anything due is nothing
+            began = await self._store.reading(partial(listening_since, happened=happened[0])) or 0.0
+            return [one for one in happened if one.at.timestamp() >= began]
+        return happened
 
     # --- what became of it --------------------------------------------------------------------------------------
 

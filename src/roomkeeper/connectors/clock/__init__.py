@@ -14,4 +14,5 @@ CONNECTOR = Connector(
     connect=schedules.connect,
     by_hand=schedules.by_hand,
     trails=schedules.TRAILS,
+    examine=schedules.examine,
 )

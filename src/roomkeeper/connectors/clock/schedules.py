@@ -12,6 +12,7 @@ from pydantic import Field
 
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schedule import SCHEDULE, Schedule
+from roomkeeper.contract.checkup import Examination, Finding
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.receiving import Receiving
 from roomkeeper.contract.step import EventKind
@@ -77,10 +78,21 @@ def read(connection: str, settings: Clock, delivery: Delivery) -> list[Event]:  
 
 def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
     """Make the event of somebody who does not want to wait: it is due now."""
-    now, given = datetime.now(UTC), dict(fields.get(SCHEDULE) or {})
-    name = f"by hand {now.isoformat()}"
-    facts = _facts(Schedule(), now) | given
-    return Event(type_, connection, now, name, name, f"due {now:%Y-%m-%d %H:%M} UTC", facts={SCHEDULE: facts})
+    now = datetime.now(UTC)
+    name, facts = f"by hand {now.isoformat()}", Schedule().told(now) | dict(fields.get(SCHEDULE) or {})
+    return Event(
+        type_, connection, now, name, name, f"due by hand {facts['date']} {facts['time']}", facts={SCHEDULE: facts}
+    )
+
+
+async def examine(clock: Schedules, about: Examination) -> AsyncIterator[Finding]:  # noqa: ARG001 - it needs nothing else
+    """Say when each automation is due next."""
+    now = datetime.now(UTC)
+    for name, schedule in clock.schedules.items():
+        coming = schedule.coming(now)
+        when = f"due next on {coming.astimezone(schedule.zone):%a %Y-%m-%d %H:%M %Z}" if coming else "not due for years"
+        remedy = "" if coming else "Look at its `cron`."
+        yield Finding(f"schedule {name}", "ok" if coming else "warning", when, remedy)
 
 
 async def find(clock: Schedules, search: Search) -> AsyncIterator[Findings]:
@@ -106,26 +118,13 @@ def _events(connection: str, name: str, schedule: Schedule, due: Sequence[dateti
             delivery=f"{name} {moment.isoformat()}",
             meaning=f"{SCHEDULE} {name} {moment.isoformat()}",
             subject=f"{name} due {moment.astimezone(schedule.zone):%a %Y-%m-%d %H:%M %Z}",
-            facts={SCHEDULE: {"automation": name, **_facts(schedule, moment)}},
+            facts={SCHEDULE: {"automation": name, **schedule.told(moment)}},
             raw={"room": name, "schedule": {"automation": name, "due": moment.isoformat()}},
             ignored=_ignored(schedule, moment, due[-1], now),
             found=MOMENTS,
         )
         for moment in due
     ]
-
-
-def _facts(schedule: Schedule, moment: datetime) -> dict[str, Any]:
-    local = moment.astimezone(schedule.zone)
-    return {
-        "due": moment.isoformat(),
-        "date": f"{local:%Y-%m-%d}",
-        "time": f"{local:%H:%M}",
-        "weekday": f"{local:%A}",
-        "week": local.isocalendar().week,
-        "month": f"{local:%B}",
-        "year": local.year,
-    }
 
 
 def _ignored(schedule: Schedule, moment: datetime, newest: datetime, now: datetime) -> str:
