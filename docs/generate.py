@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from roomkeeper import errors
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step
+from roomkeeper.automations.condition import Condition
 from roomkeeper.automations.secret import is_secret
 from roomkeeper.cli import cli
 from roomkeeper.configuration.dashboard import Dashboard
@@ -306,7 +307,15 @@ def language() -> str:
         "## `where`\n",
         "What an event's fields must be. A list means any of them; several fields must all hold.",
         "`room` takes an id or an exact title, and means the room or any folder in it. `actor` is who did it.",
-        "Dotted names go deeper: `where: {fields.region: emea}`.\n",
+        "Dotted names go deeper: `where: {fields.region: emea}`. Small and large letters are the same.\n",
+        "Where being the same is not what you ask, write a mapping; of several words in it, all must hold:\n",
+        "```yaml",
+        "where:",
+        '  room: {like: "Client: *"}',
+        "  extension: [pdf, docx]",
+        "  title: {contains: [invoice, offer], not: draft.docx}",
+        "```\n",
+        table(Condition),
         "## `if`\n",
         "A Jinja2 expression; the step is left out if it is false. What is not there counts as false.\n",
         "## Templates\n",

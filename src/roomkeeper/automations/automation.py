@@ -4,14 +4,30 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from roomkeeper.automations import template
+from roomkeeper.automations.condition import Condition, Scalar, comparable, listed
 from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schedule import SCHEDULE, Missed, Schedule, is_cron
 
-Scalar = str | int | float | bool
+
+def _condition(value: object) -> object:
+    """Read a mapping as a condition. Raises ValueError, in words: of the other things that it is not, nobody asks."""
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return Condition.model_validate(value)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        word, known = ".".join(map(str, wrong["loc"][:1])), "contains, like, above, below and not"
+        what = f"{word!r} is not one of {known}" if wrong["type"] == "extra_forbidden" else wrong["msg"]
+        raise ValueError(what.removeprefix("Value error, ")) from error
+
+
+#: What a field must be: this, one of these, or like that.
+Asked = Annotated[Scalar | list[Scalar] | Condition, BeforeValidator(_condition)]
 
 
 class Step(BaseModel):
@@ -97,9 +113,10 @@ class Automation(BaseModel):
     from_: str | None = Field(
         default=None, alias="from", description="The connection the event must come from.", examples=["acme"]
     )
-    where: dict[str, Scalar | list[Scalar]] = Field(
+    where: dict[str, Asked] = Field(
         default_factory=dict,
-        description="What the event's fields must be; a list means any of them. `room` takes an id or an exact title.",
+        description="What the event's fields must be; a list means any of them, and a mapping asks whether it "
+        "`contains`, is `like`, `above`, `below` or `not` something. `room` takes an id or an exact title.",
         examples=[{"room": 111111}],
     )
     every: Annotated[Duration, AfterValidator(_not_too_often)] | None = Field(
@@ -155,6 +172,8 @@ class Automation(BaseModel):
         if self.on == SCHEDULE:
             return [self.name]
         wanted = self.where.get("room", [])
+        if isinstance(wanted, Condition):
+            return []
         return [one if isinstance(one, int) else str(one) for one in (wanted if isinstance(wanted, list) else [wanted])]
 
 
@@ -220,12 +239,16 @@ def unmet(
     where: Mapping[str, Any], event: Event, *, stored: Callable[[str], str] = str
 ) -> list[tuple[str, object, str]]:
     """List the conditions that do not hold: (field, what it must be, what it is)."""
-    missed = []
+    missed: list[tuple[str, object, str]] = []
     for name, wanted in where.items():
         have = _field(event, name)
-        asked = [stored(one) if name == "room" and isinstance(one, str) else one for one in _listed(wanted)]
+        if isinstance(wanted, Condition):
+            if not wanted.holds(have):
+                missed.append((name, wanted, _shown(have)))
+            continue
+        asked = [stored(one) if name == "room" and isinstance(one, str) else one for one in listed(wanted)]
         if not _is_one_of(have, asked):
-            missed.append((name, wanted, " ".join(str(one) for one in have if one is not None) or "not known"))
+            missed.append((name, wanted, _shown(have)))
     return missed
 
 
@@ -241,15 +264,10 @@ def _field(event: Event, name: str) -> tuple[object, ...]:
     return (value,)
 
 
-def _listed(wanted: object) -> Sequence[object]:
-    return wanted if isinstance(wanted, list | tuple) else (wanted,)
-
-
 def _is_one_of(values: tuple[object, ...], wanted: Sequence[object]) -> bool:
-    """Compare as text, for payloads write numbers as strings; titles without regard to case, as the portal does."""
-    have = {_comparable(value) for value in values if value is not None}
-    return any(_comparable(one) in have for one in wanted)
+    have = {comparable(value) for value in values if value is not None}
+    return any(comparable(one) in have for one in wanted)
 
 
-def _comparable(value: object) -> str:
-    return str(value).casefold()
+def _shown(have: tuple[object, ...]) -> str:
+    return " ".join(str(one) for one in have if one is not None) or "not known"

@@ -1,0 +1,78 @@
+"""Conditions on one field of an event, where being the same is not what is asked. Pure."""
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Scalar = str | int | float | bool
+
+
+class Condition(BaseModel):
+    """What a field must be like; of several words, all must hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    contains: str | list[str] | None = Field(
+        default=None, description="A text, or any of several, that stands in it.", examples=["invoice"]
+    )
+    like: str | list[str] | None = Field(
+        default=None,
+        description="A pattern for the whole, or any of several: `*` is any text, `?` any character.",
+        examples=["Client: *"],
+    )
+    above: float | None = Field(default=None, description="It is a number, and greater.", examples=[1000])
+    below: float | None = Field(default=None, description="It is a number, and smaller.", examples=[1000])
+    not_: Scalar | list[Scalar] | None = Field(
+        default=None, alias="not", description="It is none of these; nor is what is not known.", examples=["draft"]
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Condition":
+        if not self.model_fields_set:
+            raise ValueError("must say one of contains, like, above, below and not")
+        return self
+
+    def holds(self, values: Sequence[object]) -> bool:
+        """Whether it holds for a field, of the values that may stand for it; a field that is not known has none."""
+        texts = [comparable(one) for one in values if one is not None]
+        return (
+            _any_of(self.contains, texts, lambda part, text: part in text)
+            and _any_of(self.like, texts, _is_like)
+            and (self.above is None or any(number > self.above for number in _numbers(texts)))
+            and (self.below is None or any(number < self.below for number in _numbers(texts)))
+            and (self.not_ is None or not {comparable(one) for one in listed(self.not_)} & set(texts))
+        )
+
+    def __str__(self) -> str:
+        """Say it as it stands in the file."""
+        said = self.model_dump(by_alias=True, exclude_none=True)
+        return ", ".join(f"{word} {wanted!r}" for word, wanted in said.items())
+
+
+def comparable(value: object) -> str:
+    """Compare as text, for payloads write numbers as strings; titles without regard to case, as the portal does."""
+    return str(value).casefold()
+
+
+def listed(wanted: object) -> Sequence[object]:
+    """Take one for a list of one."""
+    return wanted if isinstance(wanted, list | tuple) else (wanted,)
+
+
+def _any_of(wanted: object, texts: Sequence[str], fits: Callable[[str, str], bool]) -> bool:
+    return wanted is None or any(fits(comparable(one), text) for one in listed(wanted) for text in texts)
+
+
+def _is_like(pattern: str, text: str) -> bool:
+    return fnmatchcase(text, pattern.replace("[", "[[]"))  # titles have brackets, and mean them
+
+
+def _numbers(texts: Sequence[str]) -> list[float]:
+    found = []
+    for text in texts:
+        try:
+            found.append(float(text))
+        except ValueError:
+            continue
+    return found

@@ -1,0 +1,91 @@
+"""Conditions of `where` that ask for more than being the same."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from roomkeeper.automations.automation import Automation, matches, unmet
+from roomkeeper.automations.condition import Condition
+from roomkeeper.automations.event import Event, Place
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+def event(**facts: Any) -> Event:
+    at = datetime(2026, 11, 26, tzinfo=UTC)
+    return Event("file.uploaded", "acme", at, "d", "m", "s", facts={"file": facts}, place=Place(7, "Client: Acme", 7))
+
+
+def where(**asked: Any) -> dict[str, Any]:
+    return Automation(name="a", on="file.uploaded", where=asked, steps=[{"do": "copy_files"}]).where
+
+
+@pytest.mark.parametrize(
+    ("asked", "holds"),
+    [
+        ({"title": {"contains": "offer"}}, True),
+        ({"title": {"contains": ["invoice", "OFFER"]}}, True),
+        ({"title": {"contains": "invoice"}}, False),
+        ({"title": {"like": "*.PDF"}}, True),
+        ({"title": {"like": "offer ?.pdf"}}, True),
+        ({"title": {"like": "offer"}}, False),
+        ({"title": {"like": "*[1]*"}}, False),
+        ({"room": {"like": "Client: *"}}, True),
+        ({"room": {"like": "Client: *", "not": "Client: Acme"}}, False),
+        ({"size": {"above": 100, "below": 1e3}}, True),
+        ({"size": {"above": 512}}, False),
+        ({"title": {"above": 1}}, False),
+        ({"extension": {"not": ["docx", "xlsx"]}}, True),
+        ({"extension": {"not": "pdf"}}, False),
+        ({"nothing": {"not": "pdf"}}, True),
+        ({"nothing": {"contains": ""}}, False),
+        ({"title": {"contains": "offer"}, "extension": "docx"}, False),
+        ({"extension": ["docx", "pdf"]}, True),
+    ],
+)
+def test_a_condition_holds_or_does_not(asked: dict[str, Any], holds: bool) -> None:
+    assert matches(where(**asked), event(title="Offer 1.pdf", extension="pdf", size="512")) is holds
+
+
+def test_what_does_not_hold_is_said_as_it_stands_in_the_file() -> None:
+    (missed,) = unmet(where(title={"like": "*.docx", "not": "x"}), event(title="Offer.pdf"))
+
+    assert (missed[0], str(missed[1]), missed[2]) == ("title", "like '*.docx', not 'x'", "Offer.pdf")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"contain": "x"}, "'contain' is not one of contains, like, above, below and not"),
+        ({}, "must say one of"),
+        ({"above": "much"}, "number"),
+    ],
+)
+def test_what_is_no_condition_is_refused_in_one_sentence(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        where(title=wrong)
+
+    (one,) = raised.value.errors()
+    assert said in one["msg"]
+
+
+@given(st.lists(st.sampled_from(["*", "?", "a", "[", "]", "!", "."]), max_size=8).map("".join), texts)
+def test_a_pattern_is_what_its_stars_say(pattern: str, text: str) -> None:
+    shape = "".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern)
+
+    assert Condition(like=pattern).holds([text]) is bool(re.fullmatch(shape, text.casefold(), re.DOTALL))
+
+
+def test_a_run_keeps_its_conditions() -> None:
+    """The automation's text is kept with each run, and read again."""
+    kept = Automation(name="a", on="file.uploaded", where=where(title={"not": "x"}), steps=[{"do": "copy_files"}])
+
+    again = Automation.model_validate(json.loads(kept.model_dump_json(by_alias=True)))
+
+    assert again.where == kept.where
