@@ -235,6 +235,15 @@ def matches(where: Mapping[str, Any], event: Event, *, stored: Callable[[str], s
     return not unmet(where, event, stored=stored)
 
 
+def why_not(where: Mapping[str, Any], event: Event, *, stored: Callable[[str], str] = str) -> str:
+    """Say which conditions do not hold, in words; empty if all do."""
+    missed = unmet(where, event, stored=stored)
+    return "; ".join(
+        f"{name} must be {f'({wanted})' if isinstance(wanted, Condition) else wanted}, and is {have}"
+        for name, wanted, have in missed
+    )
+
+
 def unmet(
     where: Mapping[str, Any], event: Event, *, stored: Callable[[str], str] = str
 ) -> list[tuple[str, object, str]]:

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from roomkeeper.automations.automation import Automation, unmet
-from roomkeeper.automations.condition import Condition
+from roomkeeper.automations.automation import Automation, why_not
 from roomkeeper.automations.event import Event, Place
 
 
@@ -31,12 +30,6 @@ def _judged(automation: Automation, event: Event, taken: bool, stored: Callable[
         return said | {"because": f"it listens to {automation.on}"}
     if automation.from_ not in {None, event.connection}:
         return said | {"because": f"it listens to the connection {automation.from_}"}
-    fields = unmet(automation.where, event, stored=stored)
-    if fields:
-        named = "; ".join(f"{name} must be {_said(wanted)}, and is {have}" for name, wanted, have in fields)
-        return said | {"because": f"its `where` does not hold: {named}"}
+    if unfit := why_not(automation.where, event, stored=stored):
+        return said | {"because": f"its `where` does not hold: {unfit}"}
     return said | {"because": "by the configuration as it is now it would; replay the event to have it do so"}
-
-
-def _said(wanted: object) -> str:
-    return f"({wanted})" if isinstance(wanted, Condition) else str(wanted)

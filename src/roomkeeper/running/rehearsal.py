@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, Step, is_for, matches, used_by
+from roomkeeper.automations.automation import Automation, Step, is_for, used_by, why_not
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import Ledger as StepLedger
@@ -49,9 +49,9 @@ async def rehearse(
     event = await origin.connector.complete(origin.client, event)
     place = await origin.connector.place(origin.client, event)
     event = event.at_place(place) if place is not None else event
-    if not matches(automation.where, event, stored=origin.connector.stored_title):
+    if unfit := why_not(automation.where, event, stored=origin.connector.stored_title):
         about = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
-        return Rehearsed(applies=False, why=f"`where: {automation.where}` does not hold for {about}")
+        return Rehearsed(applies=False, why=f"its `where` does not hold for {about}: {unfit}")
     # What is not closed yet, say, is planned all the same: as it would be if it were.
     planned: list[dict[str, Any]] = []
     done: set[tuple[str, str]] = set()
