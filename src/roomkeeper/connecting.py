@@ -101,7 +101,8 @@ def watch(config: Config, store: Store) -> Watch:
     listened = [
         name
         for name, one in config.connections.items()
-        if listening_to(name, config.automations, config.catalog.connectors[one.type].raised(one.settings))
+        if not config.catalog.connectors[one.type].is_built_in  # nobody has to be heard of for something to be due
+        and listening_to(name, config.automations, config.catalog.connectors[one.type].raised(one.settings))
     ]
     writes = {name: one["writes_per_day"] for name, one in limits(config).items()}
     return Watch(store, listened=listened, writes=writes, automations=[one.name for one in config.automations])

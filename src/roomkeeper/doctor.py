@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from roomkeeper import connecting
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, acts_on, listening_to
-from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.config import Config, wanted_of
 from roomkeeper.contract.checkup import Examination, Finding, Needed
 from roomkeeper.contract.upkeep import Hook
 from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
@@ -223,6 +223,8 @@ def examination(config: Config, name: str) -> Examination:
     listening = listening_to(name, config.automations, connector.raised(connection.settings))
     places = [Needed(room, "read", f"{one.name}: where") for one in listening for room in one.rooms]
     scopes = dict.fromkeys(connector.scopes, "listening") if listening else {}
+    fields = wanted_of(connector, config)
+    scopes |= {scope: f"the field `{name}`" for name, scope in connector.scopes_of_fields.items() if name in fields}
     for automation in config.automations:
         for step in automation.steps:
             kinds = config.catalog.kinds(step.do)

@@ -42,7 +42,8 @@ async def once(
     """Make what `item` stands for, unless it is there.
 
     `find` lists all that may be it at the service, the one that counts first, and may be repeated; `make` makes it and
-    must not be. `drop` takes back what was made a moment ago, and tells whether it did: what has something in it stays.
+    must not be. `drop` takes back what was made a moment ago, and tells whether it is gone: what has something in it
+    stays. It may be repeated.
     `stands` tells whether what it became is still there, if it may have been removed since: then it is found or made
     again. `is_new` says that nothing can be there yet, so that the first attempt need not look. Raises RemoteError.
     """
@@ -75,7 +76,7 @@ class _Work:
         while True:
             found = await context.call(self.find) if looks else ()
             if found:
-                return Made(found[0], here=ours)
+                return Made(found[0], here=ours, twins=tuple(found[1:]) if ours else ())
             looks = True
             if await context.now() < settled_at:
                 await context.pause(_LOOK_AGAIN)
@@ -84,7 +85,6 @@ class _Work:
             await context.ledger.trying(self.scope, {self.item: {"asked_at": await context.now()}})
             try:
                 target = await self.make()
-                return await self._looked_back(target) if ours else Made(target, here=True)
             except RemoteError as error:
                 if not error.may_have_happened:
                     await context.ledger.undone(self.scope, [self.item])
@@ -95,6 +95,8 @@ class _Work:
                 await context.progress(f"{error.message}; next try in {wait:.0f} s")
                 await context.pause(wait)
                 pause = min(_LONGEST, 2 * pause)
+            else:
+                return await self._looked_back(target) if ours else Made(target, here=True)
 
     async def _looked_back(self, target: str) -> Made:
         """See whether an earlier request, which was taken for lost, came to something after all."""

@@ -114,7 +114,7 @@ class Service:
             return
         config = self._app.config
         automations = [f"{one.name}{' (paused)' if one.paused else ''}" for one in config.automations]
-        self._say(f"Connections: {', '.join(config.connections)}. Automations: {', '.join(automations) or 'none yet'}.")
+        self._say(f"Connections: {', '.join(config.shown)}. Automations: {', '.join(automations) or 'none yet'}.")
         if self._app.role == "worker":
             return
         where = config.public_url or address.replace("0.0.0.0", "127.0.0.1")

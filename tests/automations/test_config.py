@@ -351,7 +351,7 @@ def test_connections_with_one_account_count_for_one_budget(tmp_path: Path, monke
     text = GOOD.replace("automations:", again.lstrip("\n") + "automations:", 1)
     config = read(tmp_path, text.replace("on: file.uploaded", "on: file.uploaded\n    from: acme", 1))
 
-    assert {name: config.budget_of(name) for name in config.connections} == {
+    assert {name: config.budget_of(name) for name in config.shown} == {
         "acme": "acme",
         "again": "acme",
         "other": "other",

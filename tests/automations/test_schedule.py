@@ -78,7 +78,7 @@ def test_of_very_many_the_newest_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["", "* * * *", "* * * * * *", "61 * * * *", "@daily", "0 0 30 2 *", "x y z a b"]
+    "expression", ["", "* * * *", "* * * * * *", "61 * * * *", "@daily", "0 0 30 2 *", "x y z a b", "R 8 * * *"]
 )
 def test_what_is_no_cron_expression_or_never_comes_is_refused(expression: str) -> None:
     assert not is_cron(expression)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from stage import Keeper, Portal, Rooms, until
+from stage import Keeper, Portal, Rooms, copy_uploads, until
 
 from roomkeeper.automations.schedule import Schedule
 from roomkeeper.store.database import opened
@@ -33,11 +33,12 @@ def made(portal: Portal, name: str) -> list[str]:
 def be_away(keeper: Keeper, names: Sequence[str], since: datetime) -> None:
     """Have it so that nobody has looked since then."""
     store = opened(keeper.store if "://" in keeper.store else str(keeper.folder / keeper.store))
-    began = (since - timedelta(hours=1)).timestamp()
-    starts = {f"schedule in {name}": began for name in names}
+    began = since.timestamp()
+    places = [f"{name} every {EVERY:g}s" for name in names]
+    starts = {f"schedule in {place}": began for place in places}
     with store.write() as db:
         mine = sa.update(trails).where(trails.c.connection == "clock")
-        position = json.dumps({name: since.isoformat() for name in names})
+        position = json.dumps({place: since.isoformat() for place in places})
         db.execute(mine.values(position=position, began_at=began, starts=json.dumps(starts, sort_keys=True)))
     store.close()
 
@@ -113,3 +114,33 @@ def test_started_by_hand_it_is_due_now_and_the_doctor_says_when_it_is_next(porta
     checks = {one["check"]: one["said"] for one in keeper.ask("doctor", codes=(0, 1, 3))["checks"]}
     assert "12-24 08:00 CET" in checks["schedule yearly"]
     assert keeper.ask("prove", "yearly", "--since", "7d")["counts"] == {"done": 1}
+
+
+def test_another_schedule_under_the_same_name_begins_now_and_misses_nothing(portal: Portal, keepers: Make) -> None:
+    """What would have been due by it before is no moment; nor is what was due while it was not in the file."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [due("report", every=f"{EVERY:.0f}s", missed="all")])
+    keeper.start()
+    until(lambda: bool(keeper.log().count("serving")))
+    keeper.stop()
+    be_away(keeper, ["report"], datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1))
+    keeper.rewrite(automations=[due("report", every="300s", missed="all")])
+    keeper.start()
+    until(lambda: "300s" in looked_for(keeper))
+    keeper.stop()
+
+    assert keeper.ask("prove", "report", "--since", "50m", codes=(0, 3))["lines"] == []
+
+    keeper.rewrite(automations=[copy_uploads(rooms)])
+    keeper.start()
+    until(lambda: looked_for(keeper) == "{}")
+    keeper.stop()
+    assert "clock" not in keeper.say("check")
+
+
+def looked_for(keeper: Keeper) -> str:
+    store = opened(str(keeper.folder / keeper.store))
+    with store.read() as db:
+        found = db.execute(sa.select(trails.c.starts).where(trails.c.connection == "clock")).scalar() or ""
+    store.close()
+    return found

@@ -20,7 +20,8 @@ def _condition(value: object) -> object:
     try:
         return Condition.model_validate(value)
     except ValidationError as error:
-        wrong = error.errors()[0]
+        errors = error.errors()
+        wrong = next((one for one in errors if not one["type"].endswith("_type")), errors[0])
         word, known = ".".join(map(str, wrong["loc"][:1])), "contains, like, above, below and not"
         what = f"{word!r} is not one of {known}" if wrong["type"] == "extra_forbidden" else wrong["msg"]
         raise ValueError(what.removeprefix("Value error, ")) from error
@@ -121,7 +122,8 @@ class Automation(BaseModel):
     )
     every: Annotated[Duration, AfterValidator(_not_too_often)] | None = Field(
         default=None,
-        description="With `on: schedule`: how often it is due, counted from midnight UTC.",
+        description="With `on: schedule`: how often it is due, counted from the beginning of 1970 (UTC): `1h` is each "
+        "full hour, `1d` each midnight.",
         examples=["1h"],
     )
     cron: Annotated[str, AfterValidator(_a_cron_expression)] | None = Field(
@@ -169,8 +171,8 @@ class Automation(BaseModel):
     @property
     def rooms(self) -> list[int | str]:
         """List the rooms that `where` names, by id or title; none if it is for all. A schedule is its own place."""
-        if self.on == SCHEDULE:
-            return [self.name]
+        if self.schedule is not None:
+            return [f"{self.name} {self.schedule}"]
         wanted = self.where.get("room", [])
         if isinstance(wanted, Condition):
             return []
@@ -252,7 +254,8 @@ def unmet(
     for name, wanted in where.items():
         have = _field(event, name)
         if isinstance(wanted, Condition):
-            if not wanted.holds(have):
+            asked_of = wanted.as_stored(stored) if name == "room" else wanted
+            if not asked_of.holds(have):
                 missed.append((name, wanted, _shown(have)))
             continue
         asked = [stored(one) if name == "room" and isinstance(one, str) else one for one in listed(wanted)]

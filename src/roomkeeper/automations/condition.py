@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 Scalar = str | int | float | bool
+Several = Annotated[list[str], Field(min_length=1)]
 
 
 class Condition(BaseModel):
@@ -13,25 +15,50 @@ class Condition(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    contains: str | list[str] | None = Field(
+    contains: str | Several | None = Field(
         default=None, description="A text, or any of several, that stands in it.", examples=["invoice"]
     )
-    like: str | list[str] | None = Field(
+    like: str | Several | None = Field(
         default=None,
         description="A pattern for the whole, or any of several: `*` is any text, `?` any character.",
         examples=["Client: *"],
     )
     above: float | None = Field(default=None, description="It is a number, and greater.", examples=[1000])
     below: float | None = Field(default=None, description="It is a number, and smaller.", examples=[1000])
-    not_: Scalar | list[Scalar] | None = Field(
+    not_: Scalar | Annotated[list[Scalar], Field(min_length=1)] | None = Field(
         default=None, alias="not", description="It is none of these; nor is what is not known.", examples=["draft"]
     )
 
     @model_validator(mode="after")
     def _says_something(self) -> "Condition":
-        if not self.model_fields_set:
-            raise ValueError("must say one of contains, like, above, below and not")
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        if not said or None in said.values():
+            raise ValueError("must say what it contains, is like, is above, is below or is not")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_it_stands(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {word: wanted for word, wanted in handler(self).items() if wanted is not None}
+
+    def as_stored(self, stored: Callable[[str], str]) -> "Condition":
+        """Give the condition as it must be asked of titles that a service stores otherwise than people write them."""
+
+        def character(one: str) -> str:
+            return one if one in "*?" else stored(f"x{one}x")[1:-1]
+
+        def part(text: object) -> str:
+            return "".join(map(character, str(text)))
+
+        def whole(one: object) -> object:
+            return stored(one) if isinstance(one, str) else one
+
+        told = {"contains": part, "like": part, "not_": whole}
+        changed = {
+            name: [change(one) for one in listed(getattr(self, name))]
+            for name, change in told.items()
+            if getattr(self, name) is not None
+        }
+        return self.model_copy(update=changed)
 
     def holds(self, values: Sequence[object]) -> bool:
         """Whether it holds for a field, of the values that may stand for it; a field that is not known has none."""
@@ -46,7 +73,7 @@ class Condition(BaseModel):
 
     def __str__(self) -> str:
         """Say it as it stands in the file."""
-        said = self.model_dump(by_alias=True, exclude_none=True)
+        said = self.model_dump(by_alias=True)
         return ", ".join(f"{word} {wanted!r}" for word, wanted in said.items())
 
 

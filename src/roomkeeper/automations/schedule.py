@@ -4,6 +4,7 @@ What a cron expression means is croniter's; ours is what summer time does to it.
 is due when the clock has moved on, one that comes twice is due the first time, unless it is due every hour.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,10 @@ SCHEDULE = "schedule"
 Missed = Literal["once", "all", "skip"]
 MOST = 10_000  # moments that are looked back at; ours
 _SHIFT = timedelta(hours=3)  # more than any clock is put forward or back; ours
+_NAMES = frozenset(
+    {*("sun", "mon", "tue", "wed", "thu", "fri", "sat", "l"), *("jan", "feb", "mar", "apr", "may", "jun")}
+    | {"jul", "aug", "sep", "oct", "nov", "dec"}
+)
 _SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)  # ours; the 30th of February comes after none
 _AHEAD = (0.25, 8, 400, 3000)  # days that are looked ahead, one after the other; leap days are 8 years apart at most
 _HOUR = 1  # the place of the hours in a cron expression
@@ -32,6 +37,10 @@ class Schedule:
     cron: str | None = None
     time_zone: str = "UTC"
     missed: Missed = "once"
+
+    def __str__(self) -> str:
+        """Say it in a word or two: what was due by another schedule is no moment of this one."""
+        return f"every {self.every:g}s" if self.every is not None else f"{self.cron} {self.time_zone}"
 
     @property
     def zone(self) -> ZoneInfo:
@@ -83,7 +92,8 @@ class Schedule:
 
 def is_cron(expression: str) -> bool:
     """Whether it is a cron expression of five fields that comes round some day."""
-    if len(expression.split()) != 5 or not croniter.is_valid(expression):  # noqa: PLR2004
+    is_known = set(re.findall(r"[a-z]+", expression.lower())) <= _NAMES  # others are croniter's own, such as dice
+    if len(expression.split()) != 5 or not is_known or not croniter.is_valid(expression):  # noqa: PLR2004
         return False
     try:
         croniter(expression, _SOME_DAY).get_next()

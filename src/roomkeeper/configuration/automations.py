@@ -95,6 +95,7 @@ class AutomationCheck:
         edges = [
             (source, target, at)
             for at, one in enumerate(automations)
+            if one.schedule is None
             for source in map(str, one.rooms)
             for target in _targets(one, self._catalog)
         ]

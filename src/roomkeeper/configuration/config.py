@@ -66,6 +66,17 @@ class Config:
             return None
         return text if text != self.text else None
 
+    @property
+    def shown(self) -> dict[str, Connection]:
+        """The connections that people know of: those of the file, and what is there by itself if it is listened to."""
+        listened = {one.on for one in self.automations}
+        kinds = {name: self.catalog.connectors[one.type] for name, one in self.connections.items()}
+        return {
+            name: one
+            for name, one in self.connections.items()
+            if not kinds[name].is_built_in or listened & set(kinds[name].events)
+        }
+
     def budget_of(self, connection: str) -> str:
         """Name the budget that a connection's calls count for: of all with one account, the first one's."""
         account = _account(self.connections[connection])

@@ -29,6 +29,7 @@ from roomkeeper.contract.step import StepKind
 from roomkeeper.errors import ConfigError
 
 CLOCK = "clock"  # the name and the type of the connection that is there by itself
+_LOOK = 5.0  # seconds between two looks at the clock; ours
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
@@ -42,14 +43,12 @@ def load(file: Path, catalog: Catalog, *, secrets_required: bool = True, text: s
 
 
 def _set(clock: Mapping[str, Connection], automations: Sequence[Automation]) -> dict[str, Connection]:
-    """Set the clock to the schedules of the file; where there are none, there is no clock."""
+    """Set the clock to the schedules of the file. Without any it is there, too: for what was due until they went."""
     schedules = {one.name: one.schedule for one in automations if one.schedule is not None}
     if not schedules:
-        return {}
-    return {
-        name: replace(one, settings=one.settings.model_copy(update={"schedules": schedules}) if one.settings else None)
-        for name, one in clock.items()
-    }
+        return dict(clock)
+    told = {"schedules": schedules, "poll_every": _LOOK}
+    return {name: replace(one, settings=one.settings.model_copy(update=told)) for name, one in clock.items()}
 
 
 class _Reader:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -104,8 +104,9 @@ class Connector:
     record: Callable[[Any], Awaitable[list[dict[str, Any]]]] | None = None
     #: `tell(client, message)` passes a message on to people; for connections that `notify` names.
     tell: Callable[[Any, Message], Awaitable[None]] | None = None
-    #: The permissions that listening needs.
+    #: The permissions that listening needs; and those that it needs if automations use certain fields.
     scopes: frozenset[str] = frozenset()
+    scopes_of_fields: Mapping[str, str] = field(default_factory=dict)
 
     def raised(self, settings: object) -> Collection[str]:
         """List the kinds of event that a connection with these settings raises."""

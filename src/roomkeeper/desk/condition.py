@@ -70,7 +70,7 @@ def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown
         hooked = {row.connection: row for row in db.execute(sa.select(hooks))}
         searched = db.execute(sa.select(trails)).all()
         shown = []
-        for name, one in config.connections.items():
+        for name, one in config.shown.items():
             newest = sa.select(sa.func.max(events.c.id)).where(events.c.connection == name)
             last = db.execute(sa.select(events).where(events.c.id == newest.scalar_subquery())).first()
             wrong = [alert for alert in alerts if _is_about(alert, name)]

@@ -374,8 +374,8 @@ class Folder(Entry):
 
     parent_id: EntryId | None = None
     #: Files in it, all levels; what is being converted is counted here, and in no listing (recorded: folder.listing).
-    files_count: int = 0
-    folders_count: int = 0
+    files_count: int | None = None
+    folders_count: int | None = None
     room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
     tags: tuple[str, ...] = ()
 

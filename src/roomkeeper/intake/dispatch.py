@@ -43,6 +43,27 @@ from roomkeeper.store.tables import events, runs, waiting
 log = structlog.get_logger("dispatch")
 
 WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which is read only to be shown
+# Asked again and again for as long as the process lives: they are put together once.
+_CONNECTIONS_DUE = (
+    sa.select(events.c.connection)
+    .where(events.c.state == "new", events.c.next_try <= sa.bindparam("now", type_=sa.Float))
+    .distinct()
+)
+_ANY_WAITS = sa.select(waiting.c.id).where(waiting.c.run_id.is_(None)).limit(1)
+_WITHOUT_A_RUN = (
+    sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
+    .where(
+        waiting.c.run_id.is_(None),
+        waiting.c.automation.in_(sa.bindparam("active", expanding=True)),
+        ~sa.exists().where(
+            runs.c.automation == waiting.c.automation,
+            runs.c.key == waiting.c.key,
+            runs.c.state == "waiting",
+            runs.c.claims,
+        ),
+    )
+    .distinct()
+)
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
 _LOOK = 0.5  # seconds between two looks for runs to be made; an event that was parked here has one made at once
 _BATCH = 200
@@ -131,7 +152,7 @@ class Dispatch:
     ) -> None:
         self._store, self._sources, self._automations = store, sources, automations
         self._gather, self._on_made = gather, on_made
-        self._places: dict[tuple[str, str], tuple[float, Place | RemoteError | None]] = {}
+        self._places: dict[tuple[str, str], tuple[float, str, Place | RemoteError | None]] = {}
         self._accounts: dict[str, str] = {}
         self._stuck: dict[tuple[str, str], _Stuck] = {}
         self._wake = asyncio.Event()
@@ -348,7 +369,10 @@ class Dispatch:
         """Find an event's room, or what keeps it from being found for good. Raises RemoteError if that may pass."""
         known = self._places.get((source.name, event.lane))
         if known is not None and event.lane and known[0] > time.monotonic():
-            return known[1]
+            _, asked_for, place = known
+            # That a room is gone is what `room.deleted` tells: it has its place all the same.
+            if asked_for == event.type or not isinstance(place, RemoteError):
+                return place
         found: Place | RemoteError | None
         try:
             found = await source.connector.place(source.client, event)
@@ -362,7 +386,7 @@ class Dispatch:
         if len(self._places) > _LOOK_BEHIND:
             self._places.clear()
         kept = _PLACE_KEPT if not isinstance(found, RemoteError) else _ABSENCE_KEPT
-        self._places[source.name, event.lane] = (time.monotonic() + kept, found)
+        self._places[source.name, event.lane] = (time.monotonic() + kept, event.type, found)
         return found
 
     async def _put_aside(self, rows: Sequence[Any], stuck: "_Stuck") -> None:
@@ -418,20 +442,11 @@ class Dispatch:
 
     def _missing(self, connection: sa.Connection) -> Sequence[Any]:
         """Find the keys where events wait and no run does."""
+        if connection.execute(_ANY_WAITS).first() is None:
+            return []
         stopped = pauses.paused(connection)
         active = [one.name for one in self._automations if not one.paused and one.name not in stopped]
-        there = sa.exists().where(
-            runs.c.automation == waiting.c.automation,
-            runs.c.key == waiting.c.key,
-            runs.c.state == "waiting",
-            runs.c.claims,
-        )
-        query = (
-            sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
-            .where(waiting.c.run_id.is_(None), waiting.c.automation.in_(active), ~there)
-            .distinct()
-        )
-        return connection.execute(query).all()
+        return connection.execute(_WITHOUT_A_RUN, {"active": active}).all()
 
     def _make(self, missing: Sequence[Any], connection: sa.Connection) -> None:
         """Make a run for each of these keys; where another process was quicker, do nothing."""
@@ -453,8 +468,7 @@ class Dispatch:
 
 def _connections_due(connection: sa.Connection) -> set[str]:
     """Tell which connections have events to dispatch now."""
-    query = sa.select(events.c.connection).where(events.c.state == "new", events.c.next_try <= time.time()).distinct()
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_CONNECTIONS_DUE, {"now": time.time()}).scalars())
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:

@@ -86,7 +86,8 @@ def _renamed(connection: sa.Connection, old: str, automations: Sequence[Automati
 
 def _meaning(text: str) -> dict[str, Any]:
     """Give what an automation does, whatever it is called and whether it rests."""
-    return {name: value for name, value in json.loads(text).items() if name not in {"name", "paused"}}
+    told = Automation.model_validate(json.loads(text)).model_dump(by_alias=True, mode="json")  # as it is told now
+    return {name: value for name, value in told.items() if name not in {"name", "paused"}}
 
 
 def _park_anew(connection: sa.Connection, old: str, new: str) -> None:

@@ -120,7 +120,7 @@ class Prover:
         except RemoteError as error:
             blind.append(f"{name}: the {trail.name} cannot be read: {error.message}. {error.remedy}")
         happened = list(found.values())
-        if happened and watched.source.connector.is_built_in:  # what was due before there was anything due is nothing
+        if happened and watched.source.connector.is_built_in:  # what was due before something was due is nothing
             began = await self._store.reading(partial(listening_since, happened=happened[0])) or 0.0
             return [one for one in happened if one.at.timestamp() >= began]
         return happened

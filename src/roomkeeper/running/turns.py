@@ -28,6 +28,26 @@ _AT_WORK = 50  # runs of one connection at work in one process, not counting tho
 _BEGUN = 250  # runs of one connection that have begun in one process, those that wait among them
 _OPEN = ["waiting", "running"]
 _REST = 1.0  # seconds after the store or the engine's failed
+# Asked twice a second for as long as the process lives: it is put together once.
+_WAITS = (runs.c.state == "waiting", runs.c.handed_over.is_(False))
+_ANY = sa.select(runs.c.id).where(*_WAITS).limit(1)
+_OTHER = runs.alias("other")
+_BEFORE = sa.exists().where(
+    _OTHER.c.automation == runs.c.automation,
+    _OTHER.c.key == runs.c.key,
+    _OTHER.c.id != runs.c.id,
+    # Written out, for the index is of these states only.
+    _OTHER.c.state.in_(sa.bindparam("open", _OPEN, expanding=True, literal_execute=True)),
+    sa.or_(_OTHER.c.state == "running", _OTHER.c.handed_over, _OTHER.c.id < runs.c.id),
+)
+_DUE = (
+    sa.select(runs.c.id, runs.c.attempt, runs.c.connection)
+    .where(*_WAITS, runs.c.connection.in_(sa.bindparam("connections", expanding=True)))
+    .where(runs.c.automation.not_in(pauses.names()), runs.c.automation.not_in(sa.bindparam("stopped", expanding=True)))
+    .where(~_BEFORE)
+    .order_by(runs.c.id)
+    .limit(sa.bindparam("most"))
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +115,7 @@ class Turns:
         working = Counter(name for run, name in self._at_work.items() if run not in self._aside)
         left = {name: min(_AT_WORK - working[name], _BEGUN - begun[name]) for name in self._connections}
         places = {name: most for name, most in left.items() if most > 0}
-        if not await self._store.reading(partial(self._due, list(places), 1)):
+        if not await self._store.reading(partial(self._is_any_due, list(places))):
             return []  # mostly so, and then nobody's writing waits
         return await self._store.writing(partial(self._take, places))
 
@@ -136,22 +156,10 @@ class Turns:
             connection.execute(mine.values(handed_over=True))
         return taken
 
+    def _is_any_due(self, connections: Sequence[str], connection: sa.Connection) -> bool:
+        return connection.execute(_ANY).first() is not None and bool(self._due(connections, 1, connection))
+
     def _due(self, connections: Sequence[str], most: int, connection: sa.Connection) -> list[Turn]:
         """Find the runs whose turn it is, the oldest first."""
-        other = runs.alias("other")
-        before = sa.exists().where(
-            other.c.automation == runs.c.automation,
-            other.c.key == runs.c.key,
-            other.c.id != runs.c.id,
-            # Written out, for the index is of these states only.
-            other.c.state.in_(sa.bindparam("open", _OPEN, expanding=True, literal_execute=True)),
-            sa.or_(other.c.state == "running", other.c.handed_over, other.c.id < runs.c.id),
-        )
-        query = (
-            sa.select(runs.c.id, runs.c.attempt, runs.c.connection)
-            .where(runs.c.state == "waiting", runs.c.handed_over.is_(False), runs.c.connection.in_(connections))
-            .where(runs.c.automation.not_in(pauses.names()), runs.c.automation.not_in(self._stopped), ~before)
-            .order_by(runs.c.id)
-            .limit(most)
-        )
-        return [Turn(row.id, row.attempt, row.connection) for row in connection.execute(query)]
+        asked = {"connections": list(connections), "stopped": self._stopped, "most": most}
+        return [Turn(row.id, row.attempt, row.connection) for row in connection.execute(_DUE, asked)]

@@ -10,6 +10,7 @@ from roomkeeper.store.database import Store
 from roomkeeper.store.tables import services
 
 _SEEN_EVERY = 10.0  # seconds
+_OF_NAME = sa.select(services).where(services.c.name == sa.bindparam("name"))
 _GONE_AFTER = 35.0  # seconds without being seen: three times, and a little
 
 
@@ -27,13 +28,12 @@ def announce(store: Store, name: str, role: str, text: str) -> None:
 
 def is_ordered(store: Store, name: str) -> bool:
     """Whether this service is to read the file anew; now and then says that it is there. Raises StoreUnavailable."""
-    mine = services.c.name == name
     with store.read() as db:
-        row = db.execute(sa.select(services).where(mine)).first()
+        row = db.execute(_OF_NAME, {"name": name}).first()
         now = store.now(db)
     if row is not None and now - row.seen_at > _SEEN_EVERY:
         with store.write() as db:
-            db.execute(sa.update(services).where(mine).values(seen_at=now))
+            db.execute(sa.update(services).where(services.c.name == name).values(seen_at=now))
     return row is not None and row.ordered_at > row.settled_at
 
 

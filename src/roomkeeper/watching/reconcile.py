@@ -200,9 +200,9 @@ class Reconciler:
         began = int(row.began_at)  # services write whole seconds: what happened in this one may look older
         oldest = datetime.fromtimestamp(max(began, time.time() - kept), UTC)
         search = search_for(watched, self._automations, since or oldest)
-        if since is not None:
-            return search
         starts = _starts(row, watched, self._automations) | _by_number(row)
+        if since is not None:  # what was due before something was due is nothing; elsewhere somebody wants it
+            return replace(search, starts=starts) if watched.source.connector.is_built_in else search
         if json.dumps(starts, sort_keys=True) != row.starts:
             mine = trails.update().where(*_of(watched.source.name, trail.name))
             connection.execute(mine.values(starts=json.dumps(starts, sort_keys=True)))

@@ -21,7 +21,7 @@ async def metrics(request: Request) -> Response:
         said = "give a token of `dashboard: tokens`, as `Authorization: Bearer …`\n"
         return PlainTextResponse(said, 401, headers={"WWW-Authenticate": "Bearer"})
     try:
-        written = await asyncio.to_thread(exposition, desk.store, desk.limits, desk.config.connections)
+        written = await asyncio.to_thread(exposition, desk.store, desk.limits, desk.config.shown)
     except StoreUnavailable as error:
         return PlainTextResponse(f"{error.message}\n", 503)
     return Response(desk.redact(written.decode()), headers={"Content-Type": _FORMAT, "Cache-Control": "no-store"})

@@ -4,6 +4,7 @@ So a moment is an event of the inbox like an upload: taken in once, however many
 a downtime, and accounted for by `prove`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from roomkeeper.automations.event import Event
-from roomkeeper.automations.schedule import SCHEDULE, Schedule
+from roomkeeper.automations.schedule import MOST, SCHEDULE, Schedule
 from roomkeeper.contract.checkup import Examination, Finding
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.receiving import Receiving
@@ -37,7 +38,7 @@ class Clock(Receiving):
     """What the clock is told by the automations of the file."""
 
     receive: Literal["webhook", "poll"] = Field(default="poll", description="Moments are looked for.")
-    poll_every: float = Field(default=5.0, description="Seconds between two looks.")
+    poll_every: float = Field(default=3600.0, description="Seconds between two looks, if there is nothing to be due.")
     schedules: Mapping[str, Schedule] = Field(default_factory=dict, description="By the names of the automations.")
 
 
@@ -99,14 +100,18 @@ async def find(clock: Schedules, search: Search) -> AsyncIterator[Findings]:
     """Find what became due since the last look."""
     now = datetime.now(UTC).replace(microsecond=0)
     position = dict(search.position)
-    for name in search.rooms or ():
-        schedule = clock.schedules[str(name)]
-        after = search.begins(SCHEDULE, name)
-        if (last := search.position.get(str(name))) is not None:
+    mine = {f"{name} {schedule}": name for name, schedule in clock.schedules.items()}
+    for place in map(str, search.rooms or ()):
+        schedule, after = clock.schedules[mine[place]], search.begins(SCHEDULE, place)
+        if (last := search.position.get(place)) is not None:
             after = max(after, datetime.fromisoformat(last))
-        yield Findings(list(_events(search.connection, str(name), schedule, schedule.moments(after, now), now)))
-        position[str(name)] = now.isoformat()
-    yield Findings(position={name: at for name, at in position.items() if name in clock.schedules})
+        due = await asyncio.to_thread(schedule.moments, after, now)
+        blind = {}
+        if len(due) == MOST:
+            blind = {place: f"more moments of {mine[place]} were due than are looked at: only the newest {MOST:,} are"}
+        yield Findings(_events(search.connection, mine[place], schedule, due, now), blind=blind)
+        position[place] = now.isoformat()
+    yield Findings(position={place: at for place, at in position.items() if place in mine})
 
 
 def _events(connection: str, name: str, schedule: Schedule, due: Sequence[datetime], now: datetime) -> list[Event]:
@@ -119,7 +124,7 @@ def _events(connection: str, name: str, schedule: Schedule, due: Sequence[dateti
             meaning=f"{SCHEDULE} {name} {moment.isoformat()}",
             subject=f"{name} due {moment.astimezone(schedule.zone):%a %Y-%m-%d %H:%M %Z}",
             facts={SCHEDULE: {"automation": name, **schedule.told(moment)}},
-            raw={"room": name, "schedule": {"automation": name, "due": moment.isoformat()}},
+            raw={"room": f"{name} {schedule}", "schedule": {"automation": name, "due": moment.isoformat()}},
             ignored=_ignored(schedule, moment, due[-1], now),
             found=MOMENTS,
         )

@@ -57,4 +57,5 @@ CONNECTOR = Connector(
     record=recording.record,
     round_trip=round_trip.round_trip,
     scopes=frozenset({"files:read", "rooms:read"}),
+    scopes_of_fields={"type": "accounts:read"},  # of people
 )

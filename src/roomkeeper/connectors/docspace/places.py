@@ -9,7 +9,7 @@ from roomkeeper.docspace import EntryId, PathPart, Portal, entry_id
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.docspace.models import Folder
 from roomkeeper.docspace.titles import same_title, title_key
-from roomkeeper.errors import Forbidden, NotFound, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
 LET_IN = "Invite the account of the API key into that room as room manager, then `roomkeeper runs retry`."
@@ -120,11 +120,16 @@ async def _child(context: StepContext, parent: EntryId, title: str, *, is_new: b
 
 
 async def dropped(portal: Portal, folder: EntryId, delete: Callable[[EntryId], Awaitable[object]]) -> bool:
-    """Delete a folder or a room that is empty; tells whether it was."""
-    there = await portal.folders.get(folder)
-    if there.files_count or there.folders_count:
+    """Delete a folder or a room that is empty; tells whether it is gone. What the portal does not let us stays."""
+    try:
+        there = await portal.folders.get(folder)
+        if there.files_count is None or there.folders_count is None or there.files_count + there.folders_count:
+            return False
+        await delete(folder)
+    except NotFound:
+        return True
+    except (Forbidden, Rejected):
         return False
-    await delete(folder)
     return True
 
 

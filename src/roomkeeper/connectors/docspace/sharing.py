@@ -176,10 +176,10 @@ async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: K
     item = f"room {room.id} {kind} {named(access)} {kept} {params.title}"
 
     async def drop(url: str) -> bool:
-        links = [one for one in await ours() if one.url == url]
-        for one in links:
-            await portal.rooms.remove_link(room.id, one)
-        return bool(links)
+        for one in await ours():
+            if one.url == url:
+                await portal.rooms.remove_link(room.id, one)
+        return url not in await find()
 
     async def stands(url: str) -> bool:
         return url in await find()

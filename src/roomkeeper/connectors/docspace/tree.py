@@ -65,7 +65,7 @@ async def below(context: StepContext, root: EntryId) -> Tree:
     """List every file and every folder below a room or folder. Raises RemoteError."""
     files = await files_below(context, root)
     pages = await _pages(context, root, "folders")
-    counted = pages[-1].current.files_count if pages[-1].current is not None else 0
+    counted = (pages[-1].current.files_count or 0) if pages[-1].current is not None else 0
     folders = {folder.id: folder for page in pages for folder in page.folders}
     unseen = {file.folder_id for file in files.values()} | {folder.parent_id for folder in folders.values()}
     await _add_ways(context, root, folders, unseen - {root, None})

@@ -12,7 +12,7 @@ from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.step import EventKind
 from roomkeeper.docspace import EntryId, Portal, signature
 from roomkeeper.docspace.webhooks import TRIGGERS
-from roomkeeper.errors import DeliveryUnreadable, NotThere
+from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotThere, ScopeMissing
 
 _FIELDS: dict[str, tuple[str, ...]] = {
     "file": ("id", "title", "extension", "folder", "room", "room_title", "path"),
@@ -136,7 +136,10 @@ async def complete(portal: Portal, event: Event) -> Event:
     if event.noun != "user" or "type" not in portal.wanted or event.type == "user.deleted":
         return event
     about = event.facts["user"]
-    person = await portal.people.get(str(about["id"]))
+    try:
+        person = await portal.people.get(str(about["id"]))
+    except ScopeMissing as error:  # this event waits, and no other for it
+        raise Forbidden(error.message, remedy="Give the API key the scope `accounts:read`, for `user.type`.") from error
     return replace(event, facts={"user": {**about, "type": person.kind}})
 
 

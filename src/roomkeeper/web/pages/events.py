@@ -30,7 +30,7 @@ async def index(request: Request, desk: Desk, _who: Who) -> Shown:
         part=part_of(request),
     )
     types = sorted({one.on for one in desk.config.automations})
-    data = {"statuses": EVENT_STATUSES, "connections": list(desk.config.connections), "types": types, "kinds": KINDS}
+    data = {"statuses": EVENT_STATUSES, "connections": list(desk.config.shown), "types": types, "kinds": KINDS}
     return Shown("Events", "events.html", paged(found, request, _ASKED) | data)
 
 

@@ -54,7 +54,7 @@ const listen = () => {
   source.onerror = () => {
     // Closed is what was refused: then it is not tried again.
     state.textContent = source.readyState === EventSource.CLOSED
-      ? "This page is not live: close other pages of Roomkeeper, then reload."
+      ? "This page is not live: reload it; if that does not help, close other pages of Roomkeeper."
       : "Roomkeeper does not answer; what you see may be old.";
   };
 };
