@@ -85,7 +85,7 @@ class Replay:
     """A cast of people at a pretend portal, and what they learn to know there."""
 
     def __init__(self, portal: Portal, hooks: Receiver) -> None:
-        self.portal = portal
+        self.portal, self.hooks = portal, hooks
         self.known: dict[str, Any] = {
             "receiver": hooks.url,
             "receiver by name": hooks.url.replace("127.0.0.1", "localhost"),
@@ -114,6 +114,8 @@ class Replay:
         if "await" in line:
             self._await(line)
             return []
+        if "delivered" in line:
+            return self._delivered(line["delivered"])
         if "look" in line:
             line["call"] = f"GET {line.pop('look')}"
         answers = [self._asked(line, body) for body in [line.get("body"), *line.get("more", [])]]
@@ -196,6 +198,16 @@ class Replay:
 
         until(over)
 
+    def _delivered(self, wanted: dict[str, dict[str, int]]) -> list[str]:
+        """Name what the webhooks were told of otherwise than the recorded ones."""
+        self._await_deliveries()
+        found = []
+        for name, counts in wanted.items():
+            there = self.hooks.told[name]
+            wrong = {one for one in {*there, *counts} if there[one] != counts.get(one, 0)}
+            found += [f"{name}: {there[one]} of {one} instead of {counts.get(one, 0)}" for one in sorted(wrong)]
+        return found
+
     def _await_deliveries(self) -> None:
         """Wait until nothing is under way to a receiver, as who recorded did."""
         until(lambda: not self.portal.direct("GET", "/deliveries")["pending"])
@@ -271,16 +283,17 @@ def replay(portal: Portal) -> Iterator[Replay]:
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda path: path.stem)
 def test_each_call_of_a_probe_is_answered_as_the_portal_answered_it(probe: Path, replay: Replay) -> None:
-    about, *lines = [json.loads(line) for line in probe.read_text().splitlines()]
+    head, *lines = [json.loads(line) for line in probe.read_text().splitlines()]
     known = [one for one in KNOWN if one[0] == probe.stem]
 
     found, met = [], set()
     for number, line in enumerate(lines, 2):
         for said in replay.play(line):
-            reason = next((one for one in known if re.search(one[1], line["call"]) and re.search(one[2], said)), None)
+            call = line.get("call", "deliveries")
+            reason = next((one for one in known if re.search(one[1], call) and re.search(one[2], said)), None)
             met.add(reason)
             if reason is None:
-                found.append(f"line {number}, {line['as']} {line['call']}: {said}")
+                found.append(f"line {number}, {line.get('as')} {line.get('call', 'deliveries')}: {said}")
 
-    assert not found, "\n".join([about, *found])
+    assert not found, "\n".join([f"{head['about']} (facts {head['facts']})", *found])
     assert set(known) <= met, "what is said to differ does not"

@@ -1,8 +1,9 @@
 """Receives what a pretend portal delivers, and answers as it is told: each hook by the last part of its address."""
 
 import contextlib
+import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +21,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self, rules: dict[tuple[str, str], Rule]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.rules, self.came = rules, Counter[tuple[str, str]]()
+        self.told: dict[str, Counter[str]] = defaultdict(Counter)  # by hook and trigger
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, *_: Any) -> None:
@@ -34,8 +36,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the tests look at what came."""
 
     def _answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         asked = self.command, self.path.split("?")[0].rsplit("/", 1)[-1]
+        if self.command == "POST":
+            self.server.told[asked[1]][json.loads(body)["event"]["trigger"]] += 1
         self.server.came[asked] += 1
         status = self.server.rules.get(asked, lambda _: 200)(self.server.came[asked])
         if not status:

@@ -225,7 +225,8 @@ class Webhooks:
             if config.target is not None and config.target != str(subject):
                 continue
             if actor is not config.by and not (
-                self.world.may_read(config.by, folder) if folder is not None else config.by.is_admin
+                # Of people and groups whoever makes rooms is told (recorded: hooks.events).
+                self.world.may_read(config.by, folder) if folder is not None else config.by.may_manage_rooms
             ):
                 continue
             row = LogRow(next(self._rows), config, bit, now(), {})

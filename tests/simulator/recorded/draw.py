@@ -26,6 +26,8 @@ BLANKED = "\u2026"  # stands for a secret
 RUN = "probe-1"  # as long as the name of a run, which the titles begin with
 #: Of one set-up: these go on with what the other made.
 GO_ON = {"ops.batch": "folder.big", "ops.terminate": "folder.big"}
+#: Whose webhooks are told of what they do themselves: what was delivered is drawn, too.
+DELIVERED = {"hooks.events", "hooks.failures", "hooks.burst"}
 #: Whose facts, thousands of them by a rule, are played by a test of their own (`test_as_recorded.py`).
 NOT_DRAWN = {"keys.scopes", "share.values", "links"}
 UNKNOWN = 50  # numbers that a call has as they stood in the recording: the answer that named them is cut there
@@ -76,8 +78,12 @@ def main(recording: Path) -> None:
         if name in NOT_DRAWN:
             continue
         before = probes[GO_ON[name]]["calls"] if name in GO_ON else []
-        lines = Drawing(dict(names), words, fields).lines([*before, *probe["calls"]])
-        text = "".join(f"{json.dumps(line)}\n" for line in [probe["about"], *lines])
+        drawing = Drawing(dict(names), words, fields)
+        lines = drawing.lines([*before, *probe["calls"]])
+        if name in DELIVERED:
+            lines.append({"delivered": drawing.told(record["deliveries"], probe["calls"])})
+        head = {"about": probe["about"], "facts": probe["section"]}
+        text = "".join(f"{json.dumps(line)}\n" for line in [head, *lines])
         (HERE / "probes" / f"{name}.jsonl").write_text(text)
     rows = [f" {json.dumps(number)}: {json.dumps(' '.join(names))}" for names, number in fields.items()]
     (HERE / "fields.json").write_text("{\n" + ",\n".join(rows) + "\n}\n")
@@ -101,6 +107,16 @@ class Drawing:
             else:
                 self._call(call, drawn)
         return list(_needed(drawn))
+
+    def told(self, deliveries: list[dict[str, Any]], calls: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+        """Count what the webhooks that were made here were told of until the end, by their names and the trigger."""
+        made = {(call["request"] or {}).get("name") for call in calls if call["path"].endswith("/settings/webhook")}
+        told: dict[str, collections.Counter[str]] = {}
+        for one in deliveries:
+            if one["method"] == "POST" and one["name"] in made and one["t"] <= calls[-1]["at"] + 1.0:
+                trigger = json.loads(one["raw"])["event"]["trigger"]
+                told.setdefault(self._worded(one["name"]), collections.Counter())[trigger] += 1
+        return {name: dict(sorted(counts.items())) for name, counts in told.items()}
 
     def _loop(self, call: dict[str, Any], drawn: list[Line]) -> None:
         kind = "await" if call["path"].endswith(("/files/fileops", "/status")) else "look"
