@@ -12,6 +12,7 @@ from roomkeeper.connectors.docspace.hooks import new_secret
 from roomkeeper.docspace.webhooks import TRIGGERS
 
 Make = Callable[..., Keeper]
+MANY = 1500  # uploads, by which somebody should have noticed
 UPLOADED = TRIGGERS["file.uploaded"]
 
 
@@ -81,6 +82,25 @@ def test_a_wrong_secret_is_noticed_by_what_we_refuse_and_set_right(keepers: Make
     assert rooms.portal.direct("GET", "/webhooks")[0]["secret"] == SECRET
     copies_an_upload(rooms, keeper, "Second.docx")
     assert keeper.ask("webhooks", "list")["wrong"] == []
+
+
+def test_a_changed_secret_is_seen_while_deliveries_are_still_being_retried(keepers: Make, rooms: Rooms) -> None:
+    """On a portal where something happens all the time, the newest line of the log has never been answered yet."""
+    keeper = looked_after(keepers, rooms)
+
+    planted(rooms.portal, secret="somebody-changed-it")
+    uploads, pending = 0, 0
+    while "signs with another secret" not in keeper.log():
+        rooms.upload(f"File {uploads}.docx", f"{uploads}".encode())
+        uploads += 1
+        newest = rooms.portal.call("GET", "/settings/webhooks/log", params={"count": 1})
+        pending += newest[0]["status"] == 0
+        assert uploads < MANY
+    keeper.settle(lambda: rooms.copies() == uploads)
+
+    assert pending > uploads / 2
+    assert rooms.portal.direct("GET", "/webhooks")[0]["secret"] == SECRET
+    assert rooms.missing_and_doubled() == ([], [])
 
 
 def test_a_deleted_one_is_made_again_but_not_one_that_was_removed_on_purpose(keepers: Make, rooms: Rooms) -> None:

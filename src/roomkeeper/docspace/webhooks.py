@@ -10,6 +10,7 @@ from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
 NAME_LIMIT = 50  # characters (WebhooksConfigRequestsDto.cs)
+ANSWERED = 2 | 4 | 8 | 16  # groupStatus: answered by somebody, with whatever (DbWorker.cs; recorded: hooks.failures)
 UNDELIVERED = 1 | 8 | 16  # groupStatus: not sent, or answered 4xx or 5xx (DbWorker.cs; recorded: hooks.failures)
 #: What can be listened to (1.3), each a bit of `triggers` in this order.
 TRIGGERS: Mapping[str, int] = {  # WebhookTrigger.cs; recorded: hooks.events

@@ -15,7 +15,7 @@ from roomkeeper.connectors.docspace.trails import is_ours
 from roomkeeper.contract.upkeep import Ailment, Hook, Registered, Upkeep
 from roomkeeper.docspace import Portal
 from roomkeeper.docspace.models import Webhook
-from roomkeeper.docspace.webhooks import NAME_LIMIT, mask, names
+from roomkeeper.docspace.webhooks import ANSWERED, NAME_LIMIT, mask, names
 from roomkeeper.errors import Forbidden, NotThere, Rejected, RemoteError, RemoteFault
 
 _TRUSTED = timedelta(days=3)  # without a success; then one failed connection disables it (1.7) (WebhookSender.cs)
@@ -177,11 +177,12 @@ async def _ours(portal: Portal, hook: Hook) -> list[Webhook]:
 async def _refused(portal: Portal, webhook: Webhook, hook: Hook) -> int:
     """Give the id of the last delivery that was answered, if we refused it after the secret was last set; else 0.
 
-    While one is retried, for half a minute, and while others wait behind it, the newest lines have no status yet.
+    While one is retried, for half a minute, and while others wait behind it, however many, the newest lines have no
+    status yet: only those that have are asked for.
     """
     if webhook.status not in {0, _REFUSED}:
         return 0
-    answered = [row for row in (await portal.webhooks.log(webhook.id)).rows if row.status]
+    answered = (await portal.webhooks.log(webhook.id, only=ANSWERED, count=1)).rows
     is_refused = bool(answered) and answered[0].status == _REFUSED and answered[0].id > hook.mark
     return answered[0].id if is_refused else 0
 
