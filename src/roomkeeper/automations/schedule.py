@@ -18,7 +18,7 @@ from croniter import CroniterBadDateError, croniter
 SCHEDULE = "schedule"
 #: What becomes of moments at which nobody was there: one run for all of them, one for each, or none.
 Missed = Literal["once", "all", "skip"]
-MOST = 10_000  # moments that are looked back at; ours
+MOST = 20_000  # moments that are looked back at: two days, as a night proves them, of the shortest; ours
 _SHIFT = timedelta(hours=3)  # more than any clock is put forward or back; ours
 _NAMES = frozenset(
     {*("sun", "mon", "tue", "wed", "thu", "fri", "sat", "l"), *("jan", "feb", "mar", "apr", "may", "jun")}

@@ -97,10 +97,12 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
     async def drop(room: str) -> bool:
         return await dropped(portal, entry_id(room), portal.rooms.delete)
 
+    # Of rooms from a template, which has things in it, the oldest is taken: nothing tells which was made last.
+    may_drop = drop if params.from_template is None else None
     try:
         async with context.hold("rooms from templates") if params.from_template is not None else nullcontext():
             scope, stands = f"rooms: {context.connection}", partial(_stands, portal)
-            made = await once(context, scope, tag, find=find, make=make, drop=drop, stands=stands)
+            made = await once(context, scope, tag, find=find, make=make, drop=may_drop, stands=stands)
     except ScopeMissing:
         raise
     except (QuotaExceeded, Forbidden, Rejected) as error:
