@@ -53,6 +53,10 @@ class Watched:
         """List the automations that listen to it."""
         return listening_to(self.source.name, automations, self.source.connector.raised(self.settings))
 
+    def is_asked(self, automations: Sequence[Automation]) -> bool:
+        """Whether a person who has all searched wants to hear of it: what is there by itself may have nothing to do."""
+        return not self.source.connector.is_built_in or bool(self.listening(automations))
+
 
 @dataclass(frozen=True)
 class Searched:
@@ -110,7 +114,8 @@ class Reconciler:
 
     async def search_all(self, since: datetime | None = None) -> list[Searched]:
         """Search every trail once; from `since` on, if that is given, whatever was searched before."""
-        return [await self._search(one, trail, since) for one in self._watched for trail in self._trails(one)]
+        asked = [one for one in self._watched if one.is_asked(self._automations)]
+        return [await self._search(one, trail, since) for one in asked for trail in self._trails(one)]
 
     async def _keep_one(self, watched: Watched) -> None:
         rest = 0.0  # the first search waits for nobody: it is for what was missed until this moment
