@@ -9,6 +9,7 @@ and ends by itself, so its successor never overlaps with its last call (facts/en
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -83,15 +84,25 @@ class Engine:
     async def stop(self) -> None:
         """Stop taking runs; those at work are taken up again by the next start, or by another process."""
         logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each run that is let go of, which is meant
-        at_work = list(self._library._workflow_tasks)  # noqa: SLF001 - what is not let go of fails once all is shut down
-        for task in at_work:
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
-        with ThreadPoolExecutor(1) as own:  # it shuts down the loop's executor, so it must not run in that
-            await asyncio.get_running_loop().run_in_executor(own, partial(DBOS.destroy, destroy_registry=True))
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as own:  # the library shuts down the loop's executor, so this must not run in that
+            # First, for a run taken back after the others were let go of would go on beside its successor.
+            await loop.run_in_executor(own, self._take_back_no_more)
+            at_work = list(self._library._workflow_tasks)  # noqa: SLF001 - what is not let go of fails when all is shut
+            for task in at_work:
+                task.cancel()
+            await asyncio.gather(*at_work, return_exceptions=True)
+            await loop.run_in_executor(own, partial(DBOS.destroy, destroy_registry=True))
+        loop.set_default_executor(ThreadPoolExecutor())
         if self._sqlite is not None:
             self._sqlite.dispose()
+
+    def _take_back_no_more(self) -> None:
+        for event in self._library.background_thread_stop_events:
+            event.set()
+        for thread in threading.enumerate():
+            if thread.name == f"queue-worker-{_RECOVERY_QUEUE}":
+                thread.join()  # it has at most to begin what it has just taken
 
     async def begin(self, turn: Turn) -> None:
         """Begin a run's attempt; doing so twice is the same as once. Raises StoreUnavailable."""
