@@ -127,10 +127,8 @@ class Doctor:
         limits = getattr(self._config.connections[source.name].settings, "budget", None)
         if limits is None:
             return None
-        used, most = (
-            SharedTally(self._store, self._config.budget_of(source.name), lambda: 1).writes_today(),
-            limits.writes_per_day,
-        )
+        tally = SharedTally(self._store, self._config.budget_of(source.name), lambda: 1)
+        used, most = tally.writes_today(), limits.writes_per_day
         said = f"{most - used} of {most} writes are left today"
         if used >= most * _NEARLY:
             what = "At midnight UTC there are new ones; more need another account or a higher limit of the portal."

@@ -172,7 +172,7 @@ class Automation(BaseModel):
     def rooms(self) -> list[int | str]:
         """List the rooms that `where` names, by id or title; none if it is for all. A schedule is its own place."""
         if self.schedule is not None:
-            return [f"{self.name} {self.schedule}"]
+            return [self.schedule.place(self.name)]
         wanted = self.where.get("room", [])
         if isinstance(wanted, Condition):
             return []

@@ -42,6 +42,10 @@ class Schedule:
         """Say it in a word or two: what was due by another schedule is no moment of this one."""
         return f"every {self.every:g}s" if self.every is not None else f"{self.cron} {self.time_zone}"
 
+    def place(self, automation: str) -> str:
+        """Name the place where its moments are found: of this automation, by this schedule."""
+        return f"{automation} {self}"
+
     @property
     def zone(self) -> ZoneInfo:
         """The time zone. Raises ZoneInfoNotFoundError."""

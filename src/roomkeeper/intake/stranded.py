@@ -4,7 +4,6 @@ An automation that was only renamed is known by its text, which its last run kep
 name, at the start. What cannot be told so is an alert, and a person decides.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -86,8 +85,8 @@ def _renamed(connection: sa.Connection, old: str, automations: Sequence[Automati
 
 def _meaning(text: str) -> dict[str, Any]:
     """Give what an automation does, whatever it is called and whether it rests."""
-    told = Automation.model_validate(json.loads(text)).model_dump(by_alias=True, mode="json")  # as it is told now
-    return {name: value for name, value in told.items() if name not in {"name", "paused"}}
+    told = Automation.model_validate_json(text)  # as it is told now
+    return told.model_dump(by_alias=True, mode="json", exclude={"name", "paused"})
 
 
 def _park_anew(connection: sa.Connection, old: str, new: str) -> None:

@@ -77,9 +77,10 @@ def page(path: str, view: View) -> list[Route]:
         desk, who = _desk(request), await _who(request)
         if who is None:
             return PlainTextResponse("log in\n", 401 if _access(request).has_login else 403, headers=HEADERS)
-        if request.app.state.live[who.word or who.name] >= _LIVE_PAGES:
+        whose = who.word or who.name
+        if request.app.state.live[whose] >= _LIVE_PAGES:
             return PlainTextResponse(f"{_LIVE_PAGES} pages of yours are live already\n", 429, headers=HEADERS)
-        return StreamingResponse(_changes(view, request, desk), media_type="text/event-stream", headers=HEADERS)
+        return StreamingResponse(_changes(view, request, desk, whose), media_type="text/event-stream", headers=HEADERS)
 
     return [Route(path, whole), Route(f"/live{path}", live)]
 
@@ -164,10 +165,9 @@ async def missing(request: Request, _: Exception) -> Response:
     return shown(request, _desk(request), who, _trouble("Not there", "There is no such page.", status=404))
 
 
-async def _changes(view: View, request: Request, desk: Desk) -> AsyncIterator[str]:
+async def _changes(view: View, request: Request, desk: Desk, whose: str) -> AsyncIterator[str]:
     """Give the inside again whenever it has changed, as server-sent events, for as long as one is logged in."""
-    who = await _who(request)
-    whose, live = (who.word or who.name) if who is not None else "", request.app.state.live
+    live = request.app.state.live
     live[whose] += 1
     try:
         async for one in _insides(view, request, desk):

@@ -100,7 +100,7 @@ async def find(clock: Schedules, search: Search) -> AsyncIterator[Findings]:
     """Find what became due since the last look."""
     now = datetime.now(UTC).replace(microsecond=0)
     position = dict(search.position)
-    mine = {f"{name} {schedule}": name for name, schedule in clock.schedules.items()}
+    mine = {schedule.place(name): name for name, schedule in clock.schedules.items()}
     for place in map(str, search.rooms or ()):
         schedule, after = clock.schedules[mine[place]], search.begins(SCHEDULE, place)
         if (last := search.position.get(place)) is not None:
@@ -124,7 +124,7 @@ def _events(connection: str, name: str, schedule: Schedule, due: Sequence[dateti
             meaning=f"{SCHEDULE} {name} {moment.isoformat()}",
             subject=f"{name} due {moment.astimezone(schedule.zone):%a %Y-%m-%d %H:%M %Z}",
             facts={SCHEDULE: {"automation": name, **schedule.told(moment)}},
-            raw={"room": f"{name} {schedule}", "schedule": {"automation": name, "due": moment.isoformat()}},
+            raw={"room": schedule.place(name), "schedule": {"automation": name, "due": moment.isoformat()}},
             ignored=_ignored(schedule, moment, due[-1], now),
             found=MOMENTS,
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from roomkeeper.connectors.docspace.trails import rooms_called
 from roomkeeper.contract.checkup import Examination, Finding, Needed, State
 from roomkeeper.docspace import EntryId, Portal
-from roomkeeper.docspace.models import Access, Key, PathPart
+from roomkeeper.docspace.models import Access, Key, PathPart, Person
 from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, Unauthorized
 
 _SOON = timedelta(days=14)  # before a key's end (ours)
@@ -31,10 +31,10 @@ async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
     yield _of_key(key)
     for one in _of_permissions(key, about):
         yield one
-    yield await _account(portal, key)
-    if "room.created" in about.types:
-        async for one in _of_others(portal, key):
-            yield one
+    person = await _person(portal, key)
+    yield _account(person, key)
+    if "room.created" in about.types and isinstance(person, Person):
+        yield _of_others(person)
     async for one in _hello(portal):
         yield one
     for needed in about.places:
@@ -80,13 +80,19 @@ def _covers(has: set[str], scope: str) -> bool:
     return bool(has & {scope, f"{family}:write", "*:write", *(["*:read"] if verb == "read" else [])})
 
 
-async def _account(portal: Portal, key: Key) -> Finding:
+async def _person(portal: Portal, key: Key) -> Person | RemoteError:
+    """Look up whose key it is, or why that cannot be seen."""
     try:
-        person = await portal.people.get(key.create_by.id)
-    except ScopeMissing:
-        return Finding("account", "ok", "what kind of account it is cannot be seen with this key (accounts:read)")
+        return await portal.people.get(key.create_by.id)
     except RemoteError as error:
-        return Finding("account", "warning", f"the account cannot be looked up: {error.message}", error.remedy)
+        return error
+
+
+def _account(person: Person | RemoteError, key: Key) -> Finding:
+    if isinstance(person, ScopeMissing):
+        return Finding("account", "ok", "what kind of account it is cannot be seen with this key (accounts:read)")
+    if isinstance(person, RemoteError):
+        return Finding("account", "warning", f"the account cannot be looked up: {person.message}", person.remedy)
     name = person.display_name or key.create_by.display_name
     if person.is_guest:
         return Finding("account", "failed", f"{name} is a guest, who may do next to nothing", _MAKE_ONE)
@@ -98,18 +104,13 @@ async def _account(portal: Portal, key: Key) -> Finding:
     return Finding("account", "ok", f"{name}, {'an administrator' if person.is_admin else 'a member'} of the portal")
 
 
-async def _of_others(portal: Portal, key: Key) -> AsyncIterator[Finding]:
+def _of_others(person: Person) -> Finding:
     """Say whose new rooms the account is told of: nobody can have invited it into them yet (1.3)."""
-    try:
-        person = await portal.people.get(key.create_by.id)
-    except RemoteError:
-        return  # said already
     if person.is_admin or person.is_owner:
-        yield Finding("room.created", "ok", "the account is told of every new room")
-        return
+        return Finding("room.created", "ok", "the account is told of every new room")
     what = "the account is told of rooms that it makes itself, and of nobody else's: it may not see them yet"
     remedy = "Use a key of an administrator of the portal for this connection; `room.created` is raised for all then."
-    yield Finding("room.created", "warning", what, remedy)
+    return Finding("room.created", "warning", what, remedy)
 
 
 async def _hello(portal: Portal) -> AsyncIterator[Finding]:
