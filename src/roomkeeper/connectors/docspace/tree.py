@@ -73,14 +73,20 @@ async def below(context: StepContext, root: EntryId) -> Tree:
 
 
 async def files_below(context: StepContext, root: EntryId) -> dict[EntryId, File]:
-    """List every file below a room or folder, all levels. Raises RemoteError."""
+    """List every file below a room or folder, all levels; until all are seen, or looking shows no new ones.
+
+    Raises RemoteError.
+    """
     found: dict[EntryId, File] = {}
-    for order, descending in _ORDERS:
-        pages = await _pages(context, root, "files", order=order, descending=descending)
-        found |= {file.id: file for page in pages for file in page.files}
-        if len(found) >= pages[-1].total:
-            break
-    return found
+    while True:
+        before = len(found)
+        for order, descending in _ORDERS:
+            pages = await _pages(context, root, "files", order=order, descending=descending)
+            found |= {file.id: file for page in pages for file in page.files}
+            if len(found) >= pages[-1].total:
+                return found
+        if len(found) == before:
+            return found
 
 
 async def directly_in(context: StepContext, folder: EntryId) -> Tree:
