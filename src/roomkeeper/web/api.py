@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roomkeeper.desk import condition, offers
+from roomkeeper.desk import offers, overview
 from roomkeeper.desk.history import Part
 from roomkeeper.errors import NotThere, OrderRefused, RoomkeeperError, StoreUnavailable
 from roomkeeper.intake import pauses
@@ -129,7 +129,7 @@ class Operation:
 
 async def _status(call: Call) -> Any:  # noqa: ANN401 - JSON
     desk = call.desk
-    return await asyncio.to_thread(condition.of, desk.store, desk.history, desk.config, desk.limits)
+    return await asyncio.to_thread(overview.of, desk.store, desk.history, desk.config, desk.limits)
 
 
 async def _runs(call: Call) -> Any:  # noqa: ANN401
@@ -169,12 +169,12 @@ async def _replay(call: Call) -> Any:  # noqa: ANN401
 
 
 async def _automations(call: Call) -> Any:  # noqa: ANN401
-    return await asyncio.to_thread(condition.automations, call.desk.store, call.desk.config)
+    return await asyncio.to_thread(overview.automations, call.desk.store, call.desk.config)
 
 
 async def _automation(call: Call) -> Any:  # noqa: ANN401
     automation = call.desk.config.present(call.name)
-    told = await asyncio.to_thread(condition.automations, call.desk.store, call.desk.config)
+    told = await asyncio.to_thread(overview.automations, call.desk.store, call.desk.config)
     text = call.desk.config.texts.get(automation.name, "")
     return next(one for one in told if one["name"] == automation.name) | {"text": text}
 
@@ -194,7 +194,7 @@ async def _try(call: Call) -> Any:  # noqa: ANN401
 
 
 async def _proofs(call: Call) -> Any:  # noqa: ANN401
-    return await asyncio.to_thread(condition.days, call.desk.store)
+    return await asyncio.to_thread(overview.days, call.desk.store)
 
 
 async def _actions(call: Call) -> Any:  # noqa: ANN401

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roomkeeper.desk import condition, offers, reasons
+from roomkeeper.desk import offers, overview, reasons
 from roomkeeper.intake.dispatch import event_of
 from roomkeeper.web.desk import Desk
 
@@ -18,7 +18,7 @@ def event(desk: Desk, number: int) -> dict[str, Any]:
         stored = connector.stored_title if connector is not None else str
         judged = reasons.why(desk.config.automations, event_of(row), told["automations"], told["about"], stored)
     if told["state"] == "parked" and not told["runs"]:
-        stopped = {one["name"] for one in condition.automations(desk.store, desk.config) if one["paused"]}
+        stopped = {one["name"] for one in overview.automations(desk.store, desk.config) if one["paused"]}
         judged = [one | ({"because": "it is paused"} if one["automation"] in stopped else {}) for one in judged]
     return {
         "event": told,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.desk import condition
+from roomkeeper.desk import overview
 from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import NotThere, OrderRefused
 from roomkeeper.intake import pauses
@@ -26,7 +26,7 @@ _RESUME = Offer("resume", "Resume", ("Runs begin again, also for what was collec
 
 async def index(_request: Request, desk: Desk, _who: Who) -> Shown:
     """List them."""
-    found = await asyncio.to_thread(condition.automations, desk.store, desk.config)
+    found = await asyncio.to_thread(overview.automations, desk.store, desk.config)
     return Shown("Automations", "automations.html", {"found": found})
 
 
@@ -37,7 +37,7 @@ async def one(request: Request, desk: Desk, _who: Who) -> Shown:
 
 
 def _data(desk: Desk, automation: Automation) -> dict[str, object]:
-    told = next(one for one in condition.automations(desk.store, desk.config) if one["name"] == automation.name)
+    told = next(one for one in overview.automations(desk.store, desk.config) if one["name"] == automation.name)
     latest = desk.history.events(limit=_SHOWN, type_=automation.on, connection=automation.from_)
     return {
         "told": told,

@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.requests import Request
 
-from roomkeeper.desk import condition
+from roomkeeper.desk import overview
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.rendering import Shown
@@ -18,5 +18,5 @@ async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 
 def _data(desk: Desk) -> dict[str, object]:
-    stands = condition.of(desk.store, desk.history, desk.config, desk.limits)
+    stands = overview.of(desk.store, desk.history, desk.config, desk.limits)
     return {**stands, "latest": desk.history.runs(limit=_SHOWN)}

@@ -1,4 +1,4 @@
-"""The condition of the service: is everything well, how does each connection and each automation do."""
+"""The overview: is everything well, how does each connection and each automation do."""
 
 import json
 import time
