@@ -6,9 +6,10 @@ steer a terminal, times that a clock can show.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 DEEPEST = 64  # levels of objects and lists; the deepest that a vendor's documentation shows are eight
@@ -24,45 +25,58 @@ _SUSPICIOUS = re.compile(
 )
 
 
+#: What may stand for a number that no column holds, or no float.
+_HUGE = re.compile(r"\d{19}|[eE]\+?\d{3}")
+_CONTAINERS = (dict, list)
+
+
 class Unreadable(ValueError):
     """It is not JSON, or no JSON that an honest sender writes; the message goes on after "the body"."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A body that was read. `repeated` are the names that an object in it has twice, with different values."""
+    """A body that was read."""
 
     value: Any
-    repeated: frozenset[str] = frozenset()
+    _sent: str = field(repr=False)
+    _strict: bool = True
+
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """The names that an object in it has twice, with different values. Looked for only where somebody asks."""
+        found: set[str] = set()
+
+        def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            made = dict(pairs)
+            if len(made) < len(pairs):
+                found.update(_different(pairs))
+            return made
+
+        _loaded(self._sent, strict=self._strict, pairs=once)
+        return frozenset(found)
 
 
 def document(body: bytes | str, *, strict: bool = True) -> Document:
     """Read JSON. Not `strict`, line ends may stand inside of text, as templates write them. Raises Unreadable."""
-    repeated: set[str] = set()
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            repeated.update(_different(pairs))
-        return made
-
     sent = decoded(body) if isinstance(body, bytes) else body
     try:
-        value = json.loads(
-            sent,
-            strict=strict,
-            object_pairs_hook=once,
-            parse_constant=_no_number,
-            parse_float=_decimal,
-            parse_int=_whole,
-        )
+        value = _loaded(sent, strict=strict)
     except RecursionError as error:
         raise Unreadable("is nested too deeply") from error
     except ValueError as error:
         raise Unreadable(f"is not valid JSON: {getattr(error, 'msg', error)}") from error
     if sent.count("{") + sent.count("[") > DEEPEST and _is_deep(value):
         raise Unreadable(f"is nested deeper than {DEEPEST} levels")
-    return Document(_clean(value) if _SUSPICIOUS.search(sent) else value, frozenset(repeated))
+    return Document(_clean(value) if _SUSPICIOUS.search(sent) else value, sent, strict)
+
+
+def _loaded(sent: str, *, strict: bool, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:  # noqa: ANN401
+    """Read JSON; what is called for each number or object costs, so that it is called only where there is cause."""
+    whole, decimal = (_whole, _decimal) if _HUGE.search(sent) else (None, None)
+    return json.loads(
+        sent, strict=strict, parse_constant=_no_number, parse_int=whole, parse_float=decimal, object_pairs_hook=pairs
+    )
 
 
 def decoded(body: bytes) -> str:
@@ -128,16 +142,16 @@ def _whole(digits: str) -> int | str:
 
 
 def _is_deep(value: object) -> bool:
-    level = [value]
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(DEEPEST):
-        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
+        level = [inner for one in level for inner in _inside(one) if isinstance(inner, _CONTAINERS)]
         if not level:
             return False
-    return any(isinstance(one, dict | list) for one in level)
+    return True
 
 
-def _inside(value: Mapping[str, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, Mapping) else value
+def _inside(value: Any) -> Iterable[Any]:  # noqa: ANN401 - JSON
+    return value.values() if isinstance(value, dict) else value
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 - JSON

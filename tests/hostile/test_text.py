@@ -74,6 +74,12 @@ def test_names_that_come_twice_are_told_if_they_differ() -> None:
     assert outside.document(body).repeated == {"id", "x"}
 
 
+def test_names_that_come_twice_are_told_whatever_their_numbers() -> None:
+    long = "9" * 5000
+
+    assert outside.document(f'{{"id": {long}, "id": {long}, "x": {long}, "x": 1}}').repeated == {"x"}
+
+
 @given(st.text())
 def test_any_text_is_read_as_it_is_or_cleaned_and_can_be_written(text: str) -> None:
     read = outside.document(json.dumps({"text": text})).value["text"]
