@@ -171,7 +171,7 @@ def test_an_operator_approves_an_archive_and_undoes_it(page: Any, stage: tuple[C
     picture(page, "an-archive")
 
     said = order(page, "Undo")
-    assert f"puts {files} archived files back" in said
+    assert f"puts {files} moved files back" in said
     playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("done", timeout=90_000)
     until(lambda: len(scene.portal.tree(scene.client)) == files)
     scene.share(scene.client, scene.guest, 11, by=scene.keeper_key)  # access that ended is not given back by undoing

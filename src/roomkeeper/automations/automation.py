@@ -4,31 +4,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from roomkeeper.automations import template
-from roomkeeper.automations.condition import Condition, Scalar, comparable, listed
+from roomkeeper.automations.condition import Asked, Condition, is_met, listed
 from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schedule import SCHEDULE, Missed, Schedule, is_cron
-
-
-def _condition(value: object) -> object:
-    """Read a mapping as a condition. Raises ValueError, in words: of the other things that it is not, nobody asks."""
-    if not isinstance(value, Mapping):
-        return value
-    try:
-        return Condition.model_validate(value)
-    except ValidationError as error:
-        errors = error.errors()
-        wrong = next((one for one in errors if not one["type"].endswith("_type")), errors[0])
-        word, known = ".".join(map(str, wrong["loc"][:1])), "contains, like, above, below and not"
-        what = f"{word!r} is not one of {known}" if wrong["type"] == "extra_forbidden" else wrong["msg"]
-        raise ValueError(what.removeprefix("Value error, ")) from error
-
-
-#: What a field must be: this, one of these, or like that.
-Asked = Annotated[Scalar | list[Scalar] | Condition, BeforeValidator(_condition)]
 
 
 class Step(BaseModel):
@@ -253,13 +235,10 @@ def unmet(
     missed: list[tuple[str, object, str]] = []
     for name, wanted in where.items():
         have = _field(event, name)
-        if isinstance(wanted, Condition):
-            asked_of = wanted.as_stored(stored) if name == "room" else wanted
-            if not asked_of.holds(have):
-                missed.append((name, wanted, _shown(have)))
-            continue
-        asked = [stored(one) if name == "room" and isinstance(one, str) else one for one in listed(wanted)]
-        if not _is_one_of(have, asked):
+        asked: object = wanted
+        if name == "room":
+            asked = wanted.as_stored(stored) if isinstance(wanted, Condition) else _as_stored(listed(wanted), stored)
+        if not is_met(asked, have):
             missed.append((name, wanted, _shown(have)))
     return missed
 
@@ -276,9 +255,8 @@ def _field(event: Event, name: str) -> tuple[object, ...]:
     return (value,)
 
 
-def _is_one_of(values: tuple[object, ...], wanted: Sequence[object]) -> bool:
-    have = {comparable(value) for value in values if value is not None}
-    return any(comparable(one) in have for one in wanted)
+def _as_stored(titles: Sequence[object], stored: Callable[[str], str]) -> list[object]:
+    return [stored(one) if isinstance(one, str) else one for one in titles]
 
 
 def _shown(have: tuple[object, ...]) -> str:

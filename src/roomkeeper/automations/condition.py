@@ -1,10 +1,19 @@
-"""Conditions on one field of an event, where being the same is not what is asked. Pure."""
+"""What a field must be: this, one of these, or like that. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 Scalar = str | int | float | bool
 Several = Annotated[list[str], Field(min_length=1)]
@@ -75,6 +84,32 @@ class Condition(BaseModel):
         """Say it as it stands in the file."""
         said = self.model_dump(by_alias=True)
         return ", ".join(f"{word} {wanted!r}" for word, wanted in said.items())
+
+
+def _condition(value: object) -> object:
+    """Read a mapping as a condition. Raises ValueError, in words: of the other things that it is not, nobody asks."""
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return Condition.model_validate(value)
+    except ValidationError as error:
+        errors = error.errors()
+        wrong = next((one for one in errors if not one["type"].endswith("_type")), errors[0])
+        word, known = ".".join(map(str, wrong["loc"][:1])), "contains, like, above, below and not"
+        what = f"{word!r} is not one of {known}" if wrong["type"] == "extra_forbidden" else wrong["msg"]
+        raise ValueError(what.removeprefix("Value error, ")) from error
+
+
+#: What a field must be: this, one of these, or like that.
+Asked = Annotated[Scalar | list[Scalar] | Condition, BeforeValidator(_condition)]
+
+
+def is_met(wanted: object, values: Sequence[object]) -> bool:
+    """Whether a field is what is asked of it, of the values that may stand for it; what is not known is None."""
+    if isinstance(wanted, Condition):
+        return wanted.holds(values)
+    have = {comparable(value) for value in values if value is not None}
+    return any(comparable(one) in have for one in listed(wanted))
 
 
 def comparable(value: object) -> str:

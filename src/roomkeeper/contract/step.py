@@ -113,6 +113,8 @@ class Plan:
 
     effects: tuple[str, ...] = ()
     nothing_because: str = ""
+    #: What it would give to later steps, where that is known without doing anything: so that they are foretold, too.
+    result: BaseModel | None = None
 
 
 @dataclass(frozen=True)

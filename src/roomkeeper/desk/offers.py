@@ -6,6 +6,7 @@ from typing import Any
 
 Shown = Mapping[str, Any]
 _UNDER_WAY = {"waiting", "running"}
+_MOVES = {"archive_files", "move_files"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def of_run(run: Shown, present: Shown | None) -> list[Offer]:
         offers.append(_restart(run))
     if run["state"] in {*_UNDER_WAY, "needs_attention"} and not run["cancel_requested"]:
         offers.append(_cancel(run))
-    if run["state"] not in _UNDER_WAY and _archived(run):
+    if run["state"] not in _UNDER_WAY and _moved(run):
         offers.append(_undo(run))
     return offers
 
@@ -95,15 +96,15 @@ def _cancel(run: Shown) -> Offer:
 
 
 def _undo(run: Shown) -> Offer:
-    files = sum(int((step["result"] or {}).get("files") or 0) for step in run["steps"] if step["do"] == "archive_files")
-    what = f"A run is made that puts {files or 'the'} archived file{'' if files == 1 else 's'} back where they were."
+    files = sum(int((step["result"] or {}).get("files") or 0) for step in run["steps"] if step["do"] in _MOVES)
+    what = f"A run is made that puts {files or 'the'} moved file{'' if files == 1 else 's'} back where they were."
     will = (what, "Folders that are gone are made again; what cannot go back is named.", "Access stays as it is now.")
     return Offer("undo", "Undo", will)
 
 
-def _archived(run: Shown) -> bool:
-    archives = [step for step in run["steps"] if step["do"] == "archive_files"]
-    return any((step["plan"] or {}).get("folder") is not None for step in archives)
+def _moved(run: Shown) -> bool:
+    moves = [step for step in run["steps"] if step["do"] in _MOVES]
+    return any((step["plan"] or {}).get("folder") is not None for step in moves)
 
 
 def _name(step: Shown) -> str:

@@ -57,6 +57,14 @@ class Files:
         call = Call("PUT", f"/files/file/{segment(file)}", body={"title": title, "lastVersion": 0})
         return File.of((await self._send(call)).response)
 
+    async def comment(self, file: EntryId, version: int, text: str) -> str:
+        """Set a version's comment; gives what the portal keeps of it (recorded: hooks.events). Raises Forbidden.
+
+        It keeps 255 characters, and refuses what is locked by another or may not be changed (FileDao.cs).
+        """
+        call = Call("PUT", f"/files/file/{segment(file)}/comment", body={"version": version, "comment": text})
+        return str((await self._send(call)).response or "")
+
     async def copy(self, files: Sequence[EntryId], folder: EntryId, *, on_conflict: OnConflict) -> Operation:
         """Start copying; a refusal concerns the whole list and starts nothing (2.2)."""
         return await self._transfer("copy", files, (), folder, on_conflict)

@@ -361,6 +361,7 @@ class File(Entry):
     file_status: int = 0
     locked: bool = False
     locked_by: str = ""
+    comment: str = ""
     web_url: str = ""
 
     @property

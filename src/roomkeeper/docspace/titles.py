@@ -23,6 +23,11 @@ def same_title(one: str, other: str) -> bool:
     return title_key(one) == title_key(other)
 
 
+def extension(title: str) -> str:
+    """Give a title's ending, in small letters and without its dot; empty if there is none."""
+    return title.rpartition(".")[2].lower() if "." in title else ""
+
+
 class _Weights(dict[int, str]):
     """A letter's weight; one that is not listed stands for itself, one beyond U+FFFF is stored as two underscores."""
 

@@ -20,7 +20,7 @@ CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` le
 
 
 UNDO = "restore_files"
-_CAN_BE_UNDONE = (steps.c.do == "archive_files", steps.c.plan.is_not(None))
+_CAN_BE_UNDONE = (steps.c.do.in_(["archive_files", "move_files"]), steps.c.plan.is_not(None))
 
 
 def give(store: Store, number: int, order: str, by: str, present: Callable[[str], Automation]) -> int:
@@ -113,7 +113,7 @@ def approve(store: Store, number: int, by: str) -> str:
 
 
 def undo(store: Store, number: int, by: str = "") -> int:
-    """Make a run that puts back what an archive run moved; gives its number. Raises NotThere, OrderRefused."""
+    """Make a run that puts back what a run archived or moved; gives its number. Raises NotThere, OrderRefused."""
     with store.write() as connection:
         run = _run(connection, number)
         if run.state in {"waiting", "running"}:
@@ -122,7 +122,7 @@ def undo(store: Store, number: int, by: str = "") -> int:
         rows = connection.execute(moved.order_by(steps.c.position.desc())).all()
         positions = [row.position for row in rows if json.loads(row.plan).get("folder") is not None]
         if not positions:
-            raise OrderRefused(f"Run {number} archived nothing, and only archived files can be put back")
+            raise OrderRefused(f"Run {number} moved nothing, and only archived and moved files can be put back")
         undone = undone_by(connection, run)
         if undone is not None:
             raise OrderRefused(

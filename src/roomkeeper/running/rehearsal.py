@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -54,15 +54,18 @@ async def rehearse(
         return Rehearsed(applies=False, why=f"its `where` does not hold for {about}: {unfit}")
     # What is not closed yet, say, is planned all the same: as it would be if it were.
     planned: list[dict[str, Any]] = []
-    done: set[tuple[str, str]] = set()
+    done, variables = set[tuple[str, str]](), event.variables()
     for position, step in enumerate(automation.steps):
         context = Dry(Ledger(store, 0), source_of(position), [event], automation, position, foretold=done)
-        planned.append(await foretold(step, catalog, event.variables(), context))
+        planned.append(await foretold(step, catalog, variables, context))
     return Rehearsed(applies=not event.ignored, why=event.ignored, steps=planned)
 
 
-async def foretold(step: Step, catalog: Catalog, variables: Mapping[str, Any], context: "Dry") -> dict[str, Any]:
-    """Say what one step would do: its lines, or why there are none. Raises RemoteError, StepFailed."""
+async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], context: "Dry") -> dict[str, Any]:
+    """Say what one step would do: its lines, or why there are none. Raises RemoteError, StepFailed.
+
+    What it would give, where that is known, is added to `variables`, for the steps after it.
+    """
     shown = {"name": step.name, "do": step.do}
     kind = kind_for(step, catalog, context.type)
     try:
@@ -81,6 +84,8 @@ async def foretold(step: Step, catalog: Catalog, variables: Mapping[str, Any], c
         plan = await kind.plan(params, context)
     except StepFailed as error:
         return shown | {"plan": [f"fail: {error.message}"], "because": ""}
+    if plan.result is not None:
+        variables[step.name] = plan.result.model_dump(mode="json")
     return shown | {"plan": list(plan.effects), "because": plan.nothing_because}
 
 

@@ -317,12 +317,13 @@ class Walker:
     ) -> list[str]:
         """Tell what the steps after this one would do, as far as that can be known."""
         automation, lines, done = _automation(run), list[str](), set[tuple[str, str]]()
+        known = dict(variables)
         for later in range(position + 1, len(automation.steps)):
             step = automation.steps[later]
             context = Dry(
                 Ledger(self._store, 0), self._source(step, run.connection), happened, automation, later, foretold=done
             )
-            told = await foretold(step, self._catalog, variables, context)
+            told = await foretold(step, self._catalog, known, context)
             lines += [f"{step.name}: {line}" for line in told["plan"] or [f"nothing: {told['because']}"]]
         return lines
 

@@ -15,7 +15,14 @@ from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace import archiving, evidence
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Layout, Line
 from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, is_there, move, rename
-from roomkeeper.connectors.docspace.places import address, folder_at, folder_titled, must_be_named, way_to
+from roomkeeper.connectors.docspace.places import (
+    address,
+    folder_at,
+    folder_titled,
+    must_be_named,
+    must_take_files,
+    way_to,
+)
 from roomkeeper.connectors.docspace.tree import Tree, below, directly_in, files_below
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, PathPart, Portal
@@ -169,10 +176,7 @@ class _Archiving:
         if (await self._context.call(lambda: self._portal.folders.get(room.id))).is_archived:
             what = f"room {room.id} {room.title!r} lies in the portal's Archive section, where nothing can be moved"
             raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`.")
-        there = await self._context.call(lambda: self._portal.folders.get(under.id))
-        if there.is_archived or len(target) == 1:
-            what = f"`under` {under.id} {under.title!r} cannot take files: the portal's own sections take only rooms"
-            raise StepFailed(what, remedy="Make an ordinary folder in a room, and put its id into `under:`.")
+        await must_take_files(self._context, target, setting="under")
         return room, under
 
     def _new_plan(self, room: PathPart, under: PathPart) -> ArchivePlan:

@@ -158,7 +158,12 @@ def numbered(title: str) -> Iterator[str]:
     while True:
         number += 1
         suffix = f" ({number}){dot}{extension}"
-        yield f"{_cut(stem, TITLE_LIMIT - _units(suffix))}{suffix}"
+        yield f"{shortened(stem, suffix)}{suffix}"
+
+
+def shortened(stem: str, suffix: str) -> str:
+    """Cut a title's stem so that a rename takes it with its suffix."""
+    return _cut(stem, TITLE_LIMIT - _units(suffix))
 
 
 def _units(text: str) -> int:

@@ -47,6 +47,16 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
     return way
 
 
+async def must_take_files(context: StepContext, way: Sequence[PathPart], *, setting: str) -> None:
+    """Make sure that files can be put there at all. Raises StepFailed."""
+    portal: Portal = context.client
+    place = way[-1]
+    there = await context.call(partial(portal.folders.get, place.id))
+    if there.is_archived or len(way) == 1:
+        what = f"`{setting}` {place.id} {place.title!r} cannot take files: the portal's own sections take only rooms"
+        raise StepFailed(what, remedy=f"Make an ordinary folder in a room, and put its id into `{setting}:`.")
+
+
 async def _room_titled(context: StepContext, wanted: str, setting: str) -> EntryId:
     """Read a string: it is a room's title, or else the id of a folder in third-party storage."""
     if wanted.isdigit():

@@ -1,4 +1,4 @@
-"""`restore_files`: what `roomkeeper runs undo` runs: put archived files back where the plan found them.
+"""`restore_files`: what `roomkeeper runs undo` runs: put archived or moved files back where the plan found them.
 
 It goes by what the portal shows, not by what the archiving did: a folder that lies elsewhere than it did goes back
 whole, then each file that is not in its folder, then its title. So it can be cut short and goes on.
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Line, numbered
 from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, move, rename
 from roomkeeper.connectors.docspace.places import folder_at
+from roomkeeper.connectors.docspace.relocation import MovePlan, put_back
 from roomkeeper.connectors.docspace.rooms import bring_back
 from roomkeeper.connectors.docspace.tree import Tree, below
 from roomkeeper.contract.step import Plan, StepContext, StepKind
@@ -30,7 +31,7 @@ class RestoreFiles(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run: int = Field(description="The run that archived the files.", examples=[12])
+    run: int = Field(description="The run that archived or moved the files.", examples=[12])
     position: int = Field(default=0, ge=0, description="Which of its steps did, counted from 0.", examples=[0])
 
 
@@ -77,6 +78,8 @@ class _State:
 async def apply(params: RestoreFiles, context: StepContext) -> Restored:
     """Put the files back. Raises StepFailed, naming each that cannot go back."""
     planned = await _planned(params, context)
+    if isinstance(planned, MovePlan):
+        return await _moved_back(context, planned)
     async with context.hold(f"archive of room {planned.room}"):
         await bring_back(context, planned.room)
         return await _Restoring(context, planned).run()
@@ -91,7 +94,7 @@ async def plan(params: RestoreFiles, context: StepContext) -> Plan:
 
 RESTORE_FILES = StepKind(
     name="restore_files",
-    summary="Put the files that a run archived back where they were, verified (`roomkeeper runs undo`).",
+    summary="Put the files that a run archived or moved back where they were, verified (`roomkeeper runs undo`).",
     params=RestoreFiles,
     result=Restored,
     plan=plan,
@@ -101,11 +104,25 @@ RESTORE_FILES = StepKind(
 )
 
 
-async def _planned(params: RestoreFiles, context: StepContext) -> ArchivePlan:
+async def _planned(params: RestoreFiles, context: StepContext) -> ArchivePlan | MovePlan:
     recorded = await context.recorded((params.run, params.position))
     if not isinstance(recorded, dict) or recorded.get("folder") is None:
         raise StepFailed(f"run {params.run} has not moved anything in its step {params.position}")
-    return ArchivePlan.from_json(recorded)
+    return MovePlan.from_json(recorded) if "room" not in recorded else ArchivePlan.from_json(recorded)
+
+
+async def _moved_back(context: StepContext, planned: MovePlan) -> Restored:
+    """Put back what `move_files` moved. Raises StepFailed, naming each that cannot go back."""
+    back, failed = await put_back(context, planned)
+    lines = [
+        {"file": line.file, "title": line.title, "outcome": "back", "from": planned.goes_to(line), "to": line.was}
+        for line in back
+    ]
+    result = Restored(files=len(back), report=lines)
+    if not failed:
+        return result
+    what = f"{len(failed)} of {len(planned.lines)} files cannot go back to where they were"
+    raise StepFailed(what, remedy=_EACH, items=failed, result=result.model_dump(mode="json"))
 
 
 class _Restoring:
@@ -277,8 +294,10 @@ class _Restoring:
         if not items:
             return result
         what = f"{len(items)} of {len(self._planned.lines)} files cannot go back to {self._planned.room_title!r}"
-        remedy = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."
-        raise StepFailed(what, remedy=remedy, items=items, result=result.model_dump(mode="json"))
+        raise StepFailed(what, remedy=_EACH, items=items, result=result.model_dump(mode="json"))
+
+
+_EACH = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."
 
 
 def _name(line: Line) -> str:

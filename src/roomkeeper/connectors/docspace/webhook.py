@@ -11,6 +11,7 @@ from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.step import EventKind
 from roomkeeper.docspace import EntryId, Portal, signature
+from roomkeeper.docspace.titles import extension
 from roomkeeper.docspace.webhooks import TRIGGERS
 from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotThere, ScopeMissing
 
@@ -205,17 +206,12 @@ def _name(person: Mapping[str, Any]) -> str:
     return " ".join(part for name in ("firstName", "lastName") if (part := _plain(person.get(name))))
 
 
-def _extension(title: str) -> str:
-    """Give a title's ending, in small letters and without its dot; empty if there is none."""
-    return title.rpartition(".")[2].lower() if "." in title else ""
-
-
 def _facts(noun: str, entity: Mapping[str, Any], title: str, folder: object) -> dict[str, Any]:
     names = _FIELDS[noun]
     known = {
         "id": entity.get("id"),
         "title": title,
-        "extension": _extension(title),
+        "extension": extension(title),
         "name": title,
         "first_name": _plain(entity.get("firstName")),
         "last_name": _plain(entity.get("lastName")),

@@ -14,6 +14,7 @@ from roomkeeper.simulator.api.request import Api, Portal, Reply, Routes, units
 from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, missing, rule_broken
 from roomkeeper.simulator.world import File
 
+COMMENT_LIMIT = 255  # characters (FileDao.cs, UpdateCommentAsync)
 RENAME_LIMIT = 165  # characters (recorded: file.rename)
 
 
@@ -88,10 +89,13 @@ def file_lock(api: Api) -> Any:
 
 
 def file_comment(api: Api) -> Any:
+    """A refusal is a broken rule, and a long comment is cut (FileStorageService.cs, FileDao.cs: UpdateCommentAsync)."""
     file = api.file()
     if not api.world.may_edit(api.user, file):
-        raise forbidden()
-    file.current.comment = str(api.body.get("comment") or "")
+        raise rule_broken("You do not have enough permissions to edit the file")
+    if file.locked_by not in (None, api.user):
+        raise rule_broken("The file is currently locked by another user")
+    file.current.comment = str(api.body.get("comment") or "")[:COMMENT_LIMIT]
     api.portal.webhooks.publish("file.updated", file, api.user)
     return file.current.comment
 

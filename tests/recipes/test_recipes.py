@@ -1,0 +1,222 @@
+"""Each recipe as it stands in the repository: on hundreds of files, twice, with a refused page, and killed."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mailboxes import Chat
+from stage import CRM_SECRETS, SECRET, Keeper, Portal, Rooms, sized, until
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+Make = Callable[..., Keeper]
+EVERYTHING = (1 << 40) - 1  # every trigger there is
+#: Those that act on a list: the title that their files have here.
+LISTING = {
+    "archive-old-documents": "Offer.docx",
+    "detect-confidential-docs": "Top Secret plan.docx",
+    "auto-snapshot-before-edits": "Offer.docx",
+    "weekly-contracts-report": "Contract.docx",
+}
+MANY = 260
+
+
+@pytest.fixture
+def rooms(portal: Portal) -> Rooms:
+    return Rooms(portal)
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    one = Chat()
+    yield one
+    one.close()
+
+
+def put_in(keepers: Make, rooms: Rooms, name: str, *, source: int | None = None, chat: Chat | None = None) -> Keeper:
+    """Give a Roomkeeper a recipe, with the open places filled in."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [])
+    text = (RECIPES / name / "roomkeeper.yaml").read_text()
+    filled = {
+        "https://acme.onlyoffice.com": rooms.portal.url,
+        "https://chat.acme.example/hook": chat.url if chat is not None else "http://127.0.0.1:9",
+        "111111": source or rooms.client,
+        "222222": rooms.internal,
+        "180d": "1s",
+    }
+    for place, value in filled.items():
+        text = text.replace(place, str(value))
+    keeper.file.write_text(re.sub("public_url: .*", f"public_url: {keeper.url}", text))
+    keeper.environment |= {"DOCSPACE_API_KEY": rooms.keeper_key, "DOCSPACE_WEBHOOK_SECRET": SECRET}
+    keeper.environment |= {"TEAM_TOKEN": CRM_SECRETS["CRM_SECRET"]}
+    return keeper
+
+
+def automation(name: str) -> str:
+    return {"auto-snapshot-before-edits": "daily-snapshot"}.get(name, name)
+
+
+def fill(rooms: Rooms, title: str) -> None:
+    """Many files of one title in nested folders, and others that no recipe is about."""
+    grown = {"user": rooms.guest, "folders": 6, "files": sized(1000, MANY)}
+    rooms.portal.direct("POST", f"/folders/{rooms.client}/grow", json=grown | {"title": title})
+    time.sleep(1.1)  # what is to be old here is a second old
+
+
+def writes(portal: Portal) -> list[str]:
+    """List what was asked of the portal that changes something."""
+    return [one["path"] for one in portal.direct("GET", "/journal") if one["method"] not in {"GET", "HEAD"}]
+
+
+def digests(files: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(str(one["digests"][-1]) for one in files)
+
+
+def test_every_recipe_is_played_and_has_a_page() -> None:
+    source = Path(__file__).read_text()
+    for folder in sorted(RECIPES.iterdir()):
+        if folder.is_dir():
+            assert f'"{folder.name}"' in source
+            assert (folder / "README.md").read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("name", LISTING)
+def test_a_list_is_acted_on_whole_and_the_second_time_nothing_changes(
+    rooms: Rooms, keepers: Make, chat: Chat, name: str
+) -> None:
+    fill(rooms, LISTING[name])
+    before = rooms.portal.tree(rooms.client)
+    keeper = put_in(keepers, rooms, name, chat=chat)
+    keeper.start()
+
+    keeper.ask("start", automation(name), "--wait")
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    after, there = rooms.portal.tree(rooms.client), rooms.portal.tree(rooms.internal)
+    if name == "auto-snapshot-before-edits":
+        assert digests(there) == digests(before) == digests(after)
+    elif name == "weekly-contracts-report":
+        assert (there, digests(after)) == ([], digests(before))
+        assert f"{len(before)} contracts" in str(chat.told)
+    else:
+        assert (after, digests(there)) == ([], digests(before))
+        assert {one["id"] for one in there} == {one["id"] for one in before}
+        assert len({one["title"].casefold() for one in there}) == len(before)
+    made, told = len(writes(rooms.portal)), len(chat.told)
+    keeper.ask("start", automation(name), "--wait")
+    last = keeper.settle()[0]
+    assert (last["state"], last["error"]) == ("done", None)
+    assert len(writes(rooms.portal)) == made
+    assert len(chat.told) == told + (name == "weekly-contracts-report")
+
+
+@pytest.mark.parametrize("name", LISTING)
+def test_a_refused_page_is_a_failure_and_nothing_is_done(rooms: Rooms, keepers: Make, chat: Chat, name: str) -> None:
+    fill(rooms, LISTING[name])
+    before = rooms.portal.tree(rooms.client)
+    keeper = put_in(keepers, rooms, name, chat=chat)
+    refused = {"kind": "status", "status": 403, "method": "GET", "path": f"/files/{rooms.client}$", "every": 2}
+    body = '{"error": {"message": "Access denied", "type": "System.Security.SecurityException"}, "statusCode": 403}'
+    rooms.portal.direct("PUT", "/faults", json=[refused | {"body": body}])
+    keeper.start()
+
+    keeper.ask("start", automation(name), "--wait", codes=(0, 1, 3))
+    (run,) = keeper.settle()
+
+    assert run["state"] == "needs_attention"
+    assert "Access denied" in run["error"]
+    assert rooms.portal.tree(rooms.client) == before
+    assert (rooms.portal.tree(rooms.internal), chat.told) == ([], [])
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    assert keeper.settle()[0]["state"] == "done"
+
+
+@pytest.mark.parametrize("name", ["archive-old-documents", "auto-snapshot-before-edits"])
+def test_a_kill_in_the_middle_leaves_nothing_out_and_doubles_nothing(rooms: Rooms, keepers: Make, name: str) -> None:
+    fill(rooms, LISTING[name])
+    before = rooms.portal.tree(rooms.client)
+    keeper = put_in(keepers, rooms, name)
+    keeper.start_apart()
+    keeper.say("start", automation(name))
+    until(lambda: len(rooms.portal.tree(rooms.internal)) > 0)
+
+    keeper.kill()
+    keeper.start_apart()
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert digests(rooms.portal.tree(rooms.internal)) == digests(before)
+
+
+def listening(keepers: Make, rooms: Rooms, name: str, **named: Any) -> Keeper:
+    """Serve a recipe that webhooks start."""
+    keeper = put_in(keepers, rooms, name, **named)
+    rooms.portal.register(f"{keeper.url}/hooks/acme", SECRET, triggers=EVERYTHING)
+    keeper.start()
+    return keeper
+
+
+def places(portal: Portal, room: int) -> set[str]:
+    return {"/".join((*one["path"], one["title"])) for one in portal.tree(room)}
+
+
+def test_an_invoice_goes_to_the_accountants_and_they_are_told_once(rooms: Rooms, keepers: Make, chat: Chat) -> None:
+    keeper = listening(keepers, rooms, "notify-on-invoice-upload", chat=chat)
+
+    rooms.upload("Rechnung 7.pdf")
+    rooms.upload("Photo.jpg")
+    keeper.settle(lambda: len(chat.told) == 1)
+
+    assert places(rooms.portal, rooms.internal) == {"Invoices/Rechnung 7.pdf"}
+    assert places(rooms.portal, rooms.client) == {"Photo.jpg"}
+    assert "Rechnung 7.pdf" in chat.texts
+
+
+def test_signed_and_draft_files_are_told_apart_by_whole_words(rooms: Rooms, keepers: Make) -> None:
+    keeper = listening(keepers, rooms, "route-docs-by-status")
+
+    for title in ("Lease signed.pdf", "Unsigned.pdf", "Lease_signed.docx", "Draft 1.docx", "Draftsman.docx"):
+        rooms.upload(title)
+    keeper.settle(lambda: len(rooms.portal.tree(rooms.internal)) == 3)
+
+    assert places(rooms.portal, rooms.client) == {"Unsigned.pdf", "Draftsman.docx"}
+    assert places(rooms.portal, rooms.internal) == {
+        "Signed/Lease signed.pdf",
+        "Signed/Lease_signed.docx",
+        "Drafts/Draft 1.docx",
+    }
+
+
+def test_file_names_lose_their_blanks_and_keep_their_letters(rooms: Rooms, keepers: Make) -> None:
+    keeper = listening(keepers, rooms, "sanitize-filenames")
+
+    for title in ("Счёт 7.docx", "合同 2026.pdf", "My  file.docx", "My file.docx", "Fine.docx"):
+        rooms.upload(title)
+    keeper.settle(lambda: not any(" " in one.replace(" (", "(") for one in places(rooms.portal, rooms.client)))
+
+    assert places(rooms.portal, rooms.client) == {
+        *("Счёт_7.docx", "合同_2026.pdf", "My_file.docx", "My_file (1).docx", "Fine.docx")
+    }
+
+
+def test_a_change_is_commented_on_once_and_the_comment_starts_nothing(rooms: Rooms, keepers: Make) -> None:
+    folder = rooms.portal.folders(rooms.client, ["Contracts"])["Contracts"]
+    file = rooms.upload("Lease.docx", folder=folder)["id"]
+    keeper = listening(keepers, rooms, "review-comment-on-update", source=folder)
+
+    rooms.portal.direct("PUT", f"/files/{file}", json={"saved": "changed", "user": rooms.guest})
+    commented = f"/files/file/{file}/comment"
+
+    def is_commented() -> bool:
+        return writes(rooms.portal).count(commented) > 0
+
+    keeper.settle(is_commented)
+    shown = rooms.portal.call("GET", f"/files/file/{file}", key=rooms.keeper_key)
+    assert shown["comment"].startswith("To be reviewed: changed on 20")
+    until(lambda: any(one["state"] == "ignored" for one in keeper.ask("events", "list")))
+    assert writes(rooms.portal).count(commented) == 1
