@@ -53,6 +53,7 @@ LEFT_OUT = {
     r".*\b(created_by|updated_by|create_by|initiator)\.(email|status|is_\w+)": "who only did something has id and name",
     r"(\w+\.)?(room_type|tags)": "only a room has it",
     r"(files\.)?(locked|locked_by)": "only a locked file has it",
+    r"(files\.)?comment": "only a version that somebody commented on has one (recorded: file.lock)",
     r"shared_link\.(expiration_date|password)": "only a link that has one says so",
     r"shared_link\.request_token": "an invitation link has none",
     r"shared_to_group": "the row of a person",
