@@ -82,3 +82,41 @@ def test_of_very_many_the_newest_are_found() -> None:
 )
 def test_what_is_no_cron_expression_or_never_comes_is_refused(expression: str) -> None:
     assert not is_cron(expression)
+
+
+UTC_NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("schedule", [Schedule(every=3600.0), Schedule(cron="0 * * * *")])
+def test_a_moment_belongs_to_the_look_that_ends_with_it_and_to_no_other(schedule: Schedule) -> None:
+    hour = timedelta(hours=1)
+
+    assert schedule.moments(UTC_NOON - hour, UTC_NOON) == [UTC_NOON]
+    assert schedule.moments(UTC_NOON, UTC_NOON + hour) == [UTC_NOON + hour]
+    assert schedule.moments(UTC_NOON, UTC_NOON + timedelta(minutes=59)) == []
+
+
+@pytest.mark.parametrize(
+    ("cron", "due"),
+    [
+        ("5 12 * * *", "2026-11-20T12:05:00+00:00"),
+        ("0 12 * * *", "2026-11-21T12:00:00+00:00"),
+        ("0 0 1 1 *", "2027-01-01T00:00:00+00:00"),
+        ("0 0 29 2 *", "2028-02-29T00:00:00+00:00"),
+    ],
+)
+def test_the_next_moment_is_the_first_after_now(cron: str, due: str) -> None:
+    coming = Schedule(cron=cron).coming(UTC_NOON)
+
+    assert (coming.isoformat() if coming is not None else None) == due
+
+
+def test_what_is_due_every_so_often_comes_next_at_its_next_multiple() -> None:
+    coming = Schedule(every=600.0).coming(UTC_NOON + timedelta(seconds=1))
+
+    assert coming == UTC_NOON + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("expression", ["* * * *", "* * * * * *", "0 0 * * * 2026", "r r * * *", "0 8 * * montag"])
+def test_only_five_fields_with_known_names_are_a_cron_expression(expression: str) -> None:
+    assert not is_cron(expression)

@@ -158,3 +158,75 @@ def test_an_intent_survives_being_written_down() -> None:
     wanted = intent(1, mode=OnConflict.OVERWRITE, namesake="sbox-7", namesake_version=4, operation="op")
 
     assert Intent.from_json(wanted.to_json()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("version", "back", "numbers"), [(1, 20, [1]), (5, 2, [3, 4, 5]), (20, 20, list(range(1, 21))), (3, 0, [3])]
+)
+def test_recent_versions_end_with_this_one_and_begin_with_the_first_at_most(
+    version: int, back: int, numbers: list[int]
+) -> None:
+    assert list(copying.recent(version, back)) == numbers
+
+
+SOURCE = {"created": "2026-11-20T10:00:00Z", "updated": "2026-11-20T12:00:00Z"}
+COPY = {"created": "2026-11-20T10:01:00Z", "updated": "2026-11-20T12:00:01Z", "version": 3}
+
+
+@pytest.mark.parametrize(
+    ("source", "copy", "line", "holds"),
+    [
+        ({}, {}, {}, True),
+        ({}, {"updated": "2026-11-20T12:00:00Z"}, {}, True),  # in the same second
+        ({}, {"updated": "2026-11-20T11:59:59Z"}, {}, False),  # older than what it would have to hold
+        ({}, {"updated": None}, {}, False),
+        ({"updated": None}, {}, {}, False),
+        ({}, {"pureContentLength": 6}, {}, False),
+        ({}, {"version": 4}, {}, False),  # somebody gave it another version since
+        ({}, {"version": 2}, {}, False),
+        ({"created": "2026-11-21T10:00:00Z"}, {}, {}, False),  # another file that got the id
+        ({}, {}, {"done": False}, False),
+        ({}, {}, {"item": "8/1"}, False),  # our copy of another file
+    ],
+)
+def test_our_copy_may_hold_a_version_only_if_nothing_speaks_against_it(
+    source: dict[str, object], copy: dict[str, object], line: dict[str, object], holds: bool
+) -> None:
+    wanted, namesake = file(7, **(SOURCE | source)), file(70, **(COPY | copy))
+    known = intent(7, created=copying.made_at(file(7, **SOURCE)), copy_version=3, copy_title="a.docx", copy_size=5)
+    older = intent(7, created=known.created, copy_version=1, copy_title="a.docx", copy_size=5)
+    said = {"item": "7/1", "done": True} | line
+    became = [
+        Entry(str(said["item"]), bool(said["done"]), "70", known.to_json(), 1),
+        *([Entry("7/0", True, "70", older.to_json(), 1)] if holds else []),
+    ]
+
+    assert copying.may_hold(wanted, namesake, became) is holds
+
+
+def test_one_operation_takes_a_hundred_files_and_no_more() -> None:
+    files = [file(number, f"{number}.docx") for number in range(201)]
+
+    assert [len(batch) for batch in copying.batches(files)] == [100, 100, 1]
+
+
+@pytest.mark.parametrize(
+    ("made", "is_it"),
+    [
+        ("2026-11-20T10:00:00+00:00", True),
+        ("2026-11-20T11:00:00+01:00", True),  # the portal's time zone was changed
+        ("2026-11-20T10:00:01+00:00", False),
+        ("", True),  # a line of an older version does not know
+    ],
+)
+def test_a_file_is_known_by_the_moment_when_it_was_made(made: str, is_it: bool) -> None:
+    assert copying.same_file(made, file(7, **SOURCE)) is is_it
+    assert copying.same_file(made, file(7)) is True  # the portal does not say
+
+
+def test_of_several_results_each_is_found_by_its_title_and_not_in_other_folders() -> None:
+    one, other = intent(1, "a.docx"), intent(2, "b.docx")
+
+    assert copying.results([one], [shown(11, "a.docx", folder=8)]) == {}
+    found = copying.results([one, other], [shown(12, "b.docx"), shown(11, "a.docx"), shown(13, "c.docx", folder=8)])
+    assert {source: copy.id for source, copy in found.items()} == {1: 11, 2: 12}
