@@ -88,9 +88,29 @@ def test_a_locked_file_is_named_the_others_go_and_a_retry_takes_it(rooms: Rooms,
     (item,) = ended["steps"][1]["items"]
     assert (str(locked) in item["item"], "locked" in item["reason"]) == (True, True)
     assert places(rooms, rooms.internal) == {"Free.docx"}
+    keeper.say("runs", "retry", str(ended["id"]), "--wait", codes=(0, 1, 3))
+    assert (shown(keeper)["state"], places(rooms, rooms.internal)) == ("needs_attention", {"Free.docx"})
     rooms.portal.direct("PUT", f"/files/{locked}", json={"locked_by": None})
     keeper.say("runs", "retry", str(ended["id"]), "--wait")
     assert places(rooms, rooms.internal) == {"Free.docx", "Locked.docx"}
+
+
+def test_a_file_that_got_a_number_and_stayed_has_its_title_again_after_the_undo(rooms: Rooms, keepers: Make) -> None:
+    keeps = rooms.upload("Lease.docx")["id"]
+    rooms.upload("Free.docx")
+    rooms.portal.upload(rooms.internal, "Lease.docx", b"theirs")
+    refused = {"kind": "status", "status": 403, "method": "PUT", "path": "/fileops/move$", "body": '{"error": {}}'}
+    rooms.portal.direct("PUT", "/faults", json=[refused])
+    keeper = started(rooms, keepers, moving(rooms))
+
+    ended = run(keeper)
+
+    assert ended["state"] == "needs_attention"
+    assert places(rooms, rooms.client) == {"Lease (1).docx", "Free.docx"}
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "undo", str(ended["id"]), "--wait")
+    assert places(rooms, rooms.client) == {"Lease.docx", "Free.docx"}
+    assert rooms.portal.call("GET", f"/files/file/{keeps}")["title"] == "Lease.docx"
 
 
 def test_a_file_that_is_gone_is_named_and_moved_once_it_is_back(rooms: Rooms, keepers: Make) -> None:

@@ -33,6 +33,8 @@ from roomkeeper.docspace.titles import title_key
 from roomkeeper.errors import ApprovalNeeded, FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 
 Policy = Literal["keep_both", "skip"]
+#: Keeps the lines with the titles that their files are about to get.
+Noted = Callable[[Mapping[EntryId, Line]], Awaitable[None]]
 _AT_ONCE = 8  # files looked at at the same time (ours)
 _FIRST, _LONGEST = 1.0, 300.0  # seconds between two attempts at what is locked or open (ours)
 _BACK_WITHIN = 60.0  # seconds for which files are tried that do not go back (ours)
@@ -157,9 +159,11 @@ class _Moving:
             return self._outcome(planned, set(), set(), [])
         if planned.folder is None:
             planned.folder = await folder_at(self._context, planned.to, self._below())
-        await self._record(planned)
-        relocation = Relocation(self._context, planned.folder, planned.lines, planned.where, self._params.on_conflict)
-        await relocation.carry_out(self._params.patience, noted=partial(self._record, planned))
+        await self._context.record(planned.to_json())
+        # What an earlier list had and this one has not is no business of this one; it stays in the plan to be undone.
+        lines = {number: planned.lines[number] for number in self._wanted() if number in planned.lines}
+        relocation = Relocation(self._context, planned.folder, lines, planned.where, self._params.on_conflict)
+        await relocation.carry_out(self._params.patience, noted=partial(self._note, planned))
         return self._outcome(planned, relocation.done, relocation.skipped, relocation.failed)
 
     async def foretell(self) -> Plan:
@@ -241,7 +245,9 @@ class _Moving:
             here = there.id
         return here
 
-    async def _record(self, planned: MovePlan) -> None:
+    async def _note(self, planned: MovePlan, lines: Mapping[EntryId, Line]) -> None:
+        """Keep the titles that files are about to get."""
+        planned.lines |= lines
         await self._context.record(planned.to_json())
 
     async def _ask_for_approval(self, planned: MovePlan) -> None:
@@ -298,7 +304,7 @@ class Relocation:
         self.skipped: set[EntryId] = set()
         self.failed: list[FailedItem] = []
 
-    async def carry_out(self, patience: float, *, noted: Callable[[], Awaitable[None]]) -> None:
+    async def carry_out(self, patience: float, *, noted: Noted) -> None:
         """Move until each is there, is left, or has not moved for `patience` seconds; `noted` keeps new titles.
 
         Raises StepFailed if the folder is gone.
@@ -337,7 +343,7 @@ class Relocation:
                 left[number] = file
         return left
 
-    async def _round(self, files: Sequence[File], noted: Callable[[], Awaitable[None]]) -> None:
+    async def _round(self, files: Sequence[File], noted: Noted) -> None:
         """Try once to move them all. Raises StepFailed if the folder is gone."""
         async with self._context.hold(f"contents of folder {self._folder}"):
             fit = await self._entitled(files, noted)
@@ -351,7 +357,7 @@ class Relocation:
                 raise StepFailed(what, remedy="Restore it from the trash, then `roomkeeper runs retry`.") from error
             self._why |= {item: why for item in items if (why := moved.why(item))}
 
-    async def _entitled(self, files: Sequence[File], noted: Callable[[], Awaitable[None]]) -> list[File]:
+    async def _entitled(self, files: Sequence[File], noted: Noted) -> list[File]:
         """Give the files titles that are free in the folder, or leave those whose title is taken."""
         lines = [self._lines[file.id] for file in files]
         taken = await colliding_with(self._context, lines, self._folder)
@@ -364,7 +370,7 @@ class Relocation:
             there = await directly_in(self._context, self._folder)
             used = [file.title for file in there.files.values() if file.id not in mine]
             self._lines |= {line.file: line for line in archiving.titled(sorted(lines, key=archiving.order), used)}
-            await noted()
+            await noted(self._lines)
         titles = {file.id: self._lines[file.id].new_title or file.title for file in files}
         refused = await rename(
             self._context, {file.id: titles[file.id] for file in files if file.title != titles[file.id]}
@@ -390,10 +396,34 @@ async def put_back(context: StepContext, planned: MovePlan) -> tuple[list[Line],
         await relocation.carry_out(_BACK_WITHIN, noted=_unnoted)
         back += [line for line in lines if line.file in relocation.done]
         failed += relocation.failed
-    return back, failed
+    return back, [*failed, *await _titled_back(context, back)]
 
 
-async def _unnoted() -> None:
+async def _titled_back(context: StepContext, lines: Sequence[Line]) -> list[FailedItem]:
+    """Give files that got a title of ours and were not moved after all their own again; names those that refuse."""
+    seen = await looked_at(context, [line.file for line in lines if line.new_title not in {"", line.title}])
+    ours = {line.file: line for line in lines if line.file in seen and seen[line.file].title == line.new_title}
+    taken = await _titles_beside(context, ours)
+    free = {number: line.title for number, line in ours.items() if title_key(line.title) not in taken[line.folder]}
+    refused = await rename(context, free)
+    return [
+        FailedItem(
+            f"file {number} {ours[number].was!r}", f"it keeps the title {ours[number].new_title!r}: {why}", _EACH
+        )
+        for number, why in refused.items()
+    ]
+
+
+async def _titles_beside(context: StepContext, lines: Mapping[EntryId, Line]) -> dict[EntryId, set[str]]:
+    """List the titles of the other files in the folders of these."""
+    found = {}
+    for folder in {line.folder for line in lines.values()}:
+        there = (await directly_in(context, folder)).files.values()
+        found[folder] = {title_key(file.title) for file in there if file.id not in lines}
+    return found
+
+
+async def _unnoted(_: Mapping[EntryId, Line]) -> None:
     """Keep nothing: the plan that is undone has the titles."""
 
 
