@@ -113,6 +113,71 @@ def test_a_file_that_got_a_number_and_stayed_has_its_title_again_after_the_undo(
     assert rooms.portal.call("GET", f"/files/file/{keeps}")["title"] == "Lease.docx"
 
 
+def test_what_people_moved_on_stays_there_by_retry_and_by_undo(rooms: Rooms, keepers: Make) -> None:
+    locked, free = (rooms.upload(f"{name}.docx")["id"] for name in ("Locked", "Free"))
+    elsewhere = rooms.portal.folders(rooms.internal, ["Elsewhere"])["Elsewhere"]
+    rooms.portal.direct("PUT", f"/files/{locked}", json={"locked_by": rooms.guest})
+    keeper = started(rooms, keepers, moving(rooms))
+    number = str(run(keeper)["id"])
+    moved_on = {"fileIds": [free], "folderIds": [], "destFolderId": elsewhere, "deleteAfter": False}
+    rooms.portal.call("PUT", "/files/fileops/move", json=moved_on | {"conflictResolveType": 0, "content": False})
+    rooms.portal.direct("PUT", f"/files/{locked}", json={"locked_by": None})
+
+    keeper.say("runs", "retry", number, "--wait")
+    assert (shown(keeper)["state"], places(rooms, rooms.internal)) == ("done", {"Locked.docx", "Elsewhere/Free.docx"})
+    keeper.say("runs", "undo", number, "--wait", codes=(0, 1, 3))
+
+    undone = shown(keeper)
+    assert (undone["state"], "moved it on" in undone["steps"][0]["items"][0]["reason"]) == ("needs_attention", True)
+    assert (places(rooms, rooms.client), places(rooms, rooms.internal)) == ({"Locked.docx"}, {"Elsewhere/Free.docx"})
+
+
+def test_undo_makes_a_folder_again_and_names_a_title_that_is_taken(rooms: Rooms, keepers: Make) -> None:
+    folder = rooms.portal.folders(rooms.client, ["2025/Q1"])["2025/Q1"]
+    rooms.upload("Deep.docx", folder=folder)
+    rooms.upload("Top.docx")
+    keeper = started(rooms, keepers, moving(rooms, folder=2026))  # a number, as a template may give
+    ended = run(keeper)
+    assert places(rooms, rooms.internal) == {"2026/Deep.docx", "2026/Top.docx"}
+    rooms.portal.call("DELETE", f"/files/folder/{folder}", json={"deleteAfter": False, "immediately": True})
+    rooms.upload("Top.docx", b"another")
+
+    keeper.say("runs", "undo", str(ended["id"]), "--wait", codes=(0, 1, 3))
+
+    undone = shown(keeper)
+    assert places(rooms, rooms.client) == {"2025/Q1/Deep.docx", "Top.docx", "Top (1).docx"}
+    (item,) = undone["steps"][0]["items"]
+    assert "it is back as 'Top (1).docx'" in item["reason"]
+
+
+def test_an_upload_that_could_not_be_moved_is_not_proved(rooms: Rooms, keepers: Make) -> None:
+    steps = [{"do": "move_files", "with": {"to": rooms.internal, "patience": "1s"}}]
+    automation = {"name": "tidy", "on": "file.uploaded", "where": {"room": rooms.client}, "steps": steps}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [automation])
+    keeper.start()
+    keeper.register()
+    refused = {"kind": "status", "status": 403, "method": "PUT", "path": "/fileops/move$", "body": '{"error": {}}'}
+    rooms.portal.direct("PUT", "/faults", json=[refused])
+
+    rooms.upload("Lease.docx")
+    keeper.settle(lambda: [one["state"] for one in keeper.runs()] == ["needs_attention"])
+
+    keeper.say("prove", "tidy", "--since", "1h", codes=(1, 3))
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "retry", str(keeper.runs()[0]["id"]), "--wait")
+    keeper.say("prove", "tidy", "--since", "1h", codes=(0,))
+
+
+def test_a_long_comment_is_kept_as_the_portal_keeps_it(rooms: Rooms, keepers: Make) -> None:
+    file = rooms.upload("Old.docx")["id"]
+    keeper = started(rooms, keepers, [{"do": "comment_on_file", "with": {"file": file, "text": "x" * 300}}])
+
+    ended = run(keeper)
+
+    assert (ended["state"], ended["error"]) == ("done", None)
+    assert ended["steps"][0]["result"]["text"] == "x" * 255
+
+
 def test_a_file_that_is_gone_is_named_and_moved_once_it_is_back(rooms: Rooms, keepers: Make) -> None:
     gone, there = (rooms.upload(f"{name}.docx")["id"] for name in ("Gone", "There"))
     steps = [{"do": "move_files", "with": {"to": rooms.internal, "files": [gone, there]}}]

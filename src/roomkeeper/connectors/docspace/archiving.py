@@ -163,14 +163,15 @@ def numbered(title: str) -> Iterator[str]:
 
 def shortened(stem: str, suffix: str) -> str:
     """Cut a title's stem so that a rename takes it with its suffix."""
-    return _cut(stem, TITLE_LIMIT - _units(suffix))
+    return cut(stem, TITLE_LIMIT - _units(suffix))
 
 
 def _units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _cut(text: str, units: int) -> str:
+def cut(text: str, units: int) -> str:
+    """Cut a text to so many UTF-16 units, as .NET counts them, and leave no half of a character."""
     return text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "ignore")
 
 

@@ -12,6 +12,7 @@ from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.titles import extension, same_title, title_key
 from roomkeeper.docspace.wire import sanitise_title
 from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.outside import cleaned
 
 COMMENT_LIMIT = 255  # characters that the portal keeps of a comment (FileDao.cs, UpdateCommentAsync)
 _ATTEMPTS = 3  # ours
@@ -30,7 +31,7 @@ def _not_blank(value: str) -> str:
 class RenameFile(BaseModel):
     """What `rename_file` can be told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     title: Annotated[str, AfterValidator(_not_blank)] = Field(
         description="The new title; it keeps the file's own ending, whether that is written or not.",
@@ -53,7 +54,7 @@ class Renamed(BaseModel):
 class CommentOnFile(BaseModel):
     """What `comment_on_file` can be told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     text: Annotated[str, AfterValidator(_not_blank)] = Field(
         description="The comment of the file's newest version; the portal keeps 255 characters.",
@@ -107,7 +108,7 @@ async def plan_rename(params: RenameFile, context: StepContext) -> Plan:
 async def comment(params: CommentOnFile, context: StepContext) -> Commented:
     """Set the comment of a file's newest version. Raises StepFailed."""
     portal: Portal = context.client
-    wanted = params.text[:COMMENT_LIMIT]
+    wanted = _kept(params.text)
     file = await _file(params.file, context)
     is_there = file.comment == wanted
     for _ in range(_ATTEMPTS):
@@ -128,9 +129,9 @@ async def comment(params: CommentOnFile, context: StepContext) -> Commented:
 async def plan_comment(params: CommentOnFile, context: StepContext) -> Plan:
     """Say what comment would be set."""
     file = await _file(params.file, context)
-    if file.comment == params.text[:COMMENT_LIMIT]:
+    if file.comment == _kept(params.text):
         return Plan((), f"{_name(file)} has that comment already")
-    return Plan((f"comment on version {file.version} of {_name(file)}: {params.text[:COMMENT_LIMIT]!r}",))
+    return Plan((f"comment on version {file.version} of {_name(file)}: {_kept(params.text)!r}",))
 
 
 RENAME_FILE = StepKind(
@@ -195,6 +196,11 @@ async def _free_title(params: RenameFile, context: StepContext, file: File) -> s
         return wanted
     numbered = archiving.numbered(wanted)
     return next(one for one in numbered if title_key(one) not in taken or one == file.title)
+
+
+def _kept(text: str) -> str:
+    """Give the comment as the portal will show it."""
+    return archiving.cut(cleaned(text), COMMENT_LIMIT).strip()
 
 
 def _must_not_be_locked(file: File) -> None:

@@ -78,6 +78,16 @@ def of_archive(result: Mapping[str, Any]) -> list[Evidence]:
     ]
 
 
+def of_moves(result: Mapping[str, Any]) -> list[Evidence]:
+    """List the files that `move_files` brought to their folder or found there; people may move them on."""
+    said = f"moved to {result.get('title')!r} (folder {result.get('folder')})"
+    return [
+        Evidence(kind="file", id=line["file"], item=str(line["file"]), made=str(line.get("made") or ""), said=said)
+        for line in result.get("report") or []
+        if line.get("outcome") in {"moved", "already"}
+    ]
+
+
 def of_room(result: Mapping[str, Any]) -> list[Evidence]:
     """Name the room that `create_room` found or made."""
     number = result.get("id")

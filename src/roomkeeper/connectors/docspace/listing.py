@@ -21,6 +21,7 @@ from roomkeeper.docspace.titles import extension
 from roomkeeper.errors import StepFailed
 
 _FIRST, _LONGEST = 1.0, 60.0  # seconds between two looks at what is counted and not shown (ours)
+MOST = 10_000  # files in a list: it is kept with its run (ours)
 _SHOWN = 30  # files that a plan names (ours)
 
 
@@ -69,11 +70,12 @@ class ListFiles(BaseModel):
     newer_than: Duration | None = Field(
         default=None, description="Only what was changed within this time.", examples=["7d"]
     )
-    most: int = Field(
-        default=1000,
+    most: int | None = Field(
+        default=None,
         ge=1,
-        le=10_000,
-        description="So many at most, those first that were not changed for longest; `more` counts the others.",
+        le=MOST,
+        description="So many at most, those first that were not changed for longest; `more` counts the others. "
+        "Without it, a list of more than 10,000 is a failure.",
         examples=[1000],
     )
     patience: Duration = Field(
@@ -100,7 +102,10 @@ async def apply(params: ListFiles, context: StepContext) -> Listed:
     place = (await way_to(context, params.folder, setting="folder"))[-1]
     tree = await _whole(params, context, place)
     found = _chosen(params, tree, await context.now())
-    listed = [_listed(file, tree) for file in found[: params.most]]
+    if params.most is None and len(found) > MOST:
+        what = f"{len(found)} files of {place.title!r} are as it asks, and a list holds {MOST}"
+        raise StepFailed(what, remedy="Ask for fewer, or say with `most:` that the oldest of them will do.")
+    listed = [_listed(file, tree) for file in found[: params.most or MOST]]
     portal: Portal = context.client
     return Listed(
         files=listed,

@@ -6,7 +6,7 @@ anything is moved, with each file's folder and title, so that `roomkeeper runs u
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -28,13 +28,13 @@ from roomkeeper.connectors.docspace.places import (
 )
 from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.contract.step import Plan, StepContext, StepKind
-from roomkeeper.docspace import EntryId, File, Portal, entry_id
+from roomkeeper.docspace import EntryId, File, PathPart, Portal, entry_id
 from roomkeeper.docspace.titles import title_key
 from roomkeeper.errors import ApprovalNeeded, FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 
 Policy = Literal["keep_both", "skip"]
-#: Keeps the lines with the titles that their files are about to get.
-Noted = Callable[[Mapping[EntryId, Line]], Awaitable[None]]
+#: Keeps the lines with the titles that their files are about to get, and which files are in the folder.
+Noted = Callable[[Mapping[EntryId, Line], Collection[EntryId]], Awaitable[None]]
 _AT_ONCE = 8  # files looked at at the same time (ours)
 _FIRST, _LONGEST = 1.0, 300.0  # seconds between two attempts at what is locked or open (ours)
 _BACK_WITHIN = 60.0  # seconds for which files are tried that do not go back (ours)
@@ -45,7 +45,7 @@ _SHOWN = 30  # lines of a plan that are shown to whoever approves it (ours)
 class MoveFiles(BaseModel):
     """What `move_files` can be told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     to: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
         description="The room or folder to move into: its id, or a room's exact title.", examples=[222222]
@@ -91,9 +91,14 @@ class MovePlan:
 
     to: EntryId
     where: str  # the destination, for people
+    below: list[str]
     folder: EntryId | None = None
     asked: int = 0  # for how many files a person was asked
     lines: dict[EntryId, Line] = field(default_factory=dict)
+    #: The files that were seen in the folder: people may have moved them on since, and they are not moved again.
+    done: set[EntryId] = field(default_factory=set)
+    #: By folder: the room it lies in, so that a folder that is gone can be made again.
+    rooms: dict[EntryId, EntryId] = field(default_factory=dict)
 
     def told(self) -> list[str]:
         """Say what is to be done, in lines for people."""
@@ -109,14 +114,16 @@ class MovePlan:
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON data; `lines` is for people."""
-        plain = {"to": self.to, "where": self.where, "folder": self.folder, "asked": self.asked}
+        plain: dict[str, Any] = {"to": self.to, "where": self.where, "folder": self.folder, "asked": self.asked}
+        plain |= {"below": self.below, "done": list(self.done), "rooms": [list(pair) for pair in self.rooms.items()]}
         return plain | {"files": [line.to_json() for line in self.lines.values()], "lines": self.told()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "MovePlan":
         """Read what `to_json` gave."""
         lines = {line.file: line for line in map(Line.from_json, data["files"])}
-        return cls(data["to"], data["where"], data["folder"], data["asked"], lines)
+        plain = {name: data[name] for name in ("to", "where", "below", "folder", "asked")}
+        return cls(**plain, lines=lines, done=set(data["done"]), rooms=dict(data["rooms"]))
 
 
 async def apply(params: MoveFiles, context: StepContext) -> Moved:
@@ -140,7 +147,7 @@ MOVE_FILES = StepKind(
     takes_many=True,
     places={"to": "write"},
     scopes=frozenset({"files:write", "rooms:read"}),
-    evidence=evidence.of_archive,
+    evidence=evidence.of_moves,
 )
 
 
@@ -156,15 +163,16 @@ class _Moving:
         planned = await self._planned()
         await self._ask_for_approval(planned)
         if not planned.lines:
-            return self._outcome(planned, set(), set(), [])
+            return self._outcome(planned, set(), [])
         if planned.folder is None:
             planned.folder = await folder_at(self._context, planned.to, self._below())
         await self._context.record(planned.to_json())
         # What an earlier list had and this one has not is no business of this one; it stays in the plan to be undone.
         lines = {number: planned.lines[number] for number in self._wanted() if number in planned.lines}
-        relocation = Relocation(self._context, planned.folder, lines, planned.where, self._params.on_conflict)
+        left = {number: line for number, line in lines.items() if number not in planned.done}
+        relocation = Relocation(self._context, planned.folder, left, planned.where, self._params.on_conflict)
         await relocation.carry_out(self._params.patience, noted=partial(self._note, planned))
-        return self._outcome(planned, relocation.done, relocation.skipped, relocation.failed)
+        return self._outcome(planned, relocation.skipped, relocation.failed)
 
     async def foretell(self) -> Plan:
         planned = await self._planned()
@@ -190,8 +198,13 @@ class _Moving:
     async def _planned(self) -> MovePlan:
         """Read the plan that is being carried out, or make one; what it lacks is looked for again."""
         recorded = await self._context.recorded()
-        planned = MovePlan.from_json(recorded) if recorded is not None else await self._new_plan()
-        planned.lines |= await self._lines([number for number in self._wanted() if number not in planned.lines])
+        has_begun = recorded is not None and recorded["folder"] is not None
+        planned = MovePlan.from_json(recorded) if has_begun else await self._new_plan()
+        if has_begun and planned.below != self._below():
+            what = f"files were moved to {planned.where!r} already, and now `folder` is {self._params.folder!r}"
+            raise StepFailed(what, remedy="`roomkeeper runs undo` this run, then replay its event: that plans anew.")
+        planned.asked = recorded["asked"] if recorded is not None else 0
+        await self._take_in(planned, [number for number in self._wanted() if number not in planned.lines])
         return planned
 
     async def _new_plan(self) -> MovePlan:
@@ -200,7 +213,7 @@ class _Moving:
             what = "files cannot be moved out of or into third-party storage: there, a moved file is another file"
             raise StepFailed(what, remedy="Choose files and a folder of the portal's own storage, or `copy_files`.")
         await must_take_files(self._context, way, setting="to")
-        return MovePlan(way[-1].id, "/".join((way[-1].title, *self._below())))
+        return MovePlan(way[-1].id, "/".join((way[-1].title, *self._below())), self._below())
 
     def _below(self) -> list[str]:
         return [part.strip() for part in self._params.folder.split("/") if part.strip()]
@@ -211,29 +224,28 @@ class _Moving:
         about = [event.facts.get("file", {}) for event in self._context.events]
         return list(dict.fromkeys(one["id"] for one in about if "id" in one))
 
-    async def _lines(self, wanted: Sequence[EntryId]) -> dict[EntryId, Line]:
+    async def _take_in(self, planned: MovePlan, wanted: Sequence[EntryId]) -> None:
         """Look at each file: where it lies, so that it can go back there."""
         seen = await looked_at(self._context, wanted)
         self._failed = [_gone(number) for number in wanted if number not in seen]
         ways = {folder: await self._way(folder) for folder in {one.folder_id for one in seen.values()}}
-        return {
-            number: Line(
-                *(number, file.title, file.size or 0, file.folder_id or 0, ways[file.folder_id]), created=made_at(file)
-            )
-            for number, file in seen.items()
-        }
+        for number, file in seen.items():
+            folder, way = file.folder_id or 0, ways[file.folder_id]
+            titles = tuple(part.title for part in way)
+            planned.lines[number] = Line(number, file.title, file.size or 0, folder, titles, created=made_at(file))
+            if way:
+                planned.rooms[folder] = way[0].id
 
-    async def _way(self, folder: EntryId | None) -> tuple[str, ...]:
-        """Name the folders from the room down; a folder that cannot be seen has no name."""
+    async def _way(self, folder: EntryId | None) -> tuple[PathPart, ...]:
+        """Find the way from the room down; a folder that cannot be seen has none."""
         if folder is None:
             return ()
         try:
-            way = await self._context.call(partial(self._portal.folders.path, folder))
+            return (await self._context.call(partial(self._portal.folders.path, folder)))[1:]
         except ScopeMissing:
             raise
         except (NotFound, Forbidden):
             return ()
-        return tuple(part.title for part in way[1:])
 
     async def _folder_there(self, to: EntryId) -> EntryId | None:
         """Find the destination, if it is there already."""
@@ -245,14 +257,15 @@ class _Moving:
             here = there.id
         return here
 
-    async def _note(self, planned: MovePlan, lines: Mapping[EntryId, Line]) -> None:
-        """Keep the titles that files are about to get."""
+    async def _note(self, planned: MovePlan, lines: Mapping[EntryId, Line], done: Collection[EntryId]) -> None:
+        """Keep the titles that files are about to get, and which files were seen in the folder."""
         planned.lines |= lines
+        planned.done |= set(done)
         await self._context.record(planned.to_json())
 
     async def _ask_for_approval(self, planned: MovePlan) -> None:
         """Ask a person before moving many files, and again if by then it is many more. Raises ApprovalNeeded."""
-        limit, wanted = self._params.approve_over, len(planned.lines)
+        limit, wanted = self._params.approve_over, len(planned.lines.keys() & set(self._wanted()) - planned.done)
         if limit is None or wanted <= limit or (self._context.approved and wanted <= planned.asked + limit):
             return
         planned.asked = wanted
@@ -260,8 +273,8 @@ class _Moving:
         await self._context.record(planned.to_json() | {"lines": [*planned.told(), *then]})
         raise ApprovalNeeded(f"{planned.told()[0]}?", within=_TO_APPROVE)
 
-    def _outcome(self, planned: MovePlan, there: set[EntryId], left: set[EntryId], gone: Sequence[FailedItem]) -> Moved:
-        done = [line for line in planned.lines.values() if line.file in there]
+    def _outcome(self, planned: MovePlan, left: set[EntryId], gone: Sequence[FailedItem]) -> Moved:
+        done = [line for line in planned.lines.values() if line.file in planned.done]
         skipped = [line for line in planned.lines.values() if line.file in left]
         already = [line for line in done if str(line.folder) == str(planned.folder)]
         moved = [line for line in done if line not in already]
@@ -310,10 +323,10 @@ class Relocation:
         Raises StepFailed if the folder is gone.
         """
         began, pause = time.monotonic(), _FIRST
-        left = await self._elsewhere()
+        left = await self._elsewhere(noted)
         while left:
             await self._round(list(left.values()), noted)
-            before, left = left, await self._elsewhere()
+            before, left = left, await self._elsewhere(noted)
             if len(left) < len(before):
                 began, pause = time.monotonic(), _FIRST
                 continue
@@ -328,7 +341,7 @@ class Relocation:
     def _explained(self, file: File) -> FailedItem:
         return archiving.explain_left(file, self._lines[file.id], self._why.get(("file", file.id), ""))
 
-    async def _elsewhere(self) -> dict[EntryId, File]:
+    async def _elsewhere(self, noted: Noted) -> dict[EntryId, File]:
         """Look at each file that is still to be moved; gives those that are not in the folder."""
         wanted = [number for number in self._lines if number not in self.done | self.skipped]
         seen = await looked_at(self._context, wanted)
@@ -341,6 +354,7 @@ class Relocation:
                 self.done.add(number)
             else:
                 left[number] = file
+        await noted(self._lines, self.done)
         return left
 
     async def _round(self, files: Sequence[File], noted: Noted) -> None:
@@ -359,6 +373,9 @@ class Relocation:
 
     async def _entitled(self, files: Sequence[File], noted: Noted) -> list[File]:
         """Give the files titles that are free in the folder, or leave those whose title is taken."""
+        for file in files:  # whatever people call it meanwhile, it is called
+            if file.title not in {self._lines[file.id].title, self._lines[file.id].new_title}:
+                self._lines[file.id] = replace(self._lines[file.id], title=file.title, new_title="")
         lines = [self._lines[file.id] for file in files]
         taken = await colliding_with(self._context, lines, self._folder)
         if self._policy == "skip":
@@ -370,7 +387,7 @@ class Relocation:
             there = await directly_in(self._context, self._folder)
             used = [file.title for file in there.files.values() if file.id not in mine]
             self._lines |= {line.file: line for line in archiving.titled(sorted(lines, key=archiving.order), used)}
-            await noted(self._lines)
+            await noted(self._lines, self.done)
         titles = {file.id: self._lines[file.id].new_title or file.title for file in files}
         refused = await rename(
             self._context, {file.id: titles[file.id] for file in files if file.title != titles[file.id]}
@@ -380,51 +397,64 @@ class Relocation:
 
 
 async def put_back(context: StepContext, planned: MovePlan) -> tuple[list[Line], list[FailedItem]]:
-    """Bring what a plan moved back into its folders, under its titles; gives what is back, and what cannot go."""
+    """Bring what a plan moved back into its folders, under its titles; gives what is back, and what cannot go.
+
+    What people moved on since stays where they put it, and is named.
+    """
+    ours = {line.file: line for line in planned.lines.values() if str(line.folder) != str(planned.folder)}
+    seen = await looked_at(context, list(ours))
     back, failed = list[Line](), list[FailedItem]()
-    for folder in dict.fromkeys(line.folder for line in planned.lines.values()):
-        lines = [line for line in planned.lines.values() if line.folder == folder]
-        if not await is_there(context, folder):
-            failed += [
-                FailedItem(f"file {line.file} {line.was!r}", f"its folder {folder} is gone", _ITS_FOLDER)
-                for line in lines
-            ]
+    by_folder: dict[EntryId, list[Line]] = {}
+    for number, line in ours.items():
+        file = seen.get(number)
+        if file is None or not line.is_of(file):
+            failed.append(_gone(number, line.title))
+        elif str(file.folder_id) in {str(planned.folder), str(line.folder)}:
+            by_folder.setdefault(line.folder, []).append(replace(line, title=file.title, new_title=""))
+        elif number in planned.done:
+            reason = f"somebody moved it on, to folder {file.folder_id}"
+            failed.append(FailedItem(_name(line), reason, "Move it by hand, if it is to go back, too."))
+    for folder, lines in by_folder.items():
+        there = await _made_again(context, planned, folder, ours[lines[0].file])
+        if there is None:
+            failed += [FailedItem(_name(line), f"its folder {folder} is gone", _ITS_FOLDER) for line in lines]
             continue
-        now = {line.file: replace(line, title=line.new_title or line.title, new_title=line.title) for line in lines}
-        where = "/".join(lines[0].path) or f"folder {folder}"
-        relocation = Relocation(context, folder, now, where, "keep_both")
+        where = "/".join(lines[0].path) or f"folder {there}"
+        relocation = Relocation(context, there, {line.file: line for line in lines}, where, "keep_both")
         await relocation.carry_out(_BACK_WITHIN, noted=_unnoted)
-        back += [line for line in lines if line.file in relocation.done]
-        failed += relocation.failed
-    return back, [*failed, *await _titled_back(context, back)]
+        arrived = [ours[line.file] for line in lines if line.file in relocation.done]
+        wrong = await _titled_back(context, there, arrived)
+        back += [line for line in arrived if line.file not in wrong]
+        failed += [*relocation.failed, *wrong.values()]
+    return back, failed
 
 
-async def _titled_back(context: StepContext, lines: Sequence[Line]) -> list[FailedItem]:
-    """Give files that got a title of ours and were not moved after all their own again; names those that refuse."""
-    seen = await looked_at(context, [line.file for line in lines if line.new_title not in {"", line.title}])
-    ours = {line.file: line for line in lines if line.file in seen and seen[line.file].title == line.new_title}
-    taken = await _titles_beside(context, ours)
-    free = {number: line.title for number, line in ours.items() if title_key(line.title) not in taken[line.folder]}
-    refused = await rename(context, free)
-    return [
-        FailedItem(
-            f"file {number} {ours[number].was!r}", f"it keeps the title {ours[number].new_title!r}: {why}", _EACH
-        )
-        for number, why in refused.items()
-    ]
+async def _made_again(context: StepContext, planned: MovePlan, folder: EntryId, line: Line) -> EntryId | None:
+    """Give the folder where a file was, made anew if it is gone; None if its room is."""
+    if await is_there(context, folder):
+        return folder
+    room = planned.rooms.get(folder)
+    if room is None or not await is_there(context, room):
+        return None
+    return await folder_at(context, room, line.path[1:])
 
 
-async def _titles_beside(context: StepContext, lines: Mapping[EntryId, Line]) -> dict[EntryId, set[str]]:
-    """List the titles of the other files in the folders of these."""
-    found = {}
-    for folder in {line.folder for line in lines.values()}:
-        there = (await directly_in(context, folder)).files.values()
-        found[folder] = {title_key(file.title) for file in there if file.id not in lines}
-    return found
-
-
-async def _unnoted(_: Mapping[EntryId, Line]) -> None:
+async def _unnoted(_: Mapping[EntryId, Line], __: Collection[EntryId]) -> None:
     """Keep nothing: the plan that is undone has the titles."""
+
+
+async def _titled_back(context: StepContext, folder: EntryId, lines: Sequence[Line]) -> dict[EntryId, FailedItem]:
+    """Give files their own titles again; gives those that cannot have theirs."""
+    there = (await directly_in(context, folder)).files
+    others = {line.file: line for line in lines if line.file in there and there[line.file].title != line.title}
+    taken = {title_key(file.title) for file in there.values() if file.id not in others}
+    free = {number: line.title for number, line in others.items() if title_key(line.title) not in taken}
+    why = dict.fromkeys(others.keys() - free.keys(), "another file has its title")
+    why |= await rename(context, free)
+    return {
+        number: FailedItem(_name(others[number]), f"it is back as {there[number].title!r}: {said}", _ITS_TITLE)
+        for number, said in why.items()
+    }
 
 
 async def looked_at(context: StepContext, files: Sequence[EntryId]) -> dict[EntryId, File]:
@@ -481,6 +511,10 @@ def _gone(file: EntryId, title: str = "") -> FailedItem:
     return FailedItem(name, reason, _BACK)
 
 
+def _name(line: Line) -> str:
+    return f"file {line.file} {line.was!r}"
+
+
 def _reported(planned: MovePlan, line: Line, outcome: str) -> dict[str, object]:
     to = planned.goes_to(line) if outcome == "moved" else ""
     about = {"file": line.file, "title": line.title, "size": line.size, "made": line.created}
@@ -491,5 +525,6 @@ _BACK = (
     "Restore it from the trash, or invite the account of the API key into its room, then `roomkeeper runs retry`; if "
     "it was meant to go, `roomkeeper runs cancel`."
 )
-_ITS_FOLDER = "Restore the folder from the trash, then `roomkeeper runs retry`."
+_ITS_TITLE = "Rename it by hand, or put right what stands in the way and `roomkeeper runs retry`."
+_ITS_FOLDER = "Restore its room from the trash, then `roomkeeper runs retry`; or move it by hand."
 _EACH = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."

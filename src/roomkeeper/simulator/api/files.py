@@ -95,9 +95,14 @@ def file_comment(api: Api) -> Any:
         raise rule_broken("You do not have enough permissions to edit the file")
     if file.locked_by not in (None, api.user):
         raise rule_broken("The file is currently locked by another user")
-    file.current.comment = str(api.body.get("comment") or "")[:COMMENT_LIMIT]
+    file.current.comment = _cut(str(api.body.get("comment") or ""))
     api.portal.webhooks.publish("file.updated", file, api.user)
     return file.current.comment
+
+
+def _cut(text: str) -> str:
+    """The server counts UTF-16 units, and may leave half a character, which its JSON shows as U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * COMMENT_LIMIT].decode("utf-16-le", "replace")
 
 
 def file_copy_as(api: Api) -> Any:
