@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from roomkeeper.running.orders import MOVES, UNDO
+
 Shown = Mapping[str, Any]
 _UNDER_WAY = {"waiting", "running"}
-_MOVES = {"archive_files", "move_files"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _renew(run: Shown, present: Shown) -> Offer:
 
 
 def _undoes(run: Shown) -> bool:
-    return any(step["do"] == "restore_files" for step in run["text"]["steps"])
+    return any(step["do"] == UNDO for step in run["text"]["steps"])
 
 
 def _cancel(run: Shown) -> Offer:
@@ -96,14 +97,14 @@ def _cancel(run: Shown) -> Offer:
 
 
 def _undo(run: Shown) -> Offer:
-    files = sum(int((step["result"] or {}).get("files") or 0) for step in run["steps"] if step["do"] in _MOVES)
+    files = sum(int((step["result"] or {}).get("files") or 0) for step in run["steps"] if step["do"] in MOVES)
     what = f"A run is made that puts {files or 'the'} moved file{'' if files == 1 else 's'} back where they were."
     will = (what, "Folders that are gone are made again; what cannot go back is named.", "Access stays as it is now.")
     return Offer("undo", "Undo", will)
 
 
 def _moved(run: Shown) -> bool:
-    moves = [step for step in run["steps"] if step["do"] in _MOVES]
+    moves = [step for step in run["steps"] if step["do"] in MOVES]
     return any((step["plan"] or {}).get("folder") is not None for step in moves)
 
 

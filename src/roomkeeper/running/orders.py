@@ -20,7 +20,9 @@ CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` le
 
 
 UNDO = "restore_files"
-_CAN_BE_UNDONE = (steps.c.do.in_(["archive_files", "move_files"]), steps.c.plan.is_not(None))
+#: The steps whose record says where files were, so that they can go back.
+MOVES = frozenset({"archive_files", "move_files"})
+_CAN_BE_UNDONE = (steps.c.do.in_(MOVES), steps.c.plan.is_not(None))
 
 
 def give(store: Store, number: int, order: str, by: str, present: Callable[[str], Automation]) -> int:
