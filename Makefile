@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+SUPPLY := $(VENV)-supply/bin
 CONFIG ?= roomkeeper.yaml
 PORT   ?= 8080
 PYTEST ?=
@@ -12,7 +13,7 @@ QUICK  := tests/automations tests/connectors tests/docspace tests/test_house.py 
 # Byte code is kept, whatever the machine's environment says: without it every command compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo serve test quick again test-full check format lock bench screenshots schema reference docs dist clean
+.PHONY: demo serve test quick again test-full check format lock bench screenshots schema reference docs bom audit dist clean
 
 demo: $(VENV)/.runtime            ## the whole story on a simulated portal; ONCE=1 plays it and exits
 	$(BIN)/roomkeeper demo --port $(PORT) $(if $(ONCE),--once)
@@ -62,16 +63,26 @@ reference: $(VENV)/.dev           ## write the pages of docs/reference from the 
 docs: $(VENV)/.dev                ## the site, in site/; a dead link or an unlisted page fails it
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs site
 
+bom: $(VENV)-supply/.installed              ## the bill of materials (CycloneDX), of what requirements.txt says, in dist/
+	@mkdir -p dist
+	$(SUPPLY)/cyclonedx-py requirements --output-reproducible --of JSON -o dist/roomkeeper.cdx.json requirements.txt
+	@test $$(grep -c '"purl"' dist/roomkeeper.cdx.json) = $$(grep -c == requirements.txt)
+	$(SAY) "dist/roomkeeper.cdx.json lists all $$(grep -c == requirements.txt) packages"
+
+audit: $(VENV)-supply/.installed            ## known vulnerabilities of what requirements.txt says; asks a public service for them
+	$(SUPPLY)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --progress-spinner off --strict
+
 dist: $(VENV)/.runtime            ## a wheel, in dist/
 	$(BIN)/python -m hatchling build -t wheel
 
 lock: pyproject.toml              ## refresh the hashed requirements files (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra build pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra build --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
-	sed -i '1i # Made by `make lock` from pyproject.toml: exact versions with hashes, no host.' requirements.txt requirements-dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group supply -o requirements-supply.txt
+	sed -i '1i # Made by `make lock` from pyproject.toml: exact versions with hashes, no host.' requirements.txt requirements-dev.txt requirements-supply.txt
 
 clean:
-	rm -rf $(VENV) .coverage htmlcov test-output site dist
+	rm -rf $(VENV) $(VENV)-supply .coverage htmlcov test-output site dist
 
 # The hashed files are the whole truth: nothing is resolved (`--no-deps`), so that what a registry publishes tomorrow
 # does not matter. `tests/test_installed.py` shows that they lack nothing. Only what is used is compiled.
@@ -95,4 +106,11 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	$(SAY) "Installing the packages that the tests need"
 	@$(BIN)/python $(INSTALL) --require-hashes -r requirements-dev.txt
 	$(SAY) 'Installed'
+	@touch $@
+
+# They bring a pip of their own, so they do not come into the environment that is tested.
+$(VENV)-supply/.installed: requirements-supply.txt
+	$(SAY) 'Making an environment in $(VENV)-supply'
+	@test -x $(SUPPLY)/python || $(PYTHON) -m venv $(VENV)-supply
+	@$(SUPPLY)/python $(INSTALL) --require-hashes -r requirements-supply.txt
 	@touch $@

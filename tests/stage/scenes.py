@@ -11,6 +11,8 @@ from roomkeeper.demo import Portal
 from stage.keeper import CRM_SECRETS, Keeper
 
 FULL = os.environ.get("ROOMKEEPER_TESTS") == "full"
+#: The pretend vendors take as many calls as come; stories need not wait for what real ones allow.
+BY_PLAN = {"calls_per_minute": 100_000}
 ORGANIZATION = "00D5g000004pReT"
 
 
@@ -135,20 +137,24 @@ class ClosingDeals:
 
     def connection(self, vendor: str) -> dict[str, Any]:
         url = f"{self.portal.url}/{vendor}"
-        return {
-            "hubspot": {"access_token": "!env HUBSPOT_TOKEN", "client_secret": "!env CRM_SECRET"},
-            "pipedrive": {
-                "api_token": "!env PIPEDRIVE_TOKEN",
-                "webhook_user": "roomkeeper",
-                "webhook_password": "!env CRM_SECRET",
-            },
-            "salesforce": {
-                "client_id": "app",
-                "client_secret": "!env SALESFORCE_SECRET",
-                "organization_id": ORGANIZATION,
-                "webhook_token": "!env CRM_SECRET",
-            },
-        }[vendor] | {"type": vendor, "url": url}
+        return (
+            {
+                "hubspot": {"access_token": "!env HUBSPOT_TOKEN", "client_secret": "!env CRM_SECRET"},
+                "pipedrive": {
+                    "api_token": "!env PIPEDRIVE_TOKEN",
+                    "webhook_user": "roomkeeper",
+                    "webhook_password": "!env CRM_SECRET",
+                },
+                "salesforce": {
+                    "client_id": "app",
+                    "client_secret": "!env SALESFORCE_SECRET",
+                    "organization_id": ORGANIZATION,
+                    "webhook_token": "!env CRM_SECRET",
+                },
+            }[vendor]
+            | {"type": vendor, "url": url}
+            | BY_PLAN
+        )
 
     def automation(self, *more: dict[str, Any], layout: str = "flat", **archive: Any) -> dict[str, Any]:
         """Write the automation of the second job; `more` steps come after revoking the guest."""
@@ -197,19 +203,23 @@ class OpeningTickets:
 
     def connection(self, vendor: str) -> dict[str, Any]:
         url = f"{self.portal.url}/{vendor}"
-        return {
-            "zendesk": {
-                "email": "bot@x.example",
-                "api_token": "!env HELPDESK_TOKEN",
-                "webhook_secret": "!env CRM_SECRET",
-            },
-            "freshdesk": {"api_key": "!env HELPDESK_TOKEN", "webhook_token": "!env CRM_SECRET"},
-            "jira": {
-                "email": "bot@x.example",
-                "api_token": "!env HELPDESK_TOKEN",
-                "webhook_secret": "!env CRM_SECRET",
-            },
-        }[vendor] | {"type": vendor, "url": url}
+        return (
+            {
+                "zendesk": {
+                    "email": "bot@x.example",
+                    "api_token": "!env HELPDESK_TOKEN",
+                    "webhook_secret": "!env CRM_SECRET",
+                },
+                "freshdesk": {"api_key": "!env HELPDESK_TOKEN", "webhook_token": "!env CRM_SECRET"},
+                "jira": {
+                    "email": "bot@x.example",
+                    "api_token": "!env HELPDESK_TOKEN",
+                    "webhook_secret": "!env CRM_SECRET",
+                },
+            }[vendor]
+            | {"type": vendor, "url": url}
+            | BY_PLAN
+        )
 
     def automation(self, *more: dict[str, Any], members: Any = None, **room: Any) -> dict[str, Any]:
         """Write the automation of the third job."""

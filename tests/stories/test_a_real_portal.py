@@ -49,6 +49,25 @@ THRICE = {
 }
 
 
+#: The databases that a portal may have: they compare titles differently.
+DATABASES = ["mysql", "postgresql"]
+#: By database and policy: the files that there are in the end, and of how many versions.
+NEARLY = {
+    ("mysql", "version"): {"Muller.docx": 2, "Cafe.docx": 2},
+    ("mysql", "skip"): {"Muller.docx": 1, "Cafe.docx": 1},
+    ("mysql", "keep_both"): {"Muller.docx": 1, "Cafe.docx": 1, "Müller (1).docx": 1, "café (1).docx": 1},
+    ("postgresql", "version"): {"Muller.docx": 1, "Cafe.docx": 1, "Müller.docx": 2, "café.docx": 1},
+    ("postgresql", "skip"): {"Muller.docx": 1, "Cafe.docx": 1, "Müller.docx": 1, "café.docx": 1},
+    ("postgresql", "keep_both"): {
+        "Muller.docx": 1,
+        "Cafe.docx": 1,
+        "Müller.docx": 1,
+        "Müller (1).docx": 1,
+        "café.docx": 1,
+    },
+}
+
+
 @pytest.mark.parametrize("gather", [1, 100])
 @pytest.mark.parametrize(("who", "policy"), THRICE)
 def test_files_uploaded_three_times_are_copied_as_the_policy_says(
@@ -210,8 +229,10 @@ def test_a_webhook_that_wants_https_of_an_http_address_is_named_and_mended(rooms
     keeper.settle(lambda: rooms.copies() == 1)
 
 
-def test_titles_that_are_one_to_the_portal_do_not_hide_each_other(rooms: Rooms, keepers: Make) -> None:
+@pytest.mark.parametrize("database", DATABASES)
+def test_titles_that_are_one_to_the_portal_do_not_hide_each_other(rooms: Rooms, keepers: Make, database: str) -> None:
     """`Résumé` is `Resume`, `Straße` is `Strase`, the dotless i is I: not as Unicode folds them."""
+    rooms.portal.direct("PUT", "/settings", json={"titles": database})
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms, keep_folders=False)])
     keeper.start()
     keeper.register()
@@ -228,7 +249,70 @@ def test_titles_that_are_one_to_the_portal_do_not_hide_each_other(rooms: Rooms, 
     assert sorted(tuple(one["digests"]) for one in there) == sorted(wanted)
 
 
-def test_a_flat_archive_keeps_titles_apart_that_are_one_to_the_portal(portal: Portal, keepers: Make) -> None:
+@pytest.mark.parametrize("policy", ["version", "skip", "keep_both"])
+@pytest.mark.parametrize("database", DATABASES)
+def test_what_others_have_under_a_title_that_is_nearly_the_same(
+    rooms: Rooms, keepers: Make, database: str, policy: str
+) -> None:
+    """`Müller` and `Muller` are one title to MySQL and two to PostgreSQL: there, both may lie in one folder."""
+    rooms.portal.direct("PUT", "/settings", json={"titles": database})
+    theirs = ["Muller.docx", "Cafe.docx"] + (["Müller.docx"] if database == "postgresql" else [])
+    for title in theirs:
+        rooms.portal.upload(rooms.internal, title, f"theirs, {title}".encode())
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms, keep_folders=False, on_conflict=policy)])
+    keeper.start()
+    keeper.register()
+    for title in ("Müller.docx", "café.docx"):
+        rooms.upload(title, f"the client's, {title}".encode())
+    runs = keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    assert {(one["state"], str(one["error"])) for one in runs} == {("done", "None")}
+    there = {one["title"]: one["digests"] for one in rooms.portal.tree(rooms.internal)}
+    assert {title: len(digests) for title, digests in there.items()} == NEARLY[database, policy]
+    last = {one["title"]: one["digests"][-1] for one in rooms.portal.tree(rooms.client)}
+    if policy == "skip":
+        assert last["Müller.docx"] not in {one for digests in there.values() for one in digests}
+    else:
+        assert set(last.values()) <= {digests[-1] for digests in there.values()}
+    keeper.say("prove", "copy-client-uploads", "--since", "1h")
+
+
+@pytest.mark.parametrize("layout", ["flat", "tree"])
+@pytest.mark.parametrize("database", DATABASES)
+def test_folders_and_files_whose_titles_are_nearly_the_same_are_archived_and_reported_where_they_lie(
+    portal: Portal, keepers: Make, database: str, layout: str
+) -> None:
+    portal.direct("PUT", "/settings", json={"titles": database})
+    scene = ClosingDeals(portal)
+    keeper = keepers(
+        portal,
+        scene.keeper_key,
+        [scene.automation(layout=layout)],
+        others={"hubspot": scene.connection("hubspot")},
+    )
+    keeper.start()
+    folders = portal.folders(scene.client, ["A", "B", "Ärzte", "Arzte"])
+    lie = {"A": ["Müller.docx", "résumé.pdf"], "B": ["Muller.docx", "Resume.pdf"], "Ärzte": ["1.docx"]}
+    for folder, titles in (lie | {"Arzte": ["1.docx", "2.docx"]}).items():
+        for title in titles:
+            scene.upload(title, folders[folder])
+    before = {one["id"] for one in portal.tree(scene.client)}
+    scene.close(keeper, scene.deal(), "hubspot")
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert portal.tree(scene.client) == []
+    there = {one["id"]: "/".join([*one["path"], one["title"]]) for one in portal.tree(scene.archive)}
+    assert set(there) == before
+    report = keeper.ask("runs", "show", str(run["id"]))["steps"][0]["result"]["report"]
+    assert {one["file"]: one["to"].partition("/")[2] for one in report} == there
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_flat_archive_keeps_titles_apart_that_are_one_to_the_portal(
+    portal: Portal, keepers: Make, database: str
+) -> None:
+    portal.direct("PUT", "/settings", json={"titles": database})
     scene = ClosingDeals(portal)
     keeper = keepers(portal, scene.keeper_key, [scene.automation()], others={"hubspot": scene.connection("hubspot")})
     keeper.start()

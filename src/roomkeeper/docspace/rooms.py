@@ -14,7 +14,7 @@ from roomkeeper.docspace.models import (
     RoomType,
     TemplateJob,
 )
-from roomkeeper.docspace.titles import same_title, title_key
+from roomkeeper.docspace.titles import bearing, title_key
 from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment
 from roomkeeper.errors import Garbled, Rejected
 
@@ -30,13 +30,13 @@ class Rooms:
         self._send = send
 
     async def titled(self, title: str) -> tuple[Folder, ...]:
-        """List the active rooms of exactly this title, as the portal stores titles; there may be several.
+        """List the active rooms of this title, as the portal stores titles; there may be several.
 
         The server's own filter is a substring match, so titles are compared here.
         """
         stored = sanitise_title(title)
         rooms = await self._listed({"filterValue": stored, "searchArea": _ACTIVE})
-        return tuple(room for room in rooms if same_title(room.title, stored))
+        return tuple(bearing(stored, rooms))
 
     async def all(self, *, archived: bool = False) -> tuple[Folder, ...]:
         """List the rooms that this account sees, archived ones too if asked for; an administrator sees all (5.5)."""

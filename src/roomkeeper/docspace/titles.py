@@ -7,9 +7,18 @@ the portal, and this decides only which of its files has it.
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from typing import Protocol, TypeVar
 
+
+class _Entry(Protocol):
+    @property
+    def title(self) -> str: ...
+
+
+_Titled = TypeVar("_Titled", bound=_Entry)
 _PLANE = 0xFFFF  # the end of the basic multilingual plane (ours)
 
 
@@ -21,6 +30,16 @@ def title_key(title: str) -> str:
 def same_title(one: str, other: str) -> bool:
     """Compare titles as the portal's database does."""
     return title_key(one) == title_key(other)
+
+
+def bearing(title: str, entries: Iterable[_Titled]) -> list[_Titled]:
+    """Give the entries of exactly this title; if there are none, those whose title MySQL takes for the same.
+
+    So a room that is there is found however it was written, and where the portal compares exactly and has both
+    `Müller` and `Muller`, each is found by its own name.
+    """
+    same = [one for one in entries if same_title(one.title, title)]
+    return [one for one in same if one.title == title] or same
 
 
 def extension(title: str) -> str:

@@ -11,6 +11,7 @@ from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.request import Portal
 from roomkeeper.simulator.api.uploads import save_edited, store
 from roomkeeper.simulator.faults import KINDS, Fault
+from roomkeeper.simulator.titles import exactly, title_key
 from roomkeeper.simulator.world import File, Folder, Share, now
 
 
@@ -49,14 +50,16 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def settings(request: Request) -> JSONResponse:
-        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, conversion_seconds, enforce_limits}
-        and the limits."""
+        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, conversion_seconds, enforce_limits,
+        titles: mysql | postgresql (while it is empty)} and the limits, of the portal and of the vendors."""
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
         portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)
         portal.webhooks.refuses_private = wanted.pop("refuses_private", portal.webhooks.refuses_private)
         portal.webhooks.policy |= wanted.pop("policy", {})
         portal.limits.enforce = wanted.pop("enforce_limits", portal.limits.enforce)
+        if "titles" in wanted:
+            portal.world.title_key = {"mysql": title_key, "postgresql": exactly}[wanted.pop("titles")]
         portal.world.room_limit = wanted.pop("room_limit", portal.world.room_limit)
         portal.world.conversion_seconds = wanted.pop("conversion_seconds", portal.world.conversion_seconds)
         for name, value in wanted.items():

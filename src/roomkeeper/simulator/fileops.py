@@ -11,7 +11,6 @@ from roomkeeper.simulator import dto
 from roomkeeper.simulator.history import History
 from roomkeeper.simulator.problems import ApiError, forbidden, missing, rule_broken
 from roomkeeper.simulator.rights import Access
-from roomkeeper.simulator.titles import same_title
 from roomkeeper.simulator.webhooks import Webhooks
 from roomkeeper.simulator.world import ARCHIVE_ROOT, TRASH_ROOT, File, Folder, User, Version, World, now
 
@@ -358,7 +357,7 @@ class FileOps:
 
     async def _transfer_folder(self, operation: Operation, folder: Folder, destination: Folder, conflict: int) -> None:
         user = operation.owner
-        same = next((one for one in destination.children.values() if same_title(one.title, folder.title)), None)
+        same = self.world.subfolder_titled(destination, folder.title)
         if operation.kind == MOVE and same is not None and conflict == OVERWRITE:
             return  # (recorded: ops.folders)
         if operation.kind == MOVE and (same is None or conflict == DUPLICATE):

@@ -1,5 +1,6 @@
 """The portal's rate limits, and a record of how near to them its callers came."""
 
+import math
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class Limits:
     reads: int = 50  # RateLimiterSettings.cs
     writes: int = 15  # RateLimiterSettings.cs
     writes_per_day: int = 10_000  # RateLimiterSettings.cs
+    vendor_calls: int = 0  # that each vendor takes in `vendor_seconds`; none: as many as come (ours)
+    vendor_seconds: float = 60.0  # ours
     usage: dict[str, Usage] = field(default_factory=lambda: defaultdict(Usage))
 
     def enter(self, user: str, method: str) -> dict[str, str] | None:
@@ -44,6 +47,16 @@ class Limits:
         usage.writes_today += daily
         usage.in_flight[write] += 1
         usage.peak_in_flight[write] = max(usage.peak_in_flight[write], usage.in_flight[write])
+        return None
+
+    def vendor_refuses(self, vendor: str) -> str | None:
+        """Count a call at a vendor in. When to come back, in seconds, if it is refused; None if it may go on."""
+        calls, at = self.usage[vendor].calls, time.monotonic()
+        while calls and calls[0] <= at - self.vendor_seconds:
+            calls.popleft()
+        if self.vendor_calls and len(calls) >= self.vendor_calls:
+            return str(math.ceil(calls[0] + self.vendor_seconds - at))
+        calls.append(at)
         return None
 
     def leave(self, user: str, method: str) -> None:

@@ -9,8 +9,9 @@ def title_key(title: str) -> str:
     return "".join(_weights().get(letter, letter) for letter in title.rstrip(" "))
 
 
-def same_title(one: str, other: str) -> bool:
-    return title_key(one) == title_key(other)
+def exactly(title: str) -> str:
+    """How PostgreSQL compares: the collation of the columns is MySQL's alone (DbFile.cs, DbFolder.cs)."""
+    return title
 
 
 @cache

@@ -30,6 +30,8 @@ def _endpoint(
     async def endpoint(request: Request) -> Response:
         if not is_allowed(vendor, handler, request):
             answer: Response = JSONResponse({"message": "Unauthorized"}, 401)
+        elif (seconds := portal.limits.vendor_refuses(vendor)) is not None:
+            answer = JSONResponse({"message": "Too many requests"}, 429, {"Retry-After": seconds})
         else:
             outcome = handler(state, request)
             answer = outcome if isinstance(outcome, Response) else await outcome

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -207,6 +207,9 @@ class World:
         self.relations: dict[str, set[str]] = {}  # by user: the guests whom they invited or gave access
         self.base = "http://portal.example"
         self.room_limit: int | None = None
+        self.title_key: Callable[[str], str] = (
+            title_key  # which titles are one to the database: as MySQL compares, or exactly
+        )
         self.conversion_seconds = 0.0  # that a file is hidden for, of a kind that is converted
         self.templates: dict[int, Folder] = {}
         self.anonymous = User("Anonymous", "", "anonymous")
@@ -323,22 +326,26 @@ class World:
 
     def namesake(self, folder: Folder, title: str) -> File | None:
         """The file of that title in the folder; as the database compares."""
-        return next(iter(folder.titles.get(title_key(title), ())), None)
+        return next(iter(folder.titles.get(self.title_key(title), ())), None)
+
+    def subfolder_titled(self, parent: Folder, title: str) -> Folder | None:
+        wanted = self.title_key(title)
+        return next((one for one in parent.children.values() if self.title_key(one.title) == wanted), None)
 
     def free_title(self, folder: Folder, title: str) -> str:
         """`Name (1).ext`, `Name (2).ext` …"""
         stem, dot, extension = title.rpartition(".") if "." in title else (title, "", "")
         candidate, number = title, 0
-        while folder.titles.get(title_key(candidate)):
+        while folder.titles.get(self.title_key(candidate)):
             number += 1
             candidate = f"{stem} ({number}){dot}{extension}"
         return candidate
 
     def free_folder_title(self, parent: Folder, title: str) -> str:
         """`Title (1)`, `Title (2)` …"""
-        taken = {title_key(child.title) for child in parent.children.values()}
+        taken = {self.title_key(child.title) for child in parent.children.values()}
         candidate, number = title, 0
-        while title_key(candidate) in taken:
+        while self.title_key(candidate) in taken:
             number += 1
             candidate = f"{title} ({number})"
         return candidate
@@ -420,11 +427,11 @@ class World:
 
     def _place(self, file: File) -> None:
         file.folder.contents[file.id] = file
-        file.folder.titles.setdefault(title_key(file.title), []).append(file)
+        file.folder.titles.setdefault(self.title_key(file.title), []).append(file)
 
     def _unplace(self, file: File) -> None:
         del file.folder.contents[file.id]
-        file.folder.titles[title_key(file.title)].remove(file)
+        file.folder.titles[self.title_key(file.title)].remove(file)
 
     def _add_root(self, kind: int, owner: User) -> Folder:
         folder = Folder(next(self._folder_ids), SECTIONS[kind], None, owner, kind=kind)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -13,6 +13,8 @@ from roomkeeper import outside
 from roomkeeper.errors import Garbled, RemoteError, Throttled
 from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
+from roomkeeper.vendors.pace import Pace, Rate
+from roomkeeper.vendors.settings import ListingSettings
 
 _SAID = 300  # characters of a refusal that are passed on
 _COME_BACK = 10.0  # seconds, where a service does not say when: HubSpot's rolling window (facts/vendors.md 4); ours
@@ -31,25 +33,29 @@ class VendorClient:
     vendor = ""
     #: What to do about a token that is refused, or a right that it lacks.
     remedy = ""
+    #: How many calls its smallest plan allows, where it says so.
+    rate: ClassVar[Rate | None] = None
     #: Refusals that pass by themselves, and what they mean: by status, or by the code of the error in the body.
     passing: ClassVar[Mapping[int | str, type[RemoteError]]] = {}
 
     def __init__(
         self,
         url: str,
+        settings: ListingSettings,
         *,
         headers: Mapping[str, str],
-        timeout: float,
         dry: bool = False,
         signing_in: Collection[str] = (),
     ) -> None:
+        by_plan = settings.calls_per_minute
+        self._pace = Pace(Rate(by_plan, 60.0) if by_plan is not None else self.rate)
         self.url = url.rstrip("/")
         base = urlsplit(self.url).path
         self._http = httpx2.AsyncClient(
             verify=trusted(),
             base_url=self.url,
             headers={"Accept": "application/json", **headers},
-            timeout=httpx2.Timeout(timeout, connect=CONNECT),
+            timeout=httpx2.Timeout(settings.timeout, connect=CONNECT),
             transport=ReadOnlyTransport(signing_in=[f"{base}{path}" for path in signing_in]) if dry else None,
         )
         self._observe: Observe = unobserved
@@ -62,6 +68,10 @@ class VendorClient:
         other._observe = observe or unobserved
         other._is_patient = bulk
         return other
+
+    def share(self, processes: Callable[[], int]) -> None:
+        """Say how many processes call the vendor for this connection."""
+        self._pace.processes = processes
 
     async def close(self) -> None:
         """Close the connections."""
@@ -92,6 +102,7 @@ class VendorClient:
         """
         until = time.monotonic() + _PATIENT_FOR
         while True:
+            await self._pace.turn(self.vendor, bulk=self._is_patient)
             try:
                 return await self._send(method, path, query=query, body=body, form=form, headers=headers)
             except Throttled as error:
@@ -116,7 +127,8 @@ class VendorClient:
                 response = await self._http.request(method, path, params=query, json=body, data=form, headers=headers)
             status = response.status_code
             if not is_success(status):
-                raise self._refusal(call, response)
+                raise self._heeded(self._refusal(call, response))
+            self._pace.heed(None)
             answer = self._read(call, response)
         except RemoteError as error:
             self._note(method, path, status, started, error.message)
@@ -149,6 +161,12 @@ class VendorClient:
         except outside.Unreadable as error:
             raise Garbled(f"{self.vendor} answered {call} with something that cannot be read: it {error}") from error
 
+    def _heeded(self, error: RemoteError) -> RemoteError:
+        """Have all calls wait where the vendor wants fewer of them."""
+        if isinstance(error, Throttled):
+            self._pace.heed(error)
+        return error
+
     def _refusal(self, call: str, response: httpx2.Response) -> RemoteError:
         status, is_page = response.status_code, "html" in response.headers.get("content-type", "")
         said = "" if is_page else outside.one_line(response.text, _SAID)
@@ -178,16 +196,21 @@ def _code(response: httpx2.Response) -> str:
     return str(first.get("errorCode", "")) if isinstance(first, dict) else ""
 
 
+class Shared(Protocol):
+    """What knows how many processes share a connection."""
+
+    def processes(self) -> int:
+        """Tell how many."""
+
+
 def opener(client: Callable[..., VendorClient]) -> Callable[..., VendorClient]:
     """Give what opens a vendor's client for a connection; a dry one cannot write."""
 
     def connect(
-        settings: object,
-        *,
-        tally: object,  # noqa: ARG001 - vendors say themselves when they want fewer calls
-        wanted: frozenset[str] = frozenset(),
-        dry: bool = False,
+        settings: object, *, tally: Shared, wanted: frozenset[str] = frozenset(), dry: bool = False
     ) -> VendorClient:
-        return client(settings, wanted, dry=dry)
+        opened = client(settings, wanted, dry=dry)
+        opened.share(tally.processes)
+        return opened
 
     return connect

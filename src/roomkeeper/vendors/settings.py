@@ -1,5 +1,7 @@
 """What every connection to a vendor can be told."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from roomkeeper.automations.address import address
@@ -24,3 +26,10 @@ class VendorSettings(BaseModel):
 
 class ListingSettings(VendorSettings, Receiving):
     """A vendor's connection, at a vendor who can be asked what changed lately."""
+
+    calls_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="How many calls the vendor may be asked for in a minute, by your plan. If you do not say: what its "
+        "smallest plan allows, where that is known.",
+        examples=[700],
+    )

@@ -343,8 +343,7 @@ class _Archiving:
     async def _verified(self, planned: ArchivePlan) -> Archived:
         """Make sure that every planned file is in the archive. Raises StepFailed, naming those that are not."""
         folder = planned.folder or planned.under
-        there = await files_below(self._context, folder) if planned.lines else {}
-        missing = [line for line in planned.lines.values() if line.file not in there]
+        missing = planned.see(await below(self._context, folder)) if planned.lines else []
         if missing and not await is_there(self._context, folder):
             raise await self._destination_gone(planned, missing)
         if missing:

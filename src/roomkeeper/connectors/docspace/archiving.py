@@ -28,6 +28,8 @@ class Line:
     new_title: str = ""
     #: When it was made: an id alone is no identity (`copying.Intent.created`). Empty in plans of older versions.
     created: str = ""
+    #: The folders that it lies in below the archive's, as the portal showed them in the end; None before that.
+    lies: tuple[str, ...] | None = None
 
     def is_of(self, file: File) -> bool:
         """Whether this is about that very file, and not about one that had its id before."""
@@ -35,12 +37,13 @@ class Line:
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON data."""
-        return {**self.__dict__, "path": list(self.path)}
+        return {**self.__dict__, "path": list(self.path), "lies": self.lies and list(self.lies)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Line":
         """Read what `to_json` gave."""
-        return cls(**{**data, "path": tuple(data["path"])})
+        lies = data.get("lies")
+        return cls(**{**data, "path": tuple(data["path"]), "lies": None if lies is None else tuple(lies)})
 
     @property
     def was(self) -> str:
@@ -73,6 +76,13 @@ class ArchivePlan:
         self.lines |= {line.file: line for line in added}
         return added
 
+    def see(self, archive: Tree) -> list[Line]:
+        """Note where the files lie in the archive; gives those that do not."""
+        for file in archive.files.values():
+            if file.id in self.lines:
+                self.lines[file.id] = replace(self.lines[file.id], lies=archive.path(file.folder_id))
+        return [line for line in self.lines.values() if line.file not in archive.files]
+
     @property
     def bytes(self) -> int:
         """How much it is altogether."""
@@ -84,8 +94,9 @@ class ArchivePlan:
         return f"{self.under_title}/{self.title}"
 
     def goes_to(self, line: Line) -> str:
-        """Where a file goes, for people."""
-        between = line.path if self.layout == "tree" else ()
+        """Where a file goes, or where it lies by now, for people."""
+        planned = line.path if self.layout == "tree" else ()
+        between = planned if line.lies is None else line.lies
         return "/".join((self.where, *between, line.new_title or line.title))
 
     def told(self) -> list[str]:

@@ -4,7 +4,7 @@ A copy carries no reference to its source (facts/docspace.md 14, rule 4), so the
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -200,25 +200,24 @@ def match(intents: Sequence[Intent], shown: Iterable[Copy], *, ours: frozenset[s
     """
     free = [copy for copy in shown if copy.id is not None]
     found: dict[EntryId, Copy] = {}
-    for exact in (True, False):  # `a (1).docx` may be a copy of that very name, so exact titles choose first
+    # `a (1).docx` may be a copy of that very name, and `Muller` another file than `Müller`: the nearest choose first.
+    for is_its_title in (_is_exactly, _is_one_with, _is_numbered):
         for intent in intents:
             if intent.file in found:
                 continue
-            copy = next((one for one in free if _fulfils(intent, one, ours, exact=exact)), None)
+            copy = next((one for one in free if _fulfils(intent, one, ours, is_its_title)), None)
             if copy is not None:
                 found[intent.file] = copy
                 free.remove(copy)
     return found
 
 
-def _fulfils(intent: Intent, copy: Copy, ours: frozenset[str], *, exact: bool) -> bool:
+def _fulfils(intent: Intent, copy: Copy, ours: frozenset[str], is_its_title: Callable[[str, Intent], bool]) -> bool:
     if intent.mode is OnConflict.OVERWRITE and intent.namesake is not None:
         return str(copy.id) == str(intent.namesake) and copy.version > intent.namesake_version
     if str(copy.id) in ours or str(copy.id) == str(intent.namesake or ""):
         return False
-    if exact:
-        return same_title(copy.title, intent.title)
-    return intent.mode is OnConflict.DUPLICATE and _is_numbered(copy.title, intent.title)
+    return is_its_title(copy.title, intent)
 
 
 def may_be_by(file: File, account: str, intents: Sequence[Intent]) -> bool:
@@ -232,8 +231,19 @@ def may_be_by(file: File, account: str, intents: Sequence[Intent]) -> bool:
     return file.created_by.id in {"", account}
 
 
-def _is_numbered(title: str, original: str) -> bool:
-    """Whether it is `Name (1).ext` for `Name.ext` (2.5)."""
+def _is_exactly(title: str, intent: Intent) -> bool:
+    return title == intent.title
+
+
+def _is_one_with(title: str, intent: Intent) -> bool:
+    return same_title(title, intent.title)
+
+
+def _is_numbered(title: str, intent: Intent) -> bool:
+    """Whether it is `Name (1).ext` for `Name.ext` (2.5), where the portal may number it."""
+    if intent.mode is not OnConflict.DUPLICATE:
+        return False
+    original = intent.title
     stem, dot, extension = original.rpartition(".") if "." in original else (original, "", "")
     pattern = rf"{re.escape(stem)} \(\d+\){re.escape(dot + extension)}"
     return re.fullmatch(pattern, title, re.IGNORECASE) is not None

@@ -8,7 +8,7 @@ from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, PathPart, Portal, entry_id
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.docspace.models import Folder
-from roomkeeper.docspace.titles import same_title, title_key
+from roomkeeper.docspace.titles import bearing, title_key
 from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
@@ -154,8 +154,7 @@ async def _found(portal: Portal, parent: EntryId, title: str) -> Folder | None:
 
 
 async def _all_titled(portal: Portal, parent: EntryId, title: str) -> list[Folder]:
-    wanted = stored_folder_title(title)
-    return [one for one in await portal.folders.subfolders(parent) if same_title(one.title, wanted)]
+    return bearing(stored_folder_title(title), await portal.folders.subfolders(parent))
 
 
 def address(portal: Portal, folder: EntryId) -> str:

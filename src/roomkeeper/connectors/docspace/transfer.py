@@ -18,7 +18,7 @@ from roomkeeper.contract.step import Entry, StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind
-from roomkeeper.docspace.titles import title_key
+from roomkeeper.docspace.titles import bearing, title_key
 from roomkeeper.errors import (
     FailedItem,
     Forbidden,
@@ -143,8 +143,8 @@ class Transfer:
         there: dict[str, list[File]] = {}
         for one in await self._contents():
             there.setdefault(title_key(one.title), []).append(one)
-        found = {file.id: there.get(title_key(file.title), []) for file in files if file.id in colliding}
-        return {file: await self._nearest(file, several) for file, several in found.items() if several}
+        found = [(file, there.get(title_key(file.title), [])) for file in files if file.id in colliding]
+        return {file.id: await self._nearest(file, several) for file, several in found if several}
 
     async def _colliding(self, files: Sequence[File]) -> frozenset[EntryId]:
         ids = [file.id for file in files]
@@ -164,13 +164,13 @@ class Transfer:
             # on them, and says it if the folder itself is the trouble.
             return frozenset(ids)
 
-    async def _nearest(self, file: EntryId, several: Sequence[File]) -> File:
+    async def _nearest(self, file: File, several: Sequence[File]) -> File:
         """Choose the namesake that is our copy of this file, or else the first: the portal allows equal titles."""
         for one in several if len(several) > 1 else []:
             entries = await self._ledger.of_target(self._scope, str(one.id))
-            if str(file) in {copying.file_of(entry.item) for entry in entries}:
+            if str(file.id) in {copying.file_of(entry.item) for entry in entries}:
                 return one
-        return several[0]
+        return bearing(file.title, several)[0]
 
     async def _intents(self, files: Sequence[File], namesakes: Namesakes) -> list[list[Intent]]:
         """Decide for each file how its namesake is to be treated; one list for each way."""

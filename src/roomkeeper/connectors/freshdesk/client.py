@@ -3,7 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
@@ -11,6 +11,7 @@ from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.pace import Rate
 from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.recent import stamp
 from roomkeeper.vendors.tickets import Ticket
@@ -23,12 +24,14 @@ class FreshdeskClient(VendorClient):
     """A Freshdesk account; `wanted` are the fields of tickets that automations use."""
 
     vendor = "Freshdesk"
+    #: The smallest plan that has an API (facts/vendors.md 2, Limits).
+    rate: ClassVar[Rate | None] = Rate(200, 60.0)
     remedy = "Check `api_key` (profile settings), and that this agent may see the ticket; then it goes on."
 
     def __init__(self, settings: Freshdesk, wanted: frozenset[str], *, dry: bool) -> None:
         pair = f"{settings.api_key.get_secret_value()}:X"
         headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        super().__init__(settings.url, settings, headers=headers, dry=dry)
         self.wanted = wanted
 
     async def whoami(self) -> str:

@@ -14,6 +14,7 @@ from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.pace import Rate
 from roomkeeper.vendors.reading import mapping, moment, text
 
 _NOTE_ON_DEAL = 214  # the type of the association
@@ -28,6 +29,8 @@ class HubSpotClient(VendorClient):
     """A HubSpot account; `wanted` are the fields of deals that automations use."""
 
     vendor = "HubSpot"
+    #: Of a private app below Professional (facts/vendors.md 4, Limits).
+    rate: ClassVar[Rate | None] = Rate(100, 10.0)
     remedy = (
         "Give the app the scopes crm.objects.deals.read and .write, companies.read, contacts.read and .write and "
         "crm.objects.owners.read, or a new `access_token`; then it goes on."
@@ -40,7 +43,7 @@ class HubSpotClient(VendorClient):
     def __init__(self, settings: HubSpot, wanted: frozenset[str], *, dry: bool) -> None:
         token = settings.access_token.get_secret_value()
         headers = {"Authorization": f"Bearer {token}"}
-        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        super().__init__(settings.url, settings, headers=headers, dry=dry)
         self._wanted = wanted
         own = {name.partition(".")[2].partition(".")[0] for name in wanted if name.startswith("fields.")}
         self._properties = ",".join(sorted({*_PROPERTIES, *own} - {""}))

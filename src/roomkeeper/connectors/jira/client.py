@@ -31,7 +31,7 @@ class JiraClient(VendorClient):
     )
 
     def __init__(self, settings: Jira, wanted: frozenset[str], *, dry: bool) -> None:
-        super().__init__(settings.url, headers=_authorization(settings), timeout=settings.timeout, dry=dry)
+        super().__init__(settings.url, settings, headers=_authorization(settings), dry=dry)
         self.wanted, self._settings = wanted, settings
         self._api = "/rest/api/3" if settings.is_cloud else "/rest/api/2"
 

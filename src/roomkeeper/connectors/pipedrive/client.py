@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
@@ -13,6 +13,7 @@ from roomkeeper.vendors import deals
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.notes import as_html
+from roomkeeper.vendors.pace import Rate
 from roomkeeper.vendors.reading import mapping, text
 from roomkeeper.vendors.recent import stamp
 
@@ -24,11 +25,13 @@ class PipedriveClient(VendorClient):
     """A Pipedrive company; `wanted` are the fields of deals that automations use."""
 
     vendor = "Pipedrive"
+    #: The burst of an API token on the smallest plan (facts/vendors.md 5, Limits).
+    rate: ClassVar[Rate | None] = Rate(20, 2.0)
     remedy = "Give `api_token` the token of a user who may see and change all deals; then it goes on."
 
     def __init__(self, settings: Pipedrive, wanted: frozenset[str], *, dry: bool) -> None:
         headers = {"x-api-token": settings.api_token.get_secret_value()}
-        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        super().__init__(settings.url, settings, headers=headers, dry=dry)
         self._wanted, self._names = wanted, settings.fields
 
     async def whoami(self) -> str:

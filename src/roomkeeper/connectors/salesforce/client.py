@@ -35,7 +35,7 @@ class SalesforceClient(VendorClient):
     passing: ClassVar[Mapping[int | str, type[RemoteError]]] = {"UNABLE_TO_LOCK_ROW": Clash}
 
     def __init__(self, settings: Salesforce, wanted: frozenset[str], *, dry: bool) -> None:
-        super().__init__(settings.url, headers={}, timeout=settings.timeout, dry=dry, signing_in={_TOKEN})
+        super().__init__(settings.url, settings, headers={}, dry=dry, signing_in={_TOKEN})
         self._wanted = wanted
         self._login = {
             "grant_type": "client_credentials",

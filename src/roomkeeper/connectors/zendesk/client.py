@@ -29,7 +29,7 @@ class ZendeskClient(VendorClient):
     def __init__(self, settings: Zendesk, wanted: frozenset[str], *, dry: bool) -> None:
         pair = f"{settings.email}/token:{settings.api_token.get_secret_value()}"
         headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-        super().__init__(settings.url, headers=headers, timeout=settings.timeout, dry=dry)
+        super().__init__(settings.url, settings, headers=headers, dry=dry)
         self.wanted, self._email = wanted, settings.email
 
     async def whoami(self) -> str:

@@ -8,7 +8,6 @@ from roomkeeper.simulator.api.links import PRIMARY, add_primary
 from roomkeeper.simulator.api.listing import in_order
 from roomkeeper.simulator.api.request import Api, Reply, Routes, bodiless, lacking, not_of_type, units
 from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, rule_broken
-from roomkeeper.simulator.titles import title_key
 from roomkeeper.simulator.world import ARCHIVE_ROOT, COLOURS, ROOMS_ROOT, Folder, now, sanitise
 
 ROOM_TYPES = {  # recorded: rooms.create
@@ -39,7 +38,8 @@ def rooms_list(api: Api) -> Any:
         what = f"Cannot convert string '%{shown}%' from utf8mb4 to utf8mb3"
         raise ApiError(500, what, "MySqlConnector.MySqlException")
     area = api.query("searchArea").casefold()
-    text, tags = title_key(api.query("filterValue")), _tags(api.query("tags"))
+    # searched in small letters on every database (AbstractDao.cs, BuildSearch)
+    text, tags = api.world.title_key(api.query("filterValue").lower()), _tags(api.query("tags"))
     start, count = api.start(), api.number("count", 100, most=100)
     found = [one for one in api.world.rooms() if one.root.kind in AREAS.get(area, [ROOMS_ROOT])]
     if area in TEMPLATES:
@@ -47,7 +47,9 @@ def rooms_list(api: Api) -> Any:
     rooms = [
         room
         for room in found
-        if text in title_key(room.title) and tags <= set(room.tags) and api.world.may_read(api.user, room)
+        if text in api.world.title_key(room.title.lower())
+        and tags <= set(room.tags)
+        and api.world.may_read(api.user, room)
     ]
     page = in_order(api, rooms)[start : start + count]
     root = api.world.rooms_root
@@ -175,8 +177,8 @@ def room_tags(api: Api) -> Any:
     if api.request.method == "DELETE":
         room.tags = [tag for tag in room.tags if tag not in given]
         return dto.folder(room, api.world, api.user)
-    known = {title_key(tag) for tag in room.tags}
-    added = [name for name in _checked_tags(given) if title_key(name) not in known]
+    known = {api.world.title_key(tag) for tag in room.tags}
+    added = [name for name in _checked_tags(given) if api.world.title_key(name) not in known]
     room.tags += added
     if added:
         api.portal.history.note_other("AddedRoomTags", room, api.user, {"tags": added})
