@@ -5,6 +5,7 @@ oracle is this file's own list of what was uploaded, and the pretend portal's st
 """
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -45,12 +46,15 @@ class Histories(RuleBasedStateMachine):
         self.alive: dict[int, str] = {}  # by the file's id: its folder
         self.lost: list[dict[str, Any]] = []  # what happens to our calls, and not to those of people
         self.uploads = 0
+        self.played: list[str] = []
+        self.runs_before = max((one["id"] for one in self.keeper.runs()), default=0)
 
     @property
     def portal(self) -> PretendPortal:
         return self.rooms.portal
 
     def _as_people(self, method: str, path: str, **given: Any) -> Any:
+        self.played.append(f"{method} {path} {given.get('json') or given.get('files') or ''}")
         self.portal.direct("PUT", "/faults", json=[])
         done = self.portal.call(method, path, **given)
         self.portal.direct("PUT", "/faults", json=self.lost)
@@ -100,15 +104,18 @@ class Histories(RuleBasedStateMachine):
     @rule(lost=st.sampled_from(LOSSES))
     def lose_calls(self, lost: dict[str, Any]) -> None:
         self.lost = [lost]
+        self.played.append(f"lose {lost}")
         self.portal.direct("PUT", "/faults", json=self.lost)
 
     @rule()
     def lose_deliveries(self) -> None:
+        self.played.append("lose deliveries")
         for hook in self.portal.direct("GET", "/webhooks"):
             self.portal.direct("PUT", "/webhooks", json={"id": hook["id"], "enabled": False})
 
     @rule()
     def restart(self) -> None:
+        self.played.append("restart")
         self.keeper.stop()
         self.keeper.start()
 
@@ -121,9 +128,21 @@ class Histories(RuleBasedStateMachine):
         self.keeper.ask("reconcile")
         until(lambda: all(one["state"] != "new" for one in self.keeper.ask("events", "list", "--limit", "500")))
         self.keeper.settle(lambda: True)
-        self._nothing_is_missing()
-        self._nothing_is_doubled()
-        self._the_proof_agrees()
+        try:
+            self._nothing_is_missing()
+            self._nothing_is_doubled()
+            self._the_proof_agrees()
+        except AssertionError as error:
+            error.add_note(self._told())
+            raise
+
+    def _told(self) -> str:
+        """Say what was played, and what came of it: a rare history may not come a second time."""
+        of_it = [one["id"] for one in self.keeper.runs() if one["id"] > self.runs_before]
+        runs = [json.dumps(self.keeper.ask("runs", "show", str(one)), ensure_ascii=False) for one in of_it]
+        lie = [json.dumps(one, ensure_ascii=False) for one in (*self._there(), *self._copies())]
+        events = [line for line in self.keeper.say("events", "list", "--limit", "60").splitlines() if line.strip()]
+        return "\n".join(["", *self.played, "", *lie, "", *events, "", *runs])
 
     def _copies(self) -> list[dict[str, Any]]:
         return [one for one in self.portal.tree(self.rooms.internal) if one["path"][:1] == [self.name]]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import SECRET, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, sized, until
+from stage import SECRET, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, next_second, sized, until
 
 Make = Callable[..., Keeper]
 
@@ -380,6 +380,34 @@ def test_a_file_that_got_the_id_of_a_deleted_one_is_another_file(rooms: Rooms, k
     keeper.settle(lambda: rooms.copies() == 1)
 
     assert rooms.missing_and_doubled() == ([], [])
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_a_file_that_got_the_id_of_one_that_waits_to_be_copied_is_not_copied(
+    rooms: Rooms, keepers: Make, later: bool
+) -> None:
+    """The successor may be anything, in any room that the account may see: a copy of ours, or somebody's secret."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    next_second()  # moments are told in whole seconds: what was in the one when it began to listen is none of its
+    keeper.stop()
+    gone = rooms.upload("Offer.docx", b"the client's")
+    rooms.portal.call("DELETE", f"/files/file/{gone['id']}", json={"immediately": True, "deleteAfter": False})
+    until(lambda: rooms.portal.tree(rooms.client) == [])
+    if later:
+        time.sleep(1.1)  # else it is made in the same second, and only its maker tells
+    secret = rooms.portal.upload(rooms.internal, "Secret.docx", b"nobody else's")
+    assert secret["id"] == gone["id"]
+    keeper.start()
+    keeper.ask("reconcile")
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert [one["title"] for one in rooms.portal.tree(rooms.internal)] == ["Secret.docx"]
+    assert run["state"] == "needs_attention"
+    (item,) = keeper.ask("runs", "show", str(run["id"]))["steps"][0]["items"]
+    assert "'Offer.docx'" in item["item"]
+    assert "another file has its number now" in item["reason"]
 
 
 @pytest.mark.parametrize("named", ["id", "email"])

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 from roomkeeper.docspace.models import Contents, EntryId, Folder, PathPart
-from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment, shortened
+from roomkeeper.docspace.wire import PAGE, Answer, Call, Pages, sanitise_title, segment, shortened
 from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
@@ -54,11 +54,11 @@ class Folders:
         The sort order is always sent, for the server remembers the last one; it has no tie-breaker, so pages may
         overlap (3).
         """
-        start: int | None = 0
-        while start is not None:
-            page = await self.page(folder, start, sort_by=sort_by, descending=newest_first)
+        pages = Pages()
+        while pages.start is not None:
+            page = await self.page(folder, pages.start, sort_by=sort_by, descending=newest_first)
             yield page
-            start = next_start(start, page.entries, page.total)
+            pages.turn(page.ids, page.total)
 
     async def page(
         self,

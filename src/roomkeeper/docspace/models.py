@@ -386,7 +386,8 @@ class Contents(_Model):
 
     files: tuple[File, ...] = ()
     folders: tuple[Folder, ...] = ()
-    total: int  # required: an answer without it is not a listing of nothing
+    #: Required: an answer without it is not a listing of nothing. More than the bound is no count (ours).
+    total: int = Field(ge=0, le=10_000_000)
     path_parts: tuple[PathPart, ...] = ()
     current: Folder | None = None
 
@@ -394,6 +395,11 @@ class Contents(_Model):
     def entries(self) -> int:
         """How far this page moves the offset."""
         return len(self.files) + len(self.folders)
+
+    @property
+    def ids(self) -> list[tuple[str, EntryId]]:
+        """What this page shows: a folder and a file may have the same id."""
+        return [*(("folder", one.id) for one in self.folders), *(("file", one.id) for one in self.files)]
 
 
 class OperationFile(_Model):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from roomkeeper.docspace.models import Account, Group, Key, Person
-from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, segment
+from roomkeeper.docspace.wire import PAGE, Answer, Call, Pages, segment
 from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteFault, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
@@ -52,13 +52,12 @@ class People:
     async def groups(self) -> tuple[Group, ...]:
         """List the portal's groups; needs the scope `accounts:read` (8)."""
         found: dict[str, Group] = {}
-        start: int | None = 0
-        while start is not None:
-            answer = await self._send(Call("GET", "/group", query={"count": PAGE, "startIndex": start}))
+        pages = Pages()
+        while pages.start is not None:
+            answer = await self._send(Call("GET", "/group", query={"count": PAGE, "startIndex": pages.start}))
             page = Group.many(answer.response)
-            new = {one.id: one for one in page if one.id not in found}
-            found |= new
-            start = next_start(start, len(page), answer.total or len(page)) if new else None
+            found |= {one.id: one for one in page}
+            pages.turn([one.id for one in page], answer.total or len(page))
         return tuple(found.values())
 
     async def forget_guest(self, guest: str) -> None:

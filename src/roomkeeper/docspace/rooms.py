@@ -15,7 +15,7 @@ from roomkeeper.docspace.models import (
     TemplateJob,
 )
 from roomkeeper.docspace.titles import bearing, title_key
-from roomkeeper.docspace.wire import PAGE, Answer, Call, next_start, sanitise_title, segment
+from roomkeeper.docspace.wire import PAGE, Answer, Call, Pages, sanitise_title, segment
 from roomkeeper.errors import Garbled, Rejected
 
 Send = Callable[[Call], Awaitable[Answer]]
@@ -50,12 +50,12 @@ class Rooms:
 
     async def _listed(self, narrowed: Mapping[str, object]) -> tuple[Folder, ...]:
         found: dict[int | str, Folder] = {}
-        start: int | None = 0
-        while start is not None:
-            query = {**narrowed, "count": PAGE, "startIndex": start, "sortBy": "DateAndTimeCreation", "sortOrder": 0}
+        pages, order = Pages(), {"sortBy": "DateAndTimeCreation", "sortOrder": 0}
+        while pages.start is not None:
+            query = {**narrowed, "count": PAGE, "startIndex": pages.start, **order}
             page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
             found |= {room.id: room for room in page.folders}
-            start = next_start(start, page.entries, page.total)
+            pages.turn(page.ids, page.total)
         return tuple(found.values())
 
     async def create(self, title: str, kind: RoomType, tags: Sequence[str]) -> Folder:
@@ -109,15 +109,15 @@ class Rooms:
     async def members(self, room: EntryId) -> tuple[Member, ...]:
         """List who has access to a room, by whatever grant (5.3)."""
         found: dict[str, Member] = {}
-        start: int | None = 0
-        while start is not None:
-            query = {"filterType": 0, "count": PAGE, "startIndex": start}
+        pages = Pages()
+        while pages.start is not None:
+            query = {"filterType": 0, "count": PAGE, "startIndex": pages.start}
             answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
             if answer.response is None:
                 raise Garbled(f"The portal's answer does not say who the members of room {room} are")
             page = Member.many(answer.response)
             found |= {member.id: member for member in page if member.id}
-            start = next_start(start, len(page), answer.total or 0)
+            pages.turn([member.id for member in page], answer.total or 0)
         return tuple(found.values())
 
     async def set_access(self, room: EntryId, person: str, access: Access) -> None:

@@ -4,7 +4,7 @@ The rules are the server's (facts/docspace.md: 0 envelope and errors, 3 paging, 
 not the published documentation's, where the two differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -70,8 +70,7 @@ def read(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> An
     document = _parse(body)
     if not isinstance(document, dict):
         raise Garbled(f"The portal answered {call} with {status} and a body that cannot be read")
-    total = document.get("total")
-    return Answer(document.get("response"), int(total) if isinstance(total, int | str) else None)
+    return Answer(document.get("response"), _count(document.get("total")))
 
 
 def sanitise_title(title: str, *, limit: int = 170) -> str:
@@ -95,6 +94,11 @@ def shortened(title: str, *, limit: int = FOLDER_TITLE_LIMIT) -> str:
     return title.encode("utf-16-le", "surrogatepass")[: 2 * limit].decode("utf-16-le", "ignore").strip()
 
 
+def _count(total: object) -> int | None:
+    """Read a number, which may come as text."""
+    return int(total) if isinstance(total, int) or (isinstance(total, str) and total.isdecimal()) else None
+
+
 def next_start(start: int, entries: int, total: int) -> int | None:
     """Say where the next page starts, None after the last one.
 
@@ -105,6 +109,25 @@ def next_start(start: int, entries: int, total: int) -> int | None:
     if entries == 0 or (reached >= total and entries < PAGE):
         return None
     return reached
+
+
+class Pages:
+    """The way through a listing, page by page; `start` is where the next one begins, None after the last.
+
+    A page that shows only what was seen, of a listing that counts more, would be asked for without an end.
+    """
+
+    def __init__(self) -> None:
+        self.start: int | None = 0
+        self._seen: set[object] = set()
+
+    def turn(self, shown: Collection[object], total: int) -> None:
+        """Go on after a page that showed these. Raises Garbled."""
+        following = next_start(self.start or 0, len(shown), total)
+        if following is not None and self._seen.issuperset(shown):
+            raise Garbled(f"The portal counts {total} entries, and shows the same {len(shown)} again and again")
+        self._seen.update(shown)
+        self.start = following
 
 
 def _parse(body: bytes) -> Any:  # noqa: ANN401 - JSON

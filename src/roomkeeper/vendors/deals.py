@@ -1,5 +1,6 @@
 """A closed deal, in one shape whichever CRM says so."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -193,6 +194,7 @@ def identified(event: Event) -> str:
 def amount(value: object) -> float | str:
     """Read a sum of money; empty if there is none."""
     try:
-        return float(str(value))
+        read = float(str(value))
     except ValueError:
         return ""
+    return read if math.isfinite(read) else ""

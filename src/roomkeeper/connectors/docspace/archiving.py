@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal
 
-from roomkeeper.connectors.docspace.copying import made_at, same_file
+from roomkeeper.connectors.docspace.identity import made_at, same_file
 from roomkeeper.connectors.docspace.tree import Tree
 from roomkeeper.docspace import EntryId, File
 from roomkeeper.docspace.titles import title_key

@@ -6,9 +6,10 @@ A copy carries no reference to its source (facts/docspace.md 14, rule 4), so the
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from roomkeeper.connectors.docspace.identity import changed_at, made_at, same_file
 from roomkeeper.contract.step import Entry
 from roomkeeper.docspace import EntryId, File, entry_id
 from roomkeeper.docspace.files import OnConflict
@@ -91,24 +92,6 @@ class Intent:
     def from_json(cls, data: Mapping[str, Any]) -> "Intent":
         """Read what `to_json` gave."""
         return cls(**{**data, "mode": OnConflict(data["mode"])})
-
-
-def made_at(file: File | Copy) -> str:
-    """Say when a file was made, for the ledger."""
-    return file.created.isoformat() if file.created is not None else ""
-
-
-def changed_at(file: File) -> str:
-    """Say when a file's content was changed, where its version's number says nothing: in third-party storage."""
-    return file.updated.astimezone(UTC).isoformat() if isinstance(file.id, str) and file.updated is not None else ""
-
-
-def same_file(created: str, file: File) -> bool:
-    """Whether a file is the one that was written down as made then; a line of an older version does not know when.
-
-    The moment counts, and not how it is written: a portal's time zone may be changed.
-    """
-    return not created or file.created is None or datetime.fromisoformat(created) == file.created
 
 
 def is_done(entry: Entry | None, file: File) -> bool:
@@ -282,6 +265,13 @@ def gone(file: EntryId, title: str = "") -> FailedItem:
     """Say that a file was deleted before it could be copied."""
     name = f"file {file} {title!r}" if title else f"file {file}"
     return FailedItem(name, "it was deleted before it could be copied", _RESTORE)
+
+
+def replaced(file: EntryId, title: str = "") -> FailedItem:
+    """Say that a file was deleted for good before it could be copied, and that its number is another one's now."""
+    name = f"file {file} {title!r}" if title else f"file {file}"
+    reason = "it was deleted for good before it could be copied, and another file has its number now"
+    return FailedItem(name, reason, "There is nothing left to copy: `roomkeeper runs cancel`.")
 
 
 def hidden(file: EntryId, title: str = "") -> FailedItem:

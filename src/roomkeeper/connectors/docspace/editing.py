@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace import archiving
+from roomkeeper.connectors.docspace.identity import is_told_of
 from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Portal
@@ -178,6 +179,9 @@ async def _file(named: EntryId | None, context: StepContext) -> File:
         raise StepFailed(f"the account may not see file {number}: {error.message}", remedy=_LET_IN) from error
     if file.is_in_trash:
         raise StepFailed(f"{_name(file)} lies in the trash", remedy=_GONE)
+    if named is None and not is_told_of(file, context.events[:1]):
+        what = f"file {number} {about.get('title', '')!r} was deleted for good, and another has its number now"
+        raise StepFailed(what, remedy="There is nothing left to act on: `roomkeeper runs cancel`.")
     return file
 
 

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from roomkeeper.connectors.docspace.copying import COPIES, Intent, as_id, same_file, same_size
+from roomkeeper.connectors.docspace.copying import COPIES, Intent, as_id, same_size
+from roomkeeper.connectors.docspace.identity import same_file
 from roomkeeper.contract.evidence import Evidence, Sight
 from roomkeeper.contract.step import Entry
 from roomkeeper.docspace import EntryId, File, Portal

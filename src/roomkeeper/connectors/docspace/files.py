@@ -10,8 +10,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace import copying, evidence
 from roomkeeper.connectors.docspace.copying import Policy
+from roomkeeper.connectors.docspace.identity import is_told_of
 from roomkeeper.connectors.docspace.places import address, folder_at, must_be_named, way_to
 from roomkeeper.connectors.docspace.transfer import Report, Transfer, already
 from roomkeeper.contract.step import Plan, StepContext, StepKind
@@ -66,6 +68,8 @@ class _Wanted:
     title: str = ""
     folder: EntryId | None = None
     path: tuple[str, ...] = ()
+    #: What told of it; empty if it is named otherwise.
+    events: tuple[Event, ...] = ()
 
 
 async def apply(params: CopyFiles, context: StepContext) -> Copied:
@@ -154,7 +158,9 @@ class _Copying:
                 self._report.lines.append(line)
                 continue
             folder, path = (place.folder, place.path) if place is not None else (None, ())
-            wanted[about["id"]] = _Wanted(about["id"], str(about.get("title", "")), folder, path)
+            before = wanted[about["id"]].events if about["id"] in wanted else ()
+            title = str(about.get("title", ""))
+            wanted[about["id"]] = _Wanted(about["id"], title, folder, path, (*before, event))
         return list(wanted.values())
 
     async def _grouped(self, way: Sequence[PathPart]) -> dict[tuple[str, ...], list[File]]:
@@ -167,6 +173,9 @@ class _Copying:
         for one in wanted:
             file = files.get(one.file)
             if file is None:
+                continue
+            if one.events and not is_told_of(file, one.events):
+                self._report.failed.append(copying.replaced(one.file, one.title))
                 continue
             if file.id in standing:
                 self._report.note_already(file, standing[file.id], way[-1].id)

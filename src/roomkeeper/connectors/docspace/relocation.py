@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.duration import Duration
+from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace import archiving, evidence
 from roomkeeper.connectors.docspace.archiving import Line
-from roomkeeper.connectors.docspace.copying import made_at
+from roomkeeper.connectors.docspace.identity import is_told_of, made_at
 from roomkeeper.connectors.docspace.moving import BATCH, DestinationGone, Item, is_there, move, rename
 from roomkeeper.connectors.docspace.places import (
     address,
@@ -224,9 +225,14 @@ class _Moving:
         about = [event.facts.get("file", {}) for event in self._context.events]
         return list(dict.fromkeys(one["id"] for one in about if "id" in one))
 
+    def _telling(self, number: EntryId) -> list[Event]:
+        return [one for one in self._context.events if one.facts.get("file", {}).get("id") == number]
+
     async def _take_in(self, planned: MovePlan, wanted: Sequence[EntryId]) -> None:
         """Look at each file: where it lies, so that it can go back there."""
         seen = await looked_at(self._context, wanted)
+        if self._params.files is None:
+            seen = {number: file for number, file in seen.items() if is_told_of(file, self._telling(number))}
         self._failed = [_gone(number) for number in wanted if number not in seen]
         ways = {folder: await self._way(folder) for folder in {one.folder_id for one in seen.values()}}
         for number, file in seen.items():

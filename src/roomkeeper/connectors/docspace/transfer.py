@@ -13,6 +13,7 @@ from roomkeeper import settling
 from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Intent, Policy
 from roomkeeper.connectors.docspace.evidence import of_copy, sighted
+from roomkeeper.connectors.docspace.identity import changed_at, made_at
 from roomkeeper.connectors.docspace.watching import GRACE, awaited
 from roomkeeper.contract.step import Entry, StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
@@ -215,8 +216,8 @@ class Transfer:
             *(file.id, file.version, file.title, file.size, self._folder, mode),
             namesake=namesake.id if namesake is not None else None,
             namesake_version=namesake.version if namesake is not None else 0,
-            created=copying.made_at(file),
-            changed=copying.changed_at(file),
+            created=made_at(file),
+            changed=changed_at(file),
         )
 
     async def _belongs_to_another(self, file: File, became: Sequence[Entry]) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.vendors import tickets
+from roomkeeper.vendors.answers import record, rows
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
 from roomkeeper.vendors.pace import Rate
@@ -45,8 +46,8 @@ class FreshdeskClient(VendorClient):
 
     async def ticket(self, number: str) -> Ticket:
         """Read a ticket with its requester. Raises NotFound."""
-        found = mapping(await self.get(_path(number), {"include": "requester"}))
-        return self._read_ticket({"id": number, **found})
+        found = await self.get(_path(number), {"include": "requester"})
+        return self._read_ticket(record(found, f"Freshdesk's ticket {number}"))
 
     async def newest_tickets(self, since: datetime) -> AsyncIterator[list[Ticket]]:
         """List the tickets that changed since then, page by page, the newest first."""
@@ -58,32 +59,30 @@ class FreshdeskClient(VendorClient):
             "per_page": _PAGE,
         }
         for page in range(1, _LAST_PAGE + 1):
-            found = await self.get("/api/v2/tickets", query | {"page": page})
-            rows = [mapping(one) for one in found] if isinstance(found, list) else []
-            yield [self._read_ticket(one) for one in rows]
-            if len(rows) < _PAGE:
+            found = rows(await self.get("/api/v2/tickets", query | {"page": page}), "Freshdesk's list of tickets")
+            yield [self._read_ticket(one) for one in found]
+            if len(found) < _PAGE:
                 return
 
     async def ticket_notes(self, ticket: str) -> dict[str, str]:
         """List the ticket's conversations with their texts."""
         notes: dict[str, str] = {}
-        page = 0
-        while True:
-            page += 1
-            found = await self.get(f"{_path(ticket)}/conversations", {"per_page": _PAGE, "page": page})
-            rows = [mapping(one) for one in found] if isinstance(found, list) else []
-            notes |= {text(one.get("id")): text(one.get("body_text")) + text(one.get("body")) for one in rows}
-            if len(rows) < _PAGE:
-                return notes
+        for page in range(1, _LAST_PAGE + 1):
+            answer = await self.get(f"{_path(ticket)}/conversations", {"per_page": _PAGE, "page": page})
+            found = rows(answer, "Freshdesk's list of conversations")
+            notes |= {text(one.get("id")): text(one.get("body_text")) + text(one.get("body")) for one in found}
+            if len(found) < _PAGE:
+                break
+        return notes
 
     async def add_ticket_note(self, ticket: str, text_: str) -> str:
         """Write a private note; it is never public."""
         answer = await self.post(f"{_path(ticket)}/notes", {"body": as_html(text_), "private": True})
-        return text(mapping(answer).get("id"))
+        return text(record(answer, "Freshdesk's answer to a note")["id"])
 
     async def ticket_field(self, ticket: str, field: str) -> str:
         """Read a custom field (`cf_…`), or a field of the ticket."""
-        found = mapping(await self.get(_path(ticket)))
+        found = record(await self.get(_path(ticket)), f"Freshdesk's ticket {ticket}")
         return text(mapping(found.get("custom_fields")).get(field) if field.startswith("cf_") else found.get(field))
 
     async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:

@@ -11,6 +11,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.hubspot.settings import HubSpot
 from roomkeeper.errors import Clash, Forbidden, NotFound, RemoteError, Unavailable
 from roomkeeper.vendors import deals
+from roomkeeper.vendors.answers import Pages, record, rows
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.notes import as_html
@@ -22,6 +23,7 @@ _BATCH, _SEARCHABLE = 100, 9_900  # a search gives ten thousand results at most
 _PROPERTIES = ("dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate", "hubspot_owner_id")
 _STAGES_KEPT = 60.0  # seconds; ours
 _LAG = 120.0  # seconds after a change in which a deal may still be shown as it was before
+_DEALS, _NOTES = "HubSpot's list of deals", "HubSpot's list of notes"
 Status = Literal["won", "lost"] | None
 
 
@@ -71,7 +73,8 @@ class HubSpotClient(VendorClient):
             "propertiesWithHistory": "dealstage",
             "associations": "companies,contacts",
         }
-        found = mapping(await self.get(f"/crm/v3/objects/deals/{quote(deal, safe='')}", query))
+        answer = await self.get(f"/crm/v3/objects/deals/{quote(deal, safe='')}", query)
+        found = record(answer, f"HubSpot's deal {deal}")
         properties = mapping(found.get("properties"))
         stage = text(properties.get("dealstage"))
         status = await self.outcome(text(properties.get("pipeline")), stage)
@@ -97,7 +100,7 @@ class HubSpotClient(VendorClient):
 
     async def closed_deals(self, since: datetime) -> AsyncIterator[Page]:
         """List the closed deals among those that changed since then."""
-        floor, after = int(since.timestamp() * 1000), ""
+        floor, after, pages = int(since.timestamp() * 1000), "", Pages(_DEALS)
         while True:
             changed = {"propertyName": "hs_lastmodifieddate", "operator": "GTE", "value": str(floor)}
             wanted: dict[str, Any] = {
@@ -109,21 +112,23 @@ class HubSpotClient(VendorClient):
             page = mapping(
                 await self.post("/crm/v3/objects/deals/search", wanted | ({"after": after} if after else {}))
             )
-            rows = [mapping(one) for one in page.get("results") or []]
-            closings = [one for row in rows if (one := await self._closed(row)) is not None]
-            yield Page(closings, _changed(rows[-1]) if rows else "")
-            after = text(mapping(mapping(page.get("paging")).get("next")).get("after"))
-            if not after:
+            found = rows(page.get("results"), _DEALS)
+            closings = [one for row in found if (one := await self._closed(row)) is not None]
+            yield Page(closings, _changed(found[-1]) if found else "")
+            after = pages.next(_after(page))
+            if not after or not found:
                 return
-            if int(after) >= _SEARCHABLE:  # more is refused, so the search begins anew where it came to
-                floor, after = _modified(rows[-1], floor), ""
+            if not after.isdecimal() or int(after) >= _SEARCHABLE:
+                # more is refused, so the search begins anew where it came to
+                floor, after, pages = _modified(found[-1], floor), "", Pages(_DEALS)
 
     async def _closed(self, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
         properties, number = mapping(row.get("properties")), text(row.get("id"))
         if await self.outcome(text(properties.get("pipeline")), text(properties.get("dealstage"))) is None:
             return None
         query = {"properties": "dealstage,pipeline,closedate", "propertiesWithHistory": "dealstage"}
-        found = mapping(await self.get(f"/crm/v3/objects/deals/{quote(number, safe='')}", query))
+        answer = await self.get(f"/crm/v3/objects/deals/{quote(number, safe='')}", query)
+        found = record(answer, f"HubSpot's deal {number}")
         current = mapping(found.get("properties"))
         status = await self.outcome(text(current.get("pipeline")), text(current.get("dealstage")))
         return (number, status, self._began(found, status) or text(current.get("closedate"))) if status else None
@@ -131,19 +136,19 @@ class HubSpotClient(VendorClient):
     async def deal_notes(self, deal: str) -> dict[str, str]:
         """List the deal's notes with their texts."""
         ids: list[str] = []
-        after = ""
+        pages, after = Pages(_NOTES), ""
         while True:
             path = f"/crm/v4/objects/deals/{quote(deal, safe='')}/associations/notes"
             page = mapping(await self.get(path, {"limit": 500} | ({"after": after} if after else {})))
-            ids += [text(mapping(one).get("toObjectId")) for one in page.get("results") or []]
-            after = text(mapping(mapping(page.get("paging")).get("next")).get("after"))
+            ids += [text(one.get("toObjectId")) for one in rows(page.get("results"), _NOTES)]
+            after = pages.next(_after(page))
             if not after:
                 break
         notes: dict[str, str] = {}
         for at in range(0, len(ids), _BATCH):
             wanted = {"properties": ["hs_note_body"], "inputs": [{"id": id_} for id_ in ids[at : at + _BATCH]]}
             read = mapping(await self.post("/crm/v3/objects/notes/batch/read", wanted))
-            for one in map(mapping, read.get("results") or []):
+            for one in rows(read.get("results"), _NOTES):
                 notes[text(one.get("id"))] = text(mapping(one.get("properties")).get("hs_note_body"))
         return notes
 
@@ -155,7 +160,7 @@ class HubSpotClient(VendorClient):
             "properties": {"hs_timestamp": moment, "hs_note_body": as_html(text_)},
             "associations": [{"to": {"id": deal}, "types": [association]}],
         }
-        return text(mapping(await self.post("/crm/v3/objects/notes", body)).get("id"))
+        return text(record(await self.post("/crm/v3/objects/notes", body), "HubSpot's answer to a note")["id"])
 
     async def outcome(self, pipeline: str, stage: str) -> Status:
         """Tell what a stage means, by its pipeline: stage ids are the customer's own; None if it is open.
@@ -166,10 +171,10 @@ class HubSpotClient(VendorClient):
         if known is None and time.monotonic() - self._read_at.get("", -_STAGES_KEPT) >= _STAGES_KEPT:
             self._read_at[""] = time.monotonic()
             answer = mapping(await self.get("/crm/v3/pipelines/deals"))
-            for one in answer.get("results") or []:
-                stages = [mapping(each) for each in mapping(one).get("stages") or []]
+            for one in rows(answer.get("results"), "HubSpot's list of pipelines"):
+                stages = rows(one.get("stages"), "HubSpot's list of stages")
                 meanings = {text(each.get("id")): _outcome(mapping(each.get("metadata"))) for each in stages}
-                self._stages[text(mapping(one).get("id"))] = meanings
+                self._stages[text(one.get("id"))] = meanings
         return self._stages.get(pipeline, {}).get(stage)
 
     def _began(self, found: Mapping[str, Any], status: Status) -> str:
@@ -190,7 +195,7 @@ class HubSpotClient(VendorClient):
         one = _primary(mapping(links.get(kind)).get("results"), kind)
         if wanted not in self._wanted or not one:
             return ""
-        path = f"/crm/v3/objects/{kind}/{one}"
+        path = f"/crm/v3/objects/{kind}/{quote(one, safe='')}"
         try:
             found = mapping(await self.get(path, {"properties": name}))
         except NotFound:
@@ -201,7 +206,7 @@ class HubSpotClient(VendorClient):
         if "owner.email" not in self._wanted or not owner:
             return ""
         try:
-            return text(mapping(await self.get(f"/crm/v3/owners/{owner}")).get("email"))
+            return text(mapping(await self.get(f"/crm/v3/owners/{quote(owner, safe='')}")).get("email"))
         except (NotFound, Forbidden):
             return ""
 
@@ -217,6 +222,11 @@ async def complete(client: HubSpotClient, event: Event) -> Event:
         raise Unavailable(f"HubSpot told that deal {known} went to {told!r}, and shows it in {found.stage!r} still")
     why = f"deal {known} is not closed: it is in the stage {found.stage!r}"
     return deals.completed(event, found.deal, since="", why=why)
+
+
+def _after(page: Mapping[str, Any]) -> object:
+    """Where the page after this one is."""
+    return mapping(mapping(page.get("paging")).get("next")).get("after")
 
 
 def _changed(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,9 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.connectors.jira.webhook import issue_as_ticket
+from roomkeeper.errors import Garbled
 from roomkeeper.vendors import tickets
+from roomkeeper.vendors.answers import Pages, count, record, rows
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import URL
 from roomkeeper.vendors.reading import mapping, text
@@ -56,7 +58,8 @@ class JiraClient(VendorClient):
 
     async def ticket(self, number: str) -> Ticket:
         """Read an issue. Raises NotFound."""
-        return issue_as_ticket(self._settings, mapping(await self.get(self._path(number))))
+        found = record(await self.get(self._path(number)), f"Jira's issue {number}")
+        return issue_as_ticket(self._settings, found)
 
     async def newest_tickets(self, since: datetime) -> AsyncIterator[list[Ticket]]:
         """List the issues made since then, page by page, the newest first.
@@ -70,15 +73,16 @@ class JiraClient(VendorClient):
             "fields": "*all",
             "maxResults": _PAGE,
         }
+        pages = Pages("Jira's list of issues")
         while True:
             page = mapping(await self.get(f"{self._api}/search{'/jql' if self._settings.is_cloud else ''}", query))
-            found = [mapping(one) for one in page.get("issues") or []]
+            found = rows(page.get("issues"), "Jira's list of issues")
             yield [issue_as_ticket(self._settings, one) for one in found]
-            following = text(page.get("nextPageToken"))
+            following = pages.next(page.get("nextPageToken"))
             start = int(query.get("startAt", 0)) + len(found)
             if not found or (self._settings.is_cloud and not following):
                 return
-            if not self._settings.is_cloud and start >= int(page.get("total") or 0):
+            if not self._settings.is_cloud and start >= count(page.get("total"), "Jira's list of issues"):
                 return
             query |= {"nextPageToken": following} if self._settings.is_cloud else {"startAt": start}
 
@@ -88,16 +92,18 @@ class JiraClient(VendorClient):
         while True:
             query: dict[str, str | int] = {"startAt": len(notes), "maxResults": _PAGE}
             page = mapping(await self.get(f"{self._path(ticket)}/comment", query))
-            found = [mapping(one) for one in page.get("comments") or []]
+            found, known = rows(page.get("comments"), "Jira's list of comments"), len(notes)
             notes |= {text(one.get("id")): json.dumps(one.get("body"), ensure_ascii=False) for one in found}
-            if not found or len(notes) >= int(page.get("total") or 0):
+            if not found or len(notes) >= count(page.get("total"), "Jira's list of comments"):
                 return notes
+            if len(notes) == known:
+                raise Garbled("Jira's list of comments has no end: the answer shows the same ones again")
 
     async def add_ticket_note(self, ticket: str, text_: str) -> str:
         """Write an internal comment; customers do not see it."""
         body = as_document(text_) if self._settings.is_cloud else text_
         answer = await self.post(f"{self._path(ticket)}/comment", {"body": body, "properties": _INTERNAL})
-        return text(mapping(answer).get("id"))
+        return text(record(answer, "Jira's answer to a comment")["id"])
 
     async def link_ticket(self, ticket: str, *, url: str, title: str, name: str) -> None:
         """Link the issue to an address; a link of the same name is updated, not added."""
@@ -111,7 +117,7 @@ class JiraClient(VendorClient):
 
     async def ticket_field(self, ticket: str, field: str) -> str:
         """Read a field by its id, such as `customfield_10070`."""
-        found = mapping(await self.get(self._path(ticket), {"fields": field}))
+        found = record(await self.get(self._path(ticket), {"fields": field}), f"Jira's issue {ticket}")
         value = mapping(found.get("fields")).get(field)
         said = mapping(value)  # a priority, a choice: an object with a name or a value
         return text(said.get("name") or said.get("value") or said.get("id")) if said else text(value)

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.connectors.pipedrive.webhook import CLOSED
-from roomkeeper.errors import Forbidden, NotFound, Rejected
+from roomkeeper.errors import Forbidden, Garbled, NotFound, Rejected
 from roomkeeper.vendors import deals
+from roomkeeper.vendors.answers import Pages, record, rows
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.notes import as_html
@@ -47,7 +48,8 @@ class PipedriveClient(VendorClient):
 
     async def closing(self, deal: str) -> Closing:
         """Read a deal: whether and how it is closed, its status, and since when."""
-        found = _data(await self.get(f"/api/v2/deals/{quote(deal, safe='')}"))
+        answer = await self.get(f"/api/v2/deals/{quote(deal, safe='')}")
+        found = record(_data(answer), f"Pipedrive's deal {deal}")
         status = text(found.get("status"))
         changed = await self._changed(deal, status) if status in CLOSED else ""
         return Closing(
@@ -77,6 +79,7 @@ class PipedriveClient(VendorClient):
         """
         query: dict[str, str | int] = {"limit": _RECORD}
         moments: list[str] = []
+        pages = Pages("Pipedrive's record of a deal")
         while True:
             try:
                 page = mapping(await self.get(f"/api/v1/deals/{quote(deal, safe='')}/changelog", query))
@@ -84,10 +87,10 @@ class PipedriveClient(VendorClient):
                 return ""
             moments += [
                 text(one.get("time"))
-                for one in map(mapping, page.get("data") or [])
+                for one in rows(page.get("data"), "Pipedrive's record of a deal")
                 if one.get("field_key") == "status" and text(one.get("new_value")) == status
             ]
-            cursor = text(mapping(page.get("additional_data")).get("next_cursor"))
+            cursor = pages.next(mapping(page.get("additional_data")).get("next_cursor"))
             if not cursor:
                 return max(moments, default="")
             query |= {"cursor": cursor}
@@ -100,13 +103,14 @@ class PipedriveClient(VendorClient):
             "sort_direction": "asc",
             "limit": _PAGE,
         }
+        pages = Pages("Pipedrive's list of deals")
         while True:
             page = mapping(await self.get("/api/v2/deals", query))
-            found = [mapping(one) for one in page.get("data") or []]
+            found = rows(page.get("data"), "Pipedrive's list of deals")
             closed = [one for one in found if one.get("status") in CLOSED]
             closings = [(text(one.get("id")), text(one["status"]), _since(one)) for one in closed]
             yield Page(closings, text(found[-1].get("update_time")) if found else "")
-            cursor = text(mapping(page.get("additional_data")).get("next_cursor"))
+            cursor = pages.next(mapping(page.get("additional_data")).get("next_cursor"))
             if not cursor:
                 return
             query |= {"cursor": cursor}
@@ -118,17 +122,19 @@ class PipedriveClient(VendorClient):
         while True:
             query: dict[str, str | int] = {"deal_id": deal, "start": start, "limit": _PAGE, "sort": "add_time DESC"}
             page = mapping(await self.get("/api/v1/notes", query))
-            found = [mapping(one) for one in page.get("data") or []]
+            found, known = rows(page.get("data"), "Pipedrive's list of notes"), len(notes)
             notes |= {text(one.get("id")): text(one.get("content")) for one in found}
             more = mapping(mapping(page.get("additional_data")).get("pagination"))
             if not found or not more.get("more_items_in_collection"):
                 return notes
+            if len(notes) == known:
+                raise Garbled("Pipedrive's list of notes has no end: the answer shows the same ones again")
             start += len(found)
 
     async def add_deal_note(self, deal: str, text_: str) -> str:
         """Write a note on the deal."""
         body = {"content": as_html(text_), "deal_id": int(deal) if deal.isdigit() else deal}
-        return text(_data(await self.post("/api/v1/notes", body)).get("id"))
+        return text(record(_data(await self.post("/api/v1/notes", body)), "Pipedrive's answer to a note")["id"])
 
     def _fields(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Give all fields of the deal, custom ones beside the others, and under the names they were given here."""
@@ -145,7 +151,7 @@ class PipedriveClient(VendorClient):
             found = _data(await self.get(f"/api/v2/persons/{person}"))
         except NotFound:
             return ""
-        emails = [mapping(one) for one in found.get("emails") or found.get("email") or []]
+        emails = rows(found.get("emails") or found.get("email"), "Pipedrive's list of addresses")
         chosen = sorted(emails, key=lambda one: not one.get("primary"))
         return text(chosen[0].get("value")) if chosen else ""
 
@@ -180,7 +186,7 @@ def _data(answer: object) -> Mapping[str, Any]:
 
 def _id(value: object) -> str:
     """Take the id of something related: a number, or an object with `value` as version 1 writes it."""
-    return text(mapping(value).get("value") if isinstance(value, dict) else value)
+    return quote(text(mapping(value).get("value") if isinstance(value, dict) else value), safe="")
 
 
 def _plain(value: object) -> object:

@@ -11,6 +11,7 @@ from roomkeeper.connectors.salesforce.settings import Salesforce
 from roomkeeper.connectors.salesforce.webhook import record_id
 from roomkeeper.errors import Clash, Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.vendors import deals
+from roomkeeper.vendors.answers import Pages, record, rows
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.reading import mapping, text
@@ -62,7 +63,8 @@ class SalesforceClient(VendorClient):
 
     async def closing(self, deal: str) -> Closing:
         """Read an opportunity: whether and how it is closed, its stage, and since when it is in that."""
-        found = mapping(await self._ask("GET", f"/sobjects/Opportunity/{record_id(deal)}"))
+        answer = await self._ask("GET", f"/sobjects/Opportunity/{record_id(deal)}")
+        found = record(answer, f"Salesforce's opportunity {deal}", name="Id")
         stage = text(found.get("StageName"))
         is_closed = found.get("IsClosed") is True
         status: Literal["won", "lost"] = "lost" if is_closed and found.get("IsWon") is not True else "won"
@@ -148,7 +150,7 @@ class SalesforceClient(VendorClient):
             "Status": "Completed",
             "ActivityDate": datetime.now(UTC).strftime("%Y-%m-%d"),
         }
-        return text(mapping(await self._ask("POST", "/sobjects/Task", body=task)).get("id"))
+        return text(record(await self._ask("POST", "/sobjects/Task", body=task), "Salesforce's answer to a task")["id"])
 
     async def _related(self, wanted: str, kind: str, record: str, name: str) -> str:
         """Read one field of what belongs to the opportunity, if an automation uses it."""
@@ -167,15 +169,16 @@ class SalesforceClient(VendorClient):
             "SELECT Contact.Email FROM OpportunityContactRole "  # noqa: S608 - only letters and digits
             f"WHERE OpportunityId = '{record_id(deal)}' ORDER BY IsPrimary DESC LIMIT 1"
         )
-        records = mapping(await self._ask("GET", "/query", query={"q": query})).get("records") or []
-        return text(mapping(mapping(records[0]).get("Contact")).get("Email")) if records else ""
+        answer = mapping(await self._ask("GET", "/query", query={"q": query}))
+        records = rows(answer.get("records"), "Salesforce's list of contacts")
+        return text(mapping(records[0].get("Contact")).get("Email")) if records else ""
 
     async def _queried(self, query: str) -> AsyncIterator[list[Mapping[str, Any]]]:
         """Give the records that a query finds, page by page."""
-        page = mapping(await self._ask("GET", "/query", query={"q": query}))
+        page, pages = mapping(await self._ask("GET", "/query", query={"q": query})), Pages("Salesforce's list")
         while True:
-            yield [mapping(one) for one in page.get("records") or []]
-            following = text(page.get("nextRecordsUrl"))
+            yield rows(page.get("records"), "Salesforce's list")
+            following = pages.next(page.get("nextRecordsUrl"))
             if not following:
                 return
             page = mapping(await self._ask("GET", following.removeprefix(_API)))

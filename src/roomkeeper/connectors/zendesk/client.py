@@ -10,6 +10,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.zendesk.settings import Zendesk
 from roomkeeper.errors import NotFound, Unauthorized
 from roomkeeper.vendors import tickets
+from roomkeeper.vendors.answers import Pages, record, rows
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.notes import as_html
 from roomkeeper.vendors.reading import mapping, text
@@ -48,15 +49,15 @@ class ZendeskClient(VendorClient):
 
     async def ticket(self, number: str) -> Ticket:
         """Read a ticket, with its requester if an automation uses that. Raises NotFound."""
-        found = mapping(mapping(await self.get(_path(number))).get("ticket"))
+        found = await self._found(number)
         requester: Mapping[str, Any] = {}
         if {"requester.name", "requester.email"} & self.wanted and found.get("requester_id"):
             try:
-                answer = await self.get(f"/api/v2/users/{found['requester_id']}.json")
+                answer = await self.get(f"/api/v2/users/{quote(text(found['requester_id']), safe='')}.json")
                 requester = mapping(mapping(answer).get("user"))
             except NotFound:
                 requester = {}
-        return self._read_ticket({"id": number, **found}, requester)
+        return self._read_ticket(found, requester)
 
     async def newest_tickets(self, since: datetime) -> AsyncIterator[list[Ticket]]:  # noqa: ARG002 - the list knows none
         """List tickets, page by page, the newest first; their requesters are not read."""
@@ -67,9 +68,8 @@ class ZendeskClient(VendorClient):
                 "per_page": _PAGE,
                 "page": page,
             }
-            found = [
-                mapping(one) for one in mapping(await self.get("/api/v2/tickets.json", query)).get("tickets") or []
-            ]
+            answer = mapping(await self.get("/api/v2/tickets.json", query))
+            found = rows(answer.get("tickets"), "Zendesk's list of tickets")
             yield [self._read_ticket(one, {}) for one in found]
             if len(found) < _PAGE:
                 return
@@ -77,33 +77,39 @@ class ZendeskClient(VendorClient):
     async def ticket_notes(self, ticket: str) -> dict[str, str]:
         """List the ticket's comments with their texts, the newest first."""
         notes: dict[str, str] = {}
-        after = ""
+        pages, after = Pages("Zendesk's list of comments"), ""
         while True:
             query: dict[str, str | int] = {"sort": "-created_at", "page[size]": _PAGE}
             path = f"/api/v2/tickets/{quote(ticket, safe='')}/comments.json"
             page = mapping(await self.get(path, query | ({"page[after]": after} if after else {})))
-            for one in map(mapping, page.get("comments") or []):
+            for one in rows(page.get("comments"), "Zendesk's list of comments"):
                 notes[text(one.get("id"))] = text(one.get("plain_body")) + text(one.get("body"))
             meta = mapping(page.get("meta"))
-            after = text(meta.get("after_cursor")) if meta.get("has_more") is True else ""
+            after = pages.next(meta.get("after_cursor")) if meta.get("has_more") is True else ""
             if not after:
                 return notes
 
     async def add_ticket_note(self, ticket: str, text_: str) -> str:
         """Write an internal comment; it is never public."""
         answer = await self._change(ticket, {"comment": {"html_body": as_html(text_), "public": False}})
-        return text(mapping(answer.get("audit")).get("id"))
+        return text(record(answer.get("audit"), "Zendesk's answer to a comment")["id"])
 
     async def ticket_field(self, ticket: str, field: str) -> str:
         """Read a custom field by its number, or a field of the ticket by its name."""
-        found = mapping(mapping(await self.get(_path(ticket))).get("ticket"))
-        own = {text(mapping(one).get("id")): mapping(one).get("value") for one in found.get("custom_fields") or []}
+        found = await self._found(ticket)
+        own = {
+            text(one.get("id")): one.get("value")
+            for one in rows(found.get("custom_fields"), "Zendesk's list of custom fields")
+        }
         return text(own.get(field) if field.isdigit() else found.get(field))
 
     async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
         """Set a custom field by its number, or a field of the ticket by its name."""
         change = {"custom_fields": [{"id": int(field), "value": value}]} if field.isdigit() else {field: value}
         await self._change(ticket, change)
+
+    async def _found(self, ticket: str) -> Mapping[str, Any]:
+        return record(mapping(await self.get(_path(ticket))).get("ticket"), f"Zendesk's ticket {ticket}")
 
     def _read_ticket(self, found: Mapping[str, Any], requester: Mapping[str, Any]) -> Ticket:
         return Ticket(

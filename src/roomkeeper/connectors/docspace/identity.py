@@ -1,0 +1,65 @@
+"""Which file is meant. Its number alone does not say: what is deleted for good leaves it to the next. Pure.
+
+A file keeps the moment of its making and its maker through versions, renames and moves (recorded: 28 files with
+several versions), and a file that gets an old number has its own (recorded: file.delete).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from roomkeeper import outside
+from roomkeeper.automations.event import Event
+from roomkeeper.docspace import File
+
+_LATE = timedelta(minutes=1)  # that a file may be made after the moment its event is told to be of (ours)
+#: A portal's time zone may be changed, and a moment then be written otherwise: zones lie whole quarters of an hour
+#: apart, and no more than this (IANA time zone database).
+_QUARTER, _WIDEST = timedelta(minutes=15), timedelta(hours=26)
+
+
+class Made(Protocol):
+    """What was made at some moment: a file, as a listing or an operation shows it."""
+
+    @property
+    def created(self) -> datetime | None: ...  # noqa: D102
+
+
+def made_at(file: Made) -> str:
+    """Say when a file was made, for the ledger."""
+    return file.created.isoformat() if file.created is not None else ""
+
+
+def changed_at(file: File) -> str:
+    """Say when a file's content was changed, where its version's number says nothing: in third-party storage."""
+    return file.updated.astimezone(UTC).isoformat() if isinstance(file.id, str) and file.updated is not None else ""
+
+
+def same_file(created: str, file: File) -> bool:
+    """Whether a file is the one that was written down as made then; a line of an older version does not know when.
+
+    The moment counts, and not how it is written: a portal's time zone may be changed.
+    """
+    return not created or file.created is None or datetime.fromisoformat(created) == file.created
+
+
+def is_told_of(file: File, events: Iterable[Event]) -> bool:
+    """Whether an event told of this very file, and not of one that had its number before and is gone."""
+    return any(_tells_of(event, file) for event in events)
+
+
+def _tells_of(event: Event, file: File) -> bool:
+    if isinstance(file.id, str):
+        return True  # third-party storage: its id is its path
+    raw: Mapping[str, Any] = event.raw if isinstance(event.raw, Mapping) else {}
+    told = raw.get("payload")
+    about: Mapping[str, Any] = told if isinstance(told, Mapping) and str(told.get("id")) == str(file.id) else {}
+    maker, made = about.get("createBy"), outside.moment(about.get("createOn"))
+    if maker and file.created_by.id and maker != file.created_by.id:
+        return False
+    if file.created is None:
+        return True
+    if made is None:
+        return event.at.timestamp() == 0 or file.created <= event.at + _LATE
+    apart = abs(file.created - made)
+    return apart % _QUARTER == timedelta() and apart <= _WIDEST
