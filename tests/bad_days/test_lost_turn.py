@@ -21,7 +21,7 @@ def test_a_run_that_was_handed_over_and_never_begun_is_begun(portal: Portal, kee
     before.stop()
     portal.direct("PUT", "/faults", json=[])
     before.say("runs", "retry", str(run["id"]))
-    with before._opened().write() as connection:
+    with before.opened().write() as connection:
         connection.execute(runs.update().where(runs.c.id == run["id"]).values(handed_over=sa.true()))
 
     after = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], store=store_address)

@@ -34,7 +34,7 @@ def upload_into_each(rooms: Rooms) -> None:
 
 def told(keeper: Keeper) -> list[str]:
     """Read the alerts that tell of an outage, with whether they are over."""
-    with keeper._opened().read() as connection:
+    with keeper.opened().read() as connection:
         rows = connection.execute(sa.select(alerts).where(alerts.c.key == "outage acme now")).all()
     return ["over" if row.closed_at else row.what for row in rows]
 

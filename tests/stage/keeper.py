@@ -146,7 +146,7 @@ class Keeper:
     def visitor(self) -> httpx2.Client:
         """Open the pages by a link, as who started the service does; it is for whoever cannot log in."""
         client = httpx2.Client(base_url=self.url, timeout=30.0, limits=httpx2.Limits(max_keepalive_connections=0))
-        assert client.get(sessions.link(self._opened())).status_code == 303
+        assert client.get(sessions.link(self.opened())).status_code == 303
         return client
 
     def register(self) -> None:
@@ -165,9 +165,10 @@ class Keeper:
 
     def runs(self) -> list[dict[str, Any]]:
         """Read the runs as `runs list --json` does, without the price of a command."""
-        return History(self._opened()).runs(limit=100_000)
+        return History(self.opened()).runs(limit=100_000)
 
-    def _opened(self) -> Store:
+    def opened(self) -> Store:
+        """Look into its store from here; it is closed with the keeper."""
         if self._store is None:
             self._store = opened(self.store if "://" in self.store else str((self.folder / self.store).resolve()))
         return self._store
@@ -187,7 +188,7 @@ class Keeper:
         )
 
     def _is_still(self) -> bool:
-        with self._opened().read() as connection:
+        with self.opened().read() as connection:
             return connection.execute(_GOING_ON).first() is None
 
     def look_back(self) -> None:
@@ -195,7 +196,7 @@ class Keeper:
         searched = sa.select(trails.c.name).where(trails.c.name == "history", trails.c.searched_at.is_not(None))
 
         def is_over() -> bool:
-            with self._opened().read() as connection:
+            with self.opened().read() as connection:
                 return connection.execute(searched).first() is not None
 
         until(is_over)

@@ -11,7 +11,6 @@ import pytest
 from stage import NOTE, ClosingDeals, Keeper, Portal, sized, until
 
 from roomkeeper.running import orders
-from roomkeeper.store.database import Store
 
 Make = Callable[..., Keeper]
 VENDORS = ("hubspot", "pipedrive", "salesforce")
@@ -222,9 +221,7 @@ def test_a_step_that_asks_shows_what_the_next_ones_would_do(scene: ClosingDeals,
     assert len(scene.portal.tree(scene.client)) == 1
     keeper.say("runs", "retry", run)
     until(lambda: keeper.runs()[0]["state"] == "needs_attention")
-    orders.approve(
-        Store(str(keeper.folder / "var")), int(run), "the test"
-    )  # a command may take longer than eight seconds
+    orders.approve(keeper.opened(), int(run), "the test")  # a command may take longer than eight seconds
     keeper.settle()
     assert scene.portal.tree(scene.client) == []
 

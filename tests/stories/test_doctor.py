@@ -20,7 +20,6 @@ from stage import (
 )
 
 from roomkeeper.store.alerts import Alert, settle
-from roomkeeper.store.database import Store
 
 Make = Callable[..., Keeper]
 Plant = Callable[[Rooms, Keeper], None]
@@ -106,7 +105,7 @@ def _used_up(rooms: Rooms, keeper: Keeper) -> None:
 
 
 def _alerted(_: Rooms, keeper: Keeper) -> None:
-    settle(Store(str(keeper.folder / "var")), "trail ", [Alert("trail acme x", "something is wrong", "Mend it.")])
+    settle(keeper.opened(), "trail ", [Alert("trail acme x", "something is wrong", "Mend it.")])
 
 
 def _removed(rooms: Rooms, _: Keeper) -> None:

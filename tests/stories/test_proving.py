@@ -17,7 +17,7 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.proving import nightly
 from roomkeeper.running import orders
 from roomkeeper.store.alerts import Alert, current
-from roomkeeper.store.database import Store, opened
+from roomkeeper.store.database import opened
 
 Make = Callable[..., Keeper]
 NAME = "copy-client-uploads"
@@ -57,7 +57,7 @@ def test_three_copies_removed_one_upload_failed_and_one_excluded_by_hand_are_sho
     keeper.start()
     until(lambda: keeper.copy_requests() > asked + 1 and len(keeper.runs()) == 22)
     cancelled = next(one["id"] for one in keeper.runs() if one["about"][0] == "Cancelled.docx")
-    orders.cancel(Store(str(keeper.folder / "var")), cancelled)
+    orders.cancel(keeper.opened(), cancelled)
     keeper.settle(lambda: True)
 
     found = unlike(proved(keeper, NAME, codes=(1,)))
