@@ -42,6 +42,7 @@ check: $(VENV)/.dev               ## format, lint, imports, types: seconds
 
 bench: $(VENV)/.dev               ## the measurements, each beside its yardstick
 	$(BIN)/python bench/ack.py
+	$(BIN)/python bench/door.py
 	$(BIN)/python bench/archive.py
 	$(BIN)/python bench/ticket.py
 	$(BIN)/python bench/pages.py

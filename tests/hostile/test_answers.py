@@ -346,7 +346,7 @@ def test_an_answer_that_is_not_the_record_says_nothing_of_it(odd: object) -> Non
         record(odd, "Acme's deal 7")
 
 
-@pytest.mark.parametrize("odd", ["7", -1, 1.5, True, []])
+@pytest.mark.parametrize("odd", ["x", "", "²", "-1", -1, 1.5, True, []])
 def test_a_count_that_is_none_is_said(odd: object) -> None:
     with pytest.raises(Garbled, match="a number was expected"):
         count(odd, "Acme's list")

@@ -29,9 +29,11 @@ def record(value: object, what: str, *, name: str = "id") -> Mapping[str, Any]:
 
 
 def count(value: object, what: str) -> int:
-    """Take how many there are; absent is none. Raises Garbled."""
+    """Take how many there are, a number or one as text; absent is none. Raises Garbled."""
     if value is None:
         return 0
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _DIGITS:
+        return int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise Garbled(f"{what} cannot be counted: a number was expected, not {_shown(value)}")
     return value
@@ -58,4 +60,5 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} …"
 
 
+_DIGITS = 18  # of a count that is written as text (ours)
 _SHOWN = 60  # characters of what was sent instead (ours)

@@ -21,7 +21,7 @@ HEAD_WITHIN = 10.0  # seconds from connecting, or from the beginning of a furthe
 KEPT_BACK = 256  # file handles for the store and for calls to others
 MOST_OPEN = 2000  # connections, if there are so many handles
 SMALL_BODY = 64 * 1024  # bytes; a body up to this needs no place of its own
-BODIES = 64 * 1024 * 1024  # bytes of larger bodies under way, in all
+BODIES = 32 * 1024 * 1024  # bytes of larger bodies under way, in all
 _SAY_AGAIN = 60.0  # seconds
 
 

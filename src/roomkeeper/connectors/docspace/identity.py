@@ -13,9 +13,8 @@ from roomkeeper.automations.event import Event
 from roomkeeper.docspace import File
 
 _LATE = timedelta(minutes=1)  # that a file may be made after the moment its event is told to be of (ours)
-#: A portal's time zone may be changed, and a moment then be written otherwise: zones lie whole quarters of an hour
-#: apart, and no more than this (IANA time zone database).
-_QUARTER, _WIDEST = timedelta(minutes=15), timedelta(hours=26)
+#: A portal's time zone may be changed, and a moment then be written otherwise: by whole quarters of an hour.
+_QUARTER, _WIDEST = timedelta(minutes=15), timedelta(hours=26)  # ours, after the IANA time zone database
 
 
 class Made(Protocol):

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.hubspot.settings import HubSpot
-from roomkeeper.errors import Clash, Forbidden, NotFound, RemoteError, Unavailable
+from roomkeeper.errors import Clash, Forbidden, Garbled, NotFound, RemoteError, Unavailable
 from roomkeeper.vendors import deals
-from roomkeeper.vendors.answers import Pages, record, rows
+from roomkeeper.vendors.answers import Pages, count, record, rows
 from roomkeeper.vendors.client import VendorClient
 from roomkeeper.vendors.deals import Closing, Deal, Page
 from roomkeeper.vendors.notes import as_html
@@ -118,9 +118,8 @@ class HubSpotClient(VendorClient):
             after = pages.next(_after(page))
             if not after or not found:
                 return
-            if not after.isdecimal() or int(after) >= _SEARCHABLE:
-                # more is refused, so the search begins anew where it came to
-                floor, after, pages = _modified(found[-1], floor), "", Pages(_DEALS)
+            if count(after, _DEALS) >= _SEARCHABLE:  # more is refused, so the search begins anew where it came to
+                floor, after, pages = _later(found[-1], floor), "", Pages(_DEALS)
 
     async def _closed(self, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
         properties, number = mapping(row.get("properties")), text(row.get("id"))
@@ -234,9 +233,12 @@ def _changed(row: Mapping[str, Any]) -> str:
     return text(mapping(row.get("properties")).get("hs_lastmodifieddate"))
 
 
-def _modified(row: Mapping[str, Any], known: int) -> int:
-    """When a deal was modified, in milliseconds; a little later than known, so that a search always goes on."""
-    return max(known + 1, int(moment(_changed(row)).timestamp() * 1000))
+def _later(row: Mapping[str, Any], known: int) -> int:
+    """When a deal was modified, in milliseconds; later than known, or a search would not go on. Raises Garbled."""
+    modified = int(moment(_changed(row)).timestamp() * 1000)
+    if modified <= known:
+        raise Garbled(f"{_DEALS} has no end: {_SEARCHABLE} of them were modified at {_changed(row)!r}")
+    return modified
 
 
 def _primary(results: object, kind: str) -> str:

@@ -107,8 +107,8 @@ class PipedriveClient(VendorClient):
         while True:
             page = mapping(await self.get("/api/v2/deals", query))
             found = rows(page.get("data"), "Pipedrive's list of deals")
-            closed = [one for one in found if one.get("status") in CLOSED]
-            closings = [(text(one.get("id")), text(one["status"]), _since(one)) for one in closed]
+            stands = [(text(one.get("id")), text(one.get("status")), _since(one)) for one in found]
+            closings = [one for one in stands if one[1] in CLOSED]
             yield Page(closings, text(found[-1].get("update_time")) if found else "")
             cursor = pages.next(mapping(page.get("additional_data")).get("next_cursor"))
             if not cursor:

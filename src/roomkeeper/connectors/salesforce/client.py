@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.salesforce.settings import Salesforce
 from roomkeeper.connectors.salesforce.webhook import record_id
-from roomkeeper.errors import Clash, Forbidden, NotFound, Rejected, RemoteError, Throttled, Unauthorized
+from roomkeeper.errors import Clash, Forbidden, Garbled, NotFound, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.answers import Pages, record, rows
 from roomkeeper.vendors.client import VendorClient
@@ -220,14 +220,20 @@ class SalesforceClient(VendorClient):
         async with self._session.renewing:
             if not self._session.token:
                 try:
-                    answer = await self.send("POST", _TOKEN, form=self._login)
+                    self._session.token = _token_in(await self.send("POST", _TOKEN, form=self._login))
                 except Rejected as error:  # Salesforce answers 400 to credentials that are wrong
                     raise Unauthorized(error.message, status=error.status, remedy=self.remedy) from error
                 except RemoteError as error:
                     error.may_have_happened = False  # logging in is no effect that could be doubled
                     raise
-                self._session.token = text(mapping(answer).get("access_token"))
             return self._session.token
+
+
+def _token_in(answer: object) -> str:
+    token = text(record(answer, "Salesforce's answer to the login", name="access_token")["access_token"])
+    if not (token.isascii() and token.isprintable()):
+        raise Garbled("Salesforce's answer to the login cannot be read: what it gives is no token")
+    return token
 
 
 def _since(opportunity: Mapping[str, Any]) -> str:
