@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import roomkeeper
 from roomkeeper import outside
 from roomkeeper.automations import redaction, template
+from roomkeeper.docspace import entry_id
 from roomkeeper.errors import TemplateError
 from roomkeeper.store.moments import moment
 from roomkeeper.web.door import Sparingly
@@ -209,3 +210,16 @@ def test_what_strangers_choose_makes_no_line_of_its_own() -> None:
         say(f"refused: signed {number} s ago", about="crm")
 
     assert len(say._said) == 1
+
+
+def test_of_how_a_delivery_came_a_bounded_part_is_kept() -> None:
+    """A stranger's refused request is written down, too."""
+    kept = redaction.head("POST", "/" + "p" * 9000, "q" * 9000, [(f"{n}{'n' * 500}", "v" * 500) for n in range(90)])
+
+    assert 4_000 < len(json.dumps(kept)) < 12_000
+
+
+@pytest.mark.parametrize("written", ["²", "①", "x", "-1", ""])
+def test_what_is_no_number_is_no_number(written: str) -> None:
+    """Such signs are digits to Python, and no number."""
+    assert entry_id(written) == written

@@ -127,7 +127,7 @@ async def test_hostile_text_hurts_neither_itself_nor_its_neighbours(inbox: Inbox
 
 async def test_refused_ones_are_noted_without_their_words_and_not_without_end(inbox: Inbox, store: Store) -> None:
     for _ in range(100):
-        await inbox.refuse("acme", "bad signature")
+        await inbox.refuse("acme", "bad signature", lambda: "")
 
     shown = History(store).events(limit=1000, status="refused")
     assert len(shown) == 60

@@ -27,17 +27,21 @@ _MEMBER = re.compile(r'"([^"\\]{1,100})"(\s{0,20}:\s{0,20})("(?:[^"\\]|\\.)*(?:"
 _NAMES = ("name", "key", "field", "title", "label", "id")
 _SHORTEST = 6  # characters: what is shorter stands in ordinary text, too
 _LONGEST = 300  # characters of a header that are worth keeping
-_MOST = 60  # headers
+_MOST, _WHOLE = 60, 8_000  # headers, and characters of all that are kept; the vendors' are below four thousand
 
 
 def head(method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Describe how a delivery came, without what proves who sent it."""
     given = parse_qsl(query[: 10 * _LONGEST])[:_MOST]
     parameters = [(name[:_LONGEST], LEFT_OUT if _GIVEN.search(name) else value[:_LONGEST]) for name, value in given]
-    kept = {
-        name[:_LONGEST].lower(): LEFT_OUT if _GIVEN.search(name) else value[:_LONGEST]
-        for name, value in list(headers)[:_MOST]
-    }
+    kept: dict[str, str] = {}
+    room = _WHOLE
+    for name, value in list(headers)[:_MOST]:
+        shown, said = name[:_LONGEST].lower(), LEFT_OUT if _GIVEN.search(name) else value[:_LONGEST]
+        room -= len(shown) + len(said)
+        if room < 0:
+            break
+        kept[shown] = said
     return {"method": method, "path": path[:_LONGEST], "query": urlencode(parameters, safe="() "), "headers": kept}
 
 

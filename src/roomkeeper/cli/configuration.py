@@ -130,7 +130,7 @@ def _event_to_try(
     config: Config, automation: Automation, text: str, connection: str | None, headers: Sequence[str]
 ) -> Event:
     file = Path(text)
-    if text.isdigit() and not file.exists():
+    if text.isdecimal() and not file.exists():
         store = store_of(config)
         found = History(store).row(int(text))
         return event_of(found)

@@ -97,7 +97,7 @@ class _Reader:
 
     def _listen(self, text: str) -> tuple[str, int]:
         host, _, port = text.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+        if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
             self._say(("listen",), f"`listen: {text}` is not an address and a port", "write it as 127.0.0.1:8080")
             return "127.0.0.1", 8080
         return host.strip("[]"), int(port)

@@ -16,7 +16,7 @@ EntryId = int | str
 
 def entry_id(text: str) -> EntryId:
     """Read an id that was kept as text."""
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text
 
 
 class RoomType(IntEnum):  # recorded: rooms.create

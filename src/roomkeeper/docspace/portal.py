@@ -194,7 +194,7 @@ def _link_state(answer: httpx2.Response | None) -> LinkState | None:
     try:
         said = answer.json()["response"]["status"]
         named = {state.name.replace("_", ""): state for state in LinkState}
-        return named[said.upper()] if isinstance(said, str) and not said.isdigit() else LinkState(int(said))
+        return named[said.upper()] if isinstance(said, str) and not said.isdecimal() else LinkState(int(said))
     except (ValueError, KeyError, TypeError):
         return None
 

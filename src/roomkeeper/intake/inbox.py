@@ -97,8 +97,11 @@ class Inbox:
             DELIVERIES.labels(event.connection, verdict.status).inc()
         return verdicts
 
-    async def refuse(self, connection: str, reason: str, head: str = "") -> None:
-        """Write down that a delivery was turned away; its body, a stranger's word, is not kept."""
+    async def refuse(self, connection: str, reason: str, head: Callable[[], str]) -> None:
+        """Write down that a delivery was turned away; its body, a stranger's word, is not kept.
+
+        `head` describes how it came; it is asked only for those that are written down.
+        """
         now = time.time()
         DELIVERIES.labels(connection, "refused").inc()
         lately = [at for at in self._refusals.get(connection, []) if at > now - 60]
@@ -106,7 +109,7 @@ class Inbox:
         if len(lately) >= _REFUSALS_KEPT:
             return
         self._refusals[connection].append(now)
-        await self._keep([_blank(connection, "refused", storable(reason), now) | {"head": cleaned(head)}])
+        await self._keep([_blank(connection, "refused", storable(reason), now) | {"head": cleaned(head())}])
 
     def hand_in(self, event: Event, *, automation: str) -> int:
         """Keep an event that was made by hand for one automation. For commands: writes at once."""

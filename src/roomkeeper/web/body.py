@@ -21,7 +21,7 @@ async def read(request: Request, most: int, bodies: Bodies | None = None) -> byt
     What is larger than a small one takes its place among the `bodies` under way. Raises ClientDisconnect, Crowded.
     """
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > most:
+    if announced.isdecimal() and int(announced) > most:
         return None
     body = bytearray()
     taken = 0

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -87,7 +88,7 @@ class Receiver:
         await response(scope, receive, send)
 
     async def _take(self, gate: Gate, request: Request) -> Response:
-        head, sent = _head(request), None
+        head, sent = partial(_head, request), None
         try:
             proved = gate.proved(request)
             sent = await self._sent(gate, request)
@@ -102,11 +103,11 @@ class Receiver:
             return await self._turn_away(gate, refused, head)
         except DeliveryUnreadable as unreadable:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
-            return await self._set_aside(gate, unreadable, sent or b"", head)
+            return await self._set_aside(gate, unreadable, sent or b"", head())
         try:
             with tracing.delivery(gate.name) as trace:
                 async with asyncio.timeout(_STORE_TIMEOUT):
-                    verdicts = await self._inbox.accept([_judged(event, gate) for event in events], sent, head, trace)
+                    verdicts = await self._inbox.accept([_judged(event, gate) for event in events], sent, head(), trace)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning(
                 "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
@@ -128,7 +129,7 @@ class Receiver:
             crowded = _said(503, "too many large bodies are under way; send it again", headers=_RETRY_AFTER)
             raise _NotTaken(crowded) from None
 
-    async def _too_large(self, gate: Gate, head: str, *, proved: bool) -> Response:
+    async def _too_large(self, gate: Gate, head: Callable[[], str], *, proved: bool) -> Response:
         """Write down that something larger than the service ever sends was not read."""
         why = f"the body is larger than {gate.largest} bytes, and was not read"
         log.warning("delivery not read", connection=gate.name, reason=why)
@@ -136,7 +137,7 @@ class Receiver:
             if proved:
                 name = f"too large {time.time_ns()}"
                 event = Event("unknown", gate.name, datetime.now(UTC), name, name, "", ignored=why, unusable=True)
-                await self._inbox.accept([event], b"", head)
+                await self._inbox.accept([event], b"", head())
             else:
                 await self._inbox.refuse(gate.name, why, head)
         except StoreUnavailable:
@@ -154,7 +155,7 @@ class Receiver:
             return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
         return _said(400, unreadable.message)
 
-    async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: str) -> Response:
+    async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: Callable[[], str]) -> Response:
         self._say(f"a delivery to {gate.name} is refused: {refused.message}. {refused.remedy}", about=gate.name)
         try:
             await self._inbox.refuse(gate.name, refused.message, head)

@@ -121,7 +121,7 @@ async def _hello(portal: Portal) -> AsyncIterator[Finding]:
             "version", "warning", "the portal does not say which version it is", "Look it up in its settings."
         )
         return
-    numbers = [int(part) for part in hello.version.split(".")[:2] if part.isdigit()]
+    numbers = [int(part) for part in hello.version.split(".")[:2] if part.isdecimal()]
     if not numbers:
         yield Finding("version", "ok", "the portal does not say which version it is")
     elif tuple(numbers) < _OLDEST:

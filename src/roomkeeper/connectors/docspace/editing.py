@@ -165,7 +165,7 @@ async def _file(named: EntryId | None, context: StepContext) -> File:
     number = named if named is not None else about.get("id")
     if number is None:
         raise StepFailed("the event is about no file", remedy="Say which one with `file:`.")
-    if isinstance(number, str) and not number.isdigit():
+    if isinstance(number, str) and not number.isdecimal():
         what = f"file {number} lies in third-party storage, where this cannot be verified"
         raise StepFailed(what, remedy="Choose a file of the portal's own storage.")
     try:

@@ -59,7 +59,7 @@ async def must_take_files(context: StepContext, way: Sequence[PathPart], *, sett
 
 async def _room_titled(context: StepContext, wanted: str, setting: str) -> EntryId:
     """Read a string: it is a room's title, or else the id of a folder in third-party storage."""
-    if wanted.isdigit():
+    if wanted.isdecimal():
         return int(wanted)
     portal: Portal = context.client
     rooms = await context.call(lambda: portal.rooms.titled(wanted))

@@ -89,6 +89,6 @@ def _kind(value: object) -> str:
     if dated is not None:
         zone = "Z" if dated[2] == "Z" else "an offset" if dated[2] else "no zone"
         return f"date with {len(dated[1] or '.') - 1} digits, {zone}"
-    if text.isdigit():
+    if text.isdecimal():
         return "number as text"
     return "address" if text.startswith(("http://", "https://", "/")) else "text"

@@ -258,5 +258,5 @@ def _reader(fields: Mapping[str, str], body: Mapping[str, Any]) -> Any:  # noqa:
 def _inside(value: object, part: str) -> object:
     """Take one part of a dotted path: a field of an object, or a position in a list."""
     if isinstance(value, list):
-        return value[int(part)] if part.isdigit() and int(part) < len(value) else None
+        return value[int(part)] if part.isdecimal() and int(part) < len(value) else None
     return mapping(value).get(part)

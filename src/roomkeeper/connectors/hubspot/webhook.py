@@ -176,7 +176,7 @@ def _id(value: object) -> str:
     """Take an id: a number, its text, or {"value": …} as older workflows write it."""
     if isinstance(value, dict):
         value = value.get("value")
-    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) and str(value).isdigit() else ""
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) and str(value).isdecimal() else ""
 
 
 def _moment(value: object) -> datetime:

@@ -133,7 +133,7 @@ class PipedriveClient(VendorClient):
 
     async def add_deal_note(self, deal: str, text_: str) -> str:
         """Write a note on the deal."""
-        body = {"content": as_html(text_), "deal_id": int(deal) if deal.isdigit() else deal}
+        body = {"content": as_html(text_), "deal_id": int(deal) if deal.isdecimal() else deal}
         return text(record(_data(await self.post("/api/v1/notes", body)), "Pipedrive's answer to a note")["id"])
 
     def _fields(self, found: Mapping[str, Any]) -> dict[str, Any]:

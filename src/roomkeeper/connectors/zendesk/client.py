@@ -101,11 +101,11 @@ class ZendeskClient(VendorClient):
             text(one.get("id")): one.get("value")
             for one in rows(found.get("custom_fields"), "Zendesk's list of custom fields")
         }
-        return text(own.get(field) if field.isdigit() else found.get(field))
+        return text(own.get(field) if field.isdecimal() else found.get(field))
 
     async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
         """Set a custom field by its number, or a field of the ticket by its name."""
-        change = {"custom_fields": [{"id": int(field), "value": value}]} if field.isdigit() else {field: value}
+        change = {"custom_fields": [{"id": int(field), "value": value}]} if field.isdecimal() else {field: value}
         await self._change(ticket, change)
 
     async def _found(self, ticket: str) -> Mapping[str, Any]:
