@@ -48,8 +48,8 @@ def is_told_of(file: File, events: Iterable[Event]) -> bool:
 
 
 def _tells_of(event: Event, file: File) -> bool:
-    if isinstance(file.id, str):
-        return True  # third-party storage: its id is its path
+    if isinstance(file.id, str) or not event.id:
+        return True  # in third-party storage the id is the path; an event without one is tried, and was never told
     raw: Mapping[str, Any] = event.raw if isinstance(event.raw, Mapping) else {}
     told = raw.get("payload")
     about: Mapping[str, Any] = told if isinstance(told, Mapping) and str(told.get("id")) == str(file.id) else {}
