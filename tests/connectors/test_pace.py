@@ -104,6 +104,18 @@ def closed_at_once(portal: Portal) -> tuple[ClosingDeals, list[str]]:
     return scene, [scene.deal(name=f"Deal {number}") for number in range(40)]
 
 
+def close_all(scene: ClosingDeals, keeper: Keeper, deals: list[str]) -> None:
+    for deal in deals:
+        scene.close(keeper, deal, "pipedrive")
+    keeper.settle(lambda: len(keeper.runs()) == len(deals), within=300)
+
+
+def answered(scene: ClosingDeals) -> list[int]:
+    """What the vendor answered, call by call."""
+    journal = scene.portal.direct("GET", "/journal")
+    return [one["status"] for one in journal if one["path"].startswith("/pipedrive/")]
+
+
 def test_many_deals_that_close_at_once_are_called_for_within_the_limit(
     closed_at_once: tuple[ClosingDeals, list[str]], keepers: Any
 ) -> None:
@@ -115,12 +127,9 @@ def test_many_deals_that_close_at_once_are_called_for_within_the_limit(
     scene.portal.direct("PUT", "/settings", json={"vendor_calls": 1500})
     keeper.start()
 
-    for deal in deals:
-        scene.close(keeper, deal, "pipedrive")
-    keeper.settle(lambda: len(keeper.runs()) == len(deals), within=300)
+    close_all(scene, keeper, deals)
 
-    journal = scene.portal.direct("GET", "/journal")
-    answers = [one["status"] for one in journal if one["path"].startswith("/pipedrive/")]
+    answers = answered(scene)
     assert len(answers) > 2 * len(deals)
     assert answers.count(429) == 0
     assert [len(scene.notes(deal)) for deal in deals] == [1] * len(deals)
@@ -137,12 +146,9 @@ def test_one_refusal_stops_the_calls_of_all_for_as_long_as_it_says(
     scene.portal.direct("PUT", "/settings", json={"vendor_calls": 20, "vendor_seconds": 2})
     keeper.start()
 
-    for deal in deals:
-        scene.close(keeper, deal, "pipedrive")
-    keeper.settle(lambda: len(keeper.runs()) == len(deals), within=300)
+    close_all(scene, keeper, deals)
 
-    journal = scene.portal.direct("GET", "/journal")
-    answers = [one["status"] for one in journal if one["path"].startswith("/pipedrive/")]
+    answers = answered(scene)
     print(f"{len(deals)} deals at once: {len(answers)} calls, {answers.count(429)} of them refused")
     assert answers.count(429) < len(answers) / 2
     assert {one["state"] for one in keeper.runs()} == {"done"}

@@ -263,22 +263,23 @@ def explain(file: File, error: RemoteError, *, current: File, namesake: File | N
 
 def gone(file: EntryId, title: str = "") -> FailedItem:
     """Say that a file was deleted before it could be copied."""
-    name = f"file {file} {title!r}" if title else f"file {file}"
-    return FailedItem(name, "it was deleted before it could be copied", _RESTORE)
+    return FailedItem(_called(file, title), "it was deleted before it could be copied", _RESTORE)
 
 
 def replaced(file: EntryId, title: str = "") -> FailedItem:
     """Say that a file was deleted for good before it could be copied, and that its number is another one's now."""
-    name = f"file {file} {title!r}" if title else f"file {file}"
     reason = "it was deleted for good before it could be copied, and another file has its number now"
-    return FailedItem(name, reason, "There is nothing left to copy: `roomkeeper runs cancel`.")
+    return FailedItem(_called(file, title), reason, "There is nothing left to copy: `roomkeeper runs cancel`.")
 
 
 def hidden(file: EntryId, title: str = "") -> FailedItem:
     """Say that a file may not even be looked at: the server answers so for what lies in another's trash, too."""
-    name = f"file {file} {title!r}" if title else f"file {file}"
     reason = "it was deleted (it may lie in its owner's trash), or the account of this key may not see it"
-    return FailedItem(name, reason, f"{_RESTORE} If it is still there: {_ALLOW}")
+    return FailedItem(_called(file, title), reason, f"{_RESTORE} If it is still there: {_ALLOW}")
+
+
+def _called(file: EntryId, title: str) -> str:
+    return f"file {file} {title!r}" if title else f"file {file}"
 
 
 _RETRY = "Put that right, then `roomkeeper runs retry`."

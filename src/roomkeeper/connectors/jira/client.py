@@ -10,7 +10,6 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.connectors.jira.webhook import issue_as_ticket
-from roomkeeper.errors import Garbled
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.answers import Pages, count, record, rows
 from roomkeeper.vendors.client import VendorClient
@@ -89,15 +88,15 @@ class JiraClient(VendorClient):
     async def ticket_notes(self, ticket: str) -> dict[str, str]:
         """List the issue's comments with their texts."""
         notes: dict[str, str] = {}
+        pages = Pages("Jira's list of comments")
         while True:
             query: dict[str, str | int] = {"startAt": len(notes), "maxResults": _PAGE}
             page = mapping(await self.get(f"{self._path(ticket)}/comment", query))
-            found, known = rows(page.get("comments"), "Jira's list of comments"), len(notes)
+            found = rows(page.get("comments"), "Jira's list of comments")
             notes |= {text(one.get("id")): json.dumps(one.get("body"), ensure_ascii=False) for one in found}
             if not found or len(notes) >= count(page.get("total"), "Jira's list of comments"):
                 return notes
-            if len(notes) == known:
-                raise Garbled("Jira's list of comments has no end: the answer shows the same ones again")
+            pages.next(len(notes))
 
     async def add_ticket_note(self, ticket: str, text_: str) -> str:
         """Write an internal comment; customers do not see it."""

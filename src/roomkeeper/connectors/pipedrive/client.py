@@ -8,7 +8,7 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.connectors.pipedrive.webhook import CLOSED
-from roomkeeper.errors import Forbidden, Garbled, NotFound, Rejected
+from roomkeeper.errors import Forbidden, NotFound, Rejected
 from roomkeeper.vendors import deals
 from roomkeeper.vendors.answers import Pages, record, rows
 from roomkeeper.vendors.client import VendorClient
@@ -118,17 +118,16 @@ class PipedriveClient(VendorClient):
     async def deal_notes(self, deal: str) -> dict[str, str]:
         """List the deal's notes with their texts."""
         notes: dict[str, str] = {}
-        start = 0
+        pages, start = Pages("Pipedrive's list of notes"), 0
         while True:
             query: dict[str, str | int] = {"deal_id": deal, "start": start, "limit": _PAGE, "sort": "add_time DESC"}
             page = mapping(await self.get("/api/v1/notes", query))
-            found, known = rows(page.get("data"), "Pipedrive's list of notes"), len(notes)
+            found = rows(page.get("data"), "Pipedrive's list of notes")
             notes |= {text(one.get("id")): text(one.get("content")) for one in found}
             more = mapping(mapping(page.get("additional_data")).get("pagination"))
             if not found or not more.get("more_items_in_collection"):
                 return notes
-            if len(notes) == known:
-                raise Garbled("Pipedrive's list of notes has no end: the answer shows the same ones again")
+            pages.next(len(notes))
             start += len(found)
 
     async def add_deal_note(self, deal: str, text_: str) -> str:
