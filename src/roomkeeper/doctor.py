@@ -58,7 +58,7 @@ class Doctor:
         for one in await asyncio.to_thread(self._of_alerts):
             yield "", one
         for name, source in self._sources.items():
-            async for one in self._of_connection(source, writes=writes):
+            async for one in self.of_connection(source, writes=writes):
                 yield name, one
 
     # --- this machine -----------------------------------------------------------------------------------------
@@ -99,7 +99,8 @@ class Doctor:
 
     # --- a connection -----------------------------------------------------------------------------------------
 
-    async def _of_connection(self, source: Source, *, writes: bool) -> AsyncIterator[Finding]:
+    async def of_connection(self, source: Source, *, writes: bool) -> AsyncIterator[Finding]:
+        """Try one connection; `writes` as for all of them."""
         about = examination(self._config, source.name)
         works = True
         if source.connector.examine is not None:

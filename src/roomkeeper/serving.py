@@ -14,6 +14,7 @@ from typing import TextIO
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from roomkeeper.app import App
 from roomkeeper.errors import RoomkeeperError, StoreUnavailable
@@ -25,6 +26,7 @@ log = structlog.get_logger("serve")
 
 _KEPT_OPEN = 75  # seconds that a connection may rest: longer than proxies keep theirs (nginx: 60 s)
 _LAST_ANSWERS = 5  # seconds that requests under way have, once the service is asked to stop
+_LAST_WORD = 0.2  # seconds for the answer that says so to be on its way
 _STOPPING = 25.0  # seconds until a service that was asked to stop is ended: less than the unit's TimeoutStopSec
 _LOOK = 1.0  # seconds between two looks for an order
 _PATIENCE = 60.0  # seconds that the store may be away while the application is exchanged
@@ -69,19 +71,7 @@ class Service:
         self._front = Front(app)
         self._works = contextlib.AsyncExitStack()
         self._exchange, self._hangup = asyncio.Lock(), asyncio.Event()
-        settings = uvicorn.Config(
-            self._front,
-            http=door.connections(door.most_open()),  # type: ignore[arg-type]
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # the front's business: which proxies are trusted may change
-            timeout_graceful_shutdown=_LAST_ANSWERS,
-            timeout_keep_alive=_KEPT_OPEN,
-            backlog=2048,
-        )
-        self._server = _Server(settings)
+        self._server = _server(self._front)
 
     async def serve(self) -> None:
         """Serve until `stop`; what works is ended in order after the last request."""
@@ -210,6 +200,45 @@ def _give_up() -> None:
     log.critical("stopping took too long; ending the process", seconds=_STOPPING)
     sys.stderr.flush()
     os._exit(_STUCK)
+
+
+async def serve_until(over: asyncio.Event, site: ASGIApp, line: socket.socket) -> bool:
+    """Serve a site until something is over; whoever calls then waits for who listens next. False if it was stopped."""
+    server, loop = _server(site), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _leave, server)
+    watching = asyncio.create_task(_leave_after(over, server))
+    try:
+        await server.serve(sockets=[line.dup()])
+    finally:
+        watching.cancel()
+    return over.is_set()
+
+
+async def _leave_after(over: asyncio.Event, server: uvicorn.Server) -> None:
+    await over.wait()
+    await asyncio.sleep(_LAST_WORD)
+    _leave(server)
+
+
+def _leave(server: uvicorn.Server) -> None:
+    server.should_exit = True
+
+
+def _server(site: ASGIApp) -> "_Server":
+    settings = uvicorn.Config(
+        site,
+        http=door.connections(door.most_open()),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # the front's business: which proxies are trusted may change
+        timeout_graceful_shutdown=_LAST_ANSWERS,
+        timeout_keep_alive=_KEPT_OPEN,
+        backlog=2048,
+    )
+    return _Server(settings)
 
 
 class _Server(uvicorn.Server):

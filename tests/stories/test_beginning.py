@@ -14,11 +14,11 @@ import pytest
 from dotenv import dotenv_values
 from stage import OpeningTickets, Portal, Rooms, command
 
-from roomkeeper.cli.beginning import CRMS, HELPDESKS
-from roomkeeper.cli.people import hashed
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.setup import ADMIN_SECRET, JOBS, Room, Setup, secrets_of, yaml_of
+from roomkeeper.setup.choices import ADMIN_SECRET, JOBS, Room, Setup, secrets_of, yaml_of
+from roomkeeper.setup.offered import CRMS, HELPDESKS
+from roomkeeper.web.passwords import hashed
 
 INIT = [sys.executable, "-m", "roomkeeper", "init"]
 

@@ -311,3 +311,53 @@ def test_what_is_found_though_we_were_there_is_an_alert_until_it_is_over(portal:
 
     until(lambda: '"event": "over"' in keeper.log())
     assert keeper.log().count("were never delivered") == 2  # opened, and closed
+
+
+def test_an_upload_that_neither_log_nor_history_knows_is_found_in_the_room(portal: Portal, keepers: Make) -> None:
+    """The portal was stopped while its history's entries were on their way; what came in otherwise is told of."""
+    rooms = Rooms(portal)
+    other = rooms.add("Elsewhere", {rooms.keeper: 9, rooms.guest: 11})
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], receive="poll", poll_every="5s")
+    keeper.start()
+    folder = portal.folders(other, ["Case"])["Case"]
+    portal.upload(folder, "Moved in.docx", b"moved")
+    portal.call("PUT", "/files/fileops/move", json={"folderIds": [folder], "destFolderId": rooms.client})
+    portal.call("POST", f"/files/{rooms.client}/file", json={"title": "Made here.docx"})
+    portal.direct("PUT", "/settings", json={"loses_history": True})
+    rooms.upload("Offer.docx", b"first")
+    below = portal.folders(rooms.client, ["A"])["A"]
+    portal.direct("PUT", "/settings", json={"loses_history": False})
+    rooms.upload("Told.docx", b"told", folder=below)
+    keeper.settle(lambda: rooms.copies() >= 1)
+
+    proof = keeper.ask("prove", "copy-client-uploads", "--since", "1h", codes=(0, 3))
+    keeper.ask("reconcile", "--since", "1h")
+    keeper.settle(lambda: rooms.copies() == 2)
+
+    assert [one["subject"].split(" ", 2)[2] for one in proof["lines"]] == ["Offer.docx", "Told.docx"]
+    assert {one["title"] for one in portal.tree(rooms.internal)} == {"Offer.docx", "Told.docx"}
+    assert keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"] == {"done": 2}
+    assert [one["new"] for one in keeper.ask("reconcile", "--since", "1h")] == [[]]
+
+
+def test_what_was_concluded_and_is_told_later_is_one_upload(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    portal.direct("PUT", "/settings", json={"webhooks_suppressed": True, "loses_history": True})
+    register(keeper, rooms.keeper_key)
+    portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 403, "path": "/settings/webhooks/log"}])
+    rooms.upload("File.docx")
+    keeper.ask("reconcile", "--since", "1h")
+    keeper.settle(lambda: rooms.copies() == 1)
+    portal.direct("PUT", "/faults", json=[])
+
+    (row,) = portal.call("GET", "/settings/webhooks/log")
+    sent = json.loads(row["requestPayload"])
+    sent["event"]["id"] = row["id"]
+    body = json.dumps(sent).encode()
+    answer = httpx2.post(f"{keeper.url}/hooks/acme", content=body, headers=signed(body))
+
+    assert answer.json() == {"status": "duplicate"}
+    keeper.settle()
+    assert [len(one["digests"]) for one in portal.tree(rooms.internal)] == [1]

@@ -40,6 +40,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.command("serve")(serving.serve)
+cli.command("setup")(serving.set_up)
 cli.command("reload")(reloading.reload)
 cli.command("simulate")(serving.simulate)
 cli.command("demo")(serving.play)

@@ -1,61 +1,37 @@
 """`init`: from an address and a key to a configuration that works."""
 
 import asyncio
-import itertools
 import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
-from dotenv import dotenv_values
 
 from roomkeeper.cli.options import USAGE
-from roomkeeper.cli.people import hashed
 from roomkeeper.cli.printing import PROGRAM, err, escaped, out, stop
-from roomkeeper.cli.webhooks import ensure_secret, set_in_env, webhooks_register
-from roomkeeper.configuration.loading import load
-from roomkeeper.connectors import CATALOG
-from roomkeeper.docspace import Budget, Limits, Portal
-from roomkeeper.docspace.budget import LocalTally
-from roomkeeper.docspace.models import Folder, Key
-from roomkeeper.docspace.titles import same_title
-from roomkeeper.docspace.wire import sanitise_title
-from roomkeeper.errors import Forbidden, RoomkeeperError, Unauthorized
-from roomkeeper.setup import (
-    ADMIN,
-    ADMIN_SECRET,
-    JOBS,
-    Job,
-    Room,
-    Service,
-    Setup,
-    secrets_of,
-    yaml_of,
-)
+from roomkeeper.cli.webhooks import webhooks_register
+from roomkeeper.configuration import env
+from roomkeeper.docspace.models import Folder
+from roomkeeper.errors import RoomkeeperError
+from roomkeeper.setup import asking
+from roomkeeper.setup.asking import MAKE_A_KEY, is_address
+from roomkeeper.setup.choices import ADMIN, ADMIN_SECRET, API_KEY, JOBS, Job, Room, Service, Setup, yaml_of
+from roomkeeper.setup.offered import CRMS, HELPDESKS
+from roomkeeper.setup.written import write
+from roomkeeper.web.passwords import hashed
 
-T = TypeVar("T")
-_KEY = "DOCSPACE_API_KEY"
-#: The services that can be chosen, by what they tell of.
-_OFFERED = {name: Service(name, one.first) for name, one in CATALOG.connectors.items() if one.first}
-CRMS = {name: one for name, one in _OFFERED.items() if "deal.closed" in CATALOG.connectors[name].events}
-HELPDESKS = {
-    name: one
-    for name, one in _OFFERED.items()
-    if "ticket.created" in CATALOG.connectors[name].events and name not in CRMS
-}
 _SHOWN = 20  # rooms that are listed to pick from
-_MAKE_ONE = "On the portal: Developer Tools, API keys; best with an account of its own, a room admin in these rooms."
 
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write roomkeeper.yaml and .env.")] = Path(),
     url: Annotated[str | None, typer.Option(help="The portal's address.")] = None,
     api_key_file: Annotated[
-        Path | None, typer.Option(help=f"A file that holds the API key; or set {_KEY}.", metavar="FILE")
+        Path | None, typer.Option(help=f"A file that holds the API key; or set {API_KEY}.", metavar="FILE")
     ] = None,
     job: Annotated[list[str] | None, typer.Option(help=f"What to do: {', '.join(JOBS)}; may be repeated.")] = None,
     client: Annotated[str | None, typer.Option("--from", help="copy: the room clients upload to, id or title.")] = None,
@@ -82,13 +58,11 @@ def init(
         stop(f"{file} is there already", "Edit it, choose another folder, or give --force to replace it.", USAGE)
     url = _address(url, "The portal's address, such as https://acme.onlyoffice.com", "--url")
     secret = _key(api_key_file)
-    key, rooms = _looked_at(url, secret)
-    who = key.create_by.display_name or key.create_by.id
-    seen = f"{len(rooms)} room{'' if len(rooms) == 1 else 's'}"
-    out.print(f"[green]The key works[/green]: it acts as {escaped(who)}, who sees {seen}.")
+    seen = asyncio.run(asking.look(url, secret))
+    out.print(f"[green]The key works[/green]: {escaped(seen.said)}.")
     jobs = _jobs(job)
-    if not rooms and jobs != ["rooms"]:
-        stop(f"{who} sees no room", "Invite this account into the rooms first, as room manager.", USAGE)
+    if not seen.rooms and jobs != ["rooms"]:
+        stop(f"{seen.who} sees no room", "Invite this account into the rooms first, as room manager.", USAGE)
     if public_url is None and not poll:
         public_url = _public_url()
     elif public_url is not None:
@@ -102,8 +76,9 @@ def init(
     if support is not None and support.needs_email:
         who = f"The e-mail address of the agent at {support.type}"
         helpdesk_email = helpdesk_email or _asked(who, "--helpdesk-email")
+    given = _examples([one for one in (sales, support) if one is not None])
     invited = _invited(url, secret, invite) if "rooms" in jobs else []
-    picked = _Picking(rooms)
+    picked = _Picking(seen.rooms)
     setup = Setup(
         url=url,
         listen=listen or _listening(public_url),
@@ -118,6 +93,7 @@ def init(
         helpdesk_url=helpdesk_url,
         email=helpdesk_email,
         invited=invited,
+        given=given,
     )
     if setup.client is not None and setup.client == setup.internal:
         stop(f"{setup.client.title!r} is both the source and the target", "Choose two different rooms.", USAGE)
@@ -127,36 +103,19 @@ def init(
         _register(file)
 
 
-def _looked_at(url: str, secret: str) -> tuple[Key, Sequence[Folder]]:
-    """Try the key, and list the rooms it sees. Raises RemoteError."""
-
-    async def look(portal: Portal) -> tuple[Key, Sequence[Folder]]:
-        return await portal.people.key(), await portal.rooms.all()
-
-    try:
-        return asyncio.run(_asking(url, secret, look))
-    except (Unauthorized, Forbidden) as error:
-        error.remedy = f"Give another key. {_MAKE_ONE}"
-        raise
-    except RoomkeeperError as error:
-        error.remedy = (
-            f"Correct the address ({url}): the portal's own, with nothing after the host's name; or see that it is up."
-        )
-        raise
-
-
-async def _asking(url: str, secret: str, what: Callable[[Portal], Awaitable[T]]) -> T:
-    """Ask the portal something. Raises RemoteError."""
-    portal = Portal(url, secret, budget=Budget(Limits(), LocalTally()), timeout=30.0)
-    try:
-        return await what(portal)
-    finally:
-        await portal.close()
+def _examples(services: Sequence[Service]) -> dict[tuple[str, str], str]:
+    """Ask for what stands in a service's settings as an example; where nobody can be asked, that stays."""
+    asked = [(one.type, name, about) for one in services for name, about in one.examples.items()]
+    if not sys.stdin.isatty():
+        return {}
+    return {(type_, name): _asked(f"{type_}: {name} ({about})", "") for type_, name, about in asked}
 
 
 def _invited(url: str, secret: str, given: Sequence[str] | None) -> list[str]:
     """Say who is invited into new rooms, as the portal writes its groups: without anybody, nobody could enter them."""
-    groups = _groups(url, secret)
+    groups = asyncio.run(asking.groups(url, secret))
+    if groups is None:
+        err.print("The key may not list the portal's groups (accounts:read), so names of groups are taken as they are.")
     while True:
         words = list(given) if given else _several("Who works in such rooms? Groups, or e-mail addresses", "--invite")
         wrong = [one for one in words if "@" not in one and groups is not None and one.casefold() not in groups]
@@ -169,16 +128,6 @@ def _invited(url: str, secret: str, given: Sequence[str] | None) -> list[str]:
         err.print(f"[red]{escaped(what)}[/red]. {escaped(remedy)}")
 
 
-def _groups(url: str, secret: str) -> dict[str, str] | None:
-    """Give the portal's groups by their folded names; None if the key may not list them. Raises RemoteError."""
-    try:
-        found = asyncio.run(_asking(url, secret, lambda portal: portal.people.groups()))
-    except (Forbidden, Unauthorized):
-        err.print("The key may not list the portal's groups (accounts:read), so names of groups are taken as they are.")
-        return None
-    return {one.name.casefold(): one.name for one in found}
-
-
 def _several(question: str, flag: str) -> list[str]:
     return [part for one in _asked(f"{question} (several with commas)", flag).split(",") if (part := one.strip())]
 
@@ -187,18 +136,13 @@ def _address(given: str | None, question: str, flag: str) -> str:
     """Take an address; at a terminal one that is none is asked for again. What may be a key is not repeated."""
     while True:
         said = given if given is not None else _asked(question, flag)
-        if _is_address(said):
-            return said.rstrip("/").removesuffix("/api/2.0")
+        if is_address(said):
+            return asking.of_portal(said)
         what = "this looks like a key" if said.startswith("sk-") else f"{said!r} is not an address"
         remedy = "Write it with https:// (or http:// on your own network), and without a user in it."
         if given is not None:
             stop(f"{flag}: {what}", remedy, USAGE)
         err.print(f"[red]{escaped(what)}[/red]. {remedy}")
-
-
-def _is_address(said: str) -> bool:
-    parts = urlsplit(said)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
 
 
 def _listening(public_url: str | None) -> str:
@@ -218,11 +162,11 @@ def _key(file: Path | None) -> str:
         except (OSError, ValueError) as error:
             stop(f"{file} cannot be read: {error}", "Give a file that holds the key, and nothing else.", USAGE)
     else:
-        found = os.environ.get(_KEY, "").strip()
-        instead = f"{_KEY} in the environment, or --api-key-file"
+        found = os.environ.get(API_KEY, "").strip()
+        instead = f"{API_KEY} in the environment, or --api-key-file"
         found = found or _asked("The API key (it is not shown)", instead, hidden=True)
-    if not found or not found.isascii() or " " in found:
-        stop("That is no API key", f"It begins with sk- and has letters and digits. {_MAKE_ONE}", USAGE)
+    if not asking.may_be_key(found):
+        stop("That is no API key", f"It begins with sk- and has letters and digits. {MAKE_A_KEY}", USAGE)
     return found
 
 
@@ -254,11 +198,11 @@ class _Picking:
     """Rooms are picked by id, by title, or by their number in a list."""
 
     def __init__(self, rooms: Sequence[Folder]) -> None:
-        self._rooms = sorted(rooms, key=lambda one: one.title.casefold())
+        self._rooms = rooms
 
     def room(self, given: str | None, question: str, flag: str) -> Room:
         if given is not None:
-            fitting = self._fitting(given) or self._alike(given)
+            fitting = asking.called(self._rooms, given)
             if len(fitting) == 1:
                 return Room(fitting[0].id, fitting[0].title)
             listed = fitting or self._rooms[:_SHOWN]
@@ -276,18 +220,11 @@ class _Picking:
             word = _asked("Its number in this list, its id, or a part of its title", flag)
             if word.isdecimal() and 0 < int(word) <= len(shown):
                 return Room(shown[int(word) - 1].id, shown[int(word) - 1].title)
-            fitting = self._fitting(word) or self._alike(word)
+            fitting = asking.called(self._rooms, word)
             if len(fitting) == 1:
                 return Room(fitting[0].id, fitting[0].title)
             err.print("Several fit." if fitting else "No room fits.")
             shown = fitting[:_SHOWN] or list(self._rooms[:_SHOWN])
-
-    def _alike(self, word: str) -> list[Folder]:
-        return [one for one in self._rooms if word.casefold() in one.title.casefold()]
-
-    def _fitting(self, word: str) -> list[Folder]:
-        stored = sanitise_title(word)
-        return [one for one in self._rooms if word == str(one.id) or same_title(one.title, stored)]
 
 
 def _public_url() -> str | None:
@@ -296,7 +233,7 @@ def _public_url() -> str | None:
     out.print("How does the portal reach this machine? With nothing here, Roomkeeper asks for events itself.")
     while True:
         said = typer.prompt("Public address (https://…), or just Enter", default="", show_default=False).strip()
-        if not said or _is_address(said):
+        if not said or is_address(said):
             return said.rstrip("/") or None
         err.print(f"[red]{escaped(said)} is not an address[/red]: it begins with https://.")
 
@@ -323,44 +260,21 @@ def _need_a_terminal(flag: str) -> None:
 
 
 def _write(file: Path, setup: Setup, secret: str) -> list[str]:
-    """Write the configuration, once it is known to be in order, and the secrets; gives those to be filled in.
-
-    What stands in `.env` already stays there, but for the key; a configuration that is replaced is kept beside.
-    """
-    text = yaml_of(setup)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(".draft.yaml")
-    draft.write_text(text, "utf-8")
-    try:
-        config = load(draft, CATALOG, secrets_required=False)
-        if file.exists():
-            kept = next(one for n in itertools.count(1) if not (one := file.with_suffix(f".before-{n}.yaml")).exists())
-            file.replace(kept)
-            out.print(f"What was there is in {escaped(str(kept))}.")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
-    env = file.parent / ".env"
-    set_in_env(env, _KEY, secret)
-    if "DOCSPACE_WEBHOOK_SECRET" in secrets_of(text):
-        ensure_secret(file, config, "portal")
-    known = dotenv_values(env) if env.exists() else {}
-    if not known.get(ADMIN_SECRET):
-        _make_login(env, setup)
-        known = dotenv_values(env)
-    for name in [one for one in secrets_of(text) if one not in known]:
-        set_in_env(env, name, "")
-    out.print(f"[green]Written[/green]: {escaped(str(file))}, and {escaped(str(env))} with the secrets (mode 600).")
-    return [name for name in secrets_of(text) if not dotenv_values(env).get(name)]
-
-
-def _make_login(env: Path, setup: Setup) -> None:
-    """Make a password for the pages; it is said this once, and only its hash is kept."""
-    password = secrets.token_urlsafe(12)
-    set_in_env(env, ADMIN_SECRET, hashed(password))
-    out.print(f"The pages will be at http://{escaped(setup.listen)}: log in as [bold]{ADMIN}[/bold], with the password")
-    out.print(f"  [bold]{escaped(password)}[/bold]")
-    out.print("It is shown this once, and only its hash is kept; `roomkeeper password` makes another.")
+    """Write the configuration and the secrets; gives those to be filled in."""
+    given, text = {API_KEY: secret}, yaml_of(setup)
+    if ADMIN_SECRET not in env.known(file.parent / ".env"):
+        given[ADMIN_SECRET] = hashed(password := secrets.token_urlsafe(12))
+        out.print(
+            f"The pages will be at http://{escaped(setup.listen)}: log in as [bold]{ADMIN}[/bold], with the password"
+        )
+        out.print(f"  [bold]{escaped(password)}[/bold]")
+        out.print("It is shown this once, and only its hash is kept; `roomkeeper password` makes another.")
+    written = write(file, text, given)
+    if written.before is not None:
+        out.print(f"What was there is in {escaped(str(written.before))}.")
+    where = escaped(str(file.parent / ".env"))
+    out.print(f"[green]Written[/green]: {escaped(str(file))}, and {where} with the secrets (mode 600).")
+    return written.missing
 
 
 def _say_next(file: Path, setup: Setup, missing: Sequence[str]) -> None:

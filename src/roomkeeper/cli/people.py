@@ -3,15 +3,13 @@
 import sys
 from typing import Annotated
 
-import argon2
 import typer
 
 from roomkeeper.cli.options import DEFAULT, FAILED, ConfigFile, loaded_for_reading, store_of
 from roomkeeper.cli.printing import escaped, out, stop
-from roomkeeper.cli.webhooks import set_in_env
+from roomkeeper.configuration import env as secrets_file
 from roomkeeper.web import sessions
-
-_SHORTEST = 12  # characters
+from roomkeeper.web.passwords import SHORTEST, hashed
 
 
 def password(
@@ -20,18 +18,18 @@ def password(
 ) -> None:
     """Make the hash of a password, for `dashboard: users`; the password itself is kept nowhere."""
     if sys.stdin.isatty():
-        asked = f"Password ({_SHORTEST} characters or more)"
+        asked = f"Password ({SHORTEST} characters or more)"
         given = str(typer.prompt(asked, hide_input=True, confirmation_prompt=True))
     else:
         given = sys.stdin.readline().rstrip("\n")
-    if len(given) < _SHORTEST:
-        raise typer.BadParameter(f"the password must have {_SHORTEST} characters or more", param_hint="password")
+    if len(given) < SHORTEST:
+        raise typer.BadParameter(f"the password must have {SHORTEST} characters or more", param_hint="password")
     made = hashed(given)
     if name is None:
         typer.echo(made)
         return
     env = config.parent / ".env"
-    set_in_env(env, name, made)
+    secrets_file.put(env, name, made)
     out.print(f"Written into {escaped(str(env))}. In the configuration, under `dashboard: users`:")
     out.print(escaped(f"    - {{name: …, password: !env {name}, role: operator}}      # or viewer, who may only look"))
     out.print("Then start the service anew.")
@@ -45,8 +43,3 @@ def link(config: ConfigFile = DEFAULT) -> None:
     host = loaded.host if loaded.host not in {"0.0.0.0", "::"} else "127.0.0.1"
     here = f"http://{f'[{host}]' if ':' in host else host}:{loaded.port}"
     typer.echo(f"{loaded.public_url or here}{sessions.link(store_of(loaded))}")
-
-
-def hashed(given: str) -> str:
-    """Give what is kept of a password."""
-    return argon2.PasswordHasher().hash(given)

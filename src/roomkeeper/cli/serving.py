@@ -5,7 +5,8 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from roomkeeper.app import App
     from roomkeeper.simulator.server import Example
 
+T = TypeVar("T")
+
 
 def serve(
     config: ConfigFile = DEFAULT,
@@ -30,7 +33,48 @@ def serve(
         str, typer.Option(help="all, web (receive only) or worker (run only); the split needs PostgreSQL.")
     ] = "all",
 ) -> None:
-    """Receive events, run automations and serve the pages, in one process or in several."""
+    """Receive events, run automations and serve the pages, in one process or in several.
+
+    Without a configuration it prints a link to the pages that ask for one, and then goes on with it.
+    """
+    if role == "all" and not config.exists():
+        set_up(config, f"127.0.0.1:{8080 if port is None else port}")
+        return
+    _serve(config, port, role)
+
+
+def set_up(
+    config: ConfigFile = DEFAULT,
+    listen: Annotated[str, typer.Option(help="Address and port to listen on.")] = "127.0.0.1:8080",
+) -> None:
+    """Ask on pages for what a first configuration needs, try it live, write it, and go on serving it."""
+    from roomkeeper.serving import bound, serve_until, start_log  # noqa: PLC0415
+    from roomkeeper.setup import site  # noqa: PLC0415
+    from roomkeeper.setup.draft import Draft  # noqa: PLC0415
+
+    if config.exists():
+        stop(f"{config} is there already", "Change it on the page Configuration, or give another with -c.", USAGE)
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+        raise typer.BadParameter("write it as 127.0.0.1:8080", param_hint="--listen")
+    line = bound(host.strip("[]"), int(port))
+    port = str(line.getsockname()[1])
+    setup = site.Setup(Draft(config, f"{host}:{port}"))
+    start_log(setup.redact, sys.stderr)
+
+    async def asked() -> bool:
+        where = f"http://{'127.0.0.1' if host in {'0.0.0.0', '[::]'} else host}:{port}"
+        typer.echo(f"There is no {config} yet. Set it up in a browser, by a link that is good once:")
+        typer.echo(f"  {where}{setup.path}")
+        typer.echo(f"(Or in this terminal: stop it, and `{PROGRAM} init`.)")
+        sys.stdout.flush()
+        return await serve_until(setup.done, site.site(setup), line)
+
+    if _run(asked()):
+        _serve(config, int(port), "all", line)
+
+
+def _serve(config: Path, port: int | None, role: str, line: socket.socket | None = None) -> None:
     local = Local(config.parent / ".env")
     local.read()
     loaded = load(config, CATALOG)
@@ -43,7 +87,7 @@ def serve(
     from roomkeeper.serving import bound, start_log  # noqa: PLC0415
     from roomkeeper.telemetry import tracing  # noqa: PLC0415
 
-    line = bound(loaded.host, loaded.port if port is None else port)
+    line = line or bound(loaded.host, loaded.port if port is None else port)
 
     def built(loaded: Config) -> "App":
         return app.build(loaded, role=role)  # type: ignore[arg-type]
@@ -137,7 +181,7 @@ def play(
         raise typer.Exit(FAILED)
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run on the fast event loop where there is one.
 
     Threads of the engine and the store share the interpreter with the loop that acknowledges deliveries: short turns
@@ -147,4 +191,4 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
     sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=fast_loop) as runner:
-        runner.run(work)
+        return runner.run(work)

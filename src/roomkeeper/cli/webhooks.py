@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from dotenv import dotenv_values, set_key
 
 from roomkeeper import connecting
 from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, AsJson, ConfigFile, loaded_for_reading, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json, print_table, show
+from roomkeeper.configuration import env as secrets_file
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.document import references
 from roomkeeper.configuration.loading import load
@@ -113,20 +113,11 @@ def ensure_secret(file: Path, config: Config, connection: str) -> str:
         remedy = f"Add `webhook_secret: !env DOCSPACE_WEBHOOK_SECRET` to {connection} in {file}."
         raise NotThere(f"{connection} names no secret for its webhook", remedy=remedy)
     env = file.parent / ".env"
-    if named.kind != "env" or os.environ.get(named.name) or dotenv_values(env).get(named.name):
+    if named.kind != "env" or os.environ.get(named.name) or named.name in secrets_file.known(env):
         return ""
     upkeep_of = CATALOG.connectors[config.connections[connection].type].upkeep
-    set_in_env(env, named.name, upkeep_of.secret() if upkeep_of is not None else "")
+    secrets_file.put(env, named.name, upkeep_of.secret() if upkeep_of is not None else "")
     return named.name
-
-
-def set_in_env(env: Path, name: str, secret: str) -> None:
-    """Set a secret in a file of them; it is readable for this user alone before anything stands in it."""
-    if not env.exists():
-        os.close(os.open(env, os.O_WRONLY | os.O_CREAT, 0o600))
-    env.chmod(0o600)
-    set_key(env, name, secret, quote_mode="auto")
-    env.chmod(0o600)
 
 
 def _with_portal(file: Path, connection: str | None, act: Callable[[Source, Upkeep, Hook, Store], Awaitable[T]]) -> T:

@@ -33,10 +33,21 @@ _LOOK = 5.0  # seconds between two looks at the clock; ours
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
-def load(file: Path, catalog: Catalog, *, secrets_required: bool = True, text: str | None = None) -> Config:
-    """Read and check a configuration file, or a `text` that is to stand in it. Raises ConfigError with all problems."""
+def load(
+    file: Path,
+    catalog: Catalog,
+    *,
+    secrets_required: bool = True,
+    text: str | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> Config:
+    """Read and check a configuration file, or a `text` that is to stand in it. Raises ConfigError with all problems.
+
+    `secrets` go before those of the environment: they are tried before they stand anywhere.
+    """
     document = Document(file, text)
-    config = _Reader(document, catalog, secrets_required=secrets_required).read() if not document.problems else None
+    resolver = Resolver(document, required=secrets_required, given=secrets or {})
+    config = _Reader(document, catalog, resolver).read() if not document.problems else None
     if document.problems or config is None:
         raise ConfigError(sorted(document.problems, key=lambda problem: problem.line))
     return config
@@ -54,10 +65,9 @@ def _set(clock: Mapping[str, Connection], automations: Sequence[Automation]) -> 
 class _Reader:
     """One reading of one file."""
 
-    def __init__(self, document: Document, catalog: Catalog, *, secrets_required: bool) -> None:
+    def __init__(self, document: Document, catalog: Catalog, resolver: Resolver) -> None:
         self._say = document.say
-        self._document, self._catalog = document, catalog
-        self._resolver = Resolver(document, required=secrets_required)
+        self._document, self._catalog, self._resolver = document, catalog, resolver
 
     def read(self) -> Config | None:
         top = self._document.model(Top, self._resolver.resolved(self._document.root, (), Top), ())

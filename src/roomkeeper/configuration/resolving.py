@@ -39,8 +39,8 @@ class Resolver:
     Where secrets are not `required`, one that cannot be looked up is noted and no fault.
     """
 
-    def __init__(self, document: Document, *, required: bool) -> None:
-        self._document, self._required = document, required
+    def __init__(self, document: Document, *, required: bool, given: Mapping[str, str]) -> None:
+        self._document, self._required, self._given = document, required, given
         self._local = dotenv_values(document.file.parent / ".env")
 
     def resolved(self, node: Mapping[str, Any], where: Place, model: type[BaseModel]) -> dict[str, Any]:
@@ -87,7 +87,8 @@ class Resolver:
             return NOT_SET
         try:
             return reference.resolve(
-                lambda name: os.environ.get(name) or self._local.get(name), self._document.file.parent
+                lambda name: self._given.get(name) or os.environ.get(name) or self._local.get(name),
+                self._document.file.parent,
             )
         except LookupError as error:
             what, remedy = error.args

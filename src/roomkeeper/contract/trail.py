@@ -9,6 +9,8 @@ from roomkeeper.automations.event import Event
 
 #: The channel of an event that no delivery told of: it has none of the sender's marks, only an entry of its own.
 TRAIL = "trail"
+#: The channel of an event that nothing tells of: it is concluded from what is there.
+CONCLUDED = "concluded"
 
 
 def listened(type_: str, room: int | str | None = None) -> str:

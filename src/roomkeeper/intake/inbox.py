@@ -10,6 +10,7 @@ import json
 import queue
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.automations.event import Event
-from roomkeeper.contract.trail import TRAIL
+from roomkeeper.contract.trail import CONCLUDED, TRAIL
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.outside import cleaned, one_line
 from roomkeeper.store.database import Store
@@ -262,16 +263,17 @@ def _unknown(connection: sa.Connection, rows: list[Row]) -> list[Row]:
 def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any]:
     """Find the accepted events that tell of the same occurrences in other words, by the identity of the row.
 
-    A delivery and an entry of a trail have no mark in common: they are one occurrence if they tell the same of the
-    same thing at nearly the same moment, and each is the other's only one.
+    A delivery and an entry of a trail have no mark in common, nor has what was concluded from what is there: they are
+    one occurrence if they tell the same of the same thing at nearly the same moment, and each is the other's only one.
+    Where several could be, those go together that name the same person and the same title: a file that is deleted for
+    good leaves its number to another's upload in the same second.
     """
     found: dict[int, Any] = {}
-    taken: set[int] = set()
     for name in {row["connection"] for row in rows if row["occurrence"]}:
         mine = [row for row in rows if row["connection"] == name and row["occurrence"]]
         columns = (
             *(events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness),
-            events.c.received_at,
+            *(events.c.received_at, events.c.actor, events.c.subject),
         )
         moments = [row["at"] for row in mine]
         query = sa.select(*columns).where(
@@ -281,22 +283,35 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
             events.c.occurrence.in_([row["occurrence"] for row in mine]),
             events.c.at.between(min(moments) - _NEAR, max(moments) + _NEAR),
         )
-        there = connection.execute(query).all()
-        for row in sorted(mine, key=lambda one: one["at"]):
-            others = [
-                one
-                for one in there
-                if one.occurrence == row["occurrence"]
-                and (one.channel == TRAIL) != (row["channel"] == TRAIL)
-                and abs(one.at - row["at"]) <= _NEAR
-                and one.id not in taken
-            ]
-            same = [one for one in others if one.witness == row["meaning"]]
-            free = sorted((one for one in others if not one.witness), key=lambda one: abs(one.at - row["at"]))
-            if same or free:
-                found[id(row)] = (same or free)[0]
-                taken.add(found[id(row)].id)
+        there = defaultdict[str, list[Any]](list)
+        for one in connection.execute(query):
+            there[one.occurrence].append(one)
+        pairs = [(row, one) for row in mine for one in there[row["occurrence"]] if _may_be_one(row, one)]
+        taken: set[int] = set()
+        for row, one in sorted(pairs, key=lambda pair: _likeness(*pair)):
+            if id(row) not in found and one.id not in taken:
+                found[id(row)] = one
+                taken.add(one.id)
     return found
+
+
+def _may_be_one(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database row
+    """Whether two that tell the same may tell of one occurrence: each in its own words, and none known for another."""
+    is_free = twin.witness in {"", row["meaning"]}
+    is_near = abs(twin.at - row["at"]) <= _NEAR
+    return is_free and is_near and _teller(twin.channel) != _teller(row["channel"])
+
+
+def _likeness(row: Row, twin: Any) -> tuple[bool | float, ...]:  # noqa: ANN401 - a database row
+    """Say how well two go together, the best first; the moments decide where nothing else does."""
+    is_known = bool(twin.witness)
+    differs = (twin.actor != row["actor"], twin.subject != row["subject"])
+    return not is_known, *differs, abs(twin.at - row["at"]), row["at"]
+
+
+def _teller(channel: str) -> str:
+    """Say who told of an event: a delivery, whatever its channel, or an entry of a trail, or nobody."""
+    return channel if channel in {TRAIL, CONCLUDED} else ""
 
 
 def _confirm(connection: sa.Connection, twin: Any, row: Row) -> None:  # noqa: ANN401 - a database row

@@ -51,13 +51,15 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def settings(request: Request) -> JSONResponse:
         """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, conversion_seconds, enforce_limits,
-        titles: mysql | postgresql (while it is empty)} and the limits, of the portal and of the vendors."""
+        titles: mysql | postgresql (while it is empty), loses_history} and the limits, of the portal and of the vendors.
+        """
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
         portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)
         portal.webhooks.refuses_private = wanted.pop("refuses_private", portal.webhooks.refuses_private)
         portal.webhooks.policy |= wanted.pop("policy", {})
         portal.limits.enforce = wanted.pop("enforce_limits", portal.limits.enforce)
+        portal.history.loses = wanted.pop("loses_history", portal.history.loses)
         if "titles" in wanted:
             portal.world.title_key = {"mysql": title_key, "postgresql": exactly}[wanted.pop("titles")]
         portal.world.room_limit = wanted.pop("room_limit", portal.world.room_limit)

@@ -71,6 +71,7 @@ class History:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.loses = False  # a portal that is stopped while entries are on their way (MessagesRepository.cs)
         self._ids = itertools.count(1)
 
     def note(
@@ -140,6 +141,8 @@ class History:
     def _add(
         self, action: str, actor: User, data: dict[str, Any], group: object, folders: frozenset[int], *, file: int = 0
     ) -> None:
+        if self.loses:
+            return
         self.entries.append(Entry(next(self._ids), action, actor, now(), data, group, folders, file))
 
 

@@ -89,12 +89,7 @@ class Access:
 
     def is_same_origin(self, request: Request) -> bool:
         """Whether a request was made by one of our own pages."""
-        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-        if site is not None and site not in {"same-origin", "none"}:
-            return False
-        if origin is not None:  # a proxy may have put another Host
-            return urlsplit(origin).netloc in {request.headers.get("host"), self._public or None}
-        return site is not None
+        return is_same_origin(request, self._public)
 
     def is_forged(self, request: Request, who: Who, token: str) -> bool:
         """Whether a form was sent by another site, or is not one of this session's."""
@@ -111,6 +106,16 @@ class Access:
             return user.role if user is not None and origin == origin_of(user) else ""
         service = self._config.dashboard.oidc
         return str(getattr(row, "role", "")) if service is not None and origin == origin_by(service) else ""
+
+
+def is_same_origin(request: Request, public: str = "") -> bool:
+    """Whether a request was made by a page of its own host, or of the `public` one: a proxy may have put another."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    if origin is not None:
+        return urlsplit(origin).netloc in {request.headers.get("host"), public or None}
+    return site is not None
 
 
 def origin_of(user: User) -> str:

@@ -3,15 +3,12 @@
 import asyncio
 import math
 import re
-from functools import cache
 
-import argon2
 import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from roomkeeper.configuration.dashboard import User
-from roomkeeper.web import body, sessions
+from roomkeeper.web import body, passwords, sessions
 from roomkeeper.web.access import Access, origin_by, origin_of, take_word
 from roomkeeper.web.attempts import Attempts
 from roomkeeper.web.desk import Desk
@@ -23,7 +20,6 @@ log = structlog.get_logger("login")
 _AT_ONCE = 2  # hashes that are worked out at once: each takes memory and time, on purpose
 _KEPT = "roomkeeper_login"  # what the browser keeps while it is at the login service
 _FOR = 600  # seconds
-_LONGEST = 1000  # characters of a password
 _OURS = re.compile(r"^/(?![/\\])[^\\\s]*$")  # a path on this site, however a browser reads it
 
 
@@ -48,7 +44,7 @@ class Doorman:
             said = "The form was sent by another site; fill it in here. (A proxy in front must pass on `Host`.)"
             return self._form(request, said, then, 403)
         address = request.client.host if request.client is not None else ""
-        name, password = form.get("name", ""), form.get("password", "")[:_LONGEST]
+        name, password = form.get("name", ""), form.get("password", "")[: passwords.LONGEST]
         if wait := await asyncio.to_thread(self._attempts.begin, name, address):
             said = f"Too many failed attempts. Try again in {math.ceil(wait)} seconds."
             answer = self._form(request, said, then, 429)
@@ -56,7 +52,8 @@ class Doorman:
             return answer
         user = next((one for one in self._desk.config.dashboard.users if one.name == name), None)
         async with self._hashing:
-            fits = await asyncio.to_thread(_fits, user, password)
+            kept = user.password.get_secret_value() if user is not None else None
+            fits = await asyncio.to_thread(passwords.fits, kept, password)
         if user is None or not fits:
             log.warning("login failed", name=name[:100], address=address)
             return self._form(request, "Name or password is wrong.", then, 401)
@@ -94,7 +91,7 @@ class Doorman:
 
     async def by_link(self, request: Request) -> Response:
         """Let in who brings a link's ticket."""
-        given = request.query_params.get("once", "")[:_LONGEST]
+        given = request.query_params.get("once", "")[: sessions.LONGEST]
         seconds = self._desk.config.dashboard.session
         word = None
         if given and not _access(request).has_login:
@@ -135,21 +132,6 @@ class Doorman:
 def _access(request: Request) -> Access:
     access: Access = request.app.state.access
     return access
-
-
-@cache
-def _nobodys() -> str:
-    """Give a hash to work on where there is no such user, so that the time taken does not tell."""
-    return argon2.PasswordHasher().hash("nobody's")
-
-
-def _fits(user: User | None, password: str) -> bool:
-    kept = user.password.get_secret_value() if user is not None else _nobodys()
-    try:
-        argon2.PasswordHasher().verify(kept, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
-    return user is not None
 
 
 def _then(wanted: str) -> str:

@@ -148,6 +148,17 @@ def shown(request: Request, desk: Desk, who: Who | None, what: Shown) -> Respons
     return answer
 
 
+def inner(template: str, data: Mapping[str, Any]) -> str:
+    """Write the inside of a page that stands outside of the desk."""
+    return _pages.get_template(template).render(data)
+
+
+def alone(title: str, inner: str, *, status: int = 200) -> Response:
+    """Write a page that stands outside of the desk, without a menu."""
+    around = {"title": title, "inner": Markup(inner), "who": None, "menu": (), "here": "", "is_live": False}  # noqa: S704 - our own templates'
+    return Response(_pages.get_template("page.html").render(around), status, media_type="text/html", headers=HEADERS)
+
+
 async def static(request: Request) -> Response:
     """Serve the two files that the pages need."""
     name = request.path_params["name"]

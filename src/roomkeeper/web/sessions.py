@@ -14,6 +14,7 @@ _MOST = 50  # of one name that are kept at once
 LINK = "link"  # the origin of sessions that a link began: for pages without a login
 _TICKET = "ticket"  # the origin of what a link brings, until it is used
 _TICKET_FOR = 900.0  # seconds that a link can be used; ours
+LONGEST = 200  # characters of a word that is looked for
 _HOLDER = "who opened the link"
 
 

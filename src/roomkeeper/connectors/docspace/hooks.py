@@ -51,7 +51,11 @@ async def _diagnosed(portal: Portal, ours: Sequence[Webhook], hook: Hook) -> lis
 def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: int, now: datetime) -> list[Ailment]:
     """Decide what is wrong with our webhooks, the one that is kept first. Pure."""
     if not ours:
-        gone = "was deleted on the portal" if hook.was_there else "is not registered on the portal"
+        gone = (
+            "is not on the portal: deleted there, or not made yet"
+            if hook.was_there
+            else "is not registered on the portal"
+        )
         return [Ailment("missing", f"the webhook to {hook.url} {gone}", "`roomkeeper webhooks register` makes it.")]
     one, found = ours[0], list[Ailment]()
     name = f"webhook {one.id} {one.name!r}"

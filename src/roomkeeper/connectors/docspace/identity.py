@@ -12,6 +12,9 @@ from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.docspace import File
 
+#: The actions of a history whose account is the file's maker.
+_MAKING = frozenset({"FileUploaded", "FileCreated"})
+_ROUNDED = timedelta(seconds=1)  # both moments are whole seconds there, however they were rounded
 _LATE = timedelta(minutes=1)  # that a file may be made after the moment its event is told to be of (ours)
 #: A portal's time zone may be changed, and a moment then be written otherwise: by whole quarters of an hour.
 _QUARTER, _WIDEST = timedelta(minutes=15), timedelta(hours=26)  # ours, after the IANA time zone database
@@ -51,6 +54,8 @@ def _tells_of(event: Event, file: File) -> bool:
     if isinstance(file.id, str) or not event.id:
         return True  # in third-party storage the id is the path; an event without one is tried, and was never told
     raw: Mapping[str, Any] = event.raw if isinstance(event.raw, Mapping) else {}
+    if isinstance(raw.get("history"), Mapping):
+        return _is_in(raw["history"], file)
     told = raw.get("payload")
     about: Mapping[str, Any] = told if isinstance(told, Mapping) and str(told.get("id")) == str(file.id) else {}
     maker, made = about.get("createBy"), outside.moment(about.get("createOn"))
@@ -62,3 +67,17 @@ def _tells_of(event: Event, file: File) -> bool:
         return event.at.timestamp() == 0 or file.created <= event.at + _LATE
     apart = abs(file.created - made)
     return apart % _QUARTER == timedelta() and apart <= _WIDEST
+
+
+def _is_in(entry: Mapping[str, Any], file: File) -> bool:
+    """Whether an entry of a history can be about this file.
+
+    It is written by the request that it tells of, once the file is there, and in the same account's name
+    (UploadController.cs, FileDao.cs and MessageFactory.cs: `CurrentAccount`; recorded: history).
+    """
+    action, initiator = entry.get("action") or {}, entry.get("initiator") or {}
+    names = (str(initiator.get("id") or ""), file.created_by.id)
+    if action.get("key") in _MAKING and all(names) and names[0] != names[1]:
+        return False
+    date = outside.moment(entry.get("date"))
+    return date is None or file.created is None or file.created <= date + _ROUNDED

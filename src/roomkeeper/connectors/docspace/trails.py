@@ -1,8 +1,8 @@
 """The portal's own records of what happened: the webhooks' delivery log, and the rooms' histories.
 
-Either is enough to find uploads that never arrived. The log has the deliveries themselves, but only of webhooks that
-existed then, and only for keys that may read it; histories have everything, also what was moved or overwritten
-(facts/docspace.md 11).
+The log has the deliveries themselves, but only of webhooks that existed then, and only for keys that may read it.
+Histories have also what was moved or overwritten (facts/docspace.md 11), and where they have a gap the room's own
+contents show it.
 """
 
 import json
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from roomkeeper import outside
 from roomkeeper.automations.event import Event
-from roomkeeper.connectors.docspace import webhook
+from roomkeeper.connectors.docspace import contents, webhook
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail, listened_by_number
 from roomkeeper.docspace import EntryId, Portal
@@ -57,6 +57,10 @@ IN_HISTORY = frozenset(_ACTIONS.values())
 # Ours
 _SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
 _EPOCH = datetime.fromtimestamp(0, UTC)  # ours
+_STORED_ELSEWHERE = (
+    "lies in third-party storage, of which the portal keeps no history: what its webhooks do not deliver from there "
+    "cannot be found again"  # FoldersController.cs: folder/{folderId:int}/log
+)
 _LET_IN = "Invite the account of the API key into the room, as room manager; or take the room out of `where`."
 
 
@@ -112,21 +116,18 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
     Each room is read back to the youngest entry that was seen in it, and a little further; one that cannot be read
     hides no other.
     """
-    marks = dict(search.position.get("rooms") or {})
+    marks: dict[str, str] = dict(search.position.get("rooms") or {})
+    looked: dict[str, str] = dict(search.position.get("looked") or {})
     begun: dict[str, float] = {}
     async for room, named in _rooms(portal, search):
+        if isinstance(room, str) and not room.isdecimal():
+            yield Findings(blind={f"room {room}": f"room {room} {_STORED_ELSEWHERE}"})
+            continue
         begun |= {listened_by_number(one, room): search.begins(one, named, room).timestamp() for one in search.types}
-        known = youngest = _moment(marks.get(str(room)))
-        until = max(search.since, youngest - _SLACK) if youngest is not None else search.since
+        reading = _Reading(_moment(marks.get(str(room))), _moment(looked.get(str(room))))
         try:
-            async for entries in _entries(portal, room, until):
-                dated = [one.date for one in entries if one.date is not None]
-                youngest = max([*dated, *([youngest] if youngest is not None else [])], default=None)
-                for is_sure in (True, False):
-                    chosen = [one for one in entries if (one.action.key != _AMBIGUOUS) is is_sure]
-                    yield Findings(
-                        [event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure
-                    )
+            async for findings in reading.of(portal, search, room, named):
+                yield findings
         except ScopeMissing:
             raise
         except (NotFound, Forbidden) as error:
@@ -134,10 +135,41 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
         except (Rejected, RemoteFault, Garbled) as error:
             yield _unread(room, error.message)
         else:
-            if youngest is not None and youngest != known:
-                marks[str(room)] = youngest.isoformat()
-                yield Findings(position={"rooms": dict(marks)})
-    yield Findings(position={"rooms": marks}, listened=begun)
+            known = marks.get(str(room)), looked.get(str(room))
+            marks |= {str(room): reading.youngest.isoformat()} if reading.youngest is not None else {}
+            looked |= {str(room): reading.looked.isoformat()} if reading.looked is not None else {}
+            if known != (marks.get(str(room)), looked.get(str(room))):
+                yield Findings(position={"rooms": dict(marks), "looked": dict(looked)})
+    yield Findings(position={"rooms": marks, "looked": looked}, listened=begun)
+
+
+class _Reading:
+    """One room's history, and its files where it is time to hold them against that.
+
+    `youngest` is the moment of the youngest entry that was seen, `looked` until when the files were compared.
+    """
+
+    def __init__(self, youngest: datetime | None, looked: datetime | None) -> None:
+        self.youngest, self.looked = youngest, looked
+
+    async def of(self, portal: Portal, search: Search, room: EntryId, named: EntryId | None) -> AsyncIterator[Findings]:
+        """Find what happened in the room since the last reading. Raises RemoteError."""
+        until = max(search.since, self.youngest - _SLACK) if self.youngest is not None else search.since
+        look = contents.due(search, self.looked)
+        until = min(until, look[0] - contents.LATE) if look is not None else until
+        told = contents.Told()
+        async for entries in _entries(portal, room, until):
+            told.take(entries)
+            dated = [one.date for one in entries if one.date is not None]
+            self.youngest = max([*dated, *([self.youngest] if self.youngest is not None else [])], default=None)
+            for is_sure in (True, False):
+                chosen = [one for one in entries if (one.action.key != _AMBIGUOUS) is is_sure]
+                yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
+        if look is None:
+            return
+        found = [contents.event_of(one, search, named, room) async for one in contents.untold(portal, room, look, told)]
+        yield Findings([one for one in found if one.at >= search.begins(one.type, named, room)], is_sure=False)
+        self.looked = look[1]
 
 
 def _unread(room: EntryId, why: str) -> Findings:

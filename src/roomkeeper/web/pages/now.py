@@ -10,6 +10,12 @@ from roomkeeper.web.desk import Desk
 from roomkeeper.web.rendering import Shown
 
 _SHOWN = 12
+#: How something is made to happen, for who has just begun.
+_BEGINNINGS = {
+    "file.uploaded": "Upload a file into the room that is watched.",
+    "deal.closed": "Win a deal that names a room.",
+    "ticket.created": "Open a ticket.",
+}
 
 
 async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
@@ -19,4 +25,6 @@ async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 def _data(desk: Desk) -> dict[str, object]:
     stands = overview.of(desk.store, desk.history, desk.config, desk.limits)
-    return {**stands, "latest": desk.history.runs(limit=_SHOWN)}
+    begun = dict.fromkeys(_BEGINNINGS[one.on] for one in desk.config.automations if one.on in _BEGINNINGS)
+    is_new = not any(stands["counts"]["events"].values())
+    return {**stands, "latest": desk.history.runs(limit=_SHOWN), "is_new": is_new, "first": " Or: ".join(begun)}

@@ -1,8 +1,9 @@
 """A first configuration: what was chosen, written as `roomkeeper.yaml` and the list of secrets it needs. Pure."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Job = Literal["copy", "archive", "rooms"]
@@ -13,6 +14,9 @@ JOBS: dict[Job, str] = {
 }
 #: Who may log in to the pages at first, and where the hash of the password is.
 ADMIN, ADMIN_SECRET = "admin", "ADMIN_PASSWORD_HASH"
+API_KEY, WEBHOOK_SECRET = "DOCSPACE_API_KEY", "DOCSPACE_WEBHOOK_SECRET"
+#: A setting with a word about it, and no secret: what stands there is an example.
+_EXAMPLE = re.compile(r"(?P<name>\w+): (?P<example>[^!{#\s][^#]*?)\s+# (?P<about>.+)")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,17 @@ class Service:
     def needs_address(self) -> bool:
         """Whether it has an address of the customer's own."""
         return any("{url}" in line for line in self.lines)
+
+    @property
+    def examples(self) -> dict[str, str]:
+        """The settings that stand there as an example, each with a word about it."""
+        found = [_EXAMPLE.fullmatch(line) for line in self.lines]
+        return {one["name"]: one["about"] for one in found if one is not None}
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The settings that are secrets, each with the name by which the environment is asked for it."""
+        return {line.partition(":")[0]: secrets_of(line)[0] for line in self.lines if "!env " in line}
 
     @property
     def needs_email(self) -> bool:
@@ -59,6 +74,8 @@ class Setup:
     email: str = ""
     #: Who is invited into new rooms: groups by name, people by e-mail address.
     invited: Sequence[str] = ()
+    #: What is given in the place of examples, by the service's type and the setting.
+    given: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def yaml_of(setup: Setup) -> str:
@@ -82,7 +99,7 @@ def secrets_of(text: str) -> list[str]:
 
 def _top(setup: Setup) -> str:
     lines = [
-        "# Written by `roomkeeper init`. `roomkeeper check` looks it over, `roomkeeper doctor` tries it live.",
+        "# Written by Roomkeeper's setup. `roomkeeper check` looks it over, `roomkeeper doctor` tries it live.",
         "# yaml-language-server: $schema=roomkeeper.schema.json",
         "version: 1",
         f"listen: {json.dumps(setup.listen)}",
@@ -95,20 +112,29 @@ def _top(setup: Setup) -> str:
 
 def _portal(setup: Setup) -> str:
     lines = ["  portal:", "    type: docspace", f"    url: {json.dumps(setup.url)}"]
-    lines.append("    api_key: !env DOCSPACE_API_KEY")
+    lines.append(f"    api_key: !env {API_KEY}")
     if setup.public_url is None:
         lines.append("    receive: poll   # asked every 15 s; needs no address that the portal can reach")
     else:
-        lines.append("    webhook_secret: !env DOCSPACE_WEBHOOK_SECRET")
+        lines.append(f"    webhook_secret: !env {WEBHOOK_SECRET}")
     return "\n".join(lines)
 
 
 def _service(name: str, service: Service, url: str, setup: Setup) -> str:
     given = {"url": json.dumps(url), "email": json.dumps(setup.email)}
-    settings = [line.format(**given) for line in service.lines]
+    settings = [_filled(line, service, setup).format(**given) for line in service.lines]
     if setup.public_url is None and service.type != "http":
         settings.append("receive: poll")
     return "\n".join([f"  {name}:", f"    type: {service.type}", *(f"    {line}" for line in settings)])
+
+
+def _filled(line: str, service: Service, setup: Setup) -> str:
+    """Put what was given in the place of an example."""
+    example = _EXAMPLE.fullmatch(line)
+    given = setup.given.get((service.type, example["name"])) if example is not None else None
+    if example is None or given is None:
+        return line
+    return f"{example['name']}: {json.dumps(given)}".replace("{", "{{").replace("}", "}}")
 
 
 def _copying(setup: Setup) -> str:

@@ -1,0 +1,20 @@
+"""The `.env` beside the configuration: the secrets, for this user alone."""
+
+import os
+from pathlib import Path
+
+from dotenv import dotenv_values, set_key
+
+
+def put(env: Path, name: str, secret: str) -> None:
+    """Set a secret in a file of them; it is readable for this user alone before anything stands in it."""
+    if not env.exists():
+        os.close(os.open(env, os.O_WRONLY | os.O_CREAT, 0o600))
+    env.chmod(0o600)
+    set_key(env, name, secret, quote_mode="auto")
+    env.chmod(0o600)
+
+
+def known(env: Path) -> dict[str, str]:
+    """Give the secrets that are in it and are not empty."""
+    return {name: value for name, value in dotenv_values(env).items() if value}

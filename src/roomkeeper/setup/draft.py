@@ -1,0 +1,92 @@
+"""A draft: what was said so far. Its secrets are in memory only, until it is switched on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load
+from roomkeeper.connectors import CATALOG
+from roomkeeper.setup.asking import Seen
+from roomkeeper.setup.choices import ADMIN_SECRET, API_KEY, Job, Room, Service, Setup, secrets_of, yaml_of
+from roomkeeper.setup.offered import CRMS, HELPDESKS
+from roomkeeper.setup.written import made
+
+
+@dataclass
+class Draft:
+    """What was said so far, for the file that is to be."""
+
+    file: Path
+    listen: str
+    url: str = ""
+    seen: Seen | None = None
+    groups: dict[str, str] | None = None
+    jobs: Sequence[Job] = ()
+    rooms: dict[str, Room] = field(default_factory=dict)
+    crm: str = ""
+    helpdesk: str = ""
+    #: What is said of a service, by its type and the setting: its address, too.
+    said: dict[tuple[str, str], str] = field(default_factory=dict)
+    invited: Sequence[str] = ()
+    is_reached: bool = False
+    public_url: str | None = None
+    #: By the names that the configuration gives them.
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def services(self) -> list[Service]:
+        """The services that the chosen jobs need."""
+        chosen = [CRMS[self.crm]] if "archive" in self.jobs and self.crm else []
+        return chosen + ([HELPDESKS[self.helpdesk]] if "rooms" in self.jobs and self.helpdesk else [])
+
+    @property
+    def has_services(self) -> bool:
+        """Whether all that the services need was given, and somebody is invited where rooms are made."""
+        named = [name for one in self.services for name in one.secrets.values()]
+        return all(name in self.secrets for name in named) and ("rooms" not in self.jobs or bool(self.invited))
+
+    @property
+    def has_password(self) -> bool:
+        """Whether somebody will be able to log in."""
+        return ADMIN_SECRET in self.secrets
+
+    def text(self, *, only: Sequence[Job] | None = None) -> str:
+        """Write the configuration; `only` some jobs, whatever else was chosen."""
+        jobs = self.jobs if only is None else only
+        crm = CRMS[self.crm] if "archive" in jobs else None
+        helpdesk = HELPDESKS[self.helpdesk] if "rooms" in jobs else None
+        return yaml_of(
+            Setup(
+                url=self.url,
+                listen=self.listen,
+                public_url=self.public_url,
+                jobs=jobs,
+                client=self.rooms.get("client"),
+                internal=self.rooms.get("internal"),
+                archive=self.rooms.get("archive"),
+                crm=crm,
+                crm_url=self.said.get((self.crm, "url"), ""),
+                helpdesk=helpdesk,
+                helpdesk_url=self.said.get((self.helpdesk, "url"), ""),
+                email=self.said.get((self.helpdesk, "email"), ""),
+                invited=self.invited,
+                given=self.said,
+            )
+        )
+
+    def config(self, *, only: Sequence[Job] | None = None) -> Config:
+        """Check what was said as the configuration that it would be; for `only` some jobs, much may lack.
+
+        Raises ConfigError.
+        """
+        text = self.text(only=only)
+        ours = {name: made(name) for name in secrets_of(text) if name not in self.secrets}
+        return load(self.file, CATALOG, text=text, secrets=ours | self.secrets, secrets_required=only is None)
+
+    def take_key(self, url: str, key: str, seen: Seen, groups: dict[str, str] | None) -> None:
+        """Take the portal, once it was tried; rooms of another one are forgotten."""
+        if url != self.url:
+            self.rooms.clear()
+        self.url, self.seen, self.groups = url, seen, groups
+        self.secrets[API_KEY] = key

@@ -1,0 +1,260 @@
+"""The setup's pages: for whoever brings the link that was printed here, and only until it is switched on."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from roomkeeper import connecting
+from roomkeeper.automations.redaction import Redactor
+from roomkeeper.configuration.config import Config
+from roomkeeper.errors import ConfigError, Problem, RoomkeeperError
+from roomkeeper.setup import trying
+from roomkeeper.setup.draft import Draft
+from roomkeeper.setup.questions import QUESTIONS, Question, Unfit, open_ones
+from roomkeeper.setup.trying import Tried
+from roomkeeper.setup.written import write
+from roomkeeper.store.database import opened
+from roomkeeper.watching import webhooks as upkeep
+from roomkeeper.web import body, rendering
+from roomkeeper.web.access import is_same_origin
+from roomkeeper.web.rendering import HEADERS, NOT_YOURS
+
+log = structlog.get_logger("setup")
+
+_COOKIE = "roomkeeper_setup"
+_USED = (
+    "This link was used already, in another browser perhaps. Stop Roomkeeper and start it again: it prints another.\n"
+)
+_CLOSED = "These pages are opened by the link that was printed where Roomkeeper was started.\n"
+
+
+@dataclass
+class Setup:
+    """One setup: its draft, and who may go through it. `done` is set when the configuration is written."""
+
+    draft: Draft
+    ticket: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    word: str = ""
+    #: What the last answers came to, for the next page.
+    said: str = ""
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def token(self) -> str:
+        """What a form must bring back."""
+        return hmac.new(self.word.encode(), b"roomkeeper setup form", hashlib.sha256).hexdigest()
+
+    def redact(self, text: str) -> str:
+        """Take out what was given as a secret; for pages and the log."""
+        return Redactor(list(self.draft.secrets.values()))(text)
+
+    @property
+    def path(self) -> str:
+        """Where it begins, for one browser."""
+        return f"/enter?once={self.ticket}"
+
+    @property
+    def unanswered(self) -> str:
+        """The path of the first question that has no answer; the review's, if all have."""
+        draft = self.draft
+        answered = {
+            "portal": draft.seen is not None,
+            "jobs": bool(draft.jobs),
+            "rooms": _has_rooms(draft),
+            "arrival": draft.is_reached,
+            "services": draft.has_services,
+        }
+        return next((f"/setup/{one.name}" for one in open_ones(draft) if not answered[one.name]), "/setup/review")
+
+
+def site(setup: Setup) -> Starlette:
+    """Build the site of one setup."""
+    routes = [
+        Route("/enter", partial(_enter, setup)),
+        Route("/static/{name}", rendering.static),
+        # The portal's address is tried before there is a service.
+        Route("/hooks/{connection}", _nobody_yet, methods=["HEAD"]),
+        Route("/setup/review", _guarded(setup, _review)),
+        Route("/setup/on", _guarded(setup, _switch_on), methods=["POST"]),
+        *(Route(f"/setup/{one.name}", _guarded(setup, partial(_ask, one))) for one in QUESTIONS),
+        *(Route(f"/setup/{one.name}", _guarded(setup, partial(_take, one)), methods=["POST"]) for one in QUESTIONS),
+        Route("/{path:path}", _guarded(setup, _elsewhere)),
+    ]
+    return Starlette(routes=routes, exception_handlers={body.NotCome: _not_come})
+
+
+Page = Callable[[Setup, Request], Awaitable[Response]]
+
+
+def _guarded(setup: Setup, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    """Let through who brought the link; a form only from these pages."""
+
+    async def guarded(request: Request) -> Response:
+        kept = request.cookies.get(_COOKIE, "").encode()
+        if not setup.word or not hmac.compare_digest(kept, setup.word.encode()):
+            return PlainTextResponse(_CLOSED, 403, headers=HEADERS)
+        if request.method == "POST":
+            request.state.form = await body.form(request)
+            given = request.state.form.get("token", "").encode("utf-8", "replace")
+            if not is_same_origin(request) or not hmac.compare_digest(given, setup.token.encode()):
+                return _page(setup, "trouble.html", "Not done", {"what": NOT_YOURS}, status=403)
+        return await page(setup, request)
+
+    return guarded
+
+
+async def _enter(setup: Setup, request: Request) -> Response:
+    given = request.query_params.get("once", "").encode("utf-8", "replace")
+    if setup.word or not hmac.compare_digest(given, setup.ticket.encode()):
+        return PlainTextResponse(_USED, 403, headers=HEADERS)
+    setup.word = secrets.token_urlsafe(32)
+    answer = RedirectResponse("/setup/portal", 303, headers=HEADERS)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(_COOKIE, setup.word, httponly=True, samesite="strict", secure=secure)
+    return answer
+
+
+async def _nobody_yet(_: Request) -> Response:
+    return Response(status_code=200)
+
+
+async def _elsewhere(setup: Setup, _: Request) -> Response:
+    if setup.done.is_set():
+        return _is_on(setup)
+    return RedirectResponse(setup.unanswered, 303)
+
+
+async def _not_come(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("The form did not come.\n", 408, headers={"Connection": "close"})
+
+
+# --- the questions ---
+
+
+async def _ask(question: Question, setup: Setup, _: Request) -> Response:
+    if setup.draft.seen is None and question.name != "portal":
+        return RedirectResponse("/setup/portal", 303)
+    return _question(setup, question)
+
+
+async def _take(question: Question, setup: Setup, request: Request) -> Response:
+    if setup.draft.seen is None and question.name != "portal":
+        return RedirectResponse("/setup/portal", 303)
+    form: Mapping[str, str] = request.state.form
+    try:
+        setup.said = await question.take(setup.draft, form)
+    except Unfit as error:
+        return _question(setup, question, form, wrong=error.wrong)
+    except RoomkeeperError as error:
+        return _question(setup, question, form, trouble=error)
+    following = open_ones(setup.draft)
+    at = following.index(question) + 1
+    return RedirectResponse(f"/setup/{following[at].name}" if at < len(following) else "/setup/review", 303)
+
+
+def _question(
+    setup: Setup,
+    question: Question,
+    form: Mapping[str, str] | None = None,
+    *,
+    wrong: Mapping[str, str] | None = None,
+    trouble: RoomkeeperError | None = None,
+) -> Response:
+    """Show a question; with what was filled in, but for secrets, where an answer would not do."""
+    said, setup.said = setup.said if form is None else "", ""
+    data = {
+        "question": question,
+        "fields": question.fields(setup.draft),
+        "filled": form or {},
+        "is_again": form is not None,
+        "wrong": wrong or {},
+        "trouble": trouble,
+        "said": said,
+    }
+    return _page(setup, "setup/question.html", question.title, data, status=422 if form is not None else 200)
+
+
+# --- the review ---
+
+
+async def _review(setup: Setup, _: Request) -> Response:
+    if setup.unanswered != "/setup/review":
+        return RedirectResponse(setup.unanswered, 303)
+    return await _reviewed(setup)
+
+
+async def _reviewed(setup: Setup, *, refused: str = "") -> Response:
+    problems: list[Problem] = []
+    came = Tried()
+    try:
+        came = await trying.tried(setup.draft.config())
+    except ConfigError as error:
+        problems = list(error.problems)
+    said, setup.said = setup.said, ""
+    data = {
+        "text": setup.draft.text(),
+        "tried": came,
+        "problems": problems,
+        "refused": refused,
+        "said": said,
+        "file": str(setup.draft.file),
+    }
+    return _page(setup, "setup/review.html", "Look it over", data)
+
+
+async def _switch_on(setup: Setup, _: Request) -> Response:
+    if setup.unanswered != "/setup/review":
+        return RedirectResponse(setup.unanswered, 303)
+    draft = setup.draft
+    if draft.file.exists():
+        return await _reviewed(setup, refused=f"{draft.file} is there by now: somebody else wrote it, and it was left.")
+    try:
+        config = draft.config()
+        await asyncio.to_thread(write, draft.file, draft.text(), draft.secrets)
+        await asyncio.to_thread(_expect_webhooks, config)
+    except (RoomkeeperError, OSError) as error:
+        return await _reviewed(setup, refused=f"It could not be written: {error}")
+    log.info("written", file=str(draft.file))
+    setup.done.set()
+    return _is_on(setup)
+
+
+def _is_on(setup: Setup) -> Response:
+    """Say so, and send the browser to the service, which takes this address over; not by this connection, it ends."""
+    answer = _page(setup, "setup/on.html", "It is switched on", {})
+    answer.headers["Refresh"] = "2; url=/"
+    answer.headers["Connection"] = "close"
+    return answer
+
+
+def _expect_webhooks(config: Config) -> None:
+    """Have the service register the webhooks as soon as it listens: it makes one again that is not there."""
+    store = opened(config.store)
+    try:
+        for kept in connecting.kept(config, connecting.connected(config, store)):
+            upkeep.remember(store, kept.hook)
+    finally:
+        store.close()
+
+
+def _has_rooms(draft: Draft) -> bool:
+    wanted = {"client", "internal"} if "copy" in draft.jobs else set()
+    return (wanted | ({"archive"} if "archive" in draft.jobs else set())) <= set(draft.rooms)
+
+
+def _page(setup: Setup, template: str, title: str, data: Mapping[str, Any], *, status: int = 200) -> Response:
+    steps = [(f"/setup/{one.name}", one.title) for one in open_ones(setup.draft)] + [("/setup/review", "Look it over")]
+    around = {"steps": steps, "token": setup.token, "title": title}
+    inner = setup.redact(rendering.inner(template, around | dict(data)))
+    return rendering.alone(title, inner, status=status)

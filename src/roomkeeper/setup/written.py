@@ -1,0 +1,53 @@
+"""Write the first configuration and its secrets: checked first, and whole or not at all."""
+
+import itertools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from roomkeeper.configuration import env
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load
+from roomkeeper.connectors import CATALOG
+from roomkeeper.setup.choices import WEBHOOK_SECRET, secrets_of
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: the configuration, where the one before it is now, and the secrets that are still empty."""
+
+    config: Config
+    before: Path | None
+    missing: list[str]
+
+
+def write(file: Path, text: str, given: Mapping[str, str]) -> Written:
+    """Write both; what stands in `.env` already stays there, but for what is `given`. Raises ConfigError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    config = load(file, CATALOG, text=text, secrets_required=False)
+    secrets = file.parent / ".env"
+    for name, secret in given.items():
+        env.put(secrets, name, secret)
+    for name in [one for one in secrets_of(text) if not _is_set(secrets, one)]:
+        env.put(secrets, name, made(name))
+    before = None
+    if file.exists():
+        numbered = (file.with_suffix(f".before-{n}.yaml") for n in itertools.count(1))
+        before = next(one for one in numbered if not one.exists())
+        file.replace(before)
+    # Last, and at once: where there is a configuration, all that it needs is there.
+    draft = file.with_suffix(".draft.yaml")
+    draft.write_text(text, "utf-8")
+    draft.replace(file)
+    return Written(config, before, [one for one in secrets_of(text) if not _is_set(secrets, one)])
+
+
+def _is_set(secrets: Path, name: str) -> bool:
+    return bool(os.environ.get(name)) or name in env.known(secrets)
+
+
+def made(name: str) -> str:
+    """Make the secret that is ours to make: the portal's webhook is registered with it. Others are the services'."""
+    upkeep = CATALOG.connectors["docspace"].upkeep
+    return upkeep.secret() if name == WEBHOOK_SECRET and upkeep is not None else ""
