@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
 import structlog
@@ -203,25 +203,29 @@ def _give_up() -> None:
 
 
 async def serve_until(over: asyncio.Event, site: ASGIApp, line: socket.socket) -> bool:
-    """Serve a site until something is over; whoever calls then waits for who listens next. False if it was stopped."""
-    server, loop = _server(site), asyncio.get_running_loop()
+    """Serve a site until something is over; whoever calls then waits for who listens next. False if it was stopped.
+
+    Signals go to whoever is asked for them next: between the two, none is lost.
+    """
+    server, loop, stopped = _server(site), asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _leave, server)
-    watching = asyncio.create_task(_leave_after(over, server))
+        loop.add_signal_handler(number, stopped.set)
+    watching = asyncio.create_task(_leave_after((over, stopped), server))
     try:
         await server.serve(sockets=[line.dup()])
     finally:
         watching.cancel()
-    return over.is_set()
+    return not stopped.is_set()
 
 
-async def _leave_after(over: asyncio.Event, server: uvicorn.Server) -> None:
-    await over.wait()
-    await asyncio.sleep(_LAST_WORD)
-    _leave(server)
-
-
-def _leave(server: uvicorn.Server) -> None:
+async def _leave_after(ends: Iterable[asyncio.Event], server: uvicorn.Server) -> None:
+    waiting = [asyncio.create_task(one.wait()) for one in ends]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(_LAST_WORD)
+    finally:
+        for one in waiting:
+            one.cancel()
     server.should_exit = True
 
 

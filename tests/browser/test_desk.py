@@ -1,7 +1,6 @@
 """The operator's desk in a real Chromium: what an operator does there, and whether everybody can use it."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,29 +11,13 @@ import pytest
 from people import DASHBOARD, PASSWORDS, with_logins
 from stage import NOTE, ClosingDeals, Keeper, simulated_portal, until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-REQUIRED = os.environ.get("ROOMKEEPER_BROWSER") == "required"
 OUTPUT = Path(__file__).parents[2] / "test-output"
 DOCS = os.environ.get("ROOMKEEPER_SCREENSHOTS")  # where the pictures of the documentation go, if they are to be made
-#: Without these, Chromium asks services of its maker's at every start.
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
 SERIOUS = {"serious", "critical"}
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser tests")
-if CHROMIUM is None and not REQUIRED:
-    pytest.skip("there is no Chromium here: the pages are not tried in a browser", allow_module_level=True)
 Make = Callable[..., Keeper]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    assert CHROMIUM is not None, "CI needs Chromium: `.ci/run` installs it"
-    with playwright.sync_playwright() as driver:
-        one = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from roomkeeper.errors import OrderRefused
 
 if TYPE_CHECKING:
     from roomkeeper.app import App
+    from roomkeeper.serving import Service
     from roomkeeper.simulator.server import Example
 
 T = TypeVar("T")
@@ -40,7 +41,9 @@ def serve(
     if role == "all" and not config.exists():
         set_up(config, f"127.0.0.1:{8080 if port is None else port}")
         return
-    _serve(config, port, role)
+    from roomkeeper.serving import bound  # noqa: PLC0415
+
+    _run(_served(_service(config, role, lambda one: bound(one.host, one.port if port is None else port))))
 
 
 def set_up(
@@ -62,19 +65,20 @@ def set_up(
     setup = site.Setup(Draft(config, f"{host}:{port}"))
     start_log(setup.redact, sys.stderr)
 
-    async def asked() -> bool:
+    async def asked_and_served() -> None:
         where = f"http://{'127.0.0.1' if host in {'0.0.0.0', '[::]'} else host}:{port}"
         typer.echo(f"There is no {config} yet. Set it up in a browser, by a link that is good once:")
         typer.echo(f"  {where}{setup.path}")
         typer.echo(f"(Or in this terminal: stop it, and `{PROGRAM} init`.)")
         sys.stdout.flush()
-        return await serve_until(setup.done, site.site(setup), line)
+        if await serve_until(setup.done, site.site(setup), line):
+            await _served(_service(config, "all", lambda _: line))
 
-    if _run(asked()):
-        _serve(config, int(port), "all", line)
+    _run(asked_and_served())
 
 
-def _serve(config: Path, port: int | None, role: str, line: socket.socket | None = None) -> None:
+def _service(config: Path, role: str, line_of: Callable[[Config], socket.socket]) -> "Service":
+    """Make what serves the file as it is, on the address that the configuration is given; it is taken first."""
     local = Local(config.parent / ".env")
     local.read()
     loaded = load(config, CATALOG)
@@ -84,10 +88,10 @@ def _serve(config: Path, port: int | None, role: str, line: socket.socket | None
         what, remedy = f"--role {role} needs a store that processes can share", "set `store: postgresql://user@host/db`"
         stop(what, remedy, USAGE)
     from roomkeeper import app  # noqa: PLC0415 - the engine takes a second to load, and other commands do not need it
-    from roomkeeper.serving import bound, start_log  # noqa: PLC0415
+    from roomkeeper.serving import Service, start_log  # noqa: PLC0415
     from roomkeeper.telemetry import tracing  # noqa: PLC0415
 
-    line = line or bound(loaded.host, loaded.port if port is None else port)
+    line = line_of(loaded)
 
     def built(loaded: Config) -> "App":
         return app.build(loaded, role=role)  # type: ignore[arg-type]
@@ -96,10 +100,10 @@ def _serve(config: Path, port: int | None, role: str, line: socket.socket | None
         local.read()
         return built(_fitting(running.config, load(config, CATALOG)))
 
-    service = built(loaded)
-    start_log(service.redact, sys.stderr)
+    first = built(loaded)
+    start_log(first.redact, sys.stderr)
     tracing.start()
-    _run(_serving(service, line, renewed))
+    return Service(first, line, say=typer.echo, renew=renewed)
 
 
 def _fitting(running: Config, new: Config) -> Config:
@@ -113,12 +117,9 @@ def _fitting(running: Config, new: Config) -> Config:
     return new
 
 
-async def _serving(service: "App", line: socket.socket, renew: "Callable[[App], App]") -> None:
-    from roomkeeper.serving import Service  # noqa: PLC0415
-
-    one = Service(service, line, say=typer.echo, renew=renew)
-    one.stop_on_signals()
-    await one.serve()
+async def _served(service: "Service") -> None:
+    service.stop_on_signals()
+    await service.serve()
 
 
 def simulate(

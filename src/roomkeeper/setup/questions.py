@@ -53,6 +53,8 @@ class Question:
     name: str = ""
     title: str = ""
     why: str = ""
+    #: What the button says: whether the answer is tried live.
+    button: str = "Try it, and go on"
 
     def is_asked(self, _draft: Draft) -> bool:
         """Whether what was said so far leaves it open."""
@@ -206,7 +208,8 @@ class _OfServices(Question):
         for service in draft.services:
             wrong |= _take_service(service, draft, form)
         if "rooms" in draft.jobs:
-            draft.invited = [word for one in form.get("invited", "").split(",") if (word := one.strip())]
+            words = [word for one in form.get("invited", "").split(",") if (word := one.strip())]
+            draft.invited = [(draft.groups or {}).get(one.casefold(), one) for one in words]
             unknown = [one for one in draft.invited if "@" not in one and one.casefold() not in (draft.groups or {})]
             if not draft.invited:
                 wrong["invited"] = "Nobody could enter the new rooms: name somebody."
@@ -230,9 +233,11 @@ class _OfServices(Question):
 
 QUESTIONS: tuple[Question, ...] = (
     _OfPortal("portal", "The portal", "Where your rooms are, and with whose eyes Roomkeeper sees them."),
-    _OfJobs("jobs", "What to do", "One, or several; more can be written later."),
+    _OfJobs("jobs", "What to do", "One, or several; more can be written later.", "Go on"),
     _OfRooms("rooms", "The rooms", "Type a part of a room's title."),
-    _OfArrival("arrival", "How things arrive", "How Roomkeeper hears of what happens, and how you come back here."),
+    _OfArrival(
+        "arrival", "How things arrive", "How Roomkeeper hears of what happens, and how you come back here.", "Go on"
+    ),
     _OfServices("services", "CRM and helpdesk", "docs/how-to says for each where to find these, click by click."),
 )
 

@@ -32,6 +32,7 @@ from roomkeeper.store.tables import events, trails
 log = structlog.get_logger("reconcile")
 
 _DAY = 86_400.0
+_SOON = 30.0  # seconds to the second search: a webhook may have been missing at first, and was mended by then
 _SHARE = 5  # polling takes at most this part of its time for itself: rooms without end shall not eat the budget
 _LATELY = 60.0  # seconds, at least, of which three count as lately
 _PATIENCE = 3  # searches in a row that may fail before somebody is told
@@ -119,6 +120,7 @@ class Reconciler:
 
     async def _keep_one(self, watched: Watched) -> None:
         rest = 0.0  # the first search waits for nobody: it is for what was missed until this moment
+        every = min(watched.every, _SOON)
         while True:
             began = time.monotonic()
             for trail in self._trails(watched):
@@ -131,8 +133,9 @@ class Reconciler:
                     log.exception("a search failed", connection=watched.source.name, trail=trail.name)
                     with contextlib.suppress(StoreUnavailable):
                         await self._tell(watched, trail, {}, _unforeseen(trail))
-            rest, took = watched.every * 0.9, time.monotonic() - began
-            await asyncio.sleep(max(watched.every - took, took * (_SHARE - 1) if watched.polls else 0.0, 0.5))
+            rest, took = every * 0.9, time.monotonic() - began
+            await asyncio.sleep(max(every - took, took * (_SHARE - 1) if watched.polls else 0.0, 0.5))
+            every = watched.every
 
     def _trails(self, watched: Watched) -> list[Trail]:
         """Choose the trails to search: where nothing is delivered there is no log of deliveries."""

@@ -1,0 +1,245 @@
+"""Set up on pages: who may, what is tried, what is written and when. `tests/browser` goes through it by hand."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from stage import Portal, Rooms, command, until
+from stage.newcomer import PASSWORD, Newcomer, newcomer
+
+from roomkeeper.configuration import env
+from roomkeeper.configuration.loading import load
+from roomkeeper.connectors import CATALOG
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Iterator[Newcomer]:
+    with newcomer(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def browse(new: Newcomer) -> Iterator["Browse"]:
+    """Open a browser at the link, or at another."""
+    opened: list[Browser] = []
+
+    def one(link: str = "", origin: str = "") -> Browser:
+        opened.append(Browser(new, link=link, origin=origin))
+        return opened[-1]
+
+    yield one
+    for browser in opened:
+        browser.close()
+
+
+class Browser:
+    """Somebody's browser: it keeps the cookie, says where a form was sent from, and reads the form's token."""
+
+    def __init__(self, new: Newcomer, *, link: str = "", origin: str = "") -> None:
+        self._client = httpx2.Client(base_url=new.url, follow_redirects=True, timeout=60)
+        self._origin = origin or new.url
+        self.page = self._client.get(link or new.link)
+
+    def post(self, path: str, **fields: str) -> str:
+        found = re.search(r'name="token" value="(\w+)"', self.page.text)
+        token = found[1] if found is not None else "none"
+        headers = {"Origin": self._origin}
+        self.page = self._client.post(path, data={"token": token, **fields}, headers=headers)
+        return self.words
+
+    def get(self, path: str) -> str:
+        self.page = self._client.get(path)
+        return self.words
+
+    def close(self) -> None:
+        self._client.close()
+
+    @property
+    def words(self) -> str:
+        return " ".join(re.sub(r"<[^>]+>", " ", self.page.text).split())
+
+    @property
+    def at(self) -> str:
+        return self.page.url.path
+
+
+Browse = Callable[..., Browser]
+
+
+def answers(rooms: Rooms) -> dict[str, dict[str, str]]:
+    return {
+        "portal": {"url": rooms.portal.url, "key": rooms.keeper_key},
+        "jobs": {"job-copy": "yes"},
+        "rooms": {"client": "client", "internal": f"Acme (internal) ({rooms.internal})"},
+        "arrival": {"public_url": "", "password": PASSWORD},
+    }
+
+
+def answered(browser: Browser, answers: dict[str, dict[str, str]]) -> None:
+    for name, fields in answers.items():
+        browser.post(f"/setup/{name}", **fields)
+
+
+def test_only_who_brings_the_link_may_and_only_one_browser(new: Newcomer, browse: Browse, portal: Portal) -> None:
+    rooms = Rooms(portal)
+    mine = browse()
+    stranger = browse(link="/enter?once=guessed")
+    second = browse()
+
+    assert mine.at == "/setup/portal"
+    for one in (stranger, second):
+        assert one.page.status_code == 403
+        assert one.get("/setup/review").startswith("These pages are opened by the link")
+        one.post("/setup/portal", url=portal.url, key=rooms.keeper_key)
+        assert one.page.status_code == 403
+    assert "link was used already" in httpx2.get(new.link).text
+
+
+def test_a_form_of_another_site_is_not_taken(new: Newcomer, browse: Browse, portal: Portal) -> None:
+    rooms = Rooms(portal)
+    browser = browse(origin="http://elsewhere.example")
+
+    said = browser.post("/setup/portal", url=portal.url, key=rooms.keeper_key)
+
+    assert browser.page.status_code == 403
+    assert "Not done" in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"portal": {"url": "acme", "key": "sk-1"}}, "This is no address"),
+        ({"portal": {"key": "sk-not-there"}}, "Give another key"),
+        ({"portal": {"url": "http://127.0.0.1:9"}}, "Correct the address"),
+        ({"jobs": {"job-copy": ""}}, "Choose one at least"),
+        ({"jobs": {"job-archive": "yes"}}, "Choose where deals are closed"),
+        ({"rooms": {"client": "nowhere"}}, "sees no room that is called so"),
+        ({"rooms": {"client": "acme"}}, "Several rooms are called so"),
+        ({"rooms": {"internal": "Client: Acme"}}, "choose another"),
+        ({"arrival": {"password": "short"}}, "12 characters or more"),
+        ({"arrival": {"public_url": "hooks.acme.example"}}, "begins with https://"),
+    ],
+)
+def test_an_answer_that_will_not_do_is_said_where_it_is_given(
+    new: Newcomer, browse: Browse, portal: Portal, wrong: dict[str, dict[str, str]], said: str
+) -> None:
+    rooms = Rooms(portal)
+    browser = browse()
+    ((page, fields),) = wrong.items()
+    right = answers(rooms)
+    for name in right:
+        if name == page:
+            break
+        browser.post(f"/setup/{name}", **right[name])
+
+    words = browser.post(f"/setup/{page}", **(right[page] | fields))
+
+    assert browser.page.status_code == 422
+    assert said in words
+    assert rooms.keeper_key not in browser.page.text
+    browser.post(f"/setup/{page}", **right[page])
+    assert browser.at != f"/setup/{page}"
+    assert not new.file.exists()
+
+
+def test_rooms_where_the_account_may_not_work_are_named(new: Newcomer, browse: Browse, portal: Portal) -> None:
+    rooms = Rooms(portal)
+    mine = rooms.add("Read only", {rooms.keeper: 2})
+    browser = browse()
+    right = answers(rooms) | {"rooms": {"client": str(rooms.client), "internal": str(mine)}}
+
+    answered(browser, {name: right[name] for name in ("portal", "jobs", "rooms")})
+
+    assert browser.at == "/setup/rooms"
+    assert "which is not enough" in browser.words
+    assert "as room manager" in browser.words
+
+
+def test_nothing_is_written_before_it_is_switched_on_and_then_all_of_it(
+    new: Newcomer, browse: Browse, portal: Portal, tmp_path: Path
+) -> None:
+    rooms = Rooms(portal)
+    rooms.upload("Offer.docx")
+    browser = browse()
+    answered(browser, answers(rooms))
+    assert browser.at == "/setup/review"
+    assert "copy_files would:" in browser.words
+    assert "Offer.docx" in browser.words
+    assert rooms.copies() == 0
+    assert not (tmp_path / ".env").exists()
+    assert not new.file.exists()
+
+    browser.post("/setup/on")
+
+    assert "It is switched on" in browser.words
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert load(new.file, CATALOG).automations[0].name == "copy-client-uploads"
+    assert env.known(tmp_path / ".env")["DOCSPACE_API_KEY"] == rooms.keeper_key
+    until(lambda: browser.get("/") is not None and browser.at == "/login", within=30)  # the service, at this address
+    assert rooms.keeper_key not in new.said
+    assert PASSWORD not in new.said
+    assert PASSWORD not in (tmp_path / ".env").read_text()
+
+
+def test_a_configuration_that_came_meanwhile_is_not_written_over(new: Newcomer, browse: Browse, portal: Portal) -> None:
+    browser = browse()
+    answered(browser, answers(Rooms(portal)))
+    new.file.write_text("mine: true\n")
+
+    browser.post("/setup/on")
+
+    assert "somebody else wrote it" in browser.words
+    assert new.file.read_text() == "mine: true\n"
+
+
+def test_it_is_stopped_like_the_service(new: Newcomer, browse: Browse) -> None:
+    browse()
+
+    assert new.stop() == 0
+    assert not new.file.exists()
+
+
+def test_all_three_jobs_ask_for_what_each_needs(new: Newcomer, browse: Browse, portal: Portal, tmp_path: Path) -> None:
+    rooms = Rooms(portal)
+    portal.direct("POST", "/groups", json={"id": "g", "name": "Support", "members": [rooms.keeper]})
+    archive = rooms.add("Archive", {rooms.keeper: 9})
+    jobs = {"job-copy": "yes", "job-archive": "yes", "crm": "pipedrive", "job-rooms": "yes", "helpdesk": "zendesk"}
+    where = {"client": str(rooms.client), "internal": str(rooms.internal), "archive": str(archive)}
+    services: dict[str, Any] = {
+        "pipedrive-url": f"{portal.url}/pipedrive",
+        "secret-PIPEDRIVE_TOKEN": "pipedrive-pretend",
+        "zendesk-url": f"{portal.url}/zendesk",
+        "zendesk-email": "bot@acme.example",
+        "secret-ZENDESK_TOKEN": "helpdesk-pretend",
+        "invited": "support",
+    }
+    browser = browse()
+    answered(browser, answers(rooms) | {"jobs": jobs, "rooms": where})
+    assert browser.at == "/setup/services"
+
+    wrong = browser.post("/setup/services", **(services | {"secret-ZENDESK_TOKEN": "wrong", "invited": "Suport"}))
+    refused = browser.post("/setup/services", **(services | {"secret-ZENDESK_TOKEN": "wrong"}))
+    browser.post("/setup/services", **services)
+
+    assert "no group &#39;Suport&#39;" in wrong
+    assert "support" in refused.casefold()
+    assert browser.at == "/setup/review", browser.words
+    browser.post("/setup/on")
+    config = load(new.file, CATALOG)
+    assert [one.name for one in config.automations] == [
+        "copy-client-uploads",
+        "archive-closed-deal",
+        "investigation-room",
+    ]
+    assert "'Support'" in str(config.automations[2].steps[1].with_)
+
+
+def test_the_command_does_not_touch_a_configuration_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "roomkeeper.yaml").write_text("mine: true\n")
+
+    told = command("setup", "-c", str(tmp_path / "roomkeeper.yaml"), environment={}, codes=(2,)).all
+
+    assert "is there already" in told
