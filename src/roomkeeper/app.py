@@ -20,7 +20,7 @@ from roomkeeper.automations.redaction import Redactor, secrets_in
 from roomkeeper.configuration.config import Config, gathered
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.catalog import Catalog, NamedRoom
 from roomkeeper.desk.history import History
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.intake import stranded
@@ -110,10 +110,13 @@ def build(
         event = await asyncio.to_thread(history.row, number)
         return await connecting.rehearsed(config, store, automation, event_of(event))
 
+    async def rooms() -> list[NamedRoom]:
+        return await connecting.rooms(config)
+
     def check(text: str) -> Config:
         return load(config.file, CATALOG, text=text)
 
-    desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact, check)
+    desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact, rooms, check)
     return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact, config)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from roomkeeper.automations.automation import Automation, acts_on, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.configuration.config import Config, Connection, wanted_of
+from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.contract.receiving import Receiving
 from roomkeeper.contract.upkeep import Hook
 from roomkeeper.docspace.budget import LocalTally
@@ -67,6 +68,25 @@ async def rehearsed(config: Config, store: Store, automation: Automation, happen
         return await rehearse(automation, happened, store, config.catalog, source_of=of_step, origin=origin)
     finally:
         await close(sources)
+
+
+async def rooms(config: Config) -> list[NamedRoom]:
+    """List the rooms that the accounts of the portals see, each once. Raises RemoteError."""
+    sources = {name: dry_source(one, config) for name, one in config.connections.items() if _has_rooms(one, config)}
+    try:
+        found = [
+            room
+            for source in sources.values()
+            if source.connector.rooms is not None
+            for room in await source.connector.rooms(source.client)
+        ]
+    finally:
+        await close(sources)
+    return list({room.id: room for room in found}.values())
+
+
+def _has_rooms(connection: Connection, config: Config) -> bool:
+    return config.catalog.connectors[connection.type].rooms is not None
 
 
 async def close(sources: Mapping[str, Source]) -> None:

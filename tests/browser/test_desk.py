@@ -255,6 +255,8 @@ def test_an_operator_finds_a_mistake_in_the_configuration_mends_it_and_publishes
 
 
 PAGES = {
+    "recipes": "/recipes",
+    "recipe": "/recipes/route-docs-by-status",
     "now": "/",
     "runs": "/runs",
     "run": "/runs/1",

@@ -1,6 +1,8 @@
 """Somebody who has nothing yet but a portal: a service without a configuration, and the link that it printed."""
 
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +40,11 @@ class Newcomer:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(40)
+        try:
+            return self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGKILL)
+            raise
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Set up on pages: who may, what is tried, what is written and when. `tests/browser` goes through it by hand."""
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -193,6 +194,36 @@ def test_a_configuration_that_came_meanwhile_is_not_written_over(new: Newcomer, 
 
     assert "somebody else wrote it" in browser.words
     assert new.file.read_text() == "mine: true\n"
+
+
+@pytest.mark.long
+def test_a_recipe_is_used_and_published_without_a_restart(new: Newcomer, browse: Browse, portal: Portal) -> None:
+    rooms = Rooms(portal)
+    browser = browse()
+    answered(browser, answers(rooms))
+    browser.post("/setup/on")
+    until(lambda: browser.get("/") is not None and browser.at == "/login", within=30)
+    browser.post("/login", name="admin", password=PASSWORD)
+    before = new.file.read_text()
+
+    assert "Sort by status" in browser.get("/recipes")
+    browser.get("/recipes/route-docs-by-status")
+    wrong = browser.post("/recipes/route-docs-by-status", **{"111111": "nowhere", "222222": "acme"})
+    assert "sees no room that is called so" in wrong
+    assert "Several rooms are called so" in wrong
+    browser.post("/recipes/route-docs-by-status", **{"111111": "client", "222222": str(rooms.internal)})
+    assert "It is in order" in browser.words
+    assert new.file.read_text() == before
+    text = re.search(r'<textarea id="editor"[^>]*>\n(.*?)</textarea>', browser.page.text, re.DOTALL)
+    assert text is not None
+    browser.post("/configuration", order="publish", text=html.unescape(text[1]), base=before, why="a recipe")
+
+    after = new.file.read_text()
+    assert after.startswith(before.rstrip())
+    assert "name: route-signed" in after
+    assert f"room: {rooms.client}   # Client_ Acme" in after
+    rooms.upload("signed offer.docx")
+    until(lambda: any(one["path"] == ["Signed"] for one in portal.tree(rooms.internal)), within=90)
 
 
 def test_it_is_stopped_like_the_service(new: Newcomer, browse: Browse) -> None:

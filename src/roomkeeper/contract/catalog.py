@@ -31,6 +31,14 @@ class Client(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class NamedRoom:
+    """A room that can be named in a configuration."""
+
+    id: int | str
+    title: str
+
+
 async def _nowhere(_client: Any, _event: Event) -> Place | None:  # noqa: ANN401 - each service has a client of its own
     return None
 
@@ -98,6 +106,8 @@ class Connector:
     examine: Examine | None = None
     #: `round_trip(client, hook)` makes something, gives the occurrence to be told of, and removes it on leaving.
     round_trip: Callable[[Any, Hook], AbstractAsyncContextManager[str]] | None = None
+    #: `rooms(client)` lists the rooms that the account sees; raises RemoteError.
+    rooms: Callable[[Any], Awaitable[Sequence[NamedRoom]]] | None = None
     #: `sighted(client, evidence)` looks for what steps left behind, each as it is now.
     sighted: Callable[[Any, Iterable[Evidence]], Awaitable[Mapping[Evidence, Sight]]] | None = None
     #: `record(client)` says how the service answers, without contents and names: for a report of a fault.

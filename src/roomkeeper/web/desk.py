@@ -7,6 +7,7 @@ from typing import Any
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.redaction import Redactor
 from roomkeeper.configuration.config import Config
+from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.desk.history import History
 from roomkeeper.running.rehearsal import Rehearsed
 from roomkeeper.store.database import Store
@@ -23,6 +24,8 @@ class Desk:
     limits: Mapping[str, Mapping[str, int]]
     rehearse: Callable[[Automation, int], Awaitable[Rehearsed]]
     redact: Redactor
+    #: Lists the rooms that the accounts of the portals see; raises RemoteError.
+    rooms: Callable[[], Awaitable[Sequence[NamedRoom]]]
     #: Checks a text of the configuration; raises ConfigError.
     check: Callable[[str], Config]
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, PathPart, Portal, entry_id
 from roomkeeper.docspace.folders import stored_folder_title
@@ -20,6 +21,11 @@ def must_be_named(value: EntryId) -> EntryId:
     if (isinstance(value, str) and not value.strip()) or value == 0:
         raise ValueError("must be the id or the title of a room or folder")
     return value
+
+
+async def rooms(portal: Portal) -> list[NamedRoom]:
+    """List the rooms that the account sees. Raises RemoteError."""
+    return [NamedRoom(room.id, room.title) for room in await portal.rooms.all()]
 
 
 async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tuple[PathPart, ...]:

@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from roomkeeper.web import numbers
-from roomkeeper.web.pages import accounted, actions, automations, configuration, events, now, runs, search
+from roomkeeper.web.pages import accounted, actions, automations, configuration, events, now, recipes, runs, search
 from roomkeeper.web.rendering import deed, download, page
 
 numbers.known()
@@ -22,6 +22,9 @@ ROUTES: list[Route] = [
     *page("/automations/{name}", automations.one),
     *page("/automations/{name}/{order}", automations.ask),
     deed("/automations/{name}/{order}", automations.order),
+    *page("/recipes", recipes.index),
+    *page("/recipes/{name}", recipes.one),
+    deed("/recipes/{name}", recipes.use),
     *page("/configuration", configuration.view),
     deed("/configuration", configuration.order, most=configuration.LARGEST),
     *page("/reload", configuration.ask_reload),

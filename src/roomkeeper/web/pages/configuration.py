@@ -43,7 +43,7 @@ async def view(request: Request, desk: Desk, _who: Who) -> Shown:
 async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
     """Check a text, or publish it: into the file, and taken over. Raises OrderRefused."""
     text = form.get("text", "").replace("\r\n", "\n")
-    base, current = form.get("base", "").replace("\r\n", "\n"), await asyncio.to_thread(_in_file, desk.config)
+    base, current = form.get("base", "").replace("\r\n", "\n"), await asyncio.to_thread(in_file, desk.config)
     problems, new = await asyncio.to_thread(_checked, desk, text)
     if new is None or form.get("order") != "publish" or base != current:
         moved = form.get("order") == "publish" and base != current
@@ -63,7 +63,7 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
 
 async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:
     """Show what was changed in the file, and what taking it over does."""
-    now = await asyncio.to_thread(_in_file, desk.config)
+    now = await asyncio.to_thread(in_file, desk.config)
     data = {"offer": _OFFER, "back": "/configuration", "changes": _changes(desk.config.text, now)}
     return Shown("Take over the changed configuration?", "reload.html", data | {"file": str(desk.config.file)})
 
@@ -76,7 +76,7 @@ async def reload(request: Request, desk: Desk, who: Who, _form: Mapping[str, str
 
 async def _edited(desk: Desk, text: str | None, more: Mapping[str, Any]) -> Shown:
     """Show an editor with a text in it, and how it differs from the file."""
-    current = await asyncio.to_thread(_in_file, desk.config)
+    current = await asyncio.to_thread(in_file, desk.config)
     text = text if text is not None else current
     data: dict[str, Any] = {
         "text": text,
@@ -123,7 +123,8 @@ def _why_not_whole(desk: Desk, *shown: str) -> str:
     return ""
 
 
-def _in_file(config: Config) -> str:
+def in_file(config: Config) -> str:
+    """Give the text as it stands in the file by now."""
     changed = config.changed_text
     return config.text if changed is None else changed
 

@@ -1,0 +1,159 @@
+"""Recipes: automations that are tested, with open places for one's own rooms; and how one is put into a configuration.
+
+A recipe is a folder with a README for people and a `roomkeeper.yaml`. Rooms and folders stand in it as numbers of one
+digit (`111111`), each with a word about it. What is put into a text leaves all that stands there as it is.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from roomkeeper.errors import OrderRefused
+
+_INSTALLED, _IN_REPOSITORY = Path(__file__).parents[1] / "recipes", Path(__file__).parents[3] / "recipes"
+_PLACE = re.compile(r"\b(\d)\1{5}\b")
+_COMMENT = re.compile(r"\s+# (.*)$")
+_TYPE = re.compile(r"^    type: (\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Open:
+    """An open place: the number that stands for it, and a word about it."""
+
+    number: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One recipe."""
+
+    name: str
+    title: str
+    does: str
+    needs: str
+    #: Its automations and its connections beside the portal's, as they stand in its file.
+    automations: str
+    connections: Mapping[str, str]
+
+    @property
+    def places(self) -> list[Open]:
+        """The rooms and folders that one has to name."""
+        found: dict[str, str] = {}
+        for line in self.automations.splitlines():
+            comment = _COMMENT.search(line)
+            for place in _PLACE.finditer(line):
+                about = found.get(place[0], "")
+                found[place[0]] = about or (comment[1] if comment is not None else "")
+        return [Open(number, about or "the room") for number, about in found.items()]
+
+
+@cache
+def all_of_them() -> Mapping[str, Recipe]:
+    """Read the recipes that come with Roomkeeper, by name."""
+    folder = _INSTALLED if _INSTALLED.is_dir() else _IN_REPOSITORY
+    return {one.parent.name: _read(one.parent) for one in sorted(folder.glob("*/roomkeeper.yaml"))}
+
+
+def _read(folder: Path) -> Recipe:
+    said, text = (folder / "README.md").read_text("utf-8"), (folder / "roomkeeper.yaml").read_text("utf-8")
+    blocks = [one.strip() for one in said.split("\n\n")]
+    needs = next((one for one in blocks if one.startswith("**What it needs.**")), "")
+    connections = dict(_named(_block(text, "connections")))
+    return Recipe(
+        name=folder.name,
+        title=blocks[0].removeprefix("# "),
+        does=blocks[1],
+        needs=needs.removeprefix("**What it needs.**").partition("\n")[0].strip(),
+        automations=_block(text, "automations"),
+        connections={name: one for name, one in connections.items() if "type: docspace" not in one},
+    )
+
+
+def put_into(text: str, recipe: Recipe, rooms: Mapping[str, tuple[int | str, str]], types: Mapping[str, str]) -> str:
+    """Put a recipe into a configuration; `rooms` are by their open places, each with its id and title.
+
+    `types` are those of the connections that are there: of its own, only what is of no such type is added.
+    Raises OrderRefused where the text is written so that nothing can be put into it without changing the rest.
+    """
+    automations = _filled(recipe.automations, rooms)
+    for name, one in recipe.connections.items():
+        type_ = _TYPE.search(one)
+        same = [there for there, kind in types.items() if type_ is not None and kind == type_[1]]
+        if same:
+            automations = re.sub(rf"\bvia: {re.escape(name)}\b", f"via: {same[0]}", automations)
+        else:
+            text = _with(text, "connections", one)
+    return _with(text, "automations", _called_anew(automations, _names(text)))
+
+
+def _filled(text: str, rooms: Mapping[str, tuple[int | str, str]]) -> str:
+    """Put rooms into the open places, and what they are called beside them."""
+    lines = []
+    for line in text.splitlines():
+        found = [one[0] for one in _PLACE.finditer(line)]
+        bare = _COMMENT.sub("", line) if found else line
+        for number in found:
+            bare = re.sub(rf"\b{number}\b", str(rooms[number][0]), bare)
+        titles = [title for number in found if (title := " ".join(rooms[number][1].split()))]
+        lines.append(f"{bare}   # {', '.join(dict.fromkeys(titles))}" if titles else bare)
+    return "\n".join(lines) + "\n"
+
+
+def _called_anew(automations: str, taken: Collection[str]) -> str:
+    """Give an automation whose name is taken another one."""
+
+    def anew(found: re.Match[str]) -> str:
+        names = [found[2], *(f"{found[2]}-{number}" for number in range(2, len(taken) + 3))]
+        return found[1] + next(one for one in names if one not in taken)
+
+    return re.sub(r"(- name: )([\w-]+)", anew, automations)
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"^\s*- name: [\"']?([\w-]+)", text, re.MULTILINE))
+
+
+def _block(text: str, key: str) -> str:
+    """Give what stands below a key of the file."""
+    lines = text.splitlines()
+    begin = lines.index(f"{key}:") + 1
+    end = _end(lines, begin)
+    return "\n".join(lines[begin:end]).strip("\n") + "\n"
+
+
+def _named(block: str) -> list[tuple[str, str]]:
+    """Divide a mapping's text by its keys."""
+    parts = re.split(r"^(?=  \w)", block, flags=re.MULTILINE)
+    return [(part.strip().partition(":")[0], part) for part in parts if part.strip()]
+
+
+def _with(text: str, key: str, block: str) -> str:
+    """Put a block at the end of what stands below a key, in as much depth as that has."""
+    lines = text.splitlines()
+    at = next((at for at, line in enumerate(lines) if re.match(rf"{key}:\s*(\[\]|\{{\}})?\s*(#.*)?$", line)), None)
+    if at is None and re.search(rf'(^|[{{,"]\s*){key}"?\s*:', text, re.MULTILINE):
+        what = f"What stands below `{key}` is written in one piece, as JSON is, so nothing can be put at its end"
+        raise OrderRefused(what, remedy="Copy what the recipe's page shows into the file by hand.")
+    if at is None:
+        return "\n".join([*lines, "", f"{key}:", block.rstrip("\n")]) + "\n"
+    lines[at] = re.sub(r":\s*(\[\]|\{\})", ":", lines[at])
+    end = _end(lines, at + 1)
+    depth = next((len(line) - len(line.lstrip()) for line in lines[at + 1 : end] if _says(line)), 2)
+    new = [(" " * depth + line[2:]) if line.strip() else line for line in block.rstrip("\n").splitlines()]
+    gap = [""] if key == "automations" and any(_says(line) for line in lines[at + 1 : end]) else []
+    return "\n".join([*lines[:end], *gap, *new, *lines[end:]]) + "\n"
+
+
+def _end(lines: Sequence[str], begin: int) -> int:
+    """Find the line after the last one of a block."""
+    after = next((at for at in range(begin, len(lines)) if re.match(r"[^\s#-]", lines[at])), len(lines))
+    while after > begin and not _says(lines[after - 1]) and not lines[after - 1].startswith(" "):
+        after -= 1
+    return after
+
+
+def _says(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")

@@ -1,0 +1,101 @@
+"""Recipes: what is tested and can be used at once, with one's own rooms put in."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+
+from roomkeeper.configuration import recipes
+from roomkeeper.configuration.recipes import Recipe
+from roomkeeper.contract.catalog import NamedRoom
+from roomkeeper.errors import NotThere, RemoteError
+from roomkeeper.web.access import Who
+from roomkeeper.web.desk import Desk
+from roomkeeper.web.pages import configuration
+from roomkeeper.web.rendering import Shown
+
+_NAMED = 10  # rooms that are named where several fit
+
+
+async def index(_request: Request, _desk: Desk, _who: Who) -> Shown:
+    """List them."""
+    return Shown("Recipes", "recipes.html", {"found": list(recipes.all_of_them().values())}, is_live=False)
+
+
+async def one(request: Request, desk: Desk, _who: Who) -> Shown:
+    """Show one, and ask for its rooms."""
+    recipe = _called(request.path_params["name"])
+    return await _asked(desk, recipe)
+
+
+async def use(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
+    """Put it into the text of the configuration, which is checked, and published only after that."""
+    recipe = _called(request.path_params["name"])
+    rooms = await _rooms(desk)
+    found, wrong = {}, {}
+    for place in recipe.places:
+        fitting = _fitting(form.get(place.number, "").strip(), rooms)
+        if len(fitting) == 1:
+            found[place.number] = (fitting[0].id, fitting[0].title)
+        elif fitting:
+            named = ", ".join(_written(room) for room in fitting[:_NAMED])
+            wrong[place.number] = f"Several rooms are called so; write one as it is here: {named}."
+        else:
+            wrong[place.number] = "Roomkeeper's account sees no room that is called so. Invite it, or choose another."
+    if wrong:
+        return await _asked(desk, recipe, form, wrong, rooms)
+    current = await asyncio.to_thread(configuration.in_file, desk.config)
+    types = {name: connection.type for name, connection in desk.config.connections.items()}
+    text = recipes.put_into(current, recipe, found, types)
+    return await configuration.order(
+        request, desk, who, {"text": text, "base": current, "why": f"recipe {recipe.name}"}
+    )
+
+
+async def _asked(
+    desk: Desk,
+    recipe: Recipe,
+    form: Mapping[str, str] | None = None,
+    wrong: Mapping[str, str] | None = None,
+    rooms: Sequence[NamedRoom] | None = None,
+) -> Shown:
+    trouble = ""
+    if rooms is None:
+        try:
+            rooms = await _rooms(desk)
+        except RemoteError as error:
+            rooms, trouble = [], f"The rooms cannot be listed: {error.message}"
+    data = {
+        "recipe": recipe,
+        "rooms": [_written(room) for room in rooms],
+        "filled": form or {},
+        "wrong": wrong or {},
+        "trouble": trouble,
+    }
+    return Shown(recipe.title, "recipe.html", data, status=422 if wrong else 200, is_live=False)
+
+
+async def _rooms(desk: Desk) -> list[NamedRoom]:
+    """List the rooms that Roomkeeper's accounts see, by title. Raises RemoteError."""
+    return sorted(await desk.rooms(), key=lambda room: room.title.casefold())
+
+
+def _fitting(word: str, rooms: Sequence[NamedRoom]) -> list[NamedRoom]:
+    """Find the rooms that a word means: as the list writes one, by id or title, or else those with it in the title."""
+    if not word:
+        return []
+    exactly = [
+        room for room in rooms if word in {_written(room), str(room.id)} or word.casefold() == room.title.casefold()
+    ]
+    return exactly or [room for room in rooms if word.casefold() in room.title.casefold()]
+
+
+def _written(room: NamedRoom) -> str:
+    return f"{room.title} ({room.id})"
+
+
+def _called(name: str) -> Recipe:
+    found = recipes.all_of_them().get(name)
+    if found is None:
+        raise NotThere(f"There is no recipe {name!r}", remedy="The page Recipes lists them.")
+    return found
