@@ -57,6 +57,7 @@ PAGES = [
     "/automations",
     "/automations/copy-client-uploads",
     "/accounted",
+    "/week",
     "/actions",
     "/search?q=Contract+4711",
     "/search?q=Northwind",

@@ -258,6 +258,7 @@ PAGES = {
     "recipes": "/recipes",
     "recipe": "/recipes/route-docs-by-status",
     "now": "/",
+    "week": "/week",
     "runs": "/runs",
     "run": "/runs/1",
     "events": "/events",

@@ -3,7 +3,18 @@
 from starlette.routing import Route
 
 from roomkeeper.web import numbers
-from roomkeeper.web.pages import accounted, actions, automations, configuration, events, now, recipes, runs, search
+from roomkeeper.web.pages import (
+    accounted,
+    actions,
+    automations,
+    configuration,
+    events,
+    now,
+    recipes,
+    runs,
+    search,
+    week,
+)
 from roomkeeper.web.rendering import deed, download, page
 
 numbers.known()
@@ -32,4 +43,5 @@ ROUTES: list[Route] = [
     *page("/accounted", accounted.view),
     *page("/actions", actions.view),
     *page("/search", search.view),
+    *page("/week", week.view),
 ]
