@@ -1,6 +1,7 @@
 """Open the connections of a configuration, for the service and for commands that work beside it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from roomkeeper.automations.automation import Automation, acts_on, listening_to
 from roomkeeper.automations.event import Event
@@ -71,18 +72,17 @@ async def rehearsed(config: Config, store: Store, automation: Automation, happen
 
 
 async def rooms(config: Config) -> list[NamedRoom]:
-    """List the rooms that the accounts of the portals see, each once. Raises RemoteError."""
+    """List the rooms that the accounts of the portals see. Raises RemoteError."""
     sources = {name: dry_source(one, config) for name, one in config.connections.items() if _has_rooms(one, config)}
     try:
-        found = [
-            room
+        return [
+            replace(room, connection=source.name)
             for source in sources.values()
             if source.connector.rooms is not None
             for room in await source.connector.rooms(source.client)
         ]
     finally:
         await close(sources)
-    return list({room.id: room for room in found}.values())
 
 
 def _has_rooms(connection: Connection, config: Config) -> bool:

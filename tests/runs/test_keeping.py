@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,11 +18,12 @@ from hypothesis import strategies as st
 
 from roomkeeper import errors
 from roomkeeper.automations.event import Event
+from roomkeeper.contract.trail import CONCLUDED, TRAIL
 from roomkeeper.desk import offers
 from roomkeeper.desk.history import History, Part
 from roomkeeper.intake import subjects
 from roomkeeper.intake.dispatch import choose
-from roomkeeper.intake.inbox import Inbox
+from roomkeeper.intake.inbox import Inbox, recognised
 from roomkeeper.intake.subjects import Subject
 from roomkeeper.running import orders, retrying
 from roomkeeper.running.holds import hold
@@ -31,6 +33,8 @@ from roomkeeper.running.tally import SharedTally
 from roomkeeper.store import actions, retention
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events, processes, runs, steps, waiting
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -400,3 +404,54 @@ def _run(number: int, **changed: Any) -> dict[str, Any]:
 def _waiting(number: int, **changed: Any) -> dict[str, Any]:
     row = {"automation": "a", "key": "k", "lane": "", "connection": "acme", "event_id": number, "parked_at": 0.0}
     return row | changed
+
+
+def _told_by(teller: str, number: int, **changed: Any) -> Event:
+    channel = {"delivery": "9", "entry": TRAIL, "conclusion": CONCLUDED}[teller]
+    words = {"delivery": f"{teller} {number}", "meaning": f"{teller} {number}", "occurrence": "file.uploaded 7"}
+    return event(7, **words, channel=channel, at=NOON, **changed)
+
+
+async def _tell(inbox: Inbox, one: Event) -> None:
+    if one.channel == "9":
+        await inbox.accept([one], b"{}")
+    else:
+        await asyncio.to_thread(inbox.take_in, [one])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["delivery", "entry", "conclusion"])), ids="-".join)
+async def test_one_upload_that_three_tell_of_is_one_event(inbox: Inbox, store: Store, order: tuple[str, ...]) -> None:
+    for teller in (*order, *order):
+        await _tell(inbox, _told_by(teller, 1))
+
+    with store.read() as db:
+        accepted = db.execute(sa.select(sa.func.count()).where(events.c.status == "accepted")).scalar()
+    assert accepted == 1
+
+
+async def test_of_two_uploads_in_one_second_each_goes_with_its_own_entry(inbox: Inbox, store: Store) -> None:
+    """A file that was deleted for good left its number to another's upload, of which nothing was delivered."""
+    await _tell(inbox, _told_by("delivery", 1, actor="guest", subject="file 7 Offer.docx"))
+
+    found = [
+        _told_by("entry", 2, actor="owner", subject="file 7 Plan.xlsx"),
+        _told_by("entry", 1, actor="guest", subject="file 7 Offer.docx"),
+    ]
+    await asyncio.to_thread(inbox.take_in, found)
+
+    with store.read() as db:
+        kept = db.execute(sa.select(events.c.actor, events.c.found != "").order_by(events.c.id)).all()
+        known = recognised(db, found)
+    assert [one[0] for one in kept] == ["guest", "owner"]
+    assert len(set(known.values())) == 2
+
+
+async def test_deliveries_that_came_late_go_with_entries_in_their_order(inbox: Inbox) -> None:
+    for number, seconds in ((1, 15), (2, 45)):
+        one = replace(_told_by("delivery", number), at=NOON + timedelta(seconds=seconds))
+        await _tell(inbox, one)
+
+    entries = [replace(_told_by("entry", n), at=NOON + timedelta(seconds=20 * (n - 1))) for n in (1, 2)]
+    taken = await asyncio.to_thread(inbox.take_in, entries)
+
+    assert taken.new == ()

@@ -20,7 +20,7 @@ class Newcomer:
     def __init__(self, folder: Path) -> None:
         self.file, self.port = folder / "roomkeeper.yaml", free_port()
         self._said = folder / "said"
-        words = ["serve", "-c", str(self.file), "--port", str(self.port)]
+        words = ["setup", "-c", str(self.file), "--listen", f"127.0.0.1:{self.port}"]
         self.process = Apart(words, unmeasured(), self._said)
         until(lambda: "once=" in self.said, within=60)
 

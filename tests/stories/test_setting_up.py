@@ -1,5 +1,6 @@
 """Set up on pages: who may, what is tried, what is written and when. `tests/browser` goes through it by hand."""
 
+import contextlib
 import html
 import re
 from collections.abc import Callable, Iterator
@@ -41,12 +42,13 @@ class Browser:
 
     def __init__(self, new: Newcomer, *, link: str = "", origin: str = "") -> None:
         self._client = httpx2.Client(base_url=new.url, follow_redirects=True, timeout=60)
-        self._origin = origin or new.url
+        self._origin, self._token = origin or new.url, "none"
         self.page = self._client.get(link or new.link)
 
     def post(self, path: str, **fields: str) -> str:
-        found = re.search(r'name="token" value="(\w+)"', self.page.text)
-        token = found[1] if found is not None else "none"
+        if found := re.search(r'name="token" value="(\w+)"', self.page.text):
+            self._token = found[1]
+        token = self._token
         headers = {"Origin": self._origin}
         self.page = self._client.post(path, data={"token": token, **fields}, headers=headers)
         return self.words
@@ -115,12 +117,17 @@ def test_a_form_of_another_site_is_not_taken(new: Newcomer, browse: Browse, port
         ({"portal": {"url": "acme", "key": "sk-1"}}, "This is no address"),
         ({"portal": {"key": "sk-not-there"}}, "Give another key"),
         ({"portal": {"url": "http://127.0.0.1:9"}}, "Correct the address"),
+        ({"portal": {"url": "http://["}}, "This is no address"),
+        ({"portal": {"url": "http://127.0.0.1:80:80"}}, "This is no address"),
+        ({"portal": {"url": "https://:word@acme.example"}}, "This is no address"),
+        ({"portal": {"key": "sk-1\r\nX: y"}}, "This is no API key"),
         ({"jobs": {"job-copy": ""}}, "Choose one at least"),
         ({"jobs": {"job-archive": "yes"}}, "Choose where deals are closed"),
         ({"rooms": {"client": "nowhere"}}, "sees no room that is called so"),
         ({"rooms": {"client": "acme"}}, "Several rooms are called so"),
         ({"rooms": {"internal": "Client: Acme"}}, "choose another"),
         ({"arrival": {"password": "short"}}, "12 characters or more"),
+        ({"arrival": {"password": "x" * 1001}}, "1000 characters at most"),
         ({"arrival": {"public_url": "hooks.acme.example"}}, "begins with https://"),
     ],
 )
@@ -274,3 +281,74 @@ def test_the_command_does_not_touch_a_configuration_that_is_there(tmp_path: Path
     told = command("setup", "-c", str(tmp_path / "roomkeeper.yaml"), environment={}, codes=(2,)).all
 
     assert "is there already" in told
+
+
+def test_what_was_refused_is_not_kept(new: Newcomer, browse: Browse, portal: Portal) -> None:
+    rooms = Rooms(portal)
+    browser = browse()
+    answered(browser, answers(rooms))
+
+    browser.post("/setup/jobs", **{"job-copy": "yes", "job-rooms": "yes"})  # and no helpdesk
+    assert browser.page.status_code == 422
+    browser.get("/setup/review")
+
+    assert browser.at == "/setup/review"
+    assert "copy-client-uploads" in browser.words
+    browser.post("/setup/on")
+    browser.post("/setup/on")  # a second click
+    assert "It is switched on" in browser.words
+    assert [one.name for one in load(new.file, CATALOG).automations] == ["copy-client-uploads"]
+
+
+def test_a_secret_that_was_made_for_nobody_is_asked_for_once_deliveries_come(browse: Browse, portal: Portal) -> None:
+    rooms = Rooms(portal)
+    jobs = {"job-rooms": "yes", "helpdesk": "zendesk"}
+    services = {
+        "zendesk-url": f"{portal.url}/zendesk",
+        "zendesk-email": "bot@acme.example",
+        "secret-ZENDESK_TOKEN": "helpdesk-pretend",
+        "invited": "lead@acme.example",
+    }
+    right = answers(rooms)
+    browser = browse()
+    answered(browser, {"portal": right["portal"], "jobs": jobs, "arrival": right["arrival"], "services": services})
+    assert browser.at == "/setup/review", browser.words
+
+    browser.post("/setup/arrival", public_url="https://hooks.acme.example", password="")
+    assert browser.at == "/setup/services"
+    browser.post("/setup/services", **services | {"secret-ZENDESK_TOKEN": ""})
+
+    assert browser.at == "/setup/services"
+    assert "This is needed" in browser.words
+
+
+def test_what_the_environment_has_otherwise_is_said_before_anything_is_written(
+    tmp_path: Path, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCSPACE_API_KEY", "sk-another")
+    with newcomer(tmp_path) as one, contextlib.closing(Browser(one)) as browser:
+        answered(browser, answers(Rooms(portal)))
+        assert "DOCSPACE_API_KEY is set in the environment" in browser.words
+
+        browser.post("/setup/on")
+
+        assert "DOCSPACE_API_KEY is set in the environment" in browser.words
+        assert not one.file.exists()
+
+
+def test_a_title_asks_for_no_secret(new: Newcomer, browse: Browse, portal: Portal, tmp_path: Path) -> None:
+    rooms = Rooms(portal)
+    odd = rooms.add("Acme !env HTTPS_PROXY=evil.example", {rooms.keeper: 9})
+    browser = browse()
+    answered(browser, answers(rooms) | {"rooms": {"client": str(rooms.client), "internal": str(odd)}})
+
+    browser.post("/setup/on")
+
+    assert "It is switched on" in browser.words
+    assert sorted(env.known(tmp_path / ".env")) == ["ADMIN_PASSWORD_HASH", "DOCSPACE_API_KEY"]
+
+
+def test_a_secret_stands_in_the_file_as_it_is(tmp_path: Path) -> None:
+    env.put(tmp_path / ".env", "WORD", "${HOME} 'and' \"more\" #1")
+
+    assert env.known(tmp_path / ".env") == {"WORD": "${HOME} 'and' \"more\" #1"}

@@ -269,7 +269,7 @@ def _write(file: Path, setup: Setup, secret: str) -> list[str]:
         )
         out.print(f"  [bold]{escaped(password)}[/bold]")
         out.print("It is shown this once, and only its hash is kept; `roomkeeper password` makes another.")
-    written = write(file, text, given)
+    written = write(file, text, given, replaces=True)
     if written.before is not None:
         out.print(f"What was there is in {escaped(str(written.before))}.")
     where = escaped(str(file.parent / ".env"))

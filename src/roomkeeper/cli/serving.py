@@ -36,9 +36,10 @@ def serve(
 ) -> None:
     """Receive events, run automations and serve the pages, in one process or in several.
 
-    Without a configuration it prints a link to the pages that ask for one, and then goes on with it.
+    At a terminal and without a configuration it does what `roomkeeper setup` does: ask for one on pages, and go on.
     """
-    if role == "all" and not config.exists():
+    # Elsewhere a missing file is a fault: a path mistyped, a disk not there.
+    if role == "all" and not config.exists() and sys.stdout.isatty():
         set_up(config, f"127.0.0.1:{8080 if port is None else port}")
         return
     from roomkeeper.serving import bound  # noqa: PLC0415

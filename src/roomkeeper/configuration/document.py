@@ -84,7 +84,11 @@ class Document:
                 self.text = self.file.read_text("utf-8")
             root = yaml.load(self.text)
         except OSError as error:
-            self.say((), f"the file cannot be read: {error.strerror}", "check the path, or give another with -c")
+            self.say(
+                (),
+                f"the file cannot be read: {error.strerror}",
+                "check the path, or give another with -c; `roomkeeper setup` and `roomkeeper init` make a first one",
+            )
             return None
         except UnicodeDecodeError:
             self.say((), "the file is not UTF-8 text", "save it as UTF-8")

@@ -17,4 +17,4 @@ def put(env: Path, name: str, secret: str) -> None:
 
 def known(env: Path) -> dict[str, str]:
     """Give the secrets that are in it and are not empty."""
-    return {name: value for name, value in dotenv_values(env).items() if value}
+    return {name: value for name, value in dotenv_values(env, interpolate=False).items() if value}

@@ -4,6 +4,7 @@ A recipe is a folder with a README for people and a `roomkeeper.yaml`. Rooms and
 digit (`111111`), each with a word about it. What is put into a text leaves all that stands there as it is.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from roomkeeper.errors import OrderRefused
 
 _INSTALLED, _IN_REPOSITORY = Path(__file__).parents[1] / "recipes", Path(__file__).parents[3] / "recipes"
 _PLACE = re.compile(r"\b(\d)\1{5}\b")
-_COMMENT = re.compile(r"\s+# (.*)$")
 _TYPE = re.compile(r"^    type: (\w+)", re.MULTILINE)
 
 
@@ -42,11 +42,11 @@ class Recipe:
     def places(self) -> list[Open]:
         """The rooms and folders that one has to name."""
         found: dict[str, str] = {}
-        for line in self.automations.splitlines():
-            comment = _COMMENT.search(line)
+        for line in self.automations.split("\n"):
+            _, comment = _commented(line)
             for place in _PLACE.finditer(line):
                 about = found.get(place[0], "")
-                found[place[0]] = about or (comment[1] if comment is not None else "")
+                found[place[0]] = about or comment
         return [Open(number, about or "the room") for number, about in found.items()]
 
 
@@ -82,43 +82,50 @@ def put_into(text: str, recipe: Recipe, rooms: Mapping[str, tuple[int | str, str
     for name, one in recipe.connections.items():
         type_ = _TYPE.search(one)
         same = [there for there, kind in types.items() if type_ is not None and kind == type_[1]]
-        if same:
-            automations = re.sub(rf"\bvia: {re.escape(name)}\b", f"via: {same[0]}", automations)
-        else:
-            text = _with(text, "connections", one)
+        called = same[0] if same else _free(name, types)
+        automations = re.sub(rf"\bvia: {re.escape(name)}\b", f"via: {called}", automations)
+        if not same:
+            text = _with(text, "connections", one.replace(f"  {name}:", f"  {called}:", 1))
     return _with(text, "automations", _called_anew(automations, _names(text)))
 
 
 def _filled(text: str, rooms: Mapping[str, tuple[int | str, str]]) -> str:
     """Put rooms into the open places, and what they are called beside them."""
     lines = []
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):
         found = [one[0] for one in _PLACE.finditer(line)]
-        bare = _COMMENT.sub("", line) if found else line
+        bare = _commented(line)[0] if found else line
         for number in found:
-            bare = re.sub(rf"\b{number}\b", str(rooms[number][0]), bare)
+            bare = json.dumps(rooms[number][0], ensure_ascii=False).join(re.split(rf"\b{number}\b", bare))
         titles = [title for number in found if (title := " ".join(rooms[number][1].split()))]
         lines.append(f"{bare}   # {', '.join(dict.fromkeys(titles))}" if titles else bare)
     return "\n".join(lines) + "\n"
 
 
+def _commented(line: str) -> tuple[str, str]:
+    """Divide a line of a recipe into what it says and its comment."""
+    said, _, comment = line.partition(" # ")
+    return said.rstrip(), comment.strip()
+
+
 def _called_anew(automations: str, taken: Collection[str]) -> str:
     """Give an automation whose name is taken another one."""
+    return re.sub(r"(- name: )([\w-]+)", lambda found: found[1] + _free(found[2], taken), automations)
 
-    def anew(found: re.Match[str]) -> str:
-        names = [found[2], *(f"{found[2]}-{number}" for number in range(2, len(taken) + 3))]
-        return found[1] + next(one for one in names if one not in taken)
 
-    return re.sub(r"(- name: )([\w-]+)", anew, automations)
+def _free(name: str, taken: Collection[str]) -> str:
+    """Give a name that is not taken: this one, or it with a number."""
+    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+    return next(one for one in names if one not in taken)
 
 
 def _names(text: str) -> set[str]:
-    return set(re.findall(r"^\s*- name: [\"']?([\w-]+)", text, re.MULTILINE))
+    return set(re.findall(r"^[\s-]*name: [\"']?([\w-]+)", text, re.MULTILINE))
 
 
 def _block(text: str, key: str) -> str:
     """Give what stands below a key of the file."""
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     begin = lines.index(f"{key}:") + 1
     end = _end(lines, begin)
     return "\n".join(lines[begin:end]).strip("\n") + "\n"
@@ -132,7 +139,7 @@ def _named(block: str) -> list[tuple[str, str]]:
 
 def _with(text: str, key: str, block: str) -> str:
     """Put a block at the end of what stands below a key, in as much depth as that has."""
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     at = next((at for at, line in enumerate(lines) if re.match(rf"{key}:\s*(\[\]|\{{\}})?\s*(#.*)?$", line)), None)
     if at is None and re.search(rf'(^|[{{,"]\s*){key}"?\s*:', text, re.MULTILINE):
         what = f"What stands below `{key}` is written in one piece, as JSON is, so nothing can be put at its end"
@@ -142,7 +149,7 @@ def _with(text: str, key: str, block: str) -> str:
     lines[at] = re.sub(r":\s*(\[\]|\{\})", ":", lines[at])
     end = _end(lines, at + 1)
     depth = next((len(line) - len(line.lstrip()) for line in lines[at + 1 : end] if _says(line)), 2)
-    new = [(" " * depth + line[2:]) if line.strip() else line for line in block.rstrip("\n").splitlines()]
+    new = [(" " * depth + line[2:]) if line.strip() else line for line in block.rstrip("\n").split("\n")]
     gap = [""] if key == "automations" and any(_says(line) for line in lines[at + 1 : end]) else []
     return "\n".join([*lines[:end], *gap, *new, *lines[end:]]) + "\n"
 

@@ -28,7 +28,7 @@ class Local:
         for name, value in self._taken.items():
             if os.environ.get(name) == value:
                 del os.environ[name]
-        said = dotenv_values(self._file)
+        said = dotenv_values(self._file, interpolate=False)
         self._taken = {name: value for name, value in said.items() if value is not None and name not in os.environ}
         os.environ.update(self._taken)
 
@@ -41,7 +41,7 @@ class Resolver:
 
     def __init__(self, document: Document, *, required: bool, given: Mapping[str, str]) -> None:
         self._document, self._required, self._given = document, required, given
-        self._local = dotenv_values(document.file.parent / ".env")
+        self._local = dotenv_values(document.file.parent / ".env", interpolate=False)
 
     def resolved(self, node: Mapping[str, Any], where: Place, model: type[BaseModel]) -> dict[str, Any]:
         """Look up the references of one mapping; a secret that stands in the file is a problem."""

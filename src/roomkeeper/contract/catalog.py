@@ -33,10 +33,11 @@ class Client(Protocol):
 
 @dataclass(frozen=True)
 class NamedRoom:
-    """A room that can be named in a configuration."""
+    """A room that can be named in a configuration, and the connection on which it is."""
 
     id: int | str
     title: str
+    connection: str = ""
 
 
 async def _nowhere(_client: Any, _event: Event) -> Place | None:  # noqa: ANN401 - each service has a client of its own

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -286,27 +287,42 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
         there = defaultdict[str, list[Any]](list)
         for one in connection.execute(query):
             there[one.occurrence].append(one)
-        pairs = [(row, one) for row in mine for one in there[row["occurrence"]] if _may_be_one(row, one)]
         taken: set[int] = set()
-        for row, one in sorted(pairs, key=lambda pair: _likeness(*pair)):
-            if id(row) not in found and one.id not in taken:
-                found[id(row)] = one
-                taken.add(one.id)
+        for is_alike in (_is_known, _names_the_same, _may_be_one):
+            for row in sorted(mine, key=lambda one: one["at"]):
+                others = [
+                    one
+                    for one in there[row["occurrence"]]
+                    if one.id not in taken and _may_be_one(row, one) and is_alike(row, one)
+                ]
+                if others and id(row) not in found:
+                    found[id(row)] = min(others, key=partial(_apart, row))
+                    taken.add(found[id(row)].id)
     return found
 
 
 def _may_be_one(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database row
-    """Whether two that tell the same may tell of one occurrence: each in its own words, and none known for another."""
-    is_free = twin.witness in {"", row["meaning"]}
-    is_near = abs(twin.at - row["at"]) <= _NEAR
+    """Whether two that tell the same may tell of one occurrence: each in its own words, and none known for another.
+
+    What was concluded is nobody's word: a delivery and an entry may both be about it.
+    """
+    is_free = twin.witness in {"", row["meaning"]} or CONCLUDED in {twin.channel, row["channel"]}
+    is_near = _apart(row, twin) <= _NEAR
     return is_free and is_near and _teller(twin.channel) != _teller(row["channel"])
 
 
-def _likeness(row: Row, twin: Any) -> tuple[bool | float, ...]:  # noqa: ANN401 - a database row
-    """Say how well two go together, the best first; the moments decide where nothing else does."""
-    is_known = bool(twin.witness)
-    differs = (twin.actor != row["actor"], twin.subject != row["subject"])
-    return not is_known, *differs, abs(twin.at - row["at"]), row["at"]
+def _is_known(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database row
+    """Whether the two were taken for one before."""
+    return bool(twin.witness) and twin.witness == row["meaning"]
+
+
+def _names_the_same(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database row
+    return bool(twin.actor == row["actor"] and twin.subject == row["subject"])
+
+
+def _apart(row: Row, twin: Any) -> float:  # noqa: ANN401 - a database row
+    """Give the seconds between the two."""
+    return float(abs(twin.at - row["at"]))
 
 
 def _teller(channel: str) -> str:
@@ -315,6 +331,9 @@ def _teller(channel: str) -> str:
 
 
 def _confirm(connection: sa.Connection, twin: Any, row: Row) -> None:  # noqa: ANN401 - a database row
+    """Remember what told of it in other words; what was concluded is nobody's word."""
+    if CONCLUDED in {twin.channel, row["channel"]}:
+        return
     connection.execute(events.update().where(events.c.id == twin.id).values(witness=row["meaning"]))
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import httpx2
+
+from roomkeeper.contract import naming
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import Folder
@@ -67,9 +70,12 @@ async def _asking(url: str, key: str, what: Callable[[Portal], Awaitable[T]]) ->
 
 
 def is_address(said: str) -> bool:
-    """Whether somebody gave an address; one with a user in it is none."""
-    parts = urlsplit(said)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
+    """Whether somebody gave an address; one with a user or a password in it is none."""
+    try:
+        parts, known = urlsplit(said), httpx2.URL(said)
+    except (ValueError, httpx2.InvalidURL):
+        return False
+    return parts.scheme in {"http", "https"} and bool(known.host) and "@" not in parts.netloc
 
 
 def of_portal(said: str) -> str:
@@ -79,11 +85,9 @@ def of_portal(said: str) -> str:
 
 def may_be_key(said: str) -> bool:
     """Whether something can be an API key."""
-    return bool(said) and said.isascii() and " " not in said
+    return bool(said) and said.isascii() and said.isprintable() and " " not in said
 
 
 def called(rooms: Sequence[Folder], word: str) -> list[Folder]:
-    """Find the rooms that a word means: by id or title, or else those with it in their title."""
-    stored = sanitise_title(word)
-    exactly = [one for one in rooms if word == str(one.id) or same_title(one.title, stored)]
-    return exactly or [one for one in rooms if word.casefold() in one.title.casefold()]
+    """Find the rooms that a word means, by titles as the portal compares them."""
+    return naming.called(rooms, word, lambda title, said: same_title(title, sanitise_title(said)))

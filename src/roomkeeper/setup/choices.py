@@ -1,7 +1,6 @@
 """A first configuration: what was chosen, written as `roomkeeper.yaml` and the list of secrets it needs. Pure."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,8 +14,6 @@ JOBS: dict[Job, str] = {
 #: Who may log in to the pages at first, and where the hash of the password is.
 ADMIN, ADMIN_SECRET = "admin", "ADMIN_PASSWORD_HASH"
 API_KEY, WEBHOOK_SECRET = "DOCSPACE_API_KEY", "DOCSPACE_WEBHOOK_SECRET"
-#: A setting with a word about it, and no secret: what stands there is an example.
-_EXAMPLE = re.compile(r"(?P<name>\w+): (?P<example>[^!{#\s][^#]*?)\s+# (?P<about>.+)")
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,7 @@ class Service:
     @property
     def examples(self) -> dict[str, str]:
         """The settings that stand there as an example, each with a word about it."""
-        found = [_EXAMPLE.fullmatch(line) for line in self.lines]
-        return {one["name"]: one["about"] for one in found if one is not None}
+        return {name: about for line in self.lines for name, about in [_example(line)] if about}
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -93,7 +89,12 @@ def yaml_of(setup: Setup) -> str:
 
 def secrets_of(text: str) -> list[str]:
     """List the names of the secrets that a configuration asks the environment for."""
-    found = [line.partition("!env ")[2].split()[0] for line in text.splitlines() if "!env " in line]
+    found = []
+    for line in text.split("\n"):
+        setting, mark, rest = line.partition(": !env ")
+        name = rest.partition("#")[0].strip()
+        if mark and setting.strip().removeprefix("- ").isidentifier() and name.isidentifier():  # not in a comment
+            found.append(name)
     return list(dict.fromkeys(found))
 
 
@@ -130,11 +131,18 @@ def _service(name: str, service: Service, url: str, setup: Setup) -> str:
 
 def _filled(line: str, service: Service, setup: Setup) -> str:
     """Put what was given in the place of an example."""
-    example = _EXAMPLE.fullmatch(line)
-    given = setup.given.get((service.type, example["name"])) if example is not None else None
-    if example is None or given is None:
+    name, about = _example(line)
+    given = setup.given.get((service.type, name)) if about else None
+    if given is None:
         return line
-    return f"{example['name']}: {json.dumps(given)}".replace("{", "{{").replace("}", "}}")
+    return f"{name}: {json.dumps(given)}".replace("{", "{{").replace("}", "}}")
+
+
+def _example(line: str) -> tuple[str, str]:
+    """Read a setting that has a word about it, and is no secret: its name, and the word; empty if it is another."""
+    said, _, about = line.partition("   # ")
+    name, _, example = said.partition(": ")
+    return name, "" if example.startswith(("!env", "{")) else about
 
 
 def _copying(setup: Setup) -> str:
@@ -221,4 +229,4 @@ def _titled(room: Room | None) -> str:
 
 def _named(room: Room | None) -> str:
     """Write a room's id as YAML."""
-    return json.dumps(room.id if room is not None else 0)
+    return json.dumps(room.id if room is not None else 0, ensure_ascii=False)

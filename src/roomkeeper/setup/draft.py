@@ -1,7 +1,8 @@
 """A draft: what was said so far. Its secrets are in memory only, until it is switched on."""
 
+import secrets as random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from roomkeeper.configuration.config import Config
@@ -31,8 +32,20 @@ class Draft:
     invited: Sequence[str] = ()
     is_reached: bool = False
     public_url: str | None = None
-    #: By the names that the configuration gives them.
+    #: What was given, by the names that the configuration has for it.
     secrets: dict[str, str] = field(default_factory=dict)
+    #: What is ours to make, or nobody's to give; it is forgotten where somebody is to give it after all.
+    invented: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> "Draft":
+        """Give one like it: answers are taken into a copy, which is kept if all of them will do."""
+        return replace(
+            self,
+            rooms=dict(self.rooms),
+            said=dict(self.said),
+            secrets=dict(self.secrets),
+            invented=dict(self.invented),
+        )
 
     @property
     def services(self) -> list[Service]:
@@ -43,13 +56,30 @@ class Draft:
     @property
     def has_services(self) -> bool:
         """Whether all that the services need was given, and somebody is invited where rooms are made."""
-        named = [name for one in self.services for name in one.secrets.values()]
-        return all(name in self.secrets for name in named) and ("rooms" not in self.jobs or bool(self.invited))
+        asked = [
+            name for one in self.services for setting, name in one.secrets.items() if self.is_asked_for(one, setting)
+        ]
+        return all(name in self.secrets for name in asked) and ("rooms" not in self.jobs or bool(self.invited))
 
     @property
     def has_password(self) -> bool:
         """Whether somebody will be able to log in."""
         return ADMIN_SECRET in self.secrets
+
+    def is_asked_for(self, service: Service, setting: str) -> bool:
+        """Whether somebody has to give a secret: where nothing is delivered, no delivery is trusted by it."""
+        trusted = CATALOG.connectors[service.type].trusted_by
+        return self.public_url is not None or service.type == "http" or setting not in trusted
+
+    def all_secrets(self) -> dict[str, str]:
+        """Give all that the configuration asks for: what was given, and for the rest what is made, once."""
+        asked = {
+            name for one in self.services for setting, name in one.secrets.items() if self.is_asked_for(one, setting)
+        }
+        for name in secrets_of(self.text()):
+            if name not in self.secrets and name not in self.invented and name not in asked:
+                self.invented[name] = made(name) or random.token_urlsafe(24)
+        return {name: one for name, one in self.invented.items() if name not in asked} | self.secrets
 
     def text(self, *, only: Sequence[Job] | None = None) -> str:
         """Write the configuration; `only` some jobs, whatever else was chosen."""
@@ -80,9 +110,9 @@ class Draft:
 
         Raises ConfigError.
         """
-        text = self.text(only=only)
-        ours = {name: made(name) for name in secrets_of(text) if name not in self.secrets}
-        return load(self.file, CATALOG, text=text, secrets=ours | self.secrets, secrets_required=only is None)
+        is_whole = only is None
+        given = self.all_secrets() if is_whole else self.secrets
+        return load(self.file, CATALOG, text=self.text(only=only), secrets=given, secrets_required=is_whole)
 
     def take_key(self, url: str, key: str, seen: Seen, groups: dict[str, str] | None) -> None:
         """Take the portal, once it was tried; rooms of another one are forgotten."""

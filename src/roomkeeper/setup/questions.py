@@ -1,21 +1,19 @@
 """The questions of the setup, in their order: what is asked, and what an answer must be, tried live where it can be."""
 
-import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roomkeeper.connectors import CATALOG
+from roomkeeper.contract.naming import written
 from roomkeeper.docspace.models import Folder
 from roomkeeper.errors import ConfigError, RoomkeeperError
 from roomkeeper.setup import asking, trying
 from roomkeeper.setup.choices import ADMIN, ADMIN_SECRET, API_KEY, JOBS, Room, Service
 from roomkeeper.setup.draft import Draft
 from roomkeeper.setup.offered import CRMS, HELPDESKS
-from roomkeeper.web.passwords import SHORTEST, hashed
+from roomkeeper.web.passwords import LONGEST, SHORTEST, hashed
 
 Form = Mapping[str, str]
-_NUMBERED = re.compile(r".*\((\d+)\)")  # a room as the list of them writes it
 _ROOMS = {
     "client": ("copy", "The room that clients upload to", "Uploads in it, and in all its folders, are copied."),
     "internal": ("copy", "The room that gets the copies", "Clients need no access to it."),
@@ -131,7 +129,7 @@ class _OfRooms(Question):
         return bool({"copy", "archive"} & set(draft.jobs))
 
     def fields(self, draft: Draft) -> list[Field]:
-        options = [(f"{one.title} ({one.id})", "") for one in _rooms(draft)]
+        options = [(written(one), "") for one in _rooms(draft)]
         return [
             Field(name, label, hint, "text", _shown(draft.rooms.get(name)), options)
             for name, (job, label, hint) in _ROOMS.items()
@@ -182,6 +180,8 @@ class _OfArrival(Question):
             wrong["public_url"] = "This is no address. It begins with https://; or leave it empty."
         if len(password) < SHORTEST and (password or not draft.has_password):
             wrong["password"] = f"It must have {SHORTEST} characters or more."
+        elif len(password) > LONGEST:
+            wrong["password"] = f"It must have {LONGEST} characters at most."
         if wrong:
             raise Unfit(wrong)
         draft.public_url, draft.is_reached = address or None, True
@@ -256,21 +256,18 @@ def _rooms(draft: Draft) -> Sequence[Folder]:
 
 
 def _shown(room: Room | None) -> str:
-    return f"{room.title} ({room.id})" if room is not None else ""
+    return written(room) if room is not None else ""
 
 
 def _room(word: str, draft: Draft) -> Room:
     """Find the room that is meant. Raises LookupError, which says why none is."""
-    numbered = _NUMBERED.fullmatch(word)
-    rooms = _rooms(draft)
-    found = asking.called(rooms, numbered[1]) if numbered is not None else []
-    found = found or (asking.called(rooms, word) if word else [])
+    found = asking.called(_rooms(draft), word)
     if len(found) == 1:
         return Room(found[0].id, found[0].title)
     if not found:
         who = draft.seen.who if draft.seen is not None else "this account"
         raise LookupError(f"{who} sees no room that is called so. Invite the account into it, or choose another.")
-    named = ", ".join(f"{one.title} ({one.id})" for one in found[:_SHOWN])
+    named = ", ".join(written(one) for one in found[:_SHOWN])
     raise LookupError(f"Several rooms are called so; write one as it is here: {named}.")
 
 
@@ -278,13 +275,12 @@ async def _may_work(draft: Draft) -> None:
     """Try what the account may do in the rooms of the copying job. Raises Unfit."""
     fields = {f"room {one.id}": name for name, one in draft.rooms.items()}
     found = await trying.examined(draft.config(only=["copy"]), ("portal",))
-    wrong = {
-        fields[one.check]: f"{one.said}. {one.remedy}"
-        for _, one in found
-        if one.state == "failed" and one.check in fields
-    }
+    failed = [one for _, one in found if one.state == "failed"]
+    wrong = {fields[one.check]: f"{one.said}. {one.remedy}" for one in failed if one.check in fields}
     if wrong:
         raise Unfit(wrong)
+    if failed:
+        raise RoomkeeperError("; ".join(one.said for one in failed), remedy=failed[0].remedy)
 
 
 def _of_service(service: Service, draft: Draft) -> list[Field]:
@@ -306,7 +302,7 @@ def _of_service(service: Service, draft: Draft) -> list[Field]:
         for setting, label, kind in _open(service)
     ]
     for setting, name in service.secrets.items():
-        if _is_made(service, setting, draft):
+        if not draft.is_asked_for(service, setting):
             continue
         kept = " Leave it empty to keep the one you gave." if name in draft.secrets else ""
         label = f"{called}: {setting.replace('_', ' ')}"
@@ -319,13 +315,6 @@ def _open(service: Service) -> list[tuple[str, str, str]]:
     found = [("url", "address", "url")] if service.needs_address else []
     found += [("email", "e-mail address of its agent", "email")] if service.needs_email else []
     return found + [(setting, about, "text") for setting, about in service.examples.items()]
-
-
-def _is_made(service: Service, setting: str, draft: Draft) -> bool:
-    """Whether a secret is nobody's to give: where nothing is delivered, there is no delivery to be trusted by it."""
-    return (
-        draft.public_url is None and service.type != "http" and setting in CATALOG.connectors[service.type].trusted_by
-    )
 
 
 def _take_service(service: Service, draft: Draft, form: Form) -> dict[str, str]:
@@ -341,9 +330,9 @@ def _take_service(service: Service, draft: Draft, form: Form) -> dict[str, str]:
         draft.said[service.type, setting] = said.rstrip("/") if kind == "url" else said
     for setting, name in service.secrets.items():
         given = form.get(f"secret-{name}", "").strip()
-        if _is_made(service, setting, draft):
-            draft.secrets.setdefault(name, secrets.token_urlsafe(24))
-        elif given:
+        if not draft.is_asked_for(service, setting):
+            continue
+        if given:
             draft.secrets[name] = given
         elif name not in draft.secrets:
             wrong[f"secret-{name}"] = "This is needed."

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Setup:
     #: What the last answers came to, for the next page.
     said: str = ""
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def token(self) -> str:
@@ -57,7 +59,7 @@ class Setup:
 
     def redact(self, text: str) -> str:
         """Take out what was given as a secret; for pages and the log."""
-        return Redactor(list(self.draft.secrets.values()))(text)
+        return Redactor([*self.draft.secrets.values(), *self.draft.invented.values()])(text)
 
     @property
     def path(self) -> str:
@@ -151,14 +153,17 @@ async def _ask(question: Question, setup: Setup, _: Request) -> Response:
 async def _take(question: Question, setup: Setup, request: Request) -> Response:
     if setup.draft.seen is None and question.name != "portal":
         return RedirectResponse("/setup/portal", 303)
-    form: Mapping[str, str] = request.state.form
+    form, draft = request.state.form, setup.draft.copy()
+    if not question.is_asked(draft):  # another page of this browser has changed what is asked
+        return RedirectResponse(setup.unanswered, 303)
     try:
-        setup.said = await question.take(setup.draft, form)
+        setup.said = await question.take(draft, form)
     except Unfit as error:
         return _question(setup, question, form, wrong=error.wrong)
     except RoomkeeperError as error:
         return _question(setup, question, form, trouble=error)
-    following = open_ones(setup.draft)
+    setup.draft = draft
+    following = open_ones(draft)
     at = following.index(question) + 1
     return RedirectResponse(f"/setup/{following[at].name}" if at < len(following) else "/setup/review", 303)
 
@@ -195,12 +200,12 @@ async def _review(setup: Setup, _: Request) -> Response:
 
 
 async def _reviewed(setup: Setup, *, refused: str = "") -> Response:
-    problems: list[Problem] = []
+    problems = _clashes(setup.draft)
     came = Tried()
     try:
         came = await trying.tried(setup.draft.config())
     except ConfigError as error:
-        problems = list(error.problems)
+        problems += error.problems
     said, setup.said = setup.said, ""
     data = {
         "text": setup.draft.text(),
@@ -216,18 +221,31 @@ async def _reviewed(setup: Setup, *, refused: str = "") -> Response:
 async def _switch_on(setup: Setup, _: Request) -> Response:
     if setup.unanswered != "/setup/review":
         return RedirectResponse(setup.unanswered, 303)
-    draft = setup.draft
-    if draft.file.exists():
-        return await _reviewed(setup, refused=f"{draft.file} is there by now: somebody else wrote it, and it was left.")
-    try:
-        config = draft.config()
-        await asyncio.to_thread(write, draft.file, draft.text(), draft.secrets)
-        await asyncio.to_thread(_expect_webhooks, config)
-    except (RoomkeeperError, OSError) as error:
-        return await _reviewed(setup, refused=f"It could not be written: {error}")
-    log.info("written", file=str(draft.file))
-    setup.done.set()
-    return _is_on(setup)
+    async with setup.writing:
+        if setup.done.is_set():  # a second click
+            return _is_on(setup)
+        draft = setup.draft
+        if clashes := _clashes(draft):
+            return await _reviewed(setup, refused=clashes[0].what)
+        try:
+            config = draft.config()
+            await _expect_webhooks(config)
+            await asyncio.to_thread(write, draft.file, draft.text(), draft.all_secrets(), replaces=False)
+        except (RoomkeeperError, OSError, ValueError) as error:
+            return await _reviewed(setup, refused=f"Nothing was switched on: {error}")
+        log.info("written", file=str(draft.file))
+        setup.done.set()
+        return _is_on(setup)
+
+
+def _clashes(draft: Draft) -> list[Problem]:
+    """Say which secrets the environment has otherwise: it goes before `.env`, so that not what was tried would hold."""
+    remedy = "Stop Roomkeeper, take it out of the environment, and begin again."
+    return [
+        Problem(str(draft.file), 0, f"{name} is set in the environment to something else than you gave here", remedy)
+        for name, given in draft.all_secrets().items()
+        if os.environ.get(name) not in {None, "", given}
+    ]
 
 
 def _is_on(setup: Setup) -> Response:
@@ -238,13 +256,15 @@ def _is_on(setup: Setup) -> Response:
     return answer
 
 
-def _expect_webhooks(config: Config) -> None:
+async def _expect_webhooks(config: Config) -> None:
     """Have the service register the webhooks as soon as it listens: it makes one again that is not there."""
-    store = opened(config.store)
+    store = await asyncio.to_thread(opened, config.store)
+    sources = connecting.connected(config, store)
     try:
-        for kept in connecting.kept(config, connecting.connected(config, store)):
-            upkeep.remember(store, kept.hook)
+        for kept in connecting.kept(config, sources):
+            await asyncio.to_thread(upkeep.remember, store, kept.hook)
     finally:
+        await connecting.close(sources)
         store.close()
 
 

@@ -10,7 +10,10 @@ from roomkeeper.configuration import env
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
+from roomkeeper.errors import OrderRefused
 from roomkeeper.setup.choices import WEBHOOK_SECRET, secrets_of
+
+_THERE = "is there by now: somebody else wrote it, and it was left as it is"
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,15 @@ class Written:
     missing: list[str]
 
 
-def write(file: Path, text: str, given: Mapping[str, str]) -> Written:
-    """Write both; what stands in `.env` already stays there, but for what is `given`. Raises ConfigError."""
+def write(file: Path, text: str, given: Mapping[str, str], *, replaces: bool) -> Written:
+    """Write both; what stands in `.env` already stays there, but for what is `given`.
+
+    A configuration that is there is kept beside, or nothing is written. Raises ConfigError, OrderRefused.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     config = load(file, CATALOG, text=text, secrets_required=False)
+    if file.exists() and not replaces:
+        raise OrderRefused(f"{file} {_THERE}")
     secrets = file.parent / ".env"
     for name, secret in given.items():
         env.put(secrets, name, secret)
@@ -39,7 +47,12 @@ def write(file: Path, text: str, given: Mapping[str, str]) -> Written:
     # Last, and at once: where there is a configuration, all that it needs is there.
     draft = file.with_suffix(".draft.yaml")
     draft.write_text(text, "utf-8")
-    draft.replace(file)
+    try:
+        os.link(draft, file)  # which never takes another's place
+    except FileExistsError as error:
+        raise OrderRefused(f"{file} {_THERE}") from error
+    finally:
+        draft.unlink()
     return Written(config, before, [one for one in secrets_of(text) if not _is_set(secrets, one)])
 
 

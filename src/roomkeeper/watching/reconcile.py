@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ log = structlog.get_logger("reconcile")
 
 _DAY = 86_400.0
 _SOON = 30.0  # seconds to the second search: a webhook may have been missing at first, and was mended by then
+_AT_FIRST = 2  # searches that find what was missed before all was in order
 _SHARE = 5  # polling takes at most this part of its time for itself: rooms without end shall not eat the budget
 _LATELY = 60.0  # seconds, at least, of which three count as lately
 _PATIENCE = 3  # searches in a row that may fail before somebody is told
@@ -100,7 +102,7 @@ class Reconciler:
         self._automations, self._kept_days = automations, kept_days
         self._made_at = time.time()  # before anything is served: from then on nothing is missed
         self._failed: dict[tuple[str, str], int] = {}
-        self._searched: set[tuple[str, str]] = set()
+        self._searches = Counter[tuple[str, str]]()
 
     async def keep(self) -> None:
         """Search at once, and again and again, until cancelled."""
@@ -227,12 +229,13 @@ class Reconciler:
     ) -> None:
         """Write down what came of a search, and tell somebody once something goes on to be wrong.
 
-        What is found after the first search should have been delivered: we were there.
+        What is found after the first two searches should have been delivered: we were there, and what kept it from
+        us at the start was mended.
         """
-        if (watched.source.name, trail.name) not in self._searched or watched.polls:
+        if self._searches[watched.source.name, trail.name] < _AT_FIRST or watched.polls:
             missed = 0
         if error is None:
-            self._searched.add((watched.source.name, trail.name))
+            self._searches[watched.source.name, trail.name] += 1
         name = watched.source.name
         trouble = f"{error.message}. {error.remedy}".strip() if error is not None else "; ".join(blind.values())
         await self._store.writing(partial(_note, name, trail.name, trouble))

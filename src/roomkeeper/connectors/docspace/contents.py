@@ -17,7 +17,7 @@ from roomkeeper.errors import Forbidden, NotFound
 LISTING = "room's listing"
 #: What a file that nothing tells of is taken for.
 TAKEN_FOR = "file.uploaded"
-_BRINGING = ("FolderMoved", "FolderCopied")
+_NEAR = timedelta(minutes=1)  # between a change and its entry, which the same request writes (ours)
 _EVERY = timedelta(minutes=10)  # between two looks at a room: its history is read far more often (ours)
 #: How long an entry may be on its way; nothing bounds it there (ours).
 LATE = timedelta(minutes=5)
@@ -27,20 +27,29 @@ class Told:
     """What a history tells of: files, and folders that came with all that is in them."""
 
     def __init__(self) -> None:
-        self._files: set[str] = set()
+        self._files: dict[str, list[datetime]] = {}
+        self._arrived: dict[str, datetime] = {}  # when a file came from elsewhere, with its date as it was
         self._folders: set[str] = set()
 
     def take(self, entries: Iterable[HistoryEntry]) -> None:
         """Add what these tell of."""
         for one in entries:
-            if one.action.key.startswith(_BRINGING):
-                self._folders.add(str(one.data.get("id")))
-            elif not one.action.key.startswith(("Folder", "Room")):
-                self._files.add(str(one.data.get("id")))
+            number, key = str(one.data.get("id")), one.action.key
+            if key.startswith(("FolderMoved", "FolderCopied")):
+                self._folders.add(number)
+            elif key.startswith(("Folder", "Room")) or one.date is None:
+                continue
+            elif key.startswith(("FileMoved", "FileCopied")):
+                self._arrived[number] = max(one.date, self._arrived.get(number, one.date))
+            else:
+                self._files.setdefault(number, []).append(one.date)
 
-    def has(self, file: File) -> bool:
-        """Whether an entry is about this file itself."""
-        return str(file.id) in self._files
+    def has(self, file: File, changed: datetime) -> bool:
+        """Whether an entry is about this change of the file: it is from that moment, or the file arrived later."""
+        arrived = self._arrived.get(str(file.id))
+        if arrived is not None and arrived >= changed - _NEAR:
+            return True
+        return any(abs(one - changed) <= _NEAR for one in self._files.get(str(file.id), ()))
 
     def brought(self, way: Iterable[PathPart]) -> bool:
         """Whether what lies there came with a folder."""
@@ -62,28 +71,33 @@ def due(search: Search, looked: datetime | None) -> tuple[datetime, datetime] | 
     return (begin, end) if end - begin >= _EVERY else None
 
 
-async def untold(portal: Portal, room: EntryId, between: tuple[datetime, datetime], told: Told) -> AsyncIterator[File]:
-    """Find the files of a room that were last changed in that time, and of which no entry tells. Raises RemoteError."""
+async def changed(portal: Portal, room: EntryId, between: tuple[datetime, datetime]) -> list[File]:
+    """List the files of a room that were last changed in that time. Raises RemoteError.
+
+    To be asked before the history: then an entry that is not in it was not merely written after it was read.
+    """
     begin, end = between
-    async for file in _changed_since(portal, room, begin):
-        if file.updated is None or file.updated > end or told.has(file):
-            continue
-        if not told.brought(await _way(portal, file)):
-            yield file
-
-
-async def _changed_since(portal: Portal, room: EntryId, begin: datetime) -> AsyncIterator[File]:
-    """List a room's files, those first that were changed last, until one is older."""
-    pages, seen = Pages(), set[EntryId]()
+    found: dict[EntryId, File] = {}
+    pages = Pages()
     while pages.start is not None:
         page = await portal.folders.page(room, pages.start, sort_by="DateAndTime", descending=True, below="files")
-        for file in page.files:
-            if file.updated is not None and file.updated < begin:
-                return
-            if file.id not in seen:
-                seen.add(file.id)
-                yield file
+        found |= {one.id: one for one in page.files if one.updated is not None and begin <= one.updated <= end}
+        if any(one.updated is not None and one.updated < begin for one in page.files):
+            break
         pages.turn(page.ids, page.total)
+    return list(found.values())
+
+
+async def untold(portal: Portal, files: Iterable[File], told: Told) -> AsyncIterator[File]:
+    """Choose the files of which no entry tells. Raises RemoteError."""
+    ways: dict[EntryId | None, tuple[PathPart, ...]] = {}
+    for file in files:
+        if file.updated is None or told.has(file, file.updated):
+            continue
+        if file.folder_id not in ways:
+            ways[file.folder_id] = await _way(portal, file)
+        if not told.brought(ways[file.folder_id]):
+            yield file
 
 
 async def _way(portal: Portal, file: File) -> tuple[PathPart, ...]:

@@ -14,7 +14,7 @@ from roomkeeper.docspace import File
 
 #: The actions of a history whose account is the file's maker.
 _MAKING = frozenset({"FileUploaded", "FileCreated"})
-_ROUNDED = timedelta(seconds=1)  # both moments are whole seconds there, however they were rounded
+_ROUNDED = timedelta(seconds=1)  # both moments are whole seconds there, however they were rounded (ours)
 _LATE = timedelta(minutes=1)  # that a file may be made after the moment its event is told to be of (ours)
 #: A portal's time zone may be changed, and a moment then be written otherwise: by whole quarters of an hour.
 _QUARTER, _WIDEST = timedelta(minutes=15), timedelta(hours=26)  # ours, after the IANA time zone database

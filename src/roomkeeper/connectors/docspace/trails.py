@@ -6,6 +6,7 @@ contents show it.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace import contents, webhook
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail, listened_by_number
-from roomkeeper.docspace import EntryId, Portal
+from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.models import HistoryEntry, LoggedDelivery, Webhook
 from roomkeeper.docspace.webhooks import UNDELIVERED
 from roomkeeper.errors import DeliveryUnreadable, Forbidden, Garbled, NotFound, Rejected, RemoteFault, ScopeMissing
@@ -56,6 +57,7 @@ _ACTIONS: Mapping[str, str] = {
 IN_HISTORY = frozenset(_ACTIONS.values())
 # Ours
 _SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
+_SAY_EVERY = 5.0  # seconds between two notes of how far it was read: each is of all rooms (ours)
 _EPOCH = datetime.fromtimestamp(0, UTC)  # ours
 _STORED_ELSEWHERE = (
     "lies in third-party storage, of which the portal keeps no history: what its webhooks do not deliver from there "
@@ -119,6 +121,7 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
     marks: dict[str, str] = dict(search.position.get("rooms") or {})
     looked: dict[str, str] = dict(search.position.get("looked") or {})
     begun: dict[str, float] = {}
+    said, changed = time.monotonic(), False
     async for room, named in _rooms(portal, search):
         if isinstance(room, str) and not room.isdecimal():
             yield Findings(blind={f"room {room}": f"room {room} {_STORED_ELSEWHERE}"})
@@ -138,7 +141,9 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
             known = marks.get(str(room)), looked.get(str(room))
             marks |= {str(room): reading.youngest.isoformat()} if reading.youngest is not None else {}
             looked |= {str(room): reading.looked.isoformat()} if reading.looked is not None else {}
-            if known != (marks.get(str(room)), looked.get(str(room))):
+            changed = changed or known != (marks.get(str(room)), looked.get(str(room)))
+            if changed and time.monotonic() - said > _SAY_EVERY:
+                said, changed = time.monotonic(), False
                 yield Findings(position={"rooms": dict(marks), "looked": dict(looked)})
     yield Findings(position={"rooms": marks, "looked": looked}, listened=begun)
 
@@ -157,6 +162,10 @@ class _Reading:
         until = max(search.since, self.youngest - _SLACK) if self.youngest is not None else search.since
         look = contents.due(search, self.looked)
         until = min(until, look[0] - contents.LATE) if look is not None else until
+        files: list[File] = []
+        if look is not None:
+            since = max(look[0], search.begins(contents.TAKEN_FOR, named, room))
+            files = await contents.changed(portal, room, (since, look[1]))
         told = contents.Told()
         async for entries in _entries(portal, room, until):
             told.take(entries)
@@ -167,8 +176,8 @@ class _Reading:
                 yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
         if look is None:
             return
-        found = [contents.event_of(one, search, named, room) async for one in contents.untold(portal, room, look, told)]
-        yield Findings([one for one in found if one.at >= search.begins(one.type, named, room)], is_sure=False)
+        untold = contents.untold(portal, files, told)
+        yield Findings([contents.event_of(one, search, named, room) async for one in untold], is_sure=False)
         self.looked = look[1]
 
 

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from roomkeeper.configuration import recipes
 from roomkeeper.configuration.recipes import Recipe
 from roomkeeper.contract.catalog import NamedRoom
-from roomkeeper.errors import NotThere, RemoteError
+from roomkeeper.contract.naming import called, written
+from roomkeeper.errors import NotThere, OrderRefused, RemoteError
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages import configuration
@@ -24,21 +25,24 @@ async def index(_request: Request, _desk: Desk, _who: Who) -> Shown:
 
 async def one(request: Request, desk: Desk, _who: Who) -> Shown:
     """Show one, and ask for its rooms."""
-    recipe = _called(request.path_params["name"])
+    recipe = _recipe(request.path_params["name"])
     return await _asked(desk, recipe)
 
 
 async def use(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
     """Put it into the text of the configuration, which is checked, and published only after that."""
-    recipe = _called(request.path_params["name"])
+    recipe = _recipe(request.path_params["name"])
     rooms = await _rooms(desk)
+    if len(portals := sorted({room.connection for room in rooms})) > 1:
+        what = f"There are several portals ({', '.join(portals)}), and a recipe does not say which one it is for"
+        raise OrderRefused(what, remedy="Copy its text into the configuration, with `from:` and `via:` for yours.")
     found, wrong = {}, {}
     for place in recipe.places:
-        fitting = _fitting(form.get(place.number, "").strip(), rooms)
+        fitting = called(rooms, form.get(place.number, "").strip(), _same_title)
         if len(fitting) == 1:
             found[place.number] = (fitting[0].id, fitting[0].title)
         elif fitting:
-            named = ", ".join(_written(room) for room in fitting[:_NAMED])
+            named = ", ".join(written(room) for room in fitting[:_NAMED])
             wrong[place.number] = f"Several rooms are called so; write one as it is here: {named}."
         else:
             wrong[place.number] = "Roomkeeper's account sees no room that is called so. Invite it, or choose another."
@@ -67,7 +71,7 @@ async def _asked(
             rooms, trouble = [], f"The rooms cannot be listed: {error.message}"
     data = {
         "recipe": recipe,
-        "rooms": [_written(room) for room in rooms],
+        "rooms": [written(room) for room in rooms],
         "filled": form or {},
         "wrong": wrong or {},
         "trouble": trouble,
@@ -80,21 +84,11 @@ async def _rooms(desk: Desk) -> list[NamedRoom]:
     return sorted(await desk.rooms(), key=lambda room: room.title.casefold())
 
 
-def _fitting(word: str, rooms: Sequence[NamedRoom]) -> list[NamedRoom]:
-    """Find the rooms that a word means: as the list writes one, by id or title, or else those with it in the title."""
-    if not word:
-        return []
-    exactly = [
-        room for room in rooms if word in {_written(room), str(room.id)} or word.casefold() == room.title.casefold()
-    ]
-    return exactly or [room for room in rooms if word.casefold() in room.title.casefold()]
+def _same_title(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
 
 
-def _written(room: NamedRoom) -> str:
-    return f"{room.title} ({room.id})"
-
-
-def _called(name: str) -> Recipe:
+def _recipe(name: str) -> Recipe:
     found = recipes.all_of_them().get(name)
     if found is None:
         raise NotThere(f"There is no recipe {name!r}", remedy="The page Recipes lists them.")

@@ -88,3 +88,26 @@ def test_a_connection_of_its_kind_that_is_there_is_used(tmp_path: Path) -> None:
 def test_what_is_written_in_one_piece_is_left_alone() -> None:
     with pytest.raises(OrderRefused, match="written in one piece"):
         put_into('{"version": 1, "automations": []}', all_of_them()["sanitize-filenames"], {"111111": (1, "a")}, {})
+
+
+def test_ids_of_third_party_storage_stand_there_as_they_are(tmp_path: Path) -> None:
+    odd = 'sbox-5-|Client #1, "a": \\g<1> \N{GRINNING FACE}'
+    for recipe in all_of_them().values():
+        text = put_into(FILES["none yet"], recipe, {one.number: (odd, "a #b") for one in recipe.places}, {})
+
+        config = checked(text, tmp_path)
+
+        assert odd in str([one.model_dump() for one in config.automations]).replace("\\\\", "\\")
+
+
+def test_a_connection_of_another_kind_keeps_its_name(tmp_path: Path) -> None:
+    team = "  team:\n    type: slack\n    url: !env TEAM_URL\n"
+    before = FILES["as init writes it"].replace("\nautomations:\n", f"{team}\nautomations:\n")
+
+    after = put_into(
+        before, all_of_them()["notify-on-invoice-upload"], {"111111": (1, "a"), "222222": (2, "b")}, {"team": "slack"}
+    )
+
+    assert "  team-2:\n    type: webhook" in after
+    assert "via: team-2" in after
+    assert team in after
