@@ -63,16 +63,16 @@ def set_up(
         raise typer.BadParameter("write it as 127.0.0.1:8080", param_hint="--listen")
     line = bound(host.strip("[]"), int(port))
     port = str(line.getsockname()[1])
-    setup = site.Setup(Draft(config, f"{host}:{port}"))
-    start_log(setup.redact, sys.stderr)
+    interview = site.Interview(Draft(config, f"{host}:{port}"))
+    start_log(interview.redact, sys.stderr)
 
     async def asked_and_served() -> None:
         where = f"http://{'127.0.0.1' if host in {'0.0.0.0', '[::]'} else host}:{port}"
         typer.echo(f"There is no {config} yet. Set it up in a browser, by a link that is good once:")
-        typer.echo(f"  {where}{setup.path}")
+        typer.echo(f"  {where}{interview.path}")
         typer.echo(f"(Or in this terminal: stop it, and `{PROGRAM} init`.)")
         sys.stdout.flush()
-        if await serve_until(setup.done, site.site(setup), line):
+        if await serve_until(interview.done, site.site(interview), line):
             await _served(_service(config, "all", lambda _: line))
 
     _run(asked_and_served())

@@ -41,8 +41,11 @@ _CLOSED = "These pages are opened by the link that was printed where Roomkeeper 
 
 
 @dataclass
-class Setup:
-    """One setup: its draft, and who may go through it. `done` is set when the configuration is written."""
+class Interview:
+    """The asking, from the link to the switch: its draft, and who may go through it.
+
+    `done` is set when the configuration is written.
+    """
 
     draft: Draft
     ticket: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -80,50 +83,50 @@ class Setup:
         return next((f"/setup/{one.name}" for one in open_ones(draft) if not answered[one.name]), "/setup/review")
 
 
-def site(setup: Setup) -> Starlette:
-    """Build the site of one setup."""
+def site(interview: Interview) -> Starlette:
+    """Build the site of one interview."""
     routes = [
-        Route("/enter", partial(_enter, setup)),
+        Route("/enter", partial(_enter, interview)),
         Route("/static/{name}", rendering.static),
         # The portal's address is tried before there is a service.
         Route("/hooks/{connection}", _nobody_yet, methods=["HEAD"]),
-        Route("/setup/review", _guarded(setup, _review)),
-        Route("/setup/on", _guarded(setup, _switch_on), methods=["POST"]),
-        *(Route(f"/setup/{one.name}", _guarded(setup, partial(_ask, one))) for one in QUESTIONS),
-        *(Route(f"/setup/{one.name}", _guarded(setup, partial(_take, one)), methods=["POST"]) for one in QUESTIONS),
-        Route("/{path:path}", _guarded(setup, _elsewhere)),
+        Route("/setup/review", _guarded(interview, _review)),
+        Route("/setup/on", _guarded(interview, _switch_on), methods=["POST"]),
+        *(Route(f"/setup/{one.name}", _guarded(interview, partial(_ask, one))) for one in QUESTIONS),
+        *(Route(f"/setup/{one.name}", _guarded(interview, partial(_take, one)), methods=["POST"]) for one in QUESTIONS),
+        Route("/{path:path}", _guarded(interview, _elsewhere)),
     ]
     return Starlette(routes=routes, exception_handlers={body.NotCome: _not_come})
 
 
-Page = Callable[[Setup, Request], Awaitable[Response]]
+Page = Callable[[Interview, Request], Awaitable[Response]]
 
 
-def _guarded(setup: Setup, page: Page) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(interview: Interview, page: Page) -> Callable[[Request], Awaitable[Response]]:
     """Let through who brought the link; a form only from these pages."""
 
     async def guarded(request: Request) -> Response:
         kept = request.cookies.get(_COOKIE, "").encode()
-        if not setup.word or not hmac.compare_digest(kept, setup.word.encode()):
+        if not interview.word or not hmac.compare_digest(kept, interview.word.encode()):
             return PlainTextResponse(_CLOSED, 403, headers=HEADERS)
         if request.method == "POST":
             request.state.form = await body.form(request)
             given = request.state.form.get("token", "").encode("utf-8", "replace")
-            if not is_same_origin(request) or not hmac.compare_digest(given, setup.token.encode()):
-                return _page(setup, "trouble.html", "Not done", {"what": NOT_YOURS}, status=403)
-        return await page(setup, request)
+            if not is_same_origin(request) or not hmac.compare_digest(given, interview.token.encode()):
+                return _page(interview, "trouble.html", "Not done", {"what": NOT_YOURS}, status=403)
+        return await page(interview, request)
 
     return guarded
 
 
-async def _enter(setup: Setup, request: Request) -> Response:
+async def _enter(interview: Interview, request: Request) -> Response:
     given = request.query_params.get("once", "").encode("utf-8", "replace")
-    if setup.word or not hmac.compare_digest(given, setup.ticket.encode()):
+    if interview.word or not hmac.compare_digest(given, interview.ticket.encode()):
         return PlainTextResponse(_USED, 403, headers=HEADERS)
-    setup.word = secrets.token_urlsafe(32)
+    interview.word = secrets.token_urlsafe(32)
     answer = RedirectResponse("/setup/portal", 303, headers=HEADERS)
     secure = request.url.scheme == "https"
-    answer.set_cookie(_COOKIE, setup.word, httponly=True, samesite="strict", secure=secure)
+    answer.set_cookie(_COOKIE, interview.word, httponly=True, samesite="strict", secure=secure)
     return answer
 
 
@@ -131,10 +134,10 @@ async def _nobody_yet(_: Request) -> Response:
     return Response(status_code=200)
 
 
-async def _elsewhere(setup: Setup, _: Request) -> Response:
-    if setup.done.is_set():
-        return _is_on(setup)
-    return RedirectResponse(setup.unanswered, 303)
+async def _elsewhere(interview: Interview, _: Request) -> Response:
+    if interview.done.is_set():
+        return _is_on(interview)
+    return RedirectResponse(interview.unanswered, 303)
 
 
 async def _not_come(_: Request, __: Exception) -> Response:
@@ -144,32 +147,32 @@ async def _not_come(_: Request, __: Exception) -> Response:
 # --- the questions ---
 
 
-async def _ask(question: Question, setup: Setup, _: Request) -> Response:
-    if setup.draft.seen is None and question.name != "portal":
+async def _ask(question: Question, interview: Interview, _: Request) -> Response:
+    if interview.draft.seen is None and question.name != "portal":
         return RedirectResponse("/setup/portal", 303)
-    return _question(setup, question)
+    return _question(interview, question)
 
 
-async def _take(question: Question, setup: Setup, request: Request) -> Response:
-    if setup.draft.seen is None and question.name != "portal":
+async def _take(question: Question, interview: Interview, request: Request) -> Response:
+    if interview.draft.seen is None and question.name != "portal":
         return RedirectResponse("/setup/portal", 303)
-    form, draft = request.state.form, setup.draft.copy()
+    form, draft = request.state.form, interview.draft.copy()
     if not question.is_asked(draft):  # another page of this browser has changed what is asked
-        return RedirectResponse(setup.unanswered, 303)
+        return RedirectResponse(interview.unanswered, 303)
     try:
-        setup.said = await question.take(draft, form)
+        interview.said = await question.take(draft, form)
     except Unfit as error:
-        return _question(setup, question, form, wrong=error.wrong)
+        return _question(interview, question, form, wrong=error.wrong)
     except RoomkeeperError as error:
-        return _question(setup, question, form, trouble=error)
-    setup.draft = draft
+        return _question(interview, question, form, trouble=error)
+    interview.draft = draft
     following = open_ones(draft)
     at = following.index(question) + 1
     return RedirectResponse(f"/setup/{following[at].name}" if at < len(following) else "/setup/review", 303)
 
 
 def _question(
-    setup: Setup,
+    interview: Interview,
     question: Question,
     form: Mapping[str, str] | None = None,
     *,
@@ -177,65 +180,65 @@ def _question(
     trouble: RoomkeeperError | None = None,
 ) -> Response:
     """Show a question; with what was filled in, but for secrets, where an answer would not do."""
-    said, setup.said = setup.said if form is None else "", ""
+    said, interview.said = interview.said if form is None else "", ""
     data = {
         "question": question,
-        "fields": question.fields(setup.draft),
+        "fields": question.fields(interview.draft),
         "filled": form or {},
         "is_again": form is not None,
         "wrong": wrong or {},
         "trouble": trouble,
         "said": said,
     }
-    return _page(setup, "setup/question.html", question.title, data, status=422 if form is not None else 200)
+    return _page(interview, "setup/question.html", question.title, data, status=422 if form is not None else 200)
 
 
 # --- the review ---
 
 
-async def _review(setup: Setup, _: Request) -> Response:
-    if setup.unanswered != "/setup/review":
-        return RedirectResponse(setup.unanswered, 303)
-    return await _reviewed(setup)
+async def _review(interview: Interview, _: Request) -> Response:
+    if interview.unanswered != "/setup/review":
+        return RedirectResponse(interview.unanswered, 303)
+    return await _reviewed(interview)
 
 
-async def _reviewed(setup: Setup, *, refused: str = "") -> Response:
-    problems = _clashes(setup.draft)
+async def _reviewed(interview: Interview, *, refused: str = "") -> Response:
+    problems = _clashes(interview.draft)
     came = Tried()
     try:
-        came = await trying.tried(setup.draft.config())
+        came = await trying.tried(interview.draft.config())
     except ConfigError as error:
         problems += error.problems
-    said, setup.said = setup.said, ""
+    said, interview.said = interview.said, ""
     data = {
-        "text": setup.draft.text(),
+        "text": interview.draft.text(),
         "tried": came,
         "problems": problems,
         "refused": refused,
         "said": said,
-        "file": str(setup.draft.file),
+        "file": str(interview.draft.file),
     }
-    return _page(setup, "setup/review.html", "Look it over", data)
+    return _page(interview, "setup/review.html", "Look it over", data)
 
 
-async def _switch_on(setup: Setup, _: Request) -> Response:
-    if setup.unanswered != "/setup/review":
-        return RedirectResponse(setup.unanswered, 303)
-    async with setup.writing:
-        if setup.done.is_set():  # a second click
-            return _is_on(setup)
-        draft = setup.draft
+async def _switch_on(interview: Interview, _: Request) -> Response:
+    if interview.unanswered != "/setup/review":
+        return RedirectResponse(interview.unanswered, 303)
+    async with interview.writing:
+        if interview.done.is_set():  # a second click
+            return _is_on(interview)
+        draft = interview.draft
         if clashes := _clashes(draft):
-            return await _reviewed(setup, refused=clashes[0].what)
+            return await _reviewed(interview, refused=clashes[0].what)
         try:
             config = draft.config()
             await _expect_webhooks(config)
             await asyncio.to_thread(write, draft.file, draft.text(), draft.all_secrets(), replaces=False)
         except (RoomkeeperError, OSError, ValueError) as error:
-            return await _reviewed(setup, refused=f"Nothing was switched on: {error}")
+            return await _reviewed(interview, refused=f"Nothing was switched on: {error}")
         log.info("written", file=str(draft.file))
-        setup.done.set()
-        return _is_on(setup)
+        interview.done.set()
+        return _is_on(interview)
 
 
 def _clashes(draft: Draft) -> list[Problem]:
@@ -248,9 +251,9 @@ def _clashes(draft: Draft) -> list[Problem]:
     ]
 
 
-def _is_on(setup: Setup) -> Response:
+def _is_on(interview: Interview) -> Response:
     """Say so, and send the browser to the service, which takes this address over; not by this connection, it ends."""
-    answer = _page(setup, "setup/on.html", "It is switched on", {})
+    answer = _page(interview, "setup/on.html", "It is switched on", {})
     answer.headers["Refresh"] = "2; url=/"
     answer.headers["Connection"] = "close"
     return answer
@@ -273,8 +276,10 @@ def _has_rooms(draft: Draft) -> bool:
     return (wanted | ({"archive"} if "archive" in draft.jobs else set())) <= set(draft.rooms)
 
 
-def _page(setup: Setup, template: str, title: str, data: Mapping[str, Any], *, status: int = 200) -> Response:
-    steps = [(f"/setup/{one.name}", one.title) for one in open_ones(setup.draft)] + [("/setup/review", "Look it over")]
-    around = {"steps": steps, "token": setup.token, "title": title}
-    inner = setup.redact(rendering.inner(template, around | dict(data)))
+def _page(interview: Interview, template: str, title: str, data: Mapping[str, Any], *, status: int = 200) -> Response:
+    steps = [(f"/setup/{one.name}", one.title) for one in open_ones(interview.draft)] + [
+        ("/setup/review", "Look it over")
+    ]
+    around = {"steps": steps, "token": interview.token, "title": title}
+    inner = interview.redact(rendering.inner(template, around | dict(data)))
     return rendering.alone(title, inner, status=status)
