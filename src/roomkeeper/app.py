@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import IO, Any, Literal
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from roomkeeper.intake import stranded
 from roomkeeper.intake.dispatch import Dispatch, event_of
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.proving import nightly
+from roomkeeper.proving.prove import Proof
 from roomkeeper.running import overdue as approvals
 from roomkeeper.running.engine import Engine
 from roomkeeper.running.leases import JOINING, Lease, lock_file
@@ -110,13 +112,18 @@ def build(
         event = await asyncio.to_thread(history.row, number)
         return await connecting.rehearsed(config, store, automation, event_of(event))
 
+    async def prove(automation: Automation, since: datetime) -> Proof:
+        return await connecting.proved(config, store, automation, since)
+
     async def rooms() -> list[NamedRoom]:
         return await connecting.rooms(config)
 
     def check(text: str) -> Config:
         return load(config.file, CATALOG, text=text)
 
-    desk = Desk(config, store, history, _warnings(config), connecting.limits(config), rehearse, redact, rooms, check)
+    desk = Desk(
+        config, store, history, _warnings(config), connecting.limits(config), rehearse, redact, prove, rooms, check
+    )
     return App(site(gates, inbox, desk, lifespan=lifespan), role, store, history, redact, config)
 
 

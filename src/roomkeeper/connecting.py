@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from roomkeeper.automations.automation import Automation, acts_on, listening_to
 from roomkeeper.automations.event import Event
@@ -13,7 +14,7 @@ from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.errors import NotThere
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import Inbox
-from roomkeeper.proving.prove import Prover
+from roomkeeper.proving.prove import Proof, Prover
 from roomkeeper.running.rehearsal import Rehearsed, rehearse
 from roomkeeper.running.tally import SharedTally
 from roomkeeper.store.database import Store
@@ -106,6 +107,15 @@ def prover(config: Config, store: Store, sources: Mapping[str, Source]) -> Prove
     """Make what accounts for automations: every connection counts, also those that are not searched by themselves."""
     every = [_watched(config, source) for source in sources.values()]
     return Prover(store, config.catalog, sources, every, kept_days=config.retention.events_days)
+
+
+async def proved(config: Config, store: Store, automation: Automation, since: datetime) -> Proof:
+    """Account for an automation, by connections of its own. Raises StoreUnavailable."""
+    sources = connected(config, store)
+    try:
+        return await prover(config, store, sources).prove(automation, since)
+    finally:
+        await close(sources)
 
 
 def watched(config: Config, sources: Mapping[str, Source]) -> list[Watched]:

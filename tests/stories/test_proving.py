@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from people import form_token
 from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, next_second, until
 
 from roomkeeper import connecting
@@ -226,3 +227,27 @@ def _night(keeper: Keeper) -> list[Alert]:
     found = current(store)
     store.close()
     return found
+
+
+def test_an_operator_proves_on_the_page_and_sees_what_is_not_done(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    next_second()
+    keeper.start()
+    keeper.register()
+    for title in ("Kept.docx", "Gone.docx"):
+        rooms.upload(title)
+    keeper.settle(lambda: rooms.copies() == 2)
+    (gone,) = [one for one in portal.tree(rooms.internal) if one["title"] == "Gone.docx"]
+    portal.call("DELETE", f"/files/file/{gone['id']}", json={"immediately": True})
+    visitor = keeper.visitor()
+    given = {"token": form_token(visitor, "/accounted"), "automation": "copy-client-uploads", "days": "7"}
+
+    answer = visitor.post("/accounted", data=given, headers={"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"})
+
+    assert "1 of 2 is unaccounted for" in answer.text
+    assert "Gone.docx" in answer.text
+    assert "is no longer there" in answer.text
+    assert "Kept.docx" not in answer.text
+    forged = visitor.post("/accounted", data=given | {"token": "x"}, headers={"Origin": keeper.url})
+    assert forged.status_code == 403

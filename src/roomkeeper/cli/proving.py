@@ -78,9 +78,4 @@ def _show(proof: Proof, *, every: bool) -> None:
 
 
 async def _proved(config: Config, automation: Automation, since: datetime) -> Proof:
-    store = store_of(config)
-    sources = connecting.connected(config, store)
-    try:
-        return await connecting.prover(config, store, sources).prove(automation, since)
-    finally:
-        await connecting.close(sources)
+    return await connecting.proved(config, store_of(config), automation, since)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from roomkeeper.automations.automation import Automation
@@ -9,6 +10,7 @@ from roomkeeper.automations.redaction import Redactor
 from roomkeeper.configuration.config import Config
 from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.desk.history import History
+from roomkeeper.proving.prove import Proof
 from roomkeeper.running.rehearsal import Rehearsed
 from roomkeeper.store.database import Store
 
@@ -24,6 +26,8 @@ class Desk:
     limits: Mapping[str, Mapping[str, int]]
     rehearse: Callable[[Automation, int], Awaitable[Rehearsed]]
     redact: Redactor
+    #: Accounts for an automation since a moment.
+    prove: Callable[[Automation, datetime], Awaitable[Proof]]
     #: Lists the rooms that the accounts of the portals see; raises RemoteError.
     rooms: Callable[[], Awaitable[Sequence[NamedRoom]]]
     #: Checks a text of the configuration; raises ConfigError.

@@ -41,6 +41,7 @@ ROUTES: list[Route] = [
     *page("/reload", configuration.ask_reload),
     deed("/reload", configuration.reload),
     *page("/accounted", accounted.view),
+    deed("/accounted", accounted.prove),
     *page("/actions", actions.view),
     *page("/search", search.view),
     *page("/week", week.view),
