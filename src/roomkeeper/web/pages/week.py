@@ -50,7 +50,8 @@ async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
 def _said(days: Sequence[Day]) -> str:
     """Say the drawing in a sentence."""
     arrived, done, needed = (sum(getattr(day, kind) for day in days) for kind in _KINDS)
-    return f"{arrived} events arrived, {done} of them are done, and {needed} runs need a person."
+    came = f"{arrived} event{'' if arrived == 1 else 's'} arrived, {done} of them {'is' if done == 1 else 'are'} done"
+    return f"{came}, and {needed} run{' needs' if needed == 1 else 's need'} a person."
 
 
 def _middle(at: int, many: int) -> float:
