@@ -99,3 +99,30 @@ def test_any_sender_of_json_tells_of_a_closing_once_until_it_tells_of_a_reopenin
     tell("Closed Won", "2026-11-26T11:00:00+01:00")
     keeper.settle(lambda: len(keeper.runs()) == 2)
     assert scene.portal.tree(room) == []
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"kind": "status", "status": 429, "times": 1, "headers": {"Retry-After": "1"}},
+        {"kind": "drop_before", "times": 1},
+        {"kind": "delay", "seconds": 2.0, "times": 1},
+    ],
+    ids=lambda one: str(one["kind"]),
+)
+def test_while_nobody_can_say_what_a_stage_means_no_closing_is_passed_over(
+    scene: ClosingDeals, keepers: Make, trouble: dict[str, Any]
+) -> None:
+    """The first of several asks, and is not answered, or late: it was said of the others that they are not closed."""
+    keeper = keepers(
+        scene.portal, scene.keeper_key, [scene.automation()], others={"hubspot": scene.connection("hubspot")}
+    )
+    keeper.start()
+    scene.portal.direct("PUT", "/faults", json=[trouble | {"path": "/hubspot/crm/v3/pipelines/deals"}])
+
+    for deal in [scene.deal() for _ in range(3)]:
+        scene.close(keeper, deal, "hubspot")
+    runs = keeper.settle(lambda: len(keeper.runs()) >= 3)
+
+    assert {one["state"] for one in runs} == {"done"}
+    assert "ignored" not in {one["status"] for one in keeper.ask("events", "list")}

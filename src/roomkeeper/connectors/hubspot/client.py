@@ -1,5 +1,6 @@
 """HubSpot's API: the deal with what belongs to it, and its notes (facts/vendors.md 4)."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -51,6 +52,7 @@ class HubSpotClient(VendorClient):
         self._properties = ",".join(sorted({*_PROPERTIES, *own} - {""}))
         self._stages: dict[str, dict[str, Status]] = {}
         self._read_at: dict[str, float] = {}  # when they were; in a box, for all views share it
+        self._reading = asyncio.Lock()
 
     async def whoami(self) -> str:
         """Try the token; HubSpot does not say whose it is without being told the token again. Raises RemoteError."""
@@ -164,17 +166,25 @@ class HubSpotClient(VendorClient):
     async def outcome(self, pipeline: str, stage: str) -> Status:
         """Tell what a stage means, by its pipeline: stage ids are the customer's own; None if it is open.
 
-        What a stage means may be changed: before one is said to be open, the pipelines are read again.
+        What a stage means may be changed: before one is said to be open, the pipelines are read again. Where they
+        cannot be read nothing is said, and whoever asks meanwhile waits for the answer.
         """
         known = self._stages.get(pipeline, {}).get(stage)
-        if known is None and time.monotonic() - self._read_at.get("", -_STAGES_KEPT) >= _STAGES_KEPT:
-            self._read_at[""] = time.monotonic()
+        if known is not None:
+            return known
+        async with self._reading:
+            await self._read_stages()
+        return self._stages.get(pipeline, {}).get(stage)
+
+    async def _read_stages(self) -> None:
+        """Read what stages mean, unless that was done just now. Raises RemoteError."""
+        if time.monotonic() - self._read_at.get("", -_STAGES_KEPT) >= _STAGES_KEPT:
             answer = mapping(await self.get("/crm/v3/pipelines/deals"))
             for one in rows(answer.get("results"), "HubSpot's list of pipelines"):
                 stages = rows(one.get("stages"), "HubSpot's list of stages")
                 meanings = {text(each.get("id")): _outcome(mapping(each.get("metadata"))) for each in stages}
                 self._stages[text(one.get("id"))] = meanings
-        return self._stages.get(pipeline, {}).get(stage)
+            self._read_at[""] = time.monotonic()
 
     def _began(self, found: Mapping[str, Any], status: Status) -> str:
         """Say since when a deal is closed this way, if HubSpot's history of its stage says so.
