@@ -74,7 +74,7 @@ async def rehearsed(config: Config, store: Store, automation: Automation, happen
 
 async def rooms(config: Config) -> list[NamedRoom]:
     """List the rooms that the accounts of the portals see. Raises RemoteError."""
-    sources = {name: dry_source(one, config) for name, one in config.connections.items() if _has_rooms(one, config)}
+    sources = {name: dry_source(one, config) for name, one in config.connections.items()}
     try:
         return [
             replace(room, connection=source.name)
@@ -84,10 +84,6 @@ async def rooms(config: Config) -> list[NamedRoom]:
         ]
     finally:
         await close(sources)
-
-
-def _has_rooms(connection: Connection, config: Config) -> bool:
-    return config.catalog.connectors[connection.type].rooms is not None
 
 
 async def close(sources: Mapping[str, Source]) -> None:

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from roomkeeper.app import App
+from roomkeeper.automations.address import reached
 from roomkeeper.errors import RoomkeeperError, StoreUnavailable
 from roomkeeper.store import services, texts
 from roomkeeper.web import door
@@ -84,7 +85,7 @@ class Service:
             host, port = self._line.getsockname()[:2]
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             log.info("serving", address=address, role=self._app.role, store=self._app.store.said)
-            await self._say_where(address)
+            await self._say_where(reached(host, port))
             await self._server.serve(sockets=[self._line])
             log.info("stopping")
         finally:
@@ -107,7 +108,7 @@ class Service:
         self._say(f"Connections: {', '.join(config.shown)}. Automations: {', '.join(automations) or 'none yet'}.")
         if self._app.role == "worker":
             return
-        where = config.public_url or address.replace("0.0.0.0", "127.0.0.1")
+        where = config.public_url or address
         path = await asyncio.to_thread(self._app.link)
         self._say(f"The pages, by a link that is good once: {where}{path}" if path else f"The pages: {where}")
 

@@ -225,6 +225,18 @@ def test_a_room_that_cannot_be_looked_into_is_named_and_hides_no_other(portal: P
     assert "Invite the account" in blind
 
 
+def test_a_title_that_nobody_finds_is_a_room_to_be_let_into(portal: Portal, keepers: Make) -> None:
+    """It was taken for third-party storage, whose ids are words, too."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"where": {"room": "Nowhere"}}])
+    keeper.start()
+
+    blind = json.dumps([one["blind"] for one in keeper.ask("reconcile", codes=(3,))])
+
+    assert "Invite the account" in blind
+    assert "third-party" not in blind
+
+
 @pytest.mark.long
 def test_what_nobody_listened_to_then_is_not_acted_on_later(portal: Portal, keepers: Make) -> None:
     """A room and a kind of event that come into the configuration begin to count when they do."""

@@ -17,3 +17,17 @@ def address(value: str) -> str:
 def is_outside(url: str | None) -> bool:
     """Whether an address of ours can be reached from other machines."""
     return url is not None and urlsplit(url).hostname not in LOOPBACK
+
+
+def listening(text: str) -> tuple[str, int] | None:
+    """Read an address to listen on, such as `127.0.0.1:8080`; None if it is none."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+        return None
+    return host.strip("[]"), int(port)
+
+
+def reached(host: str, port: int) -> str:
+    """Write how what listens there is reached on this machine: what listens everywhere does so here, too."""
+    here = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
+    return f"http://{f'[{here}]' if ':' in here else here}:{port}"

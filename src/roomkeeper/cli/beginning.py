@@ -15,6 +15,7 @@ from roomkeeper.cli.options import USAGE
 from roomkeeper.cli.printing import PROGRAM, err, escaped, out, stop
 from roomkeeper.cli.webhooks import webhooks_register
 from roomkeeper.configuration import env
+from roomkeeper.contract.naming import called
 from roomkeeper.docspace.models import Folder
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.setup import asking
@@ -202,7 +203,7 @@ class _Picking:
 
     def room(self, given: str | None, question: str, flag: str) -> Room:
         if given is not None:
-            fitting = asking.called(self._rooms, given)
+            fitting = called(self._rooms, given, asking.same_stored_title)
             if len(fitting) == 1:
                 return Room(fitting[0].id, fitting[0].title)
             listed = fitting or self._rooms[:_SHOWN]
@@ -220,7 +221,7 @@ class _Picking:
             word = _asked("Its number in this list, its id, or a part of its title", flag)
             if word.isdecimal() and 0 < int(word) <= len(shown):
                 return Room(shown[int(word) - 1].id, shown[int(word) - 1].title)
-            fitting = asking.called(self._rooms, word)
+            fitting = called(self._rooms, word, asking.same_stored_title)
             if len(fitting) == 1:
                 return Room(fitting[0].id, fitting[0].title)
             err.print("Several fit." if fitting else "No room fits.")

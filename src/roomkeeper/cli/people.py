@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from roomkeeper.automations.address import reached
 from roomkeeper.cli.options import DEFAULT, FAILED, ConfigFile, loaded_for_reading, store_of
 from roomkeeper.cli.printing import escaped, out, stop
 from roomkeeper.configuration import env as secrets_file
@@ -40,6 +41,5 @@ def link(config: ConfigFile = DEFAULT) -> None:
     loaded = loaded_for_reading(config)
     if loaded.dashboard.has_login:
         stop("People log in to these pages with their names", "Open them, and log in.", FAILED)
-    host = loaded.host if loaded.host not in {"0.0.0.0", "::"} else "127.0.0.1"
-    here = f"http://{f'[{host}]' if ':' in host else host}:{loaded.port}"
+    here = reached(loaded.host, loaded.port)
     typer.echo(f"{loaded.public_url or here}{sessions.link(store_of(loaded))}")

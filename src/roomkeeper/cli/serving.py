@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from roomkeeper import demo
+from roomkeeper.automations.address import listening, reached
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
 from roomkeeper.cli.printing import PROGRAM, out, stop
 from roomkeeper.configuration.config import Config
@@ -58,18 +59,18 @@ def set_up(
 
     if config.exists():
         stop(f"{config} is there already", "Change it on the page Configuration, or give another with -c.", USAGE)
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+    address = listening(listen)
+    if address is None:
         raise typer.BadParameter("write it as 127.0.0.1:8080", param_hint="--listen")
-    line = bound(host.strip("[]"), int(port))
-    port = str(line.getsockname()[1])
-    interview = site.Interview(Draft(config, f"{host}:{port}"))
+    line = bound(*address)
+    port = line.getsockname()[1]
+    interview = site.Interview(Draft(config, f"{listen.rpartition(':')[0]}:{port}"))
     start_log(interview.redact, sys.stderr)
 
     async def asked_and_served() -> None:
-        where = f"http://{'127.0.0.1' if host in {'0.0.0.0', '[::]'} else host}:{port}"
+        line.listen()  # whoever is quicker with the link than we are waits, and is not refused
         typer.echo(f"There is no {config} yet. Set it up in a browser, by a link that is good once:")
-        typer.echo(f"  {where}{interview.path}")
+        typer.echo(f"  {reached(address[0], port)}{interview.path}")
         typer.echo(f"(Or in this terminal: stop it, and `{PROGRAM} init`.)")
         sys.stdout.flush()
         if await serve_until(interview.done, site.site(interview), line):

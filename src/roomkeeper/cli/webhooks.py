@@ -1,7 +1,6 @@
 """`webhooks …`: what the portal delivers to us, registered and kept in order."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -113,7 +112,7 @@ def ensure_secret(file: Path, config: Config, connection: str) -> str:
         remedy = f"Add `webhook_secret: !env DOCSPACE_WEBHOOK_SECRET` to {connection} in {file}."
         raise NotThere(f"{connection} names no secret for its webhook", remedy=remedy)
     env = file.parent / ".env"
-    if named.kind != "env" or os.environ.get(named.name) or named.name in secrets_file.known(env):
+    if named.kind != "env" or secrets_file.is_set(env, named.name):
         return ""
     upkeep_of = CATALOG.connectors[config.connections[connection].type].upkeep
     secrets_file.put(env, named.name, upkeep_of.secret() if upkeep_of is not None else "")

@@ -15,6 +15,11 @@ def put(env: Path, name: str, secret: str) -> None:
     env.chmod(0o600)
 
 
+def is_set(env: Path, name: str) -> bool:
+    """Whether a secret is there: in the environment, or in the file."""
+    return bool(os.environ.get(name)) or name in known(env)
+
+
 def known(env: Path) -> dict[str, str]:
     """Give the secrets that are in it and are not empty."""
     return {name: value for name, value in dotenv_values(env, interpolate=False).items() if value}

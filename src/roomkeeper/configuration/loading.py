@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 from ruamel.yaml.comments import CommentedMap
 
-from roomkeeper.automations.address import is_outside
+from roomkeeper.automations.address import is_outside, listening
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.redaction import secrets_in
 from roomkeeper.automations.secret import NOT_SET, Reference
@@ -106,11 +106,10 @@ class _Reader:
         )
 
     def _listen(self, text: str) -> tuple[str, int]:
-        host, _, port = text.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+        read = listening(text)
+        if read is None:
             self._say(("listen",), f"`listen: {text}` is not an address and a port", "write it as 127.0.0.1:8080")
-            return "127.0.0.1", 8080
-        return host.strip("[]"), int(port)
+        return read or ("127.0.0.1", 8080)
 
     def _check_store(self, store: str) -> None:
         if "://" not in store:

@@ -15,6 +15,7 @@ class Titled(Protocol):
 
 
 R = TypeVar("R", bound=Titled)
+_SHOWN = 10  # rooms that are named where several fit (ours)
 
 
 def written(room: Titled) -> str:
@@ -33,3 +34,16 @@ def called(rooms: Sequence[R], word: str, same_title: Callable[[str, str], bool]
         lambda room: word.casefold() in room.title.casefold(),
     ]
     return next((found for fits in ways if (found := [room for room in rooms if fits(room)])), [])
+
+
+def one_called(rooms: Sequence[R], word: str, same_title: Callable[[str, str], bool]) -> R:
+    """Find the one room that a word means. Raises LookupError, which says why there is none, or not one."""
+    found = called(rooms, word, same_title)
+    if not found:
+        raise LookupError(
+            "The account of the key sees no room that is called so. Invite it into the room, or choose another."
+        )
+    if len(found) > 1:
+        named = ", ".join(written(room) for room in found[:_SHOWN])
+        raise LookupError(f"Several rooms are called so; write one as it is here: {named}.")
+    return found[0]

@@ -287,14 +287,11 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
         there = defaultdict[str, list[Any]](list)
         for one in connection.execute(query):
             there[one.occurrence].append(one)
+        fitting = {id(row): [one for one in there[row["occurrence"]] if _may_be_one(row, one)] for row in mine}
         taken: set[int] = set()
-        for is_alike in (_is_known, _names_the_same, _may_be_one):
+        for is_alike in (_is_known, _names_the_same, lambda *_: True):
             for row in sorted(mine, key=lambda one: one["at"]):
-                others = [
-                    one
-                    for one in there[row["occurrence"]]
-                    if one.id not in taken and _may_be_one(row, one) and is_alike(row, one)
-                ]
+                others = [one for one in fitting[id(row)] if one.id not in taken and is_alike(row, one)]
                 if others and id(row) not in found:
                     found[id(row)] = min(others, key=partial(_apart, row))
                     taken.add(found[id(row)].id)

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from roomkeeper.contract import naming
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import Folder
@@ -88,6 +87,6 @@ def may_be_key(said: str) -> bool:
     return bool(said) and said.isascii() and said.isprintable() and " " not in said
 
 
-def called(rooms: Sequence[Folder], word: str) -> list[Folder]:
-    """Find the rooms that a word means, by titles as the portal compares them."""
-    return naming.called(rooms, word, lambda title, said: same_title(title, sanitise_title(said)))
+def same_stored_title(title: str, said: str) -> bool:
+    """Whether somebody says a room's title, as the portal stores and compares it."""
+    return same_title(title, sanitise_title(said))

@@ -30,7 +30,6 @@ class Draft:
     #: What is said of a service, by its type and the setting: its address, too.
     said: dict[tuple[str, str], str] = field(default_factory=dict)
     invited: Sequence[str] = ()
-    is_reached: bool = False
     public_url: str | None = None
     #: What was given, by the names that the configuration has for it.
     secrets: dict[str, str] = field(default_factory=dict)
@@ -56,26 +55,29 @@ class Draft:
     @property
     def has_services(self) -> bool:
         """Whether all that the services need was given, and somebody is invited where rooms are made."""
-        asked = [
-            name for one in self.services for setting, name in one.secrets.items() if self.is_asked_for(one, setting)
-        ]
-        return all(name in self.secrets for name in asked) and ("rooms" not in self.jobs or bool(self.invited))
+        return self._asked <= set(self.secrets) and ("rooms" not in self.jobs or bool(self.invited))
 
     @property
     def has_password(self) -> bool:
         """Whether somebody will be able to log in."""
         return ADMIN_SECRET in self.secrets
 
-    def is_asked_for(self, service: Service, setting: str) -> bool:
-        """Whether somebody has to give a secret: where nothing is delivered, no delivery is trusted by it."""
-        trusted = CATALOG.connectors[service.type].trusted_by
-        return self.public_url is not None or service.type == "http" or setting not in trusted
+    def asked_secrets(self, service: Service) -> dict[str, str]:
+        """Name the secrets of a service that somebody has to give, by their settings.
+
+        Where nothing is delivered, no delivery is trusted by one.
+        """
+        is_told = self.public_url is not None or service.type == "http"
+        trusted = () if is_told else CATALOG.connectors[service.type].trusted_by
+        return {setting: name for setting, name in service.secrets.items() if setting not in trusted}
+
+    @property
+    def _asked(self) -> set[str]:
+        return {name for one in self.services for name in self.asked_secrets(one).values()}
 
     def all_secrets(self) -> dict[str, str]:
         """Give all that the configuration asks for: what was given, and for the rest what is made, once."""
-        asked = {
-            name for one in self.services for setting, name in one.secrets.items() if self.is_asked_for(one, setting)
-        }
+        asked = self._asked
         for name in secrets_of(self.text()):
             if name not in self.secrets and name not in self.invented and name not in asked:
                 self.invented[name] = made(name) or random.token_urlsafe(24)

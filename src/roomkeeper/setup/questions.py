@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roomkeeper.connectors import CATALOG
-from roomkeeper.contract.naming import written
+from roomkeeper.contract.naming import one_called, written
 from roomkeeper.docspace.models import Folder
 from roomkeeper.errors import ConfigError, RoomkeeperError
 from roomkeeper.setup import asking, trying
@@ -19,7 +19,6 @@ _ROOMS = {
     "internal": ("copy", "The room that gets the copies", "Clients need no access to it."),
     "archive": ("archive", "The room that holds the archive", "A folder is made in it for each closed deal."),
 }
-_SHOWN = 10  # rooms that are named where several fit
 
 
 class Unfit(Exception):
@@ -69,10 +68,9 @@ class Question:
 
 class _OfPortal(Question):
     def fields(self, draft: Draft) -> list[Field]:
-        kept = " Leave it empty to keep the one you gave." if API_KEY in draft.secrets else ""
         return [
             Field("url", "The portal's address", "Such as https://acme.onlyoffice.com", "url", draft.url),
-            Field("key", "API key", f"{asking.MAKE_A_KEY}{kept}", "password", is_needed=not kept),
+            _secret("key", "API key", asking.MAKE_A_KEY, is_given=API_KEY in draft.secrets),
         ]
 
     async def take(self, draft: Draft, form: Form) -> str:
@@ -92,17 +90,21 @@ class _OfPortal(Question):
 
 class _OfJobs(Question):
     def fields(self, draft: Draft) -> list[Field]:
-        jobs = [Field(f"job-{name}", f"{what[0].upper()}{what[1:]}", kind="check") for name, what in JOBS.items()]
-        chosen = {f"job-{one}" for one in draft.jobs}
-        listed = [
-            Field(one.name, one.label, kind="check", value="yes" if one.name in chosen else "", is_needed=False)
-            for one in jobs
-        ]
+        copy, archive, rooms = (
+            Field(
+                f"job-{name}",
+                f"{what[0].upper()}{what[1:]}",
+                kind="check",
+                value="yes" if name in draft.jobs else "",
+                is_needed=False,
+            )
+            for name, what in JOBS.items()
+        )
         crm = Field("crm", "Where deals are closed", kind="choice", value=draft.crm, options=_named(CRMS))
         desk = Field(
             "helpdesk", "Where tickets are opened", kind="choice", value=draft.helpdesk, options=_named(HELPDESKS)
         )
-        return [listed[0], listed[1], crm, listed[2], desk]
+        return [copy, archive, crm, rooms, desk]
 
     async def take(self, draft: Draft, form: Form) -> str:
         draft.jobs = [name for name in JOBS if form.get(f"job-{name}")]
@@ -161,16 +163,11 @@ class _OfArrival(Question):
             "The address under which the portal reaches this machine. Leave it empty if it cannot: then Roomkeeper "
             "asks the portal every 15 seconds."
         )
-        kept = " Leave it empty to keep the one you chose." if draft.has_password else ""
+        about = f"{SHORTEST} characters or more; only its hash is kept."
+        label = f"A password for these pages, for the name {ADMIN!r}"
         return [
             Field("public_url", "Public address", hint, "url", draft.public_url or "", is_needed=False),
-            Field(
-                "password",
-                f"A password for these pages, for the name {ADMIN!r}",
-                f"{SHORTEST} characters or more; only its hash is kept.{kept}",
-                "new-password",
-                is_needed=not kept,
-            ),
+            _secret("password", label, about, is_given=draft.has_password, kind="new-password"),
         ]
 
     async def take(self, draft: Draft, form: Form) -> str:
@@ -184,7 +181,7 @@ class _OfArrival(Question):
             wrong["password"] = f"It must have {LONGEST} characters at most."
         if wrong:
             raise Unfit(wrong)
-        draft.public_url, draft.is_reached = address or None, True
+        draft.public_url = address or None
         if password:
             draft.secrets[ADMIN_SECRET] = hashed(password)
         return ""
@@ -261,14 +258,8 @@ def _shown(room: Room | None) -> str:
 
 def _room(word: str, draft: Draft) -> Room:
     """Find the room that is meant. Raises LookupError, which says why none is."""
-    found = asking.called(_rooms(draft), word)
-    if len(found) == 1:
-        return Room(found[0].id, found[0].title)
-    if not found:
-        who = draft.seen.who if draft.seen is not None else "this account"
-        raise LookupError(f"{who} sees no room that is called so. Invite the account into it, or choose another.")
-    named = ", ".join(written(one) for one in found[:_SHOWN])
-    raise LookupError(f"Several rooms are called so; write one as it is here: {named}.")
+    found = one_called(_rooms(draft), word, asking.same_stored_title)
+    return Room(found.id, found.title)
 
 
 async def _may_work(draft: Draft) -> None:
@@ -301,13 +292,21 @@ def _of_service(service: Service, draft: Draft) -> list[Field]:
         )
         for setting, label, kind in _open(service)
     ]
-    for setting, name in service.secrets.items():
-        if not draft.is_asked_for(service, setting):
-            continue
-        kept = " Leave it empty to keep the one you gave." if name in draft.secrets else ""
-        label = f"{called}: {setting.replace('_', ' ')}"
-        found.append(Field(f"secret-{name}", label, f"{about(setting)}{kept}", "password", is_needed=not kept))
-    return found
+    return found + [
+        _secret(
+            f"secret-{name}",
+            f"{called}: {setting.replace('_', ' ')}",
+            about(setting),
+            is_given=name in draft.secrets,
+        )
+        for setting, name in draft.asked_secrets(service).items()
+    ]
+
+
+def _secret(name: str, label: str, about: str, *, is_given: bool, kind: str = "password") -> Field:
+    """Ask for a secret; one that was given is not shown again, and stays if nothing is said."""
+    kept = " Leave it empty to keep the one you gave." if is_given else ""
+    return Field(name, label, f"{about}{kept}", kind, is_needed=not is_given)
 
 
 def _open(service: Service) -> list[tuple[str, str, str]]:
@@ -328,11 +327,8 @@ def _take_service(service: Service, draft: Draft, form: Form) -> dict[str, str]:
                 kind, "This is needed."
             )
         draft.said[service.type, setting] = said.rstrip("/") if kind == "url" else said
-    for setting, name in service.secrets.items():
-        given = form.get(f"secret-{name}", "").strip()
-        if not draft.is_asked_for(service, setting):
-            continue
-        if given:
+    for name in draft.asked_secrets(service).values():
+        if given := form.get(f"secret-{name}", "").strip():
             draft.secrets[name] = given
         elif name not in draft.secrets:
             wrong[f"secret-{name}"] = "This is needed."

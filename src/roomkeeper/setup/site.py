@@ -77,7 +77,7 @@ class Interview:
             "portal": draft.seen is not None,
             "jobs": bool(draft.jobs),
             "rooms": _has_rooms(draft),
-            "arrival": draft.is_reached,
+            "arrival": draft.has_password,
             "services": draft.has_services,
         }
         return next((f"/setup/{one.name}" for one in open_ones(draft) if not answered[one.name]), "/setup/review")
@@ -228,8 +228,8 @@ async def _switch_on(interview: Interview, _: Request) -> Response:
         if interview.done.is_set():  # a second click
             return _is_on(interview)
         draft = interview.draft
-        if clashes := _clashes(draft):
-            return await _reviewed(interview, refused=clashes[0].what)
+        if _clashes(draft):
+            return await _reviewed(interview)
         try:
             config = draft.config()
             await _expect_webhooks(config)

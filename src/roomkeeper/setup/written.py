@@ -37,7 +37,7 @@ def write(file: Path, text: str, given: Mapping[str, str], *, replaces: bool) ->
     secrets = file.parent / ".env"
     for name, secret in given.items():
         env.put(secrets, name, secret)
-    for name in [one for one in secrets_of(text) if not _is_set(secrets, one)]:
+    for name in [one for one in secrets_of(text) if not env.is_set(secrets, one)]:
         env.put(secrets, name, made(name))
     before = None
     if file.exists():
@@ -53,11 +53,7 @@ def write(file: Path, text: str, given: Mapping[str, str], *, replaces: bool) ->
         raise OrderRefused(f"{file} {_THERE}") from error
     finally:
         draft.unlink()
-    return Written(config, before, [one for one in secrets_of(text) if not _is_set(secrets, one)])
-
-
-def _is_set(secrets: Path, name: str) -> bool:
-    return bool(os.environ.get(name)) or name in env.known(secrets)
+    return Written(config, before, [one for one in secrets_of(text) if not env.is_set(secrets, one)])
 
 
 def made(name: str) -> str:

@@ -123,7 +123,7 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
     begun: dict[str, float] = {}
     said, changed = time.monotonic(), False
     async for room, named in _rooms(portal, search):
-        if isinstance(room, str) and not room.isdecimal():
+        if isinstance(room, str) and room != named:  # what the file names and nobody finds is not there, or not seen
             yield Findings(blind={f"room {room}": f"room {room} {_STORED_ELSEWHERE}"})
             continue
         begun |= {listened_by_number(one, room): search.begins(one, named, room).timestamp() for one in search.types}

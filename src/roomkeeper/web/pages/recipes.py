@@ -8,14 +8,12 @@ from starlette.requests import Request
 from roomkeeper.configuration import recipes
 from roomkeeper.configuration.recipes import Recipe
 from roomkeeper.contract.catalog import NamedRoom
-from roomkeeper.contract.naming import called, written
+from roomkeeper.contract.naming import one_called, written
 from roomkeeper.errors import NotThere, OrderRefused, RemoteError
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages import configuration
 from roomkeeper.web.rendering import Shown
-
-_NAMED = 10  # rooms that are named where several fit
 
 
 async def index(_request: Request, _desk: Desk, _who: Who) -> Shown:
@@ -38,14 +36,12 @@ async def use(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -
         raise OrderRefused(what, remedy="Copy its text into the configuration, with `from:` and `via:` for yours.")
     found, wrong = {}, {}
     for place in recipe.places:
-        fitting = called(rooms, form.get(place.number, "").strip(), _same_title)
-        if len(fitting) == 1:
-            found[place.number] = (fitting[0].id, fitting[0].title)
-        elif fitting:
-            named = ", ".join(written(room) for room in fitting[:_NAMED])
-            wrong[place.number] = f"Several rooms are called so; write one as it is here: {named}."
+        try:
+            room = one_called(rooms, form.get(place.number, "").strip(), _same_title)
+        except LookupError as error:
+            wrong[place.number] = str(error)
         else:
-            wrong[place.number] = "Roomkeeper's account sees no room that is called so. Invite it, or choose another."
+            found[place.number] = (room.id, room.title)
     if wrong:
         return await _asked(desk, recipe, form, wrong, rooms)
     current = await asyncio.to_thread(configuration.in_file, desk.config)
@@ -71,7 +67,16 @@ async def _asked(
             rooms, trouble = [], f"The rooms cannot be listed: {error.message}"
     data = {
         "recipe": recipe,
-        "rooms": [written(room) for room in rooms],
+        "fields": [
+            {
+                "name": place.number,
+                "label": place.about[:1].upper() + place.about[1:],
+                "kind": "text",
+                "options": [(written(room), "") for room in rooms],
+                "is_needed": True,
+            }
+            for place in recipe.places
+        ],
         "filled": form or {},
         "wrong": wrong or {},
         "trouble": trouble,
