@@ -16,7 +16,7 @@ import structlog
 from starlette.applications import Starlette
 
 from roomkeeper import connecting
-from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.automation import Automation, heard_of
 from roomkeeper.automations.redaction import Redactor, secrets_in
 from roomkeeper.configuration.config import Config, gathered
 from roomkeeper.configuration.loading import load
@@ -212,7 +212,7 @@ def _gates(config: Config, catalog: Catalog) -> dict[str, Gate]:
     gates = {}
     for name, connection in config.connections.items():
         connector = catalog.connectors[connection.type]
-        listened = frozenset(one.on for one in config.automations if one.from_ in {None, name})
+        listened = heard_of(one for one in config.automations if one.from_ in {None, name})
         gates[name] = Gate(
             name,
             connecting.hook_of(config, name) if config.public_url else "",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from roomkeeper.automations.automation import Automation, acts_on, listening_to
+from roomkeeper.automations.automation import Automation, acts_on, heard_of, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.configuration.config import Config, Connection, wanted_of
 from roomkeeper.contract.catalog import NamedRoom
@@ -161,7 +161,7 @@ def wanted_hook(config: Config, source: Source) -> Hook:
     """Say what the webhook of a connection must be like."""
     settings = config.connections[source.name].settings
     secrets = [one.get_secret_value() for one in settings.webhook_secret]
-    types = frozenset(one.on for one in _watched(config, source).listening(config.automations))
+    types = heard_of(_watched(config, source).listening(config.automations))
     return Hook(source.name, hook_of(config, source.name), types, secrets[0] if secrets else "")
 
 

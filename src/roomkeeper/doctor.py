@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from roomkeeper import connecting
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, acts_on, listening_to
+from roomkeeper.automations.automation import Automation, acts_on, heard_of, listening_to
 from roomkeeper.configuration.config import Config, wanted_of
 from roomkeeper.contract.checkup import Examination, Finding, Needed
 from roomkeeper.contract.upkeep import Hook
@@ -237,7 +237,7 @@ def examination(config: Config, name: str) -> Examination:
     return Examination(
         name,
         connection.settings,
-        frozenset(one.on for one in listening),
+        heard_of(listening),
         tuple({(one.place, one.right): one for one in places}.values()),
         scopes,
         polls,

@@ -71,6 +71,17 @@ def test_on_is_a_word_and_not_a_boolean(tmp_path: Path) -> None:
     assert read(tmp_path, GOOD).automations[0].on == "file.uploaded"
 
 
+def test_several_events_may_start_it_and_steps_use_what_all_of_them_have(tmp_path: Path) -> None:
+    several = GOOD.replace("on: file.uploaded", "on: [file.uploaded, file.created]", 1)
+    mixed = several.replace("file.created", "folder.created").replace("to: 222222", 'to: "{{ file.room }}"')
+
+    automation = read(tmp_path, several).automations[0]
+
+    assert automation.event_types == ("file.uploaded", "file.created")
+    assert automation.started_by == "file.uploaded or file.created"
+    assert [("file.room" in one.what, one.line) for one in problems(tmp_path, mixed)][-1] == (True, 14)
+
+
 def test_secrets_come_from_a_dotenv_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEST_KEY")
     (tmp_path / ".env").write_text("TEST_KEY=sk-from-file\n")
@@ -153,6 +164,12 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         (("do: copy_files", "do: copy_files\n        as: file"), 14, "file", "another word"),
         (("to: 222222", "to: 111111"), 9, "way leads back", "one way"),
         (("    where:", "    gather: 0\n    where:"), 11, "gather", "100"),
+        (("on: file.uploaded", "on: [file.uploaded, file.uploadet]"), 10, "file.uploadet", "file.uploaded"),
+        (("on: file.uploaded", "on: [file.uploaded, file.uploaded]"), 10, "twice", ""),
+        (("on: file.uploaded", "on: []"), 10, "on", ""),
+        (("on: file.uploaded", "on: [file.uploaded, schedule]"), 10, "beside others", ""),
+        (("on: file.uploaded", "on: [file.uploaded, user.created]"), 11, "user.created has no field 'room'", "actor"),
+        (("on: file.uploaded", "on: [file.uploaded, deal.closed]"), 10, "cannot raise deal.closed", "take it out"),
     ],
 )
 def test_each_fault_is_named_with_its_line_and_a_remedy(

@@ -81,6 +81,14 @@ def _a_time_zone(value: str) -> str:
     return value
 
 
+def _each_once(value: str | list[str]) -> str | list[str]:
+    if isinstance(value, list) and len(set(value)) < len(value):
+        raise ValueError("names an event twice")
+    if isinstance(value, list) and SCHEDULE in value and len(value) > 1:
+        raise ValueError("has `schedule` beside others: write an automation of its own for what else starts it")
+    return value
+
+
 class Automation(BaseModel):
     """One automation of the configuration file."""
 
@@ -92,7 +100,10 @@ class Automation(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
         max_length=80,
     )
-    on: str = Field(description="The event that starts it.", examples=["file.uploaded"])
+    on: Annotated[str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_once)] = Field(
+        description="The event that starts it; of a list, any of them.",
+        examples=["file.uploaded", ["file.created", "file.uploaded"]],
+    )
     from_: str | None = Field(
         default=None, alias="from", description="The connection the event must come from.", examples=["acme"]
     )
@@ -142,6 +153,16 @@ class Automation(BaseModel):
         if self.every is not None and self.time_zone is not None:
             raise ValueError("`time_zone` belongs to `cron`: `every` is the same everywhere")
         return self
+
+    @property
+    def event_types(self) -> tuple[str, ...]:
+        """The kinds of event that start it."""
+        return (self.on,) if isinstance(self.on, str) else tuple(self.on)
+
+    @property
+    def started_by(self) -> str:
+        """What starts it, in words."""
+        return " or ".join(self.event_types)
 
     @property
     def schedule(self) -> Schedule | None:
@@ -204,12 +225,17 @@ def acts_on(step: Step, wanted: Collection[str], event_connection: str, types: M
 
 def listening_to(connection: str, automations: Iterable[Automation], raised: Collection[str]) -> list[Automation]:
     """List the automations that listen to a connection, given the kinds of event that it raises."""
-    return [one for one in automations if one.from_ in {None, connection} and one.on in raised]
+    return [one for one in automations if one.from_ in {None, connection} and set(one.event_types) & set(raised)]
+
+
+def heard_of(automations: Iterable[Automation]) -> frozenset[str]:
+    """List the kinds of event that start any of these."""
+    return frozenset(type_ for one in automations for type_ in one.event_types)
 
 
 def is_for(automation: Automation, event: Event) -> bool:
     """Whether the automation listens to this kind of event from this connection; a schedule is for one automation."""
-    if automation.on != event.type or automation.from_ not in {None, event.connection}:
+    if event.type not in automation.event_types or automation.from_ not in {None, event.connection}:
         return False
     return automation.on != SCHEDULE or _field(event, "automation") in {(None,), (automation.name,)}
 

@@ -48,7 +48,9 @@ def events_list(
     """List what was received, newest first."""
     known("--status", status, EVENT_STATUSES)
     known("--connection", connection, list(loaded_for_reading(config).connections))
-    shown = history_of(config).events(connection=connection, status=status, type_=type_, part=Part(limit, about=about))
+    shown = history_of(config).events(
+        connection=connection, status=status, types=[type_] if type_ else (), part=Part(limit, about=about)
+    )
     if as_json:
         print_json(shown)
         return
@@ -134,8 +136,9 @@ def start(
     automation = loaded.present(name)
     source = source_of(loaded, automation, None)
     connector = CATALOG.connectors[loaded.connections[source].type]
-    wanted = [_due_now(automation, fields) for fields in _events_from(with_ or [], automation.on)]
-    made = [connector.by_hand(source, automation.on, fields) for fields in wanted]
+    type_ = _meant(automation, with_ or [])
+    wanted = [_due_now(automation, fields) for fields in _events_from(with_ or [], type_)]
+    made = [connector.by_hand(source, type_, fields) for fields in wanted]
     store = store_of(loaded)
     numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
     history = History(store)
@@ -143,6 +146,13 @@ def start(
     show({"events": numbers}, as_json, told, quiet=wait and as_json)
     if wait:
         wait_for_events(history, numbers, as_json)
+
+
+def _meant(automation: Automation, pairs: Sequence[str]) -> str:
+    """Choose which of the events that start it is meant: the first that has what is given, else the first."""
+    given = {pair.partition("=")[0].partition(".")[0] for pair in pairs}
+    fitting = [type_ for type_ in automation.event_types if type_.partition(".")[0] in given]
+    return (fitting or automation.event_types)[0]
 
 
 def _due_now(automation: Automation, fields: dict[str, Any]) -> dict[str, Any]:

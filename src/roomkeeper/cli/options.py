@@ -86,12 +86,12 @@ def source_of(config: Config, automation: Automation, wanted: str | None) -> str
     raising = [
         name
         for name, one in config.connections.items()
-        if automation.on in CATALOG.connectors[one.type].raised(one.settings)
+        if set(automation.event_types) & set(CATALOG.connectors[one.type].raised(one.settings))
     ]
     name = wanted or automation.from_ or (raising[0] if len(raising) == 1 else None)
     if name not in raising:
         raise NotThere(
-            f"It is not clear where {automation.on} comes from",
+            f"It is not clear where {automation.started_by} comes from",
             remedy=f"Add --connection with one of: {', '.join(raising)}.",
         )
     return str(name)

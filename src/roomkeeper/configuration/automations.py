@@ -11,7 +11,7 @@ from roomkeeper.configuration.explaining import hint
 from roomkeeper.configuration.sources import sources
 from roomkeeper.configuration.steps import StepCheck
 from roomkeeper.contract.catalog import Catalog
-from roomkeeper.contract.step import EventKind
+from roomkeeper.contract.step import EventKind, common
 
 
 class AutomationCheck:
@@ -35,16 +35,18 @@ class AutomationCheck:
         automation = self._document.model(Automation, self._document.root["automations"][at], where)
         if automation is None:
             return None
-        kind = self._catalog.event(automation.on)
-        if kind is None:
-            remedy = hint(automation.on, self._catalog.event_types)
-            self._say(
-                (*where, "on"), f"{automation.name} listens to {automation.on!r}, which no connection raises", remedy
-            )
+        kinds = [self._catalog.event(type_) for type_ in automation.event_types]
+        for type_, kind in zip(automation.event_types, kinds, strict=True):
+            if kind is None:
+                what = f"{automation.name} listens to {type_!r}, which no connection raises"
+                self._say((*where, "on"), what, hint(type_, self._catalog.event_types))
+        known = [kind for kind in kinds if kind is not None]
+        if len(known) < len(kinds):
             return automation
         self._check_source(automation, where)
-        self._check_where(automation, kind, where)
-        self._steps.check(automation, kind, where)
+        for kind in known:
+            self._check_where(automation, kind, where)
+        self._steps.check(automation, common(known), where)
         return automation
 
     def _check_source(self, automation: Automation, where: Place) -> None:
@@ -52,18 +54,26 @@ class AutomationCheck:
         if automation.from_ is not None and automation.from_ not in raising:
             self._say(
                 (*where, "from"),
-                f"no connection {automation.from_!r} raises {automation.on}",
+                f"no connection {automation.from_!r} raises {automation.started_by}",
                 hint(automation.from_, raising),
             )
         elif not raising:
-            self._say(
-                (*where, "on"), f"no connection of this file raises {automation.on}", "add the connection it comes from"
-            )
+            what = f"no connection of this file raises {automation.started_by}"
+            self._say((*where, "on"), what, "add the connection it comes from")
+        elif silent := self._raised_by_none(automation, raising):
+            what = f"{' and '.join(raising)} cannot raise {silent}, so {automation.name} would never be started by it"
+            self._say((*where, "on"), what, "take it out of the list, or add the connection it comes from")
         elif len(raising) > 1 and automation.from_ is None and "room" in automation.where:
             remedy = f"add `from:` with one of {', '.join(raising)}"
             self._say(
                 (*where, "where"), "several portals raise this event, and a room is a room of one of them", remedy
             )
+
+    def _raised_by_none(self, automation: Automation, raising: Sequence[str]) -> str:
+        """Name what of a list none of the automation's connections raises."""
+        meant = [self._connections[name] for name in raising if automation.from_ in {None, name}]
+        raised = {type_ for one in meant for type_ in self._catalog.connectors[one.type].raised(one.settings)}
+        return " and ".join(type_ for type_ in automation.event_types if type_ not in raised)
 
     def _check_where(self, automation: Automation, kind: EventKind, where: Place) -> None:
         noun = kind.type.partition(".")[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.automation import Automation, heard_of
 from roomkeeper.configuration.dashboard import Dashboard
 from roomkeeper.configuration.notify import Notify
 from roomkeeper.configuration.top import Retention
@@ -69,7 +69,7 @@ class Config:
     @property
     def shown(self) -> dict[str, Connection]:
         """The connections that people know of: those of the file, and what is there by itself if it is listened to."""
-        listened = {one.on for one in self.automations}
+        listened = heard_of(self.automations)
         kinds = {name: self.catalog.connectors[one.type] for name, one in self.connections.items()}
         return {
             name: one
@@ -107,13 +107,14 @@ def wanted_of(connector: Connector, config: Config) -> frozenset[str]:
     """List which fields of this connector's events the automations use, dotted: {"company", "fields.room"}."""
     wanted: set[str] = set()
     for one in config.automations:
-        if one.on not in connector.events:
+        nouns = {type_.partition(".")[0] for type_ in one.event_types if type_ in connector.events}
+        if not nouns:
             continue
         wanted |= set(one.where)
         for step in one.steps:
             for _, text, condition in step.templates():
                 paths = template.references(text, condition=condition)
-                wanted |= {".".join(path[1:]) for path in paths if path[0] == one.on.partition(".")[0]}
+                wanted |= {".".join(path[1:]) for path in paths if path[0] in nouns}
     return frozenset(wanted - {""})
 
 

@@ -217,7 +217,7 @@ class _Reader:
         if env.exists() and env.stat().st_mode & 0o077:
             self._document.note((), f"{env} can be read by others", f"chmod 600 {env}")
         for at, one in enumerate(automations):
-            if "room" not in one.where and one.on.startswith("file."):
+            if "room" not in one.where and any(type_.startswith("file.") for type_ in one.event_types):
                 what = f"{one.name} has no `where: {{room: …}}`, so it is for every room that the account is in"
                 self._document.note(("automations", at), what, "name the rooms, unless that is what you want")
         for name, connection in connections.items():

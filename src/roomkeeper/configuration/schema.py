@@ -19,7 +19,8 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
     schema["properties"]["connections"]["additionalProperties"] = {"oneOf": connections}
     schema["properties"]["automations"]["items"] = {"$ref": "#/$defs/Automation"}
     automation = _inlined(Automation, definitions)
-    automation["properties"]["on"]["enum"] = catalog.event_types
+    one, several = automation["properties"]["on"]["anyOf"]
+    one["enum"] = several["items"]["enum"] = catalog.event_types
     definitions["Automation"] = automation
     definitions["Step"]["properties"]["do"]["enum"] = catalog.steps
     definitions["Step"]["allOf"] = [

@@ -160,3 +160,19 @@ class EventKind:
     fields: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     #: Fields that are the same for all events that one run gathers.
     shared: frozenset[tuple[str, str]] = frozenset()
+
+
+def common(kinds: Sequence[EventKind]) -> EventKind:
+    """Give what all of these kinds of event have: where any of them starts an automation, it can use no more."""
+    first, *others = kinds
+    variables = [name for name in first.fields if all(name in one.fields for one in others)]
+    fields = {name: _common([one.fields[name] for one in kinds]) for name in variables}
+    shared = frozenset.intersection(*(one.shared for one in kinds))
+    return EventKind(" or ".join(one.type for one in kinds), fields, shared)
+
+
+def _common(fields: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any] | None:
+    known = [one for one in fields if one is not None]
+    if len(known) < len(fields):
+        return None
+    return {name: value for name, value in known[0].items() if all(name in one for one in known)}

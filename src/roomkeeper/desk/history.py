@@ -1,7 +1,7 @@
 """The read side: events, runs and steps as commands, pages and the API show them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +71,12 @@ class History:
         limit: int = 50,
         connection: str | None = None,
         status: str | None = None,
-        type_: str | None = None,
+        types: Collection[str] = (),
         part: Part | None = None,
     ) -> list[Shown]:
         """List events."""
         part = part or Part(limit=limit)
-        chosen = {events.c.connection: connection, events.c.status: status, events.c.type: type_}
+        chosen = {events.c.connection: connection, events.c.status: status, events.c.type: types or None}
         with self._store.read() as db:
             numbers = _numbers(db, _EVENTS, chosen, part)
             rows = db.execute(sa.select(*_LISTED).where(events.c.id.in_(numbers)).order_by(events.c.id.desc())).all()
@@ -191,9 +191,15 @@ class History:
             db.execute(sa.select(sa.literal(1)))
 
 
-def _numbers(db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | None], part: Part) -> list[int]:
+def _numbers(
+    db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | Collection[str] | None], part: Part
+) -> list[int]:
     """Choose which rows a list shows, newest first; from indexes alone, so that it is quick in a large store."""
-    narrow = [column == cleaned(wanted) for column, wanted in chosen.items() if wanted is not None]
+    narrow = [
+        column.in_([cleaned(one) for one in ([wanted] if isinstance(wanted, str) else wanted)])
+        for column, wanted in chosen.items()
+        if wanted is not None
+    ]
     if part.since is not None:
         narrow.append(listed.at >= part.since)
     if part.until is not None:

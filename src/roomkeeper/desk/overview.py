@@ -115,7 +115,7 @@ def automations(store: Store, config: Config) -> list[Shown]:
         shown.append(
             {
                 "name": one.name,
-                "on": one.on,
+                "on": one.started_by,
                 "paused": one.paused or pause is not None,
                 "paused_by": pause.by if pause is not None else "",
                 "paused_since": moment(pause.since) if pause is not None else None,

@@ -26,8 +26,8 @@ def _judged(automation: Automation, event: Event, taken: bool, stored: Callable[
     said = {"automation": automation.name, "took": taken}
     if taken:
         return said | {"because": ""}
-    if automation.on != event.type:
-        return said | {"because": f"it listens to {automation.on}"}
+    if event.type not in automation.event_types:
+        return said | {"because": f"it listens to {automation.started_by}"}
     if automation.from_ not in {None, event.connection}:
         return said | {"because": f"it listens to the connection {automation.from_}"}
     if unfit := why_not(automation.where, event, stored=stored):

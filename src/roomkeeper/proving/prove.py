@@ -109,7 +109,7 @@ class Prover:
         trail = next((one for one in watched.source.connector.trails if one.is_complete), None)
         if trail is None:
             notes.append(f"{name} keeps no record that could be asked: only what was received is shown")
-            return await self._store.reading(partial(_received, name, automation.on, since))
+            return await self._store.reading(partial(_received, name, automation.event_types, since))
         found: dict[str, Event] = {}
         try:
             # What cannot be told from an edit is no upload that somebody misses, unless nothing else tells of uploads.
@@ -178,7 +178,7 @@ def _also_received(
     mine = sa.select(waiting.c.event_id).where(waiting.c.automation == automation.name)
     query = sa.select(*WITHOUT_BODY).where(
         events.c.connection == watched.source.name,
-        events.c.type == automation.on,
+        events.c.type.in_(automation.event_types),
         events.c.status == "accepted",
         events.c.at >= since.timestamp(),
         events.c.id.in_(mine),
@@ -186,10 +186,10 @@ def _also_received(
     return [event_of(row) for row in db.execute(query.order_by(events.c.id)) if row.id not in told]
 
 
-def _received(name: str, type_: str, since: datetime, db: sa.Connection) -> list[Event]:
+def _received(name: str, types: Sequence[str], since: datetime, db: sa.Connection) -> list[Event]:
     query = sa.select(*WITHOUT_BODY).where(
         events.c.connection == name,
-        events.c.type == type_,
+        events.c.type.in_(types),
         events.c.status.in_(["accepted", "ignored"]),
         events.c.received_at >= since.timestamp(),
     )

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from roomkeeper.automations.automation import Automation, listening_to
+from roomkeeper.automations.automation import Automation, heard_of, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.trail import Search, Trail, listened, listened_by_number
 from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, StoreUnavailable
@@ -266,7 +266,7 @@ def search_for(watched: Watched, automations: Sequence[Automation], since: datet
         connection=watched.source.name,
         settings=watched.settings,
         since=since,
-        types=frozenset(one.on for one in listening),
+        types=heard_of(listening),
         rooms=tuple(dict.fromkeys(rooms)) if rooms is not None else None,
         hook=watched.hook,
     )
@@ -294,7 +294,8 @@ def _starts(row: Any, watched: Watched, automations: Sequence[Automation]) -> di
     known = json.loads(row.starts) if row.starts else None
     wanted: set[str] = set()
     for one in watched.listening(automations):
-        wanted |= {listened(one.on, room) for room in one.rooms} or {listened(one.on)}
+        for type_ in one.event_types:
+            wanted |= {listened(type_, room) for room in one.rooms} or {listened(type_)}
     return {one: row.began_at if known is None else known.get(one, time.time()) for one in wanted}
 
 

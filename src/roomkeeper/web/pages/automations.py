@@ -38,7 +38,7 @@ async def one(request: Request, desk: Desk, _who: Who) -> Shown:
 
 def _data(desk: Desk, automation: Automation) -> dict[str, object]:
     told = next(one for one in overview.automations(desk.store, desk.config) if one["name"] == automation.name)
-    latest = desk.history.events(limit=_SHOWN, type_=automation.on, connection=automation.from_)
+    latest = desk.history.events(limit=_SHOWN, types=automation.event_types, connection=automation.from_)
     return {
         "told": told,
         "automation": automation,

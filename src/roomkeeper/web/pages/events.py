@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
+from roomkeeper.automations.automation import heard_of
 from roomkeeper.desk import offers
 from roomkeeper.desk.history import EVENT_STATUSES
 from roomkeeper.errors import NotThere, OrderRefused
@@ -26,10 +27,10 @@ async def index(request: Request, desk: Desk, _who: Who) -> Shown:
         desk.history.events,
         connection=asked.get("connection") or None,
         status=asked.get("status") or None,
-        type_=asked.get("type") or None,
+        types=[asked["type"]] if asked.get("type") else (),
         part=part_of(request),
     )
-    types = sorted({one.on for one in desk.config.automations})
+    types = sorted(heard_of(desk.config.automations))
     data = {"statuses": EVENT_STATUSES, "connections": list(desk.config.shown), "types": types, "kinds": KINDS}
     return Shown("Events", "events.html", paged(found, request, _ASKED) | data)
 

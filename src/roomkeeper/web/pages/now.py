@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.requests import Request
 
+from roomkeeper.automations.automation import heard_of
 from roomkeeper.desk import overview
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
@@ -25,6 +26,6 @@ async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 def _data(desk: Desk) -> dict[str, object]:
     stands = overview.of(desk.store, desk.history, desk.config, desk.limits)
-    begun = dict.fromkeys(_BEGINNINGS[one.on] for one in desk.config.automations if one.on in _BEGINNINGS)
+    begun = [_BEGINNINGS[type_] for type_ in _BEGINNINGS if type_ in heard_of(desk.config.automations)]
     is_new = not any(stands["counts"]["events"].values())
     return {**stands, "latest": desk.history.runs(limit=_SHOWN), "is_new": is_new, "first": " Or: ".join(begun)}
