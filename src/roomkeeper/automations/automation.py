@@ -12,6 +12,17 @@ from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.event import Event
 from roomkeeper.automations.schedule import SCHEDULE, Missed, Schedule, is_cron
 
+#: What a step sees of the item that it is done for.
+OF_AN_ITEM = frozenset({"item", "number"})
+#: What it gives to later steps if it is done for each of a list, instead of its own fields.
+OF_A_LOOP = ("results", "count", "skipped")
+
+
+def _a_list(value: str | list[Any]) -> str | list[Any]:
+    if isinstance(value, str) and not template.is_template(value):
+        raise ValueError("must be a list, or a template that gives one, such as `{{ listed.files }}`")
+    return value
+
 
 class Step(BaseModel):
     """One step of an automation."""
@@ -28,8 +39,14 @@ class Step(BaseModel):
     if_: str | None = Field(
         default=None,
         alias="if",
-        description="An expression; the step is left out if it is false.",
+        description="An expression; the step is left out if it is false, or the item of `for_each` is.",
         examples=["file.title"],
+    )
+    for_each: Annotated[str | list[Any], AfterValidator(_a_list)] | None = Field(
+        default=None,
+        description="A list: the step is done for each of its items, once, and sees it as `item`, and as `number` "
+        "which one it is, from 1. What fails is named, and the others are done.",
+        examples=["{{ listed.files }}"],
     )
     via: str | None = Field(
         default=None, description="The connection it acts on, if there are several of its kind.", examples=["acme"]
@@ -44,6 +61,7 @@ class Step(BaseModel):
         """Find every template of the step: where it stands, its text, and whether it is a condition."""
         if self.if_ is not None:
             yield ("if",), self.if_, True
+        yield from _strings([self.for_each] if isinstance(self.for_each, str) else self.for_each, ("for_each",))
         yield from _strings(self.with_, ("with",))
 
 
@@ -203,9 +221,10 @@ def stages(positions: Sequence[int], steps: Sequence[Step], side_by_side: Callab
 
 def used_by(step: Step) -> set[str]:
     """List the variables that a step's templates and condition use."""
-    texts = [(text, False) for text in template.inside(step.with_)]
+    texts = [(text, False) for text in template.inside([step.with_, step.for_each])]
     texts += [(step.if_, True)] if step.if_ is not None else []
-    return {path[0] for text, condition in texts for path in template.references(text, condition=condition)}
+    used = {path[0] for text, condition in texts for path in template.references(text, condition=condition)}
+    return used - OF_AN_ITEM if step.for_each is not None else used
 
 
 def acts_on(step: Step, wanted: Collection[str], event_connection: str, types: Mapping[str, str]) -> str | None:

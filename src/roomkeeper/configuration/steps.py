@@ -1,17 +1,24 @@
 """Check an automation's steps: that each exists, knows where it acts, and uses nothing that nobody provides."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, Step, acts_on
+from roomkeeper.automations.automation import OF_A_LOOP, OF_AN_ITEM, Automation, Step, acts_on
 from roomkeeper.configuration.config import Connection, gathered
 from roomkeeper.configuration.document import Document, Place
 from roomkeeper.configuration.explaining import hint, unknown
 from roomkeeper.configuration.sources import sources
 from roomkeeper.contract.catalog import Catalog
-from roomkeeper.contract.step import EventKind
+from roomkeeper.contract.step import EventKind, StepKind
 from roomkeeper.errors import TemplateError
+
+
+def given_by(step: Step, kinds: Iterable[StepKind]) -> list[str]:
+    """List the fields of a step's result: of one that is done for each of a list, those of the whole."""
+    if step.for_each is not None:
+        return list(OF_A_LOOP)
+    return [name for one in kinds for name in one.result.model_fields]
 
 
 class StepCheck:
@@ -31,7 +38,8 @@ class StepCheck:
             self._check_step(step, here, many=many)
             self._check_target(step, automation, here)
             self._check_sense(step, automation, here)
-            self._check_variables(step, kind, known, here, many=many)
+            seen = known if step.for_each is None else known | dict.fromkeys(OF_AN_ITEM)
+            self._check_variables(step, kind, seen, here, many=many)
             if step.name in names:
                 self._say(
                     here, f"two steps of {automation.name} are called {step.name!r}", "tell them apart with `as:`"
@@ -42,7 +50,7 @@ class StepCheck:
                 self._say((*here, "as"), f"`as: {step.as_}` cannot be a variable's name here", remedy)
             kinds = self._catalog.kinds(step.do)
             if step.as_ is not None and kinds:
-                known[step.as_] = {name: None for one in kinds.values() for name in one.result.model_fields}
+                known[step.as_] = dict.fromkeys(given_by(step, kinds.values()))
 
     def _check_step(self, step: Step, where: Place, *, many: bool) -> None:
         kinds = self._catalog.kinds(step.do)
@@ -51,6 +59,9 @@ class StepCheck:
             return
         for kind in kinds.values():
             self._document.model(kind.params, step.with_, (*where, "with"), templates=True)
+        if step.for_each is not None and not all(kind.in_a_loop for kind in kinds.values()):
+            remedy = "give it a list, if it takes one (`move_files` does: `files:`), or write the step once for each"
+            self._say((*where, "for_each"), f"{step.do} cannot be done for each of a list", remedy)
         if many and not all(kind.takes_many for kind in kinds.values()):
             self._say(where, f"{step.do} acts on one event, but this automation gathers several", "set `gather: 1`")
 

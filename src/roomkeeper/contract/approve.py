@@ -50,4 +50,5 @@ APPROVE = StepKind(
     apply=_apply,
     connection_type="",
     takes_many=True,
+    in_a_loop=False,
 )

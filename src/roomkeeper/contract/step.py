@@ -58,6 +58,8 @@ class StepContext(Protocol):
     run: int
     #: The automation's and the step's name: the same in every run of it.
     task: str
+    #: Which item of a list it is done for, the same in every run; empty without `for_each`.
+    item: str
     events: Sequence[Event]
     ledger: Ledger
     client: Any
@@ -133,6 +135,8 @@ class StepKind:
     takes_many: bool = False
     #: Whether it may run at the same time as others of this sort: it adds something, and takes nothing away.
     side_by_side: bool = False
+    #: Whether it may be done for each of a list; not what keeps a plan of its own with the run, or asks a person.
+    in_a_loop: bool = True
     #: Whether it ends somebody's access, so that nothing more of theirs comes in afterwards.
     closes: bool = False
     #: Whether it is done once more when a later step has closed the door: something may have come in before.

@@ -181,7 +181,9 @@ class Fates:
             where, kind = self._acting(text.steps[row.position], happened)
             if kind is None or kind.evidence is None or where is None:
                 continue
-            pieces = kind.evidence(_result(row))
+            result = _result(row)
+            told = [result] if text.steps[row.position].for_each is None else result.get("results") or []
+            pieces = [piece for one in told if one is not None for piece in kind.evidence(one)]
             mine = [one for one in pieces if happened.noun != "file" or one.item in {"", _subject(happened)}]
             found[row.position] = [(where, one) for one in mine]
         return found

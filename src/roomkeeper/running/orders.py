@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from roomkeeper.automations.automation import Automation
 from roomkeeper.errors import NotThere, OrderRefused
 from roomkeeper.intake.dispatch import claim
+from roomkeeper.running import items
 from roomkeeper.store.actions import record
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events, runs, steps, waiting
@@ -66,6 +67,7 @@ def restart(store: Store, number: int, by: str = "") -> None:
         _refuse_undone(connection, run)
         again = {"state": "again", "approved_at": None, "ask_until": None}
         connection.execute(steps.update().where(steps.c.run_id == number).values(again))
+        items.forget(connection, number)
         _wait_again(connection, run)
         record(connection, by, f"retried run {number} from the start", run=number)
 

@@ -1,6 +1,7 @@
 """A rehearsal: what an automation would do with an event, without a single write to a service."""
 
 import contextlib
+import copy
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from roomkeeper.contract.step import Ledger as StepLedger
 from roomkeeper.contract.step import StepKind
 from roomkeeper.errors import StepFailed, TemplateError
 from roomkeeper.intake.dispatch import Source
+from roomkeeper.running.items import Results, items_of
 from roomkeeper.running.ledger import Ledger
 from roomkeeper.store.database import Store
 
 T = TypeVar("T")
+_SHOWN = 30  # items of a list that are planned one by one (ours)
 _INSTALL = "Install it again, then retry the run."
 
 
@@ -70,6 +73,8 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
     """
     shown = {"name": step.name, "do": step.do}
     kind = kind_for(step, catalog, context.type)
+    if step.for_each is not None:
+        return shown | await _foretold_each(step, kind, variables, context)
     try:
         if step.if_ is not None and not template.holds(step.if_, variables):
             return shown | {"plan": [], "because": f"`if: {step.if_}` is false"}
@@ -91,6 +96,35 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
     return shown | {"plan": list(plan.effects), "because": plan.nothing_because}
 
 
+async def _foretold_each(step: Step, kind: StepKind, variables: dict[str, Any], context: "Dry") -> dict[str, Any]:
+    """Say what a step would do for the first items of its list, and how many more there are."""
+    if used_by(step) - set(variables):
+        return {"plan": ["go on from what the steps before it give"], "because": ""}
+    lines, results = list[str](), list[dict[str, Any] | None]()
+    try:
+        items = items_of(template.render(step.for_each, variables))
+        for item in items[:_SHOWN]:
+            seen = variables | item.variables()
+            if step.if_ is not None and not template.holds(step.if_, seen):
+                results.append(None)
+                continue
+            params = kind.params.model_validate(template.render(step.with_, seen))
+            plan = await kind.plan(params, context.of_item(item.key))
+            lines += plan.effects
+            results += [plan.result.model_dump(mode="json")] if plan.result is not None else []
+    except (TemplateError, ValidationError) as error:
+        return {"plan": [*lines, f"fail: {' '.join(str(error).split())}"], "because": ""}
+    except StepFailed as error:
+        return {"plan": [*lines, f"fail: {error.message}"], "because": ""}
+    if len(results) == len(items):
+        left_out = sum(one is None for one in results)
+        given = Results(results=results, count=len(items), skipped=left_out)
+        variables[step.name] = given.model_dump(mode="json")
+    more = [f"… and the same for {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+    because = "" if lines else f"nothing of its {len(items)} items needs anything" if items else "its list is empty"
+    return {"plan": [*lines, *more], "because": because}
+
+
 def kind_for(step: Step, catalog: Catalog, type_: str) -> StepKind:
     """Find the kind of step that acts on this type of connection. Raises StepFailed."""
     kinds = catalog.kinds(step.do)
@@ -106,6 +140,7 @@ class Dry:
     run = 0
     approved = True
     settle_after = 0.0
+    item = ""
 
     def __init__(
         self,
@@ -122,6 +157,12 @@ class Dry:
         self.connection, self.type = source.name, source.connector.type
         self.task = f"{automation.name}/{automation.steps[position].name}"
         self.foretold = foretold
+
+    def of_item(self, key: str) -> "Dry":
+        """Give what a step may use for one item of its list."""
+        one = copy.copy(self)
+        one.item, one.task = key, f"{self.task}[{key}]"
+        return one
 
     async def now(self) -> float:
         """Tell the time."""

@@ -37,6 +37,7 @@ from roomkeeper.intake.dispatch import Source, claim, event_of
 from roomkeeper.outside import cleaned
 from roomkeeper.running import retrying
 from roomkeeper.running.holds import hold
+from roomkeeper.running.items import WIDTH, Item, Loop, Results, forget, items_of
 from roomkeeper.running.leases import Lease
 from roomkeeper.running.ledger import Ledger
 from roomkeeper.running.orders import CANCELLED
@@ -112,6 +113,8 @@ class Walker:
         return await _persistently(partial(self._store.writing, act))
 
     def _is_side_by_side(self, step: Step) -> bool:
+        if step.for_each is not None:
+            return False
         kinds = self._catalog.kinds(step.do).values()
         return bool(kinds) and all(kind.side_by_side for kind in kinds)
 
@@ -135,15 +138,7 @@ class Walker:
         if run is None or run.attempt != attempt:
             return "cancelled"  # a newer attempt has it
         step = _automation(run).steps[position]
-        work = _Work(
-            self._store,
-            self._lease,
-            run,
-            position,
-            aside=self._aside,
-            settle_after=self._settle_after,
-            rest=self._rest,
-        )
+        work = self._work(run, position)
         opened = await self._store.writing(lambda connection: _open_step(connection, number, position, step))
         if opened.over is not None:
             return opened.over
@@ -159,6 +154,18 @@ class Walker:
             STEPS.labels(step.do, state).observe(time.monotonic() - began)
             log.info("step ended", state=state, error=values.get("error"))
         return state
+
+    def _work(self, run: Any, position: int, item: str = "") -> "_Work":  # noqa: ANN401 - a row of `runs`
+        return _Work(
+            self._store,
+            self._lease,
+            run,
+            position,
+            item=item,
+            aside=self._aside,
+            settle_after=self._settle_after,
+            rest=self._rest,
+        )
 
     async def end(self, number: int, attempt: int, outcome: str) -> str:
         """Write down how the run ended."""
@@ -245,18 +252,7 @@ class Walker:
         """Do the step and say how it went."""
         try:
             await work.check()
-            happened = await self._happened(run)
-            variables = await self._variables(run.id, position, happened)
-            if step.if_ is not None and not template.holds(step.if_, variables):
-                return "skipped", {"result": {"because": f"`if: {step.if_}` is false"}}
-            source = self._source(step, run.connection)
-            kind = kind_for(step, self._catalog, source.connector.type)
-            params = kind.params.model_validate(template.render(step.with_, variables))
-            work.ready(source, happened, partial(self._ahead, run, position, variables, happened))
-            work.inputs = params.model_dump(mode="json")
-            work.places = [getattr(params, name, None) for name in kind.places]
-            result = await self._applied(kind, params, work, source)
-            return "done", {"result": result.model_dump(mode="json")}
+            return await self._acted(run, step, position, work)
         except ApprovalNeeded as error:
             until = time.time() + error.within
             remedy = f"`roomkeeper runs approve {run.id}` lets it go on, until {moment(until)}; or cancel it."
@@ -277,6 +273,60 @@ class Walker:
             log.exception("a step failed in a way nobody foresaw")
             fault = f"a fault in Roomkeeper itself: {type(error).__name__}: {error}"
             return "failed", {"error": fault, "remedy": "Report it with the log; then retry the run."}
+
+    async def _acted(self, run: Any, step: Step, position: int, work: "_Work") -> tuple[str, dict[str, Any]]:  # noqa: ANN401
+        """Do what the step says, unless its `if` leaves it out. Raises what goes wrong."""
+        happened = await self._happened(run)
+        variables = await self._variables(run.id, position, happened)
+        if step.for_each is not None:
+            through = await self._gone_through(run, step, position, work, seen=variables, happened=happened)
+            return "done", {"result": through.model_dump(mode="json")}
+        if step.if_ is not None and not template.holds(step.if_, variables):
+            return "skipped", {"result": {"because": f"`if: {step.if_}` is false"}}
+        source = self._source(step, run.connection)
+        work.ready(source, happened, partial(self._ahead, run, position, variables, happened))
+        return "done", {"result": await self._done(step, variables, work, source)}
+
+    async def _done(self, step: Step, variables: Mapping[str, Any], work: "_Work", source: Source) -> dict[str, Any]:
+        """Work out the step's settings and apply it; gives its result. Raises what goes wrong."""
+        kind = kind_for(step, self._catalog, source.connector.type)
+        params = kind.params.model_validate(template.render(step.with_, variables))
+        work.inputs = params.model_dump(mode="json")
+        work.about += subjects.of_step(work.connection, [getattr(params, name, None) for name in kind.places], {})
+        return (await self._applied(kind, params, work, source)).model_dump(mode="json")
+
+    async def _gone_through(
+        self,
+        run: Any,  # noqa: ANN401 - a row of `runs`
+        step: Step,
+        position: int,
+        work: "_Work",
+        *,
+        seen: Mapping[str, Any],
+        happened: Sequence[Event],
+    ) -> Results:
+        """Do the step for each item of its list. Raises StepFailed with those that failed."""
+        listed = items_of(template.render(step.for_each, seen))
+        source = self._source(step, run.connection)
+        work.ready(source, happened, _nothing_ahead)
+        work.inputs = {"for_each": step.for_each, **step.with_}
+
+        async def do(item: Item) -> dict[str, Any] | None:
+            here = {**seen, **item.variables()}
+            if step.if_ is not None and not template.holds(step.if_, here):
+                return None
+            own = self._work(run, position, item.key)
+            own.ready(source, happened, _nothing_ahead, many=len(listed))
+            try:
+                result = await self._done(step, here, own, source)
+            finally:
+                await own.write_calls()
+                work.about += own.about
+            work.about += subjects.of_step(own.connection, (), result)
+            return result
+
+        width = WIDTH if kind_for(step, self._catalog, source.connector.type).side_by_side else 1
+        return await Loop(self._store, run.id, position, do, work.progress, width).go_through(listed)
 
     async def _applied(self, kind: StepKind, params: BaseModel, work: "_Work", source: Source) -> BaseModel:
         """Apply the step; again, if its connection was out of order meanwhile. Raises StepFailed, RemoteError."""
@@ -346,19 +396,21 @@ class _Work:
         run: Any,  # noqa: ANN401 - a row of `runs`
         position: int,
         *,
+        item: str,
         aside: Aside,
         settle_after: float,
         rest: Rest,
     ) -> None:
         self.run: int = run.id
-        self.task = f"{run.automation}/{_automation(run).steps[position].name}"
+        self.task = f"{run.automation}/{_automation(run).steps[position].name}" + (f"[{item}]" if item else "")
+        self.item = item
         self.events: Sequence[Event] = ()
         self.ledger: StepLedger = Ledger(store, run.id)
         self.client: Any = None
         self.connection = ""
         self.inputs: Mapping[str, Any] | None = None  # the step's settings, as the templates came out
         self.span: Any = None  # of the trace, if there is one
-        self.places: Sequence[Any] = ()  # the rooms and folders that they name
+        self.about: list[subjects.Subject] = []  # what it worked on
         self._store, self._lease, self._position, self._aside, self._rest = store, lease, position, aside, rest
         self._calls: list[dict[str, Any]] = []
         self._looked = 0.0
@@ -367,10 +419,12 @@ class _Work:
         self._ahead: Callable[[], Awaitable[list[str]]] = _nothing_ahead
         self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
-    def ready(self, source: Source, happened: Sequence[Event], ahead: Callable[[], Awaitable[list[str]]]) -> None:
-        """Give the step its connection and its events."""
+    def ready(
+        self, source: Source, happened: Sequence[Event], ahead: Callable[[], Awaitable[list[str]]], *, many: int = 1
+    ) -> None:
+        """Give the step its connection and its events; `many` is of how many items this is one."""
         self.events, self.connection, self._ahead = happened, source.name, ahead
-        self.client = source.client.view(bulk=len(happened) > LIVE, observe=self._observe)
+        self.client = source.client.view(bulk=max(len(happened), many) > LIVE, observe=self._observe)
 
     async def now(self) -> float:
         """Tell the time by the store's clock."""
@@ -421,6 +475,7 @@ class _Work:
 
     async def progress(self, text: str) -> None:
         """Say how far it has come."""
+        text = f"{self.item}: {text}" if self.item else text
         await self._store.writing(lambda connection: connection.execute(self._mine().values(progress=text)))
 
     async def record(self, plan: Any) -> None:  # noqa: ANN401 - JSON
@@ -447,10 +502,12 @@ class _Work:
         written = {name: _written(name, value) for name, value in values.items()}
         if state == "asks":
             written["approved_at"] = None  # an earlier consent was to something else
+        if state == "done":
+            forget(connection, self.run, self._position)
         ended = {"state": state, "ended_at": time.time(), "progress": None, "inputs": json.dumps(self.inputs)}
         connection.execute(self._mine().values(ended | written))
-        about = subjects.of_step(self.connection, self.places, values.get("result") or {})
-        subjects.link_runs(self._store, connection, [(one, self.run) for one in about])
+        about = [*self.about, *subjects.of_step(self.connection, (), values.get("result") or {})]
+        subjects.link_runs(self._store, connection, [(one, self.run) for one in dict.fromkeys(about)])
 
     async def write_calls(self) -> None:
         """Write down the calls made since the last time."""

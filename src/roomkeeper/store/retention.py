@@ -19,6 +19,7 @@ from roomkeeper.store.tables import (
     runs,
     runs_about,
     sessions,
+    step_items,
     steps,
     subjects,
     waiting,
@@ -53,6 +54,7 @@ def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> boo
     for table, column in (
         (calls, calls.c.run_id),
         (steps, steps.c.run_id),
+        (step_items, step_items.c.run_id),
         (waiting, waiting.c.run_id),
         (runs, runs.c.id),
     ):

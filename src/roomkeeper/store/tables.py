@@ -172,6 +172,16 @@ steps = sa.Table(
     sa.Column("approved_by", sa.Text),
 )
 
+step_items = sa.Table(  # of a step that goes through a list, until it is done
+    "step_items",
+    metadata,
+    sa.Column("run_id", _Number, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("result", sa.Text),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
 calls = sa.Table(
     "calls",
     metadata,

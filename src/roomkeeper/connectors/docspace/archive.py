@@ -106,6 +106,7 @@ ARCHIVE_FILES = StepKind(
     apply=apply,
     connection_type="docspace",
     until_closed=True,
+    in_a_loop=False,
     destination="under",
     places={"room": "manage", "under": "write"},
     scopes=frozenset({"files:write", "rooms:read"}),

@@ -251,7 +251,8 @@ TAG_ROOM = StepKind(
 
 def _tag_of_event(context: StepContext) -> str:
     event = context.events[0] if context.events else None
-    return f"{event.connection} {event.lane or event.meaning}"[:200] if event is not None else f"run {context.run}"
+    about = f"{event.connection} {event.lane or event.meaning}" if event is not None else f"run {context.run}"
+    return f"{about} {context.item}".strip()[:200]
 
 
 async def _stands(portal: Portal, room: str) -> bool:

@@ -146,6 +146,7 @@ MOVE_FILES = StepKind(
     apply=apply,
     connection_type="docspace",
     takes_many=True,
+    in_a_loop=False,
     places={"to": "write"},
     scopes=frozenset({"files:write", "rooms:read"}),
     evidence=evidence.of_moves,

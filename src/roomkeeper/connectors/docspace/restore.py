@@ -100,6 +100,7 @@ RESTORE_FILES = StepKind(
     plan=plan,
     apply=apply,
     connection_type="docspace",
+    in_a_loop=False,
     scopes=frozenset({"files:write", "rooms:read"}),
 )
 

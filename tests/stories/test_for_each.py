@@ -1,0 +1,150 @@
+"""A step for each of a list: every item once, whoever stops the process; what fails is named, and the others done."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stage import Keeper, Portal, Rooms, sized, until
+
+Make = Callable[..., Keeper]
+RENAME = {
+    "do": "rename_file",
+    "as": "renamed",
+    "for_each": "{{ listed.files }}",
+    "with": {"file": "{{ item.id }}", "title": "{{ number }} {{ item.title }}"},
+}
+
+
+@pytest.fixture
+def rooms(portal: Portal) -> Rooms:
+    return Rooms(portal)
+
+
+def serving(keepers: Make, rooms: Rooms, *steps: dict[str, Any], **more: Any) -> Keeper:
+    listed = {"do": "list_files", "as": "listed", "with": {"folder": rooms.client}}
+    automation = {"name": "each", "on": "schedule", "every": "365d", "missed": "skip", "steps": [listed, *steps]} | more
+    return keepers(rooms.portal, rooms.keeper_key, [automation])
+
+
+def titles(rooms: Rooms) -> list[str]:
+    return sorted(one["title"] for one in rooms.portal.tree(rooms.client))
+
+
+def renames(portal: Portal) -> Counter[str]:
+    """Count what was asked to be renamed, by file."""
+    asked = portal.direct("GET", "/journal")
+    return Counter(one["path"] for one in asked if one["method"] == "PUT" and "/files/file/" in one["path"])
+
+
+def test_each_item_is_done_and_later_steps_see_what_it_came_to(rooms: Rooms, keepers: Make) -> None:
+    for title in ("a.docx", "b.docx", "skip me.docx"):
+        rooms.upload(title)
+    names = ["{{ renamed.count }}, {{ renamed.skipped }} left out", "{{ renamed.results[0].title }}"]
+    told = {"do": "create_folders", "with": {"room": rooms.internal, "folders": names}}
+    keeper = serving(keepers, rooms, RENAME | {"if": "'skip' not in item.title"}, told)
+    keeper.start()
+
+    keeper.ask("start", "each", "--wait")
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert titles(rooms) == ["1 a.docx", "2 b.docx", "skip me.docx"]
+    made = rooms.portal.call("GET", f"/files/{rooms.internal}")["folders"]
+    assert {one["title"] for one in made} == {"3, 1 left out", "1 a.docx"}
+
+
+def test_what_cannot_be_done_is_named_and_a_retry_does_only_that(rooms: Rooms, keepers: Make) -> None:
+    files = [rooms.upload(f"{letter}.docx")["id"] for letter in "abcd"]
+    rooms.portal.direct("PUT", f"/files/{files[1]}", json={"locked_by": rooms.guest})
+    keeper = serving(keepers, rooms, RENAME)
+    keeper.start()
+
+    keeper.ask("start", "each", "--wait", codes=(0, 1, 3))
+    (run,) = keeper.settle()
+
+    assert run["state"] == "needs_attention"
+    assert "1 of 4 items failed" in run["error"]
+    (named,) = keeper.ask("runs", "show", str(run["id"]))["steps"][1]["items"]
+    assert (named["item"], "locked" in named["reason"]) == (str(files[1]), True)
+    assert titles(rooms) == ["1 a.docx", "3 c.docx", "4 d.docx", "b.docx"]
+
+    rooms.portal.direct("PUT", f"/files/{files[1]}", json={"locked_by": None})
+    before = renames(rooms.portal)
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+
+    assert keeper.settle()[0]["state"] == "done"
+    assert titles(rooms) == ["1 a.docx", "2 b.docx", "3 c.docx", "4 d.docx"]
+    assert list((renames(rooms.portal) - before).values()) == [1]
+
+
+def test_where_nothing_comes_of_it_the_rest_is_not_tried(rooms: Rooms, keepers: Make) -> None:
+    grown = {"user": rooms.guest, "folders": 1, "files": 60}
+    rooms.portal.direct("POST", f"/folders/{rooms.client}/grow", json=grown)
+    keeper = serving(keepers, rooms, RENAME | {"with": {"file": "{{ item.nothing }}", "title": "x"}})
+    keeper.start()
+
+    keeper.ask("start", "each", "--wait", codes=(0, 1, 3))
+    (run,) = keeper.settle()
+
+    assert "25 of 60 items failed" in run["error"]
+    assert "35 were not tried" in run["error"]
+    assert not renames(rooms.portal)
+
+
+def test_a_kill_in_the_middle_does_each_item_once(rooms: Rooms, keepers: Make) -> None:
+    many = sized(10_000, 300)
+    grown = {"user": rooms.guest, "folders": 3, "files": many}
+    rooms.portal.direct("POST", f"/folders/{rooms.client}/grow", json=grown)
+    keeper = serving(keepers, rooms, RENAME)
+    keeper.start_apart()
+    keeper.say("start", "each")
+    for part in range(1, sized(11, 4)):
+        until(lambda part=part: len(renames(rooms.portal)) >= part * many // sized(11, 4))  # type: ignore[misc]
+        keeper.kill()
+        keeper.start_apart()
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    there = titles(rooms)
+    assert len(there) == many
+    assert {one.partition(" ")[0] for one in there} == {str(number + 1) for number in range(many)}
+    assert all(one.count("File") == 1 and len(one.split()) == 3 for one in there)
+    result = keeper.ask("runs", "show", str(run["id"]))["steps"][1]["result"]
+    assert (result["count"], len({one["file"] for one in result["results"]})) == (many, many)
+
+
+def test_a_list_in_the_file_makes_a_room_for_each_and_a_restart_makes_no_second(rooms: Rooms, keepers: Make) -> None:
+    rooming = {
+        "do": "create_room",
+        "as": "made",
+        "for_each": ["North", "South", "North"],
+        "with": {"title": "Region {{ item }}"},
+    }
+    keeper = serving(keepers, rooms, rooming)
+    keeper.start()
+
+    keeper.ask("start", "each", "--wait")
+    (run,) = keeper.settle()
+    keeper.say("runs", "retry", str(run["id"]), "--from-start", "--wait")
+
+    assert keeper.settle()[0]["state"] == "done"
+    made = Counter(one["title"] for one in rooms.portal.direct("GET", "/rooms"))
+    assert {title: many for title, many in made.items() if title.startswith("Region")} == {
+        "Region North": 2,
+        "Region South": 1,
+    }
+
+
+def test_a_rehearsal_tells_of_the_first_items_and_counts_the_others(rooms: Rooms, keepers: Make) -> None:
+    grown = {"user": rooms.guest, "folders": 1, "files": 40}
+    rooms.portal.direct("POST", f"/folders/{rooms.client}/grow", json=grown)
+    keeper = serving(keepers, rooms, RENAME, paused=True)
+    keeper.start()
+    keeper.say("start", "each")
+
+    shown = keeper.say("try", "each", "--event", "1")
+
+    assert shown.count("rename ") == 30
+    assert "… and the same for 10 more" in shown
+    assert not renames(rooms.portal)
