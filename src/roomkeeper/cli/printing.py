@@ -1,6 +1,5 @@
 """How commands print: JSON for programs, tables and lines for people."""
 
-import csv
 import json
 import re
 import shlex
@@ -16,7 +15,7 @@ from rich import markup
 from rich.console import Console
 from rich.table import Table
 
-from roomkeeper import outside
+from roomkeeper import outside, spreadsheet
 from roomkeeper.errors import Problem
 
 #: How this program was called, where its name alone would not find it.
@@ -78,18 +77,7 @@ def print_fields(shown: dict[str, Any], names: Sequence[str]) -> None:
 
 def print_csv(lines: Sequence[dict[str, Any]]) -> None:
     """Print lines as CSV, with every column that one of them has."""
-    columns = list(dict.fromkeys(name for line in lines for name in line))
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _safe_cell(value) for name, value in line.items()} for line in lines)
-
-
-def _safe_cell(value: object) -> object:
-    """Keep a spreadsheet from taking a title such as `=HYPERLINK(…)` for a formula."""
-    if not isinstance(value, str):
-        return value
-    shown = outside.cleaned(value)
-    return f"'{shown}" if shown[:1] in {"=", "+", "-", "@", "\t", "\r"} else shown
+    sys.stdout.write(spreadsheet.written(lines))
 
 
 def print_run(shown: dict[str, Any], *, calls: bool = False) -> None:

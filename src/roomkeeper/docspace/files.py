@@ -35,9 +35,10 @@ class Files:
         answer = await self._send(Call("GET", f"/files/file/{segment(file)}", query=query))
         return File.of(answer.response)
 
-    async def upload(self, folder: EntryId, name: str, content: bytes) -> File:
-        """Upload a small file in a single request (10)."""
-        answer = await self._send(Call("POST", f"/files/{segment(folder)}/upload", file=(name, content)))
+    async def upload(self, folder: EntryId, name: str, content: bytes, *, is_new: bool = False) -> File:
+        """Upload a small file in a single request (10); `is_new` has it numbered where a namesake is (10)."""
+        query = {"createNewIfExist": True} if is_new else {}
+        answer = await self._send(Call("POST", f"/files/{segment(folder)}/upload", query=query, file=(name, content)))
         uploaded = File.many(answer.response) if isinstance(answer.response, list) else (File.of(answer.response),)
         if not uploaded:
             raise Garbled("The portal took an upload and names no file for it")

@@ -20,6 +20,9 @@ from roomkeeper.errors import Garbled, Rejected
 
 Send = Callable[[Call], Awaitable[Answer]]
 TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400 (CreateRoomRequestDto.cs; recorded: rooms.titles)
+#: Orders of a listing, ascending and descending (SortedByType.cs); the second is for what the first left out.
+_ORDERS = (("DateAndTimeCreation", 0), ("AZ", 0), ("DateAndTimeCreation", 1), ("AZ", 1), ("DateAndTime", 0))
+_LOOKS = 3  # at a listing that shows less than it counts, for somebody may join or leave between its pages (ours)
 _ACTIVE, _ANY = 0, 2  # searchArea (RoomContentRequestDto.cs; recorded: rooms.list)
 
 
@@ -49,14 +52,24 @@ class Rooms:
         return tuple(room for room in rooms if same in {title_key(one) for one in room.tags})
 
     async def _listed(self, narrowed: Mapping[str, object]) -> tuple[Folder, ...]:
+        """List the rooms until all that are counted are seen. Raises Garbled where they are not.
+
+        No order has a tie-breaker (FolderDao.cs), so that pages in one order may leave rooms out, such as those that
+        were made in the same second: then another order shows them.
+        """
         found: dict[int | str, Folder] = {}
-        pages, order = Pages(), {"sortBy": "DateAndTimeCreation", "sortOrder": 0}
-        while pages.start is not None:
-            query = {**narrowed, "count": PAGE, "startIndex": pages.start, **order}
-            page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
-            found |= {room.id: room for room in page.folders}
-            pages.turn(page.ids, page.total)
-        return tuple(found.values())
+        total = 0
+        for by, order in _ORDERS:
+            pages = Pages()
+            while pages.start is not None:
+                query = {**narrowed, "count": PAGE, "startIndex": pages.start, "sortBy": by, "sortOrder": order}
+                page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
+                found |= {room.id: room for room in page.folders}
+                total = page.total
+                pages.turn(page.ids, total)
+            if len(found) >= total:
+                return tuple(found.values())
+        raise Garbled(f"The portal counts {total} rooms, and shows {len(found)} however it is asked")
 
     async def create(self, title: str, kind: RoomType, tags: Sequence[str]) -> Folder:
         """Make a room; not idempotent, for titles need not be unique (5.1). Raises QuotaExceeded, Forbidden."""
@@ -107,18 +120,22 @@ class Rooms:
         return Link.of((await self._send(Call("GET", f"/files/rooms/{segment(room)}/link"))).response)
 
     async def members(self, room: EntryId) -> tuple[Member, ...]:
-        """List who has access to a room, by whatever grant (5.3)."""
+        """List who has access to a room, by whatever grant (5.3). Raises Garbled where not all of them are shown."""
         found: dict[str, Member] = {}
-        pages = Pages()
-        while pages.start is not None:
-            query = {"filterType": 0, "count": PAGE, "startIndex": pages.start}
-            answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
-            if answer.response is None:
-                raise Garbled(f"The portal's answer does not say who the members of room {room} are")
-            page = Member.many(answer.response)
-            found |= {member.id: member for member in page if member.id}
-            pages.turn([member.id for member in page], answer.total or 0)
-        return tuple(found.values())
+        total = 0
+        for _ in range(_LOOKS):
+            pages = Pages()
+            while pages.start is not None:
+                query = {"filterType": 0, "count": PAGE, "startIndex": pages.start}
+                answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
+                if answer.response is None:
+                    raise Garbled(f"The portal's answer does not say who the members of room {room} are")
+                page, total = Member.many(answer.response), answer.total or 0
+                found |= {member.id: member for member in page if member.id}
+                pages.turn([member.id for member in page], total)
+            if len(found) >= total:
+                return tuple(found.values())
+        raise Garbled(f"The portal counts {total} members of room {room}, and shows {len(found)}")
 
     async def set_access(self, room: EntryId, person: str, access: Access) -> None:
         """Give or end a person's or a group's access; the answer is no proof: read the members (5.3, 14)."""

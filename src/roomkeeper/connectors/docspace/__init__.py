@@ -17,8 +17,10 @@ from roomkeeper.connectors.docspace import (
     restore,
     rooms,
     round_trip,
+    saving,
     settings,
     sharing,
+    surveying,
     trails,
     webhook,
 )
@@ -34,10 +36,12 @@ CONNECTOR = Connector(
     raises=lambda given: trails.IN_HISTORY if given.polls else webhook.EVENTS,
     steps=[
         listing.LIST_FILES,
+        surveying.LIST_ROOMS,
         files.COPY_FILES,
         relocation.MOVE_FILES,
         editing.RENAME_FILE,
         editing.COMMENT_ON_FILE,
+        saving.SAVE_FILE,
         archive.ARCHIVE_FILES,
         restore.RESTORE_FILES,
         guests.REVOKE_GUEST,

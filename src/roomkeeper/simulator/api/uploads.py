@@ -174,6 +174,7 @@ def store(portal: Portal, folder: Folder, title: str, content: bytes, user: User
     A guest's never does, not even of an own file (recorded: upload.single).
     """
     world = portal.world
+    _touched(folder, user)
     if len(content) > UPLOAD_LIMIT:
         raise ApiError(402, "The file size exceeds the limit", "ASC.Core.Tenants.TenantQuotaException")
     target = world.namesake(folder, sanitise(title))
@@ -203,9 +204,16 @@ def _ending(title: str) -> str:
     return title[title.rindex(".") :] if "." in title else ""
 
 
+def _touched(folder: Folder, user: User) -> None:
+    """Have all above what was saved say so: not what is moved or deleted (FileDao.cs, UpdateFoldersAsync)."""
+    for one in folder.way():
+        one.modified, one.modified_by = now(), user
+
+
 def save_edited(portal: Portal, file: File, content: bytes, user: User) -> None:
     """What the editor does: a new version, an entry that looks like an upload that overwrote, another trigger."""
     file.versions.append(Version(content, user, now()))
+    _touched(file.folder, user)
     portal.history.note("UserFileUpdated", file, user)
     portal.webhooks.publish("file.updated", file, user)
 

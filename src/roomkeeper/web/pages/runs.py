@@ -1,8 +1,6 @@
 """Runs: what was done, how, and what can be ordered."""
 
 import asyncio
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from roomkeeper import spreadsheet
 from roomkeeper.desk import offers
 from roomkeeper.desk.history import RUN_STATES
 from roomkeeper.errors import OrderRefused
@@ -24,7 +23,6 @@ from roomkeeper.web.rendering import HEADERS, Shown, fit_to_send
 
 _ASKED = ("automation", "state", "about", "kind", "since", "until", "before")
 _CALLS, _LINES = 200, 500  # that a page shows of a step; the API and the CSV have all
-_NO_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def index(request: Request, desk: Desk, _who: Who) -> Shown:
@@ -71,13 +69,8 @@ async def report(request: Request, desk: Desk, _who: Who) -> Response:
     run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
     reports = [(step["name"], (step["result"] or {}).get("report", [])) for step in run["steps"]]
     lines = [{"step": name} | line for name, reported in reports for line in reported]
-    columns = list(dict.fromkeys(name for line in lines for name in line))
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
     name = f'attachment; filename="run-{run["id"]}.csv"'
-    text = fit_to_send(desk, file.getvalue())
+    text = fit_to_send(desk, spreadsheet.written(lines))
     return Response(text, media_type="text/csv", headers={**HEADERS, "Content-Disposition": name})
 
 
@@ -123,8 +116,3 @@ def _attempts(step: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _seconds(since: str, until: str) -> float:
     return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from taking a title for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_NO_FORMULA) else value
