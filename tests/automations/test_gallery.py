@@ -68,7 +68,6 @@ def test_each_says_what_it_does_what_it_needs_and_where_rooms_go() -> None:
         assert one.title
         assert one.does.endswith(".")
         assert one.needs.endswith(".")
-        assert one.places
         assert all(place.about for place in one.places)
 
 
@@ -92,7 +91,7 @@ def test_what_is_written_in_one_piece_is_left_alone() -> None:
 
 def test_ids_of_third_party_storage_stand_there_as_they_are(tmp_path: Path) -> None:
     odd = 'sbox-5-|Client #1, "a": \\g<1> \N{GRINNING FACE}'
-    for recipe in all_of_them().values():
+    for recipe in [one for one in all_of_them().values() if one.places]:
         text = put_into(FILES["none yet"], recipe, {one.number: (odd, "a #b") for one in recipe.places}, {})
 
         config = checked(text, tmp_path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mailboxes import Chat
 from stage import CRM_SECRETS, SECRET, Keeper, Portal, Rooms, sized, until
@@ -22,8 +23,17 @@ LISTING = {
     "detect-confidential-docs": "Top Secret plan.docx",
     "auto-snapshot-before-edits": "Offer.docx",
     "weekly-contracts-report": "Contract.docx",
+    "index-files-by-number": "Offer.docx",
 }
 MANY = 260
+TOKEN = CRM_SECRETS["CRM_SECRET"]
+REFUSED = {
+    "kind": "status",
+    "status": 403,
+    "method": "GET",
+    "every": 2,
+    "body": '{"error": {"message": "Access denied", "type": "System.Security.SecurityException"}, "statusCode": 403}',
+}
 
 
 @pytest.fixture
@@ -38,9 +48,11 @@ def chat() -> Iterator[Chat]:
     one.close()
 
 
-def put_in(keepers: Make, rooms: Rooms, name: str, *, source: int | None = None, chat: Chat | None = None) -> Keeper:
+def put_in(
+    keepers: Make, rooms: Rooms, name: str, *, source: int | None = None, chat: Chat | None = None, key: str = ""
+) -> Keeper:
     """Give a Roomkeeper a recipe, with the open places filled in."""
-    keeper = keepers(rooms.portal, rooms.keeper_key, [])
+    keeper = keepers(rooms.portal, key or rooms.keeper_key, [])
     text = (RECIPES / name / "roomkeeper.yaml").read_text()
     filled = {
         "https://acme.onlyoffice.com": rooms.portal.url,
@@ -52,8 +64,8 @@ def put_in(keepers: Make, rooms: Rooms, name: str, *, source: int | None = None,
     for place, value in filled.items():
         text = text.replace(place, str(value))
     keeper.file.write_text(re.sub("public_url: .*", f"public_url: {keeper.url}", text))
-    keeper.environment |= {"DOCSPACE_API_KEY": rooms.keeper_key, "DOCSPACE_WEBHOOK_SECRET": SECRET}
-    keeper.environment |= {"TEAM_TOKEN": CRM_SECRETS["CRM_SECRET"]}
+    keeper.environment |= {"DOCSPACE_API_KEY": key or rooms.keeper_key, "DOCSPACE_WEBHOOK_SECRET": SECRET}
+    keeper.environment |= dict.fromkeys(("TEAM_TOKEN", "CRM_TOKEN", "PM_TOKEN", "TRACKER_TOKEN"), TOKEN)
     return keeper
 
 
@@ -71,6 +83,11 @@ def fill(rooms: Rooms, title: str) -> None:
 def writes(portal: Portal) -> list[str]:
     """List what was asked of the portal that changes something."""
     return [one["path"] for one in portal.direct("GET", "/journal") if one["method"] not in {"GET", "HEAD"}]
+
+
+def content(rooms: Rooms, file: int) -> bytes:
+    address = f"{rooms.portal.url}/filehandler.ashx?action=download&fileid={file}"
+    return httpx2.get(address, headers={"Authorization": f"Bearer {rooms.keeper_key}"}).content
 
 
 def digests(files: list[dict[str, Any]]) -> Counter[str]:
@@ -102,8 +119,14 @@ def test_a_list_is_acted_on_whole_and_the_second_time_nothing_changes(
     if name == "auto-snapshot-before-edits":
         assert digests(there) == digests(before) == digests(after)
     elif name == "weekly-contracts-report":
-        assert (there, digests(after)) == ([], digests(before))
+        (report,) = there
+        assert (report["title"].startswith("Contracts 20"), digests(after)) == (True, digests(before))
+        assert content(rooms, report["id"]).count(b"Client_ Acme: Contract") == len(before)
         assert f"{len(before)} contracts" in str(chat.told)
+    elif name == "index-files-by-number":
+        assert (there, digests(after)) == ([], digests(before))
+        numbers = sorted(int(one["title"].removeprefix("No ").partition(" ")[0]) for one in after)
+        assert numbers == list(range(1, len(before) + 1))
     else:
         assert (after, digests(there)) == ([], digests(before))
         assert {one["id"] for one in there} == {one["id"] for one in before}
@@ -121,9 +144,7 @@ def test_a_refused_page_is_a_failure_and_nothing_is_done(rooms: Rooms, keepers: 
     fill(rooms, LISTING[name])
     before = rooms.portal.tree(rooms.client)
     keeper = put_in(keepers, rooms, name, chat=chat)
-    refused = {"kind": "status", "status": 403, "method": "GET", "path": f"/files/{rooms.client}$", "every": 2}
-    body = '{"error": {"message": "Access denied", "type": "System.Security.SecurityException"}, "statusCode": 403}'
-    rooms.portal.direct("PUT", "/faults", json=[refused | {"body": body}])
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/{rooms.client}$"}])
     keeper.start()
 
     keeper.ask("start", automation(name), "--wait", codes=(0, 1, 3))
@@ -223,3 +244,139 @@ def test_a_change_is_commented_on_once_and_the_comment_starts_nothing(rooms: Roo
     time.sleep(2.2)  # within one second, the change and the comment are one event to the portal's webhook
     keeper.settle(lambda: True)
     assert writes(rooms.portal).count(commented) == 1
+
+
+def tell(keeper: Keeper, hook: str, body: dict[str, Any]) -> None:
+    """Post what a program of the administrator's tells."""
+    answer = httpx2.post(f"{keeper.url}/hooks/{hook}", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200, answer.text
+
+
+def rooms_called(portal: Portal, part: str) -> list[dict[str, Any]]:
+    return [one for one in portal.call("GET", "/files/rooms")["folders"] if part in one["title"]]
+
+
+def test_a_new_client_has_one_room_with_files_a_member_and_a_link_that_is_told(
+    rooms: Rooms, keepers: Make, chat: Chat
+) -> None:
+    rooms.upload("Terms.docx")
+    keeper = put_in(keepers, rooms, "create-client-room", chat=chat)
+    keeper.start()
+    client = {"id": "42", "name": "Northwind", "email": "ann@northwind.example"}
+
+    tell(keeper, "crm", client)
+    tell(keeper, "crm", client)
+    tell(keeper, "crm", client | {"name": "Northwind Ltd"})
+    keeper.settle(lambda: len(chat.told) == 1)
+
+    (room,) = rooms_called(rooms.portal, "Client - ")
+    assert room["title"] == "Client - Northwind"
+    assert places(rooms.portal, room["id"]) == {"Deliverables/Terms.docx"}
+    members = rooms.portal.call("GET", f"/files/rooms/{room['id']}/share")
+    assert "ann@northwind.example" in str(members)
+    assert "Client - Northwind: http" in chat.texts
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+
+
+def test_a_project_has_one_room_from_the_template_of_that_title(rooms: Rooms, keepers: Make, chat: Chat) -> None:
+    rooms.portal.direct("PUT", "/templates", json={"77": [2, ["From the template"]]})
+    template = rooms.portal.call("GET", "/files/rooms?searchArea=Templates")["folders"][0]["title"]
+    keeper = put_in(keepers, rooms, "creating-room-from-template", chat=chat, key=rooms.portal.owner)
+    text = keeper.file.read_text()
+    keeper.file.write_text(text.replace("from_template: Project", "from_template: Nowhere"))
+    keeper.start()
+
+    tell(keeper, "pm", {"projectId": "7", "projectName": "Bridge"})
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+    assert "no room template that is called 'Nowhere'" in run["error"]
+    assert template in run["remedy"]
+
+    keeper.file.write_text(text.replace("from_template: Project", f'from_template: "{template}"'))
+    keeper.ask("reload")
+    keeper.say("runs", "retry", str(run["id"]), "--as-now", "--wait")
+    tell(keeper, "pm", {"projectId": "7", "projectName": "Bridge", "again": True})
+    keeper.settle(lambda: len(chat.told) == 1)
+
+    (room,) = rooms_called(rooms.portal, "Bridge (7)")
+    assert [one["title"] for one in rooms.portal.call("GET", f"/files/{room['id']}")["folders"]] == [
+        "From the template"
+    ]
+
+
+def test_newcomers_have_a_home_with_the_first_files_and_guests_have_none(rooms: Rooms, keepers: Make) -> None:
+    key = rooms.portal.direct("POST", "/users", json={"name": "Ada", "email": "ada@x.example", "kind": "admin"})["key"]
+    welcome = rooms.portal.call("POST", "/files/rooms", key=key, json={"title": "Welcome", "roomType": 5})["id"]
+    rooms.portal.upload(welcome, "Welcome.docx", b"hello", key=key)
+    keeper = put_in(keepers, rooms, "auto-create-home-room", source=welcome, key=key)
+    keeper.start()
+    keeper.say("webhooks", "register")
+
+    for first, kind in (("Mia", 4), ("Gus", 2)):
+        wanted = {"email": f"{first}@x.example", "firstName": first, "lastName": "Acme", "type": kind}
+        rooms.portal.call("POST", "/people/active", json=wanted)
+    keeper.settle(lambda: bool(keeper.runs()) and len(keeper.ask("events", "list")) == 2)
+
+    assert [one["state"] for one in keeper.runs()] == ["done"]
+    homes = [one for one in rooms.portal.call("GET", "/files/rooms", key=key)["folders"] if "Home" in one["title"]]
+    assert [one["title"] for one in homes] == ["Home - Mia Acme"]
+    assert places(rooms.portal, homes[0]["id"]) == {"Documents/Welcome.docx"}
+    assert "Mia@x.example" in str(rooms.portal.call("GET", f"/files/rooms/{homes[0]['id']}/share", key=key))
+
+
+def test_what_happens_in_a_critical_folder_is_told_once_each(rooms: Rooms, keepers: Make, chat: Chat) -> None:
+    folder = rooms.portal.folders(rooms.client, ["Board"])["Board"]
+    keeper = listening(keepers, rooms, "monitor-critical-folders", source=folder, chat=chat)
+
+    file = rooms.upload("Minutes.docx", folder=folder)["id"]
+    rooms.upload("Elsewhere.docx")
+    rooms.portal.direct("PUT", f"/files/{file}", json={"saved": "changed", "user": rooms.guest})
+    keeper.settle(lambda: len(chat.told) == 2)
+
+    told = sorted(one.partition(" at ")[0] for one in chat.texts.splitlines())
+    assert told == [f"Minutes.docx in Client_ Acme: file.{what}" for what in ("updated", "uploaded")]
+
+
+def test_a_finished_task_s_files_are_put_away_whole_and_once(rooms: Rooms, keepers: Make) -> None:
+    fill(rooms, "Drawing.docx")
+    before = rooms.portal.tree(rooms.client)
+    keeper = put_in(keepers, rooms, "move-task-docs-on-close")
+    keeper.start()
+    task = {"taskId": "7", "taskName": "Bridge", "status": "won", "folder": rooms.client}
+
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/{rooms.client}$"}])
+    tell(keeper, "tracker", task)
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+    assert (run["state"], "Access denied" in run["error"]) == ("needs_attention", True)
+    assert rooms.portal.tree(rooms.client) == before
+
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    keeper.settle()
+    assert rooms.portal.tree(rooms.client) == []
+    there = rooms.portal.tree(rooms.internal)
+    assert ({one["path"][0] for one in there}, digests(there)) == ({"Bridge (7)"}, digests(before))
+
+
+def test_rooms_without_a_sign_of_life_are_reported_all_or_not_at_all(rooms: Rooms, keepers: Make, chat: Chat) -> None:
+    for number in range(MANY // 2):
+        rooms.add(f"Case {number}", {rooms.keeper: 9})
+    time.sleep(1.1)
+    keeper = put_in(keepers, rooms, "find-abandoned-rooms", chat=chat)
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": "/files/rooms$"}])
+    keeper.start()
+
+    keeper.ask("start", "find-abandoned-rooms", "--wait", codes=(0, 1, 3))
+    (run,) = keeper.settle()
+    assert (run["state"], "Access denied" in run["error"]) == ("needs_attention", True)
+    assert (rooms.portal.tree(rooms.internal), chat.told) == ([], [])
+
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    keeper.settle(lambda: len(chat.told) == 1)
+    (report,) = rooms.portal.tree(rooms.internal)
+    assert content(rooms, report["id"]).count(b"\nCase ") == MANY // 2
+    made = len(writes(rooms.portal))
+    keeper.ask("start", "find-abandoned-rooms", "--wait")
+    keeper.settle(lambda: len(chat.told) == 2)
+    assert len(rooms.portal.tree(rooms.internal)) == 1
+    assert len(writes(rooms.portal)) <= made + 1  # who has a report in it is in use: the table may differ by that room

@@ -75,15 +75,18 @@ def _read(folder: Path) -> Recipe:
 def put_into(text: str, recipe: Recipe, rooms: Mapping[str, tuple[int | str, str]], types: Mapping[str, str]) -> str:
     """Put a recipe into a configuration; `rooms` are by their open places, each with its id and title.
 
-    `types` are those of the connections that are there: of its own, only what is of no such type is added.
+    `types` are those of the connections that are there: of its own, what starts it is added, and what is of no type
+    that is there.
     Raises OrderRefused where the text is written so that nothing can be put into it without changing the rest.
     """
     automations = _filled(recipe.automations, rooms)
     for name, one in recipe.connections.items():
         type_ = _TYPE.search(one)
         same = [there for there, kind in types.items() if type_ is not None and kind == type_[1]]
+        if re.search(rf"\bfrom: {re.escape(name)}\b", automations):
+            same = []  # what starts it is its own: two senders of one kind tell of different things
         called = same[0] if same else _free(name, types)
-        automations = re.sub(rf"\bvia: {re.escape(name)}\b", f"via: {called}", automations)
+        automations = re.sub(rf"\b(via|from): {re.escape(name)}\b", rf"\1: {called}", automations)
         if not same:
             text = _with(text, "connections", one.replace(f"  {name}:", f"  {called}:", 1))
     return _with(text, "automations", _called_anew(automations, _names(text)))

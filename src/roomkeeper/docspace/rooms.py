@@ -23,7 +23,7 @@ TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400 (CreateRoomRequestDto.
 #: Orders of a listing, ascending and descending (SortedByType.cs); the second is for what the first left out.
 _ORDERS = (("DateAndTimeCreation", 0), ("AZ", 0), ("DateAndTimeCreation", 1), ("AZ", 1), ("DateAndTime", 0))
 _LOOKS = 3  # at a listing that shows less than it counts, for somebody may join or leave between its pages (ours)
-_ACTIVE, _ANY = 0, 2  # searchArea (RoomContentRequestDto.cs; recorded: rooms.list)
+_ACTIVE, _ANY, _TEMPLATES = 0, 2, "Templates"  # searchArea (RoomContentRequestDto.cs; recorded: rooms.list)
 
 
 class Rooms:
@@ -44,6 +44,10 @@ class Rooms:
     async def all(self, *, archived: bool = False) -> tuple[Folder, ...]:
         """List the rooms that this account sees, archived ones too if asked for; an administrator sees all (5.5)."""
         return await self._listed({"searchArea": _ANY if archived else _ACTIVE})
+
+    async def templates(self) -> tuple[Folder, ...]:
+        """List the room templates that this account sees (recorded: templates)."""
+        return await self._listed({"searchArea": _TEMPLATES})
 
     async def tagged(self, tag: str) -> tuple[Folder, ...]:
         """List the rooms, archived ones too, that bear this tag (5.5)."""

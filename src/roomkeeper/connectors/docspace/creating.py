@@ -13,7 +13,7 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, Portal, entry_id
 from roomkeeper.docspace.roles import room_type_named
 from roomkeeper.docspace.rooms import TITLE_LIMIT
-from roomkeeper.docspace.titles import title_key
+from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.docspace.wire import sanitise_title, shortened
 from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, RemoteError, ScopeMissing, StepFailed
 from roomkeeper.once import once
@@ -52,10 +52,10 @@ class CreateRoom(BaseModel):
         description="Folders in the room, nested ones by path.",
         examples=[["Logs", "Attachments", "Findings/Draft"]],
     )
-    from_template: int | None = Field(
+    from_template: int | Text | None = Field(
         default=None,
-        description="The id of a room template to make it from; `type` is then the template's.",
-        examples=[7],
+        description="The id or the exact title of a room template to make it from; `type` is then the template's.",
+        examples=[7, "Project"],
     )
     once_per: Text | None = Field(
         default=None,
@@ -91,7 +91,8 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
         title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
         tags = list(dict.fromkeys([tag, *params.tags]))
         if params.from_template is not None:
-            return str(await _from_template(context, params.from_template, title, tags))
+            template = await _template(context, params.from_template)
+            return str(await _from_template(context, template, title, tags))
         return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
 
     async def drop(room: str) -> bool:
@@ -265,6 +266,21 @@ async def _stands(portal: Portal, room: str) -> bool:
     except Forbidden:  # it is there, and somebody put us out
         return True
     return True
+
+
+async def _template(context: StepContext, wanted: int | str) -> int:
+    """Find a room template by its id or its title. Raises StepFailed."""
+    if isinstance(wanted, int) or wanted.isdecimal():
+        return int(wanted)
+    portal: Portal = context.client
+    found = await context.call(portal.rooms.templates)
+    same = [one for one in found if same_title(one.title, wanted)]
+    if len(same) != 1:
+        many = "several room templates are" if same else "the account sees no room template that is"
+        there = ", ".join(f"{one.title!r} ({one.id})" for one in same or found) or "none"
+        remedy = f"There is: {there}. Write its title or id into `from_template`; share the template with the account."
+        raise StepFailed(f"{many} called {wanted!r}", remedy=remedy)
+    return int(same[0].id)
 
 
 async def _from_template(context: StepContext, template: int, title: str, tags: Sequence[str]) -> EntryId:
