@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from mailboxes import Chat
-from stage import CRM_SECRETS, SECRET, Keeper, Portal, Rooms, sized, until
+from mailboxes import Chat, Mailbox
+from stage import CRM_SECRETS, SECRET, Keeper, Portal, Rooms, free_port, sized, until
 
 from roomkeeper.docspace.webhooks import mask
 
@@ -380,3 +380,55 @@ def test_rooms_without_a_sign_of_life_are_reported_all_or_not_at_all(rooms: Room
     keeper.settle(lambda: len(chat.told) == 2)
     assert len(rooms.portal.tree(rooms.internal)) == 1
     assert len(writes(rooms.portal)) <= made + 1  # who has a report in it is in use: the table may differ by that room
+
+
+def invited(rooms: Rooms, room: int, many: int) -> list[str]:
+    """Have the keeper invite guests."""
+    addresses = [f"guest{number}@partner.example" for number in range(many)]
+    given = [{"email": one, "access": 2} for one in addresses]
+    rooms.portal.call("PUT", f"/files/rooms/{room}/share", key=rooms.keeper_key, json={"invitations": given})
+    return addresses
+
+
+def members(rooms: Rooms, room: int) -> set[str]:
+    return {one["sharedTo"]["email"] for one in rooms.portal.call("GET", f"/files/rooms/{room}/share")}
+
+
+def test_guests_leave_with_the_room_and_the_room_stays_archived(rooms: Rooms, keepers: Make) -> None:
+    room = rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": "Done", "roomType": 5})["id"]
+    addresses = invited(rooms, room, 5)
+    keeper = put_in(keepers, rooms, "remove-guest-on-archive")
+    keeper.start()
+    rooms.portal.register(f"{keeper.url}/hooks/acme", SECRET, triggers=mask(["room.archived"]))
+
+    rooms.portal.call("PUT", f"/files/rooms/{room}/archive", json={"deleteAfter": False})
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert not members(rooms, room) & set(addresses)
+    assert rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] == 20
+    assert len(keeper.runs()) == 1  # that it was archived again is our own act, and starts nothing
+
+
+def test_who_was_not_seen_is_written_to_once_each(rooms: Rooms, keepers: Make) -> None:
+    addresses = invited(rooms, rooms.client, 30)
+    rooms.upload("I was here.docx")
+    mailbox = Mailbox(free_port())
+    keeper = put_in(keepers, rooms, "remind-inactive-members")
+    text = keeper.file.read_text()
+    here = f"host: 127.0.0.1\n    port: {mailbox.port}\n    security: none"
+    keeper.file.write_text(re.sub("host: smtp.*", here, text).replace("    user: bot\n", ""))
+    keeper.environment["SMTP_PASSWORD"] = TOKEN
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/folder/{rooms.client}/log", "every": 1}])
+    keeper.start()
+
+    keeper.ask("start", "remind-inactive-members", "--wait", codes=(0, 1, 3))
+    (run,) = keeper.settle()
+    assert (run["state"], "Access denied" in run["error"], mailbox.mails) == ("needs_attention", True, [])
+
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    (run,) = keeper.settle()
+    mailbox.close()
+    assert (run["state"], run["error"]) == ("done", None)
+    assert Counter(one["To"] for one in mailbox.mails) == Counter(addresses)

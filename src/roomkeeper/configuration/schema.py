@@ -1,5 +1,6 @@
 """The JSON Schema of `roomkeeper.yaml`, from the same models that check it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -7,6 +8,7 @@ from pydantic import BaseModel
 from roomkeeper.automations.automation import Automation
 from roomkeeper.configuration.top import Top
 from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.step import StepKind
 
 _TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "A template."}
 
@@ -28,13 +30,18 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
             "if": {"properties": {"do": {"const": step.name}}},
             "then": {"properties": {"with": _params(step.params, step.summary, definitions)}},
         }
-        for step in (next(iter(catalog.kinds(name).values())) for name in catalog.steps)
+        for step in (_fullest(catalog.kinds(name)) for name in catalog.steps)
     ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "roomkeeper.yaml",
         **_without_titles(schema),
     }
+
+
+def _fullest(kinds: Mapping[str, StepKind]) -> StepKind:
+    """Choose the kind of a step that can be told most: an editor knows the step's name, and not where it acts."""
+    return max(kinds.values(), key=lambda kind: len(kind.params.model_fields))
 
 
 def _connection(type_: str, summary: str, settings: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:

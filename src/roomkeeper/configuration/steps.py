@@ -57,7 +57,8 @@ class StepCheck:
         if not kinds:
             self._say((*where, "do"), f"there is no step {step.do!r}", hint(step.do, self._catalog.steps))
             return
-        for kind in kinds.values():
+        named = self._connections.get(step.via or "")
+        for kind in [kinds[named.type]] if named is not None and named.type in kinds else kinds.values():
             self._document.model(kind.params, step.with_, (*where, "with"), templates=True)
         if step.for_each is not None and not all(kind.in_a_loop for kind in kinds.values()):
             remedy = "give it a list, if it takes one (`move_files` does: `files:`), or write the step once for each"

@@ -1,5 +1,7 @@
 """`approve`: the run shows what it would do next, and waits for a person's consent."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.duration import Duration, spoken
@@ -26,6 +28,21 @@ class Approved(BaseModel):
     """What was consented to."""
 
     asked: str
+
+
+async def ask_over(context: StepContext, lines: Sequence[str], *, limit: int | None, question: str) -> None:
+    """Ask a person before more than `limit` things are done, each with its line; None never asks.
+
+    A consent is to what was shown: what has come to it since is asked for again. Raises ApprovalNeeded.
+    """
+    if limit is None or len(lines) <= limit:
+        return
+    shown = await context.recorded() if context.approved else None
+    if shown is not None and set(lines) <= set(shown["asked"]):
+        return
+    then = [f"then {line}" for line in await context.ahead()]
+    await context.record({"asked": list(lines), "lines": [*lines, *then]})
+    raise ApprovalNeeded(f"{question}?", within=WEEK)
 
 
 async def _apply(params: Approve, context: StepContext) -> Approved:

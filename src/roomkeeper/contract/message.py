@@ -12,3 +12,5 @@ class Message:
     subject: str
     text: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    #: The addresses it goes to, of a connection that knows addresses, in place of its own.
+    to: tuple[str, ...] = ()

@@ -108,7 +108,7 @@ class Access(IntEnum):  # FileShare.cs; recorded: share.values
     CONTENT_CREATOR = 11
 
 
-DISABLED = 2  # a person's status (recorded: people.guest-disabled)
+ACTIVE, DISABLED = 1, 2  # a person's status (recorded: people.lookup, people.guest-disabled)
 
 
 class Person(_Model):
@@ -122,6 +122,7 @@ class Person(_Model):
     is_admin: bool = False
     is_owner: bool = False
     is_room_admin: bool = False
+    registration_date: Moment = None
 
     @property
     def kind(self) -> str:

@@ -67,6 +67,12 @@ async def bring_back(context: StepContext, room: EntryId) -> bool:
     return await _brought(context, await context.call(partial(portal.folders.get, room)), archived=False)
 
 
+async def archive(context: StepContext, room: EntryId) -> bool:
+    """Bring a room to the Archive section; tells whether it was not there. Raises StepFailed."""
+    portal: Portal = context.client
+    return await _brought(context, await context.call(partial(portal.folders.get, room)), archived=True)
+
+
 async def _room(params: ArchiveRoom, context: StepContext) -> Folder:
     portal: Portal = context.client
     found = await way_to(context, params.room, setting="room")

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 
 from roomkeeper.automations.event import Event
-from roomkeeper.connectors.notify.steps import notify_by
+from roomkeeper.connectors.notify.steps import Notify, NotifyByMail, notify_by
 from roomkeeper.contract.catalog import Client, Connector
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.message import Message
@@ -20,8 +20,9 @@ def outward(
     *,
     connect: Callable[..., Client],
     tell: Callable[[Any, Message], Awaitable[None]],
+    knows_addresses: bool = False,
 ) -> Connector:
-    """Make the connector of a service that is only told something."""
+    """Make the connector of a service that is only told something; `knows_addresses` if it can be told to whom."""
     return Connector(
         type=type_,
         summary=summary,
@@ -31,7 +32,7 @@ def outward(
         read=_nothing,
         connect=connect,
         by_hand=_none,
-        steps=[notify_by(type_, tell)],
+        steps=[notify_by(type_, tell, NotifyByMail if knows_addresses else Notify)],
         tell=tell,
     )
 

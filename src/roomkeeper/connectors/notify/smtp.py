@@ -71,7 +71,7 @@ class Mailer:
     def _written(self, message: Message) -> EmailMessage:
         mail = EmailMessage()
         mail["Subject"] = " ".join(message.subject.split())
-        mail["From"], mail["To"] = self._settings.from_, ", ".join(self._settings.to)
+        mail["From"], mail["To"] = self._settings.from_, ", ".join(message.to or self._settings.to)
         mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain="roomkeeper.invalid")
         mail["Auto-Submitted"] = "auto-generated"  # so that no holiday notice answers it (RFC 3834)
         mail.set_content(message.text)
@@ -119,4 +119,4 @@ def _plain(said: bytes | str) -> str:
     return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
 
 
-CONNECTOR = outward("smtp", "E-mail.", Smtp, connect=connect, tell=tell)
+CONNECTOR = outward("smtp", "E-mail.", Smtp, connect=connect, tell=tell, knows_addresses=True)

@@ -1,15 +1,26 @@
 """`notify`: tell people something as a step of a run."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.contract.message import Message
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 
 _SCOPE = "notify"
+_ADDRESS = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}")  # lengths: RFC 5321, 4.5.3.1
+
+
+def _an_address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("must be an e-mail address")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_an_address)]
 
 
 class Notify(BaseModel):
@@ -28,6 +39,18 @@ class Notify(BaseModel):
     )
 
 
+class NotifyByMail(Notify):
+    """What `notify` can be told of a connection that knows addresses."""
+
+    to: list[Address] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Whom it goes to, in place of the connection's own `to`.",
+        examples=[["{{ item.email }}"]],
+    )
+
+
 class Notified(BaseModel):
     """What was said, and whether this run said it."""
 
@@ -35,7 +58,9 @@ class Notified(BaseModel):
     told: bool
 
 
-def notify_by(type_: str, tell: Callable[[Any, Message], Awaitable[None]]) -> StepKind:
+def notify_by(
+    type_: str, tell: Callable[[Any, Message], Awaitable[None]], params_of: type[Notify] = Notify
+) -> StepKind:
     """Make the step for one kind of connection."""
 
     async def apply(params: Notify, context: StepContext) -> Notified:
@@ -48,21 +73,26 @@ def notify_by(type_: str, tell: Callable[[Any, Message], Awaitable[None]]) -> St
         if known is not None and known.done:
             return Notified(text=params.text, told=False)
         data = {"run": context.run, "task": context.task, "subject": params.subject, "text": params.text}
-        await context.call(lambda: tell(context.client, Message(params.subject, params.text, data)))
+        await context.call(lambda: tell(context.client, Message(params.subject, params.text, data, _to(params))))
         await context.ledger.done(_SCOPE, {item: ("told", {})})
         return Notified(text=params.text, told=True)
 
     async def plan(params: Notify, context: StepContext) -> Plan:
         """Say what would be told."""
-        return Plan((f"tell {context.connection}: {params.text}",))
+        whom = f" ({', '.join(_to(params))})" if _to(params) else ""
+        return Plan((f"tell {context.connection}{whom}: {params.text}",))
 
     return StepKind(
         name="notify",
         summary="Tell people something: a chat, an e-mail, or a program of yours.",
-        params=Notify,
+        params=params_of,
         result=Notified,
         plan=plan,
         apply=apply,
         connection_type=type_,
         takes_many=True,
     )
+
+
+def _to(params: Notify) -> tuple[str, ...]:
+    return tuple(params.to or ()) if isinstance(params, NotifyByMail) else ()

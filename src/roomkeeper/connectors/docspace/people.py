@@ -1,0 +1,499 @@
+"""`list_people`, `list_members`, `set_access`, `disable_people`: who is there, who uses what, and who may what.
+
+Who loses something is named before it happens: beyond `approve_over` a person is asked. Nothing is taken from anybody
+by a list that was not read to its end.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from roomkeeper.automations.condition import Asked, is_met
+from roomkeeper.automations.duration import Duration
+from roomkeeper.connectors.docspace.inviting import AccessName
+from roomkeeper.connectors.docspace.places import must_be_named, way_to
+from roomkeeper.connectors.docspace.rooms import archive, bring_back
+from roomkeeper.contract.approve import ask_over
+from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.docspace import EntryId, PathPart, Portal
+from roomkeeper.docspace.models import Access, Member, Person
+from roomkeeper.docspace.roles import named
+from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+
+MOST = 10_000  # people in a list: it is kept with its run (ours)
+_SHOWN = 30  # people that a plan names (ours)
+_ASK_OVER = 10  # people who lose something without a person being asked, if the automation does not say (ours)
+
+
+class ListedPerson(BaseModel):
+    """Somebody with an account, as it was when it was listed."""
+
+    id: str
+    name: str
+    email: str
+    type: str = Field(description="`owner`, `admin`, `room_admin`, `user` or `guest`.")
+    status: Literal["active", "disabled"]
+    registered: datetime | None
+
+
+def _known(fields: frozenset[str]) -> AfterValidator:
+    def check(where: Mapping[str, Any]) -> Mapping[str, Any]:
+        unknown = sorted(set(where) - fields)
+        if unknown:
+            raise ValueError(f"asks for {', '.join(unknown)}; there is {', '.join(sorted(fields))}")
+        return where
+
+    return AfterValidator(check)
+
+
+class ListPeople(BaseModel):
+    """What `list_people` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: Annotated[dict[str, Asked], _known(frozenset(ListedPerson.model_fields))] = Field(
+        default_factory=dict,
+        description="What a person's fields must be, as in an automation's own `where`.",
+        examples=[{"type": "guest", "email": {"like": "*@partner.example"}}],
+    )
+    disabled: bool = Field(default=False, description="Those whose account is disabled as well.", examples=[True])
+
+
+class People(BaseModel):
+    """The people; `ids` is what `disable_people` and `set_access` take."""
+
+    people: list[ListedPerson] = Field(default_factory=list)
+    ids: list[str] = Field(default_factory=list)
+    count: int = 0
+
+
+async def list_people(params: ListPeople, context: StepContext) -> People:
+    """List them. Raises StepFailed, RemoteError."""
+    portal: Portal = context.client
+    found = list(await context.call(partial(portal.people.all, disabled=False)))
+    if params.disabled:
+        found += await context.call(partial(portal.people.all, disabled=True))
+    people = [one for one in map(_listed, found) if _fits(params.where, one.model_dump())]
+    if len(people) > MOST:
+        what = f"{len(people)} people are as it asks, and a list holds {MOST}"
+        raise StepFailed(what, remedy="Ask for fewer with `where`.")
+    people.sort(key=lambda one: (one.name.casefold(), one.id))
+    return People(people=people, ids=[one.id for one in people], count=len(people))
+
+
+async def plan_people(params: ListPeople, context: StepContext) -> Plan:
+    """Say who would be in the list."""
+    listed = await list_people(params, context)
+    return _shown([f"list {one.name} <{one.email}>" for one in listed.people], listed, "nobody is as it asks")
+
+
+class ListedMember(BaseModel):
+    """Somebody with access to a room."""
+
+    id: str
+    name: str
+    email: str
+    type: str = Field(description="`owner`, `admin`, `room_admin`, `user`, `guest` or `group`.")
+    access: str
+    owner: bool = Field(description="Whether the room is theirs.")
+    active: datetime | None = Field(
+        description="When they last did something in the room, by its history; with `inactive_for` only."
+    )
+
+
+class ListMembers(BaseModel):
+    """What `list_members` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
+        description="The room: its id or its exact title.", examples=["{{ item.id }}"]
+    )
+    where: Annotated[dict[str, Asked], _known(frozenset(ListedMember.model_fields) - {"active"})] = Field(
+        default_factory=dict,
+        description="What a member's fields must be, as in an automation's own `where`.",
+        examples=[{"type": "guest"}],
+    )
+    inactive_for: Duration | None = Field(
+        default=None,
+        description="Only people who did nothing in the room for so long, by its history; no groups, no owner.",
+        examples=["30d"],
+    )
+
+
+class Members(BaseModel):
+    """The members; `ids` is what `set_access` takes."""
+
+    members: list[ListedMember] = Field(default_factory=list)
+    ids: list[str] = Field(default_factory=list)
+    count: int = 0
+    room: EntryId = 0
+    title: str = ""
+
+
+async def list_members(params: ListMembers, context: StepContext) -> Members:
+    """List them. Raises StepFailed where the members or the history cannot be read, RemoteError."""
+    room = (await way_to(context, params.room, setting="room"))[-1]
+    members = [_member(one) for one in await _of_room(context, room)]
+    if params.inactive_for is not None:
+        members = await _inactive(members, room, params.inactive_for, context)
+    found = [one for one in members if _fits(params.where, one.model_dump())]
+    return Members(members=found, ids=[one.id for one in found], count=len(found), room=room.id, title=room.title)
+
+
+async def plan_members(params: ListMembers, context: StepContext) -> Plan:
+    """Say who would be in the list."""
+    listed = await list_members(params, context)
+    lines = [f"list {one.name} ({one.access}) of {listed.title!r}" for one in listed.members]
+    return _shown(lines, listed, f"nobody in {listed.title!r} is as it asks")
+
+
+class SetAccess(BaseModel):
+    """What `set_access` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
+        description="The room: its id or its exact title; one in the Archive section is brought back for it and "
+        "archived again.",
+        examples=["{{ room.id }}"],
+    )
+    people: list[str] = Field(
+        description="Whose access it is: ids or e-mail addresses of members of the room.",
+        examples=["{{ guests.ids }}"],
+    )
+    access: AccessName | Literal["none"] = Field(
+        description="What they may do from now on; `none` ends their access.", examples=["none"]
+    )
+    approve_over: int | None = Field(
+        default=_ASK_OVER,
+        ge=0,
+        description="Ask a person if more than so many lose their access or get another; `null` never asks.",
+        examples=[10],
+    )
+
+
+class AccessSet(BaseModel):
+    """Whose access was changed, and who had it so already."""
+
+    room: EntryId
+    title: str
+    changed: list[str] = Field(default_factory=list, description="E-mail addresses, or names.")
+    already: int = 0
+
+
+async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
+    """Change it, for each, and see that it is so. Raises StepFailed with those for whom it is not."""
+    room = (await way_to(context, params.room, setting="room"))[-1]
+    wanted = Access[params.access.upper()]
+    members = {one.id: one for one in await _of_room(context, room)}
+    changing, failed = _to_change(params, members, wanted)
+    await ask_over(
+        context,
+        [_said(one, params.access, room) for one in changing],
+        limit=params.approve_over,
+        question=f"change the access of {len(changing)} people to {room.title!r}",
+    )
+    if changing or (await context.recorded() or {}).get("was_archived"):
+        failed += await _changed(context, room, changing, wanted)
+    done = AccessSet(
+        room=room.id,
+        title=room.title,
+        changed=[_called(one) for one in changing if one.id not in {item.item for item in failed}],
+        already=len(params.people) - len(changing) - sum(item.item not in members for item in failed),
+    )
+    if failed:
+        named_ = [
+            FailedItem(_called(members[one.item]), one.reason, one.remedy) if one.item in members else one
+            for one in failed
+        ]
+        what = f"{len(failed)} of {len(params.people)} people keep their access to {room.title!r} as it was"
+        raise StepFailed(what, remedy=named_[0].remedy, items=named_, result=done.model_dump(mode="json"))
+    return done
+
+
+async def plan_access(params: SetAccess, context: StepContext) -> Plan:
+    """Say whose access would change."""
+    room = (await way_to(context, params.room, setting="room"))[-1]
+    members = {one.id: one for one in await _of_room(context, room)}
+    changing, failed = _to_change(params, members, Access[params.access.upper()])
+    lines = [_said(one, params.access, room) for one in changing]
+    return Plan((*lines, *(f"fail: {one.item}: {one.reason}" for one in failed)), "" if lines else "it is so already")
+
+
+class DisablePeople(BaseModel):
+    """What `disable_people` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    people: list[str] = Field(
+        description="Whose accounts: ids or e-mail addresses.", examples=[["{{ event.raw.email }}"]]
+    )
+    approve_over: int | None = Field(
+        default=0,
+        ge=0,
+        description="Ask a person if it is more than so many; `null` never asks.",
+        examples=[1],
+    )
+
+
+class Disabled(BaseModel):
+    """Whose accounts were disabled, and how many were already."""
+
+    disabled: list[str] = Field(default_factory=list, description="E-mail addresses, or names.")
+    already: int = 0
+
+
+async def disable_people(params: DisablePeople, context: StepContext) -> Disabled:
+    """Disable accounts, and see that they are. Raises StepFailed with those that are not."""
+    portal: Portal = context.client
+    found, failed = await _looked_up(params, context)
+    active = [one for one in found if not one.is_disabled]
+    await ask_over(
+        context,
+        [f"disable the account of {one.display_name} <{one.email}>" for one in active],
+        limit=params.approve_over,
+        question=f"disable {len(active)} account{'' if len(active) == 1 else 's'}",
+    )
+    done = list[str]()
+    for one in active:
+        try:
+            await context.call(partial(portal.people.disable, one.id))
+            now = await context.call(partial(portal.people.get, one.id))
+        except ScopeMissing:
+            raise
+        except (Forbidden, Rejected, NotFound) as error:
+            failed.append(FailedItem(one.email or one.id, error.message, _ADMINISTRATOR))
+            continue
+        if now.is_disabled:
+            done.append(one.email or one.display_name)
+        else:
+            failed.append(FailedItem(one.email or one.id, "the account is still active", _ADMINISTRATOR))
+    result = Disabled(disabled=done, already=len(found) - len(active))
+    if failed:
+        what = f"{len(failed)} of {len(params.people)} accounts are not disabled"
+        raise StepFailed(what, remedy=failed[0].remedy, items=failed, result=result.model_dump(mode="json"))
+    return result
+
+
+async def plan_disabling(params: DisablePeople, context: StepContext) -> Plan:
+    """Say whose accounts would be disabled."""
+    found, failed = await _looked_up(params, context)
+    lines = [f"disable the account of {one.display_name} <{one.email}>" for one in found if not one.is_disabled]
+    return Plan((*lines, *(f"fail: {one.item}: {one.reason}" for one in failed)), "" if lines else "all are already")
+
+
+LIST_PEOPLE = StepKind(
+    name="list_people",
+    summary="Find people of the portal by type, name or address: all of them, or it fails.",
+    params=ListPeople,
+    result=People,
+    plan=plan_people,
+    apply=list_people,
+    connection_type="docspace",
+    scopes=frozenset({"accounts:read"}),
+)
+
+LIST_MEMBERS = StepKind(
+    name="list_members",
+    summary="Find who has access to a room, and who did nothing in it for how long.",
+    params=ListMembers,
+    result=Members,
+    plan=plan_members,
+    apply=list_members,
+    connection_type="docspace",
+    scopes=frozenset({"rooms:read", "files:read"}),
+)
+
+SET_ACCESS = StepKind(
+    name="set_access",
+    summary="Change or end people's access to a room, of an archived one, too; verified.",
+    params=SetAccess,
+    result=AccessSet,
+    plan=plan_access,
+    apply=set_access,
+    connection_type="docspace",
+    in_a_loop=False,
+    places={"room": "manage"},
+    scopes=frozenset({"rooms:write", "files:read"}),
+)
+
+DISABLE_PEOPLE = StepKind(
+    name="disable_people",
+    summary="Disable people's accounts, asking a person first; verified.",
+    params=DisablePeople,
+    result=Disabled,
+    plan=plan_disabling,
+    apply=disable_people,
+    connection_type="docspace",
+    in_a_loop=False,
+    scopes=frozenset({"accounts:write", "accounts:read"}),
+)
+
+
+def _listed(person: Person) -> ListedPerson:
+    return ListedPerson(
+        id=person.id,
+        name=person.display_name,
+        email=person.email,
+        type=person.kind,
+        status="disabled" if person.is_disabled else "active",
+        registered=person.registration_date,
+    )
+
+
+def _member(member: Member) -> ListedMember:
+    person, group = member.shared_to_user, member.shared_to_group
+    return ListedMember(
+        id=member.id,
+        name=person.display_name if person is not None else group.name if group is not None else "",
+        email=person.email if person is not None else "",
+        type=person.kind if person is not None else "group",
+        access=named(member.access) if isinstance(member.access, Access) else str(member.access),
+        owner=member.is_owner,
+        active=None,
+    )
+
+
+def _fits(where: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    return all(
+        is_met(str(wanted).lower() if isinstance(wanted, bool) else wanted, (fields[name],))
+        for name, wanted in where.items()
+    )
+
+
+def _shown(lines: Sequence[str], result: BaseModel, none: str) -> Plan:
+    more = [f"… and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return Plan((*lines[:_SHOWN], *more), "" if lines else none, result=result)
+
+
+async def _of_room(context: StepContext, room: PathPart) -> tuple[Member, ...]:
+    portal: Portal = context.client
+    members = await context.call(partial(portal.rooms.members, room.id))
+    if not members:  # every room has its owner: who may not read it is shown nobody (recorded: share.listing)
+        what = f"the account is shown nobody in room {room.id} {room.title!r}"
+        raise StepFailed(what, remedy="Invite the account of the API key into that room, then `roomkeeper runs retry`.")
+    return members
+
+
+async def _inactive(
+    members: Sequence[ListedMember], room: PathPart, inactive_for: float, context: StepContext
+) -> list[ListedMember]:
+    """Choose the people who did nothing for so long; the history is read until then, or the run fails."""
+    portal: Portal = context.client
+    if isinstance(room.id, str):
+        what = f"room {room.title!r} lies in third-party storage, which has no history"
+        raise StepFailed(what, remedy="Leave out `inactive_for` for it, or the room with `where` of `list_rooms`.")
+    since = datetime.fromtimestamp(await context.now(), UTC) - timedelta(seconds=inactive_for)
+    seen, start = dict[str, datetime](), 0
+    while True:
+        told = await context.call(partial(portal.history.of_folder, room.id, start))
+        dates = [entry.date for entry in told.entries if entry.date is not None]
+        for entry in told.entries:
+            if entry.date is not None and entry.initiator.id:
+                seen[entry.initiator.id] = max(entry.date, seen.get(entry.initiator.id, entry.date))
+        if told.following is None or (dates and min(dates) < since):
+            break
+        start = told.following
+    people = [one.model_copy(update={"active": seen.get(one.id)}) for one in members if one.type != "group"]
+    return [one for one in people if not one.owner and (one.active is None or one.active < since)]
+
+
+def _to_change(
+    params: SetAccess, members: Mapping[str, Member], wanted: Access
+) -> tuple[list[Member], list[FailedItem]]:
+    """Choose whose access is another than wanted; who is no member has none, and gets none here."""
+    by_email = {one.shared_to_user.email.casefold(): one for one in members.values() if one.shared_to_user is not None}
+    changing, failed = dict[str, Member](), list[FailedItem]()
+    for name in params.people:
+        member = members.get(name) or by_email.get(name.casefold())
+        if member is None and wanted != Access.NONE:
+            failed.append(FailedItem(name, "is not in the room", "Let `invite` bring them in."))
+        elif member is not None and member.is_owner:
+            failed.append(FailedItem(member.id, "owns the room", "Give the room to another first."))
+        elif member is not None and member.access != wanted:
+            changing[member.id] = member
+    return list(changing.values()), failed
+
+
+async def _changed(
+    context: StepContext, room: PathPart, changing: Sequence[Member], wanted: Access
+) -> list[FailedItem]:
+    """Change it for each, in an archived room between bringing it back and archiving it again; name who keeps it."""
+    portal, failed = context.client, dict[str, FailedItem]()
+    async with context.hold(f"members of room {room.id}"):
+        was_archived = await _brought_back(context, room)
+        try:
+            for one in changing:
+                try:
+                    await context.call(partial(portal.rooms.set_access, room.id, one.id, wanted))
+                except ScopeMissing:
+                    raise
+                except (Forbidden, Rejected) as error:
+                    failed[one.id] = FailedItem(one.id, error.message, _MANAGER)
+        finally:
+            if was_archived:
+                await archive(context, room.id)
+    now = {one.id: one.access for one in await _of_room(context, room)}
+    for one in changing:
+        if one.id not in failed and now.get(one.id, Access.NONE) != wanted:
+            failed[one.id] = FailedItem(one.id, "the portal said that it is done, and it is not", _RELATED)
+    return list(failed.values())
+
+
+async def _brought_back(context: StepContext, room: PathPart) -> bool:
+    """Bring the room back from the Archive section, if it is there, or was before this run brought it back."""
+    recorded = await context.recorded() or {}
+    folder = await context.call(partial(context.client.folders.get, room.id))
+    if folder.is_archived and not recorded.get("was_archived"):
+        await context.record(recorded | {"was_archived": True})
+    return await bring_back(context, room.id) or bool(recorded.get("was_archived"))
+
+
+async def _looked_up(params: DisablePeople, context: StepContext) -> tuple[list[Person], list[FailedItem]]:
+    """Find them, but for those whom nobody may disable: the owner, and the account itself. Raises RemoteError."""
+    portal: Portal = context.client
+    me = (await context.call(portal.people.myself)).id
+    found, failed = dict[str, Person](), list[FailedItem]()
+    for name in params.people:
+        find = partial(portal.people.by_email, name) if "@" in name else partial(portal.people.get, name)
+        try:
+            person = await context.call(find)
+        except ScopeMissing:
+            raise
+        except (NotFound, Forbidden) as error:
+            failed.append(FailedItem(name, error.message, "Correct it where it comes from, then retry the run."))
+            continue
+        if person.is_owner or person.id == me:
+            whose = "is the portal's owner" if person.is_owner else "is the account that Roomkeeper uses"
+            failed.append(FailedItem(name, whose, "Take them out of the list."))
+        else:
+            found[person.id] = person
+    return list(found.values()), failed
+
+
+def _called(member: Member) -> str:
+    person = member.shared_to_user
+    if person is not None:
+        return person.email or person.display_name
+    return member.shared_to_group.name if member.shared_to_group is not None else member.id
+
+
+def _said(member: Member, access: str, room: PathPart) -> str:
+    if access == "none":
+        return f"end the access of {_called(member)} to room {room.id} {room.title!r}"
+    return f"give {_called(member)} the access {access!r} to room {room.id} {room.title!r}"
+
+
+_ADMINISTRATOR = (
+    "Disabling needs an account that administrates the portal, and a key with `accounts:write`; then "
+    "`roomkeeper runs retry`."
+)
+_MANAGER = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
+_RELATED = (
+    "The portal lets only the room's owner and whoever invited a guest end this access, and does not say so. Make the "
+    "account of the API key the room's owner, or have the other one end it; then `roomkeeper runs retry`."
+)

@@ -1,0 +1,136 @@
+"""People: listed whole, asked for before they lose something, and looked at afterwards."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stage import Keeper, Portal, Rooms, until
+
+Make = Callable[..., Keeper]
+
+
+@pytest.fixture
+def rooms(portal: Portal) -> Rooms:
+    return Rooms(portal)
+
+
+@pytest.fixture
+def admin(portal: Portal) -> str:
+    made = portal.direct("POST", "/users", json={"name": "Ada Admin", "email": "ada@x.example", "kind": "admin"})
+    return str(made["key"])
+
+
+def serving(keepers: Make, rooms: Rooms, *steps: dict[str, Any], key: str = "", apart: bool = False) -> Keeper:
+    automation = {"name": "people", "on": "schedule", "every": "365d", "missed": "skip", "steps": [*steps]}
+    keeper = keepers(rooms.portal, key or rooms.keeper_key, [automation])
+    keeper.start_apart() if apart else keeper.start()
+    return keeper
+
+
+def told(keeper: Keeper, *, state: str = "done") -> dict[str, Any]:
+    keeper.ask("start", "people", "--wait", codes=(0, 1, 3))
+    run = keeper.settle()[0]
+    assert run["state"] == state, run["error"]
+    shown: dict[str, Any] = keeper.ask("runs", "show", str(run["id"]))
+    return shown
+
+
+def members(rooms: Rooms, room: int) -> dict[str, int]:
+    shown = rooms.portal.call("GET", f"/files/rooms/{room}/share")
+    return {one["sharedTo"]["email"]: one["access"] for one in shown}
+
+
+def guests(rooms: Rooms, room: int, many: int) -> list[str]:
+    """Have the keeper invite guests into a room."""
+    addresses = [f"guest{number}@partner.example" for number in range(many)]
+    invited = [{"email": one, "access": 2} for one in addresses]
+    rooms.portal.call("PUT", f"/files/rooms/{room}/share", key=rooms.keeper_key, json={"invitations": invited})
+    return addresses
+
+
+def test_hundreds_of_people_are_listed_by_what_they_are(rooms: Rooms, keepers: Make, admin: str) -> None:
+    for number in range(130):
+        who = {"name": f"Guest {number}", "email": f"g{number}@partner.example", "kind": "guest"}
+        rooms.portal.direct("POST", "/users", json=who)
+    wanted = {"where": {"type": "guest", "email": {"like": "*@partner.example"}}}
+    keeper = serving(keepers, rooms, {"do": "list_people", "as": "listed", "with": wanted}, key=admin)
+
+    listed = told(keeper)["steps"][0]["result"]
+
+    assert (listed["count"], len(set(listed["ids"]))) == (130, 130)
+    assert {one["status"] for one in listed["people"]} == {"active"}
+
+
+def test_who_did_nothing_is_told_by_the_room_s_history(rooms: Rooms, keepers: Make) -> None:
+    guests(rooms, rooms.client, 2)
+    rooms.upload("a.docx")
+    wanted = {"room": rooms.client, "inactive_for": "1h"}
+    keeper = serving(keepers, rooms, {"do": "list_members", "as": "quiet", "with": wanted})
+
+    quiet = told(keeper)["steps"][0]["result"]
+
+    # The guest has uploaded, the keeper has invited; the owner is never among them.
+    assert sorted(one["email"] for one in quiet["members"]) == ["guest0@partner.example", "guest1@partner.example"]
+    body = '{"error": {"message": "Access denied", "type": "System.Security.SecurityException"}, "statusCode": 403}'
+    refused = {"kind": "status", "status": 403, "method": "GET", "path": f"/files/folder/{rooms.client}/log"}
+    rooms.portal.direct("PUT", "/faults", json=[refused | {"body": body}])
+    assert "Access denied" in told(keeper, state="needs_attention")["error"]
+
+
+def test_many_are_asked_for_by_name_and_lose_their_access_only_then(rooms: Rooms, keepers: Make) -> None:
+    addresses = guests(rooms, rooms.client, 12)
+    listed = {"do": "list_members", "as": "guests", "with": {"room": rooms.client, "where": {"type": "guest"}}}
+    step = {"do": "set_access", "with": {"room": rooms.client, "people": "{{ guests.ids }}", "access": "none"}}
+    keeper = serving(keepers, rooms, listed, step)
+
+    run = told(keeper, state="needs_attention")
+
+    assert len(members(rooms, rooms.client)) == 15
+    asked = run["steps"][1]["plan"]["lines"]
+    assert {one for one in addresses if any(one in line for line in asked)} == set(addresses)
+    keeper.say("runs", "approve", str(run["id"]), "--wait", codes=(0, 1, 3))
+    run = keeper.settle()[0]
+    # The first guest was invited by the portal's owner: only the owner, or the room's, can end that.
+    assert set(members(rooms, rooms.client)) & set(addresses) == set()
+    assert (run["state"], "1 of 13 people keep" in run["error"]) == ("needs_attention", True)
+
+
+def test_an_archived_room_is_brought_back_for_it_and_archived_again_over_a_kill(rooms: Rooms, keepers: Make) -> None:
+    room = rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": "Done", "roomType": 5})["id"]
+    addresses = guests(rooms, room, 3)
+    rooms.portal.call("PUT", f"/files/rooms/{room}/archive", key=rooms.keeper_key, json={"deleteAfter": False})
+    until(lambda: rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] == 20)
+    step = {"do": "set_access", "with": {"room": room, "people": addresses, "access": "none"}}
+    keeper = serving(keepers, rooms, step, apart=True)
+    slow = {"kind": "delay", "seconds": 1.0, "method": "PUT", "path": f"/files/rooms/{room}/share"}
+    rooms.portal.direct("PUT", "/faults", json=[slow])
+    keeper.say("start", "people")
+    until(lambda: rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] != 20)
+
+    keeper.kill()
+    keeper.start_apart()
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] == 20
+    assert set(members(rooms, room)) & set(addresses) == set()
+
+
+def test_accounts_are_disabled_once_a_person_consents_but_never_the_owner_s_or_our_own(
+    rooms: Rooms, keepers: Make, admin: str
+) -> None:
+    owner = next(one for one in members(rooms, rooms.client) if "keeper" not in one and "guest" not in one)
+    wanted = ["guest@x.example", owner, "ada@x.example", "nobody@x.example"]
+    keeper = serving(keepers, rooms, {"do": "disable_people", "with": {"people": wanted}}, key=admin)
+
+    run = told(keeper, state="needs_attention")
+    assert "disable 1 account?" in run["error"]
+    assert rooms.portal.call("GET", f"/people/{rooms.guest}")["status"] == 1
+
+    keeper.say("runs", "approve", str(run["id"]), "--wait", codes=(0, 1, 3))
+    run = keeper.ask("runs", "show", str(keeper.settle()[0]["id"]))
+    assert rooms.portal.call("GET", f"/people/{rooms.guest}")["status"] == 2
+    reasons = {one["item"]: one["reason"] for one in run["steps"][0]["items"]}
+    assert set(reasons) == {owner, "ada@x.example", "nobody@x.example"}
+    assert "owner" in reasons[owner]
+    assert "Roomkeeper uses" in reasons["ada@x.example"]
