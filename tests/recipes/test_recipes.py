@@ -432,3 +432,105 @@ def test_who_was_not_seen_is_written_to_once_each(rooms: Rooms, keepers: Make) -
     mailbox.close()
     assert (run["state"], run["error"]) == ("done", None)
     assert Counter(one["To"] for one in mailbox.mails) == Counter(addresses)
+
+
+@pytest.fixture
+def admin(portal: Portal) -> dict[str, Any]:
+    """The account of an administrator: nobody else may read the portal's records."""
+    made: dict[str, Any] = portal.direct(
+        "POST", "/users", json={"name": "Ada", "email": "ada@x.example", "kind": "admin"}
+    )
+    return made
+
+
+def asked(keeper: Keeper, name: str, *, state: str = "done") -> dict[str, Any]:
+    """Start it, and give its run."""
+    keeper.ask("start", name, "--wait", codes=(0, 1, 3))
+    run: dict[str, Any] = keeper.settle()[0]
+    assert run["state"] == state, run["error"]
+    return run
+
+
+def test_contractors_are_disabled_only_if_all_is_known_and_a_person_consents(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any]
+) -> None:
+    people = {
+        name: rooms.portal.direct(
+            "POST", "/users", json={"name": name, "email": f"{name}@partner.example", "kind": "guest"}
+        )["id"]
+        for name in (*(f"idle{number}" for number in range(120)), "busy", "back")
+    }
+    rooms.portal.direct("PUT", "/logins", json={"made": 90, "logins": {people["back"]: 30} | {people["idle1"]: 70}})
+    share = {"invitations": [{"id": people["busy"], "access": 10}], "notify": False}
+    rooms.portal.call("PUT", f"/files/rooms/{rooms.client}/share", json=share)
+    key = rooms.portal.direct("POST", "/users", json={"name": "new", "email": "new@partner.example", "kind": "guest"})
+    keeper = put_in(keepers, rooms, "disable-inactive-contractors", key=admin["key"])
+    keeper.start()
+
+    rooms.portal.direct("PUT", "/settings", json={"has_audit": False})
+    assert "no audit" in asked(keeper, "disable-inactive-contractors", state="needs_attention")["error"]
+    rooms.portal.direct("PUT", "/settings", json={"has_audit": True})
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": "/security/audit/login/filter", "every": 1}])
+    assert "Access denied" in asked(keeper, "disable-inactive-contractors", state="needs_attention")["error"]
+    rooms.portal.direct("PUT", "/faults", json=[])
+    run = asked(keeper, "disable-inactive-contractors", state="needs_attention")
+    assert "disable 121 accounts?" in run["error"]  # `busy` has done nothing yet
+    states = [rooms.portal.call("GET", f"/people/{one}")["status"] for one in people.values()]
+    assert set(states) == {1}
+
+    keeper.say("runs", "approve", str(run["id"]), "--wait")
+    keeper.settle()
+    states = {name: rooms.portal.call("GET", f"/people/{one}")["status"] for name, one in people.items()}
+    assert {name for name, status in states.items() if status == 1} == {"back"}
+    assert rooms.portal.call("GET", f"/people/{key['id']}")["status"] == 1
+    assert asked(keeper, "disable-inactive-contractors")["error"] is None  # nobody is left, so nobody is asked
+
+
+def test_a_month_of_deeds_is_saved_whole_and_told(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat
+) -> None:
+    invite = {"invitations": [{"id": admin["id"], "access": 9}]}
+    rooms.portal.call("PUT", f"/files/rooms/{rooms.internal}/share", json=invite)
+    for number in range(MANY // 2):
+        rooms.upload(f"File {number}.docx")
+    keeper = put_in(keepers, rooms, "monthly-compliance-report", chat=chat, key=admin["key"])
+    keeper.start()
+
+    asked(keeper, "monthly-compliance-report")
+
+    (report,) = rooms.portal.tree(rooms.internal)
+    address = f"{rooms.portal.url}/filehandler.ashx?action=download&fileid={report['id']}"
+    text = httpx2.get(address, headers={"Authorization": f"Bearer {admin['key']}"}).text
+    assert text.count(",FileUploaded,") == MANY // 2
+    assert len({line.rpartition(",")[2] for line in text.splitlines()}) == len(text.splitlines())
+    assert "entries of" in chat.told[0]["subject"]
+
+
+def test_a_flood_of_changes_is_told_by_name(rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat) -> None:
+    for number in range(105):
+        rooms.upload(f"File {number}.docx")
+    keeper = put_in(keepers, rooms, "detect-bulk-changes", chat=chat, key=admin["key"])
+    keeper.start()
+
+    asked(keeper, "detect-bulk-changes")
+
+    (said,) = chat.told
+    assert said["subject"] == "guest: 105 changes in an hour"
+
+
+def test_a_portal_that_is_nearly_full_is_told_of(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat
+) -> None:
+    rooms.upload("Large.docx", b"x" * 900)
+    keeper = put_in(keepers, rooms, "monitor-disk-quota", chat=chat, key=admin["key"])
+    keeper.start()
+
+    asked(keeper, "monitor-disk-quota")  # no limit, so nothing to tell
+    rooms.portal.direct("PUT", "/settings", json={"space_limit": 2000})
+    asked(keeper, "monitor-disk-quota")
+    assert chat.told == []
+    rooms.portal.direct("PUT", "/settings", json={"space_limit": 1000})
+    asked(keeper, "monitor-disk-quota")
+
+    (said,) = chat.told
+    assert (said["subject"][:4], "of 1000 bytes" in said["text"]) == ("90.0", True)

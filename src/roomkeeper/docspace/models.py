@@ -141,6 +141,33 @@ class Person(_Model):
         return self.status == DISABLED
 
 
+class AuditEntry(_Model):
+    """An entry of the portal's records of deeds or of logins (recorded: audit.events)."""
+
+    id: int
+    date: Moment = None
+    user: str = ""
+    user_id: str = ""
+    action: str = ""
+    action_id: int = 0
+    ip: str = ""
+    context: str = ""
+
+
+class Quota(_Model):
+    """What the portal's tariff holds, in bytes, and whether it has the audit (recorded: quota.usage)."""
+
+    max_total_size: int = 0
+    audit: bool = False
+
+
+class Section(_Model):
+    """A section of the portal, and the bytes that it uses."""
+
+    title: str = ""
+    used_space: int = 0
+
+
 class Group(_Model):
     """A group of people."""
 

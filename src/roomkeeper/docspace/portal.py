@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 
+from roomkeeper.docspace.activity import Activity
 from roomkeeper.docspace.budget import Budget
 from roomkeeper.docspace.files import Files
 from roomkeeper.docspace.folders import Folders
@@ -33,7 +34,7 @@ class Hello:
 
 
 class Portal:
-    """A portal as one account sees it: `.rooms .folders .files .operations .people .webhooks .history`.
+    """A portal as one account sees it: `.rooms .folders .files .operations .people .webhooks .history .activity`.
 
     `wanted` are the fields of events that automations use. `view` gives the same portal for bulk work, or with its
     calls observed; all views share one HTTP client, one budget and the operations seen finished.
@@ -163,6 +164,7 @@ class Portal:
         self.operations = Operations(self.send, self._finished)
         self.webhooks = Webhooks(self.send)
         self.history = History(self.send)
+        self.activity = Activity(self.send)
 
     def _note(self, call: Call, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)

@@ -50,8 +50,9 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def settings(request: Request) -> JSONResponse:
-        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, conversion_seconds, enforce_limits,
-        titles: mysql | postgresql (while it is empty), loses_history} and the limits, of the portal and of the vendors.
+        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, space_limit, has_audit,
+        conversion_seconds, enforce_limits, titles: mysql | postgresql (while it is empty), loses_history} and the
+        limits, of the portal and of the vendors.
         """
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
@@ -62,7 +63,8 @@ def routes(faults: list[Fault]) -> list[Route]:
         portal.history.loses = wanted.pop("loses_history", portal.history.loses)
         if "titles" in wanted:
             portal.world.title_key = {"mysql": title_key, "postgresql": exactly}[wanted.pop("titles")]
-        portal.world.room_limit = wanted.pop("room_limit", portal.world.room_limit)
+        for name in {"room_limit", "space_limit", "has_audit"} & set(wanted):
+            setattr(portal.world, name, wanted.pop(name))
         portal.world.conversion_seconds = wanted.pop("conversion_seconds", portal.world.conversion_seconds)
         for name, value in wanted.items():
             setattr(portal.limits, name, value)
@@ -132,6 +134,17 @@ def routes(faults: list[Fault]) -> list[Route]:
             file = store(portal, folder, title, content, user, create_new=False)
             if wanted.get("tell"):
                 portal.webhooks.publish("file.uploaded", file, user)
+        return JSONResponse({})
+
+    async def logins(request: Request) -> JSONResponse:
+        """Let people log in: {user: how many days ago}; and make their accounts so old, with {made: days}."""
+        world = _portal(request).world
+        wanted = await request.json()
+        for user in world.users.values():
+            user.registered -= timedelta(days=wanted.get("made", 0))
+        for id_, days in wanted.get("logins", {}).items():
+            world.logins.append((len(world.logins) + 1, world.users[id_], now() - timedelta(days=days)))
+        world.logins.sort(key=lambda one: one[2])
         return JSONResponse({})
 
     async def templates(request: Request) -> JSONResponse:
@@ -226,6 +239,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/folders/{id}/fill", fill, methods=["POST"]),
         Route("/_sim/rooms", rooms),
         Route("/_sim/templates", templates, methods=["PUT"]),
+        Route("/_sim/logins", logins, methods=["PUT"]),
         Route("/_sim/rooms/{id}/members", members),
         Route("/_sim/rooms/{id}/join", join, methods=["POST"]),
         Route("/_sim/folders/{id}/grow", grow, methods=["POST"]),

@@ -207,6 +207,9 @@ class World:
         self.relations: dict[str, set[str]] = {}  # by user: the guests whom they invited or gave access
         self.base = "http://portal.example"
         self.room_limit: int | None = None
+        self.space_limit: int | None = None  # bytes
+        self.has_audit = True
+        self.logins: list[tuple[int, User, datetime]] = []
         self.title_key: Callable[[str], str] = (
             title_key  # which titles are one to the database: as MySQL compares, or exactly
         )

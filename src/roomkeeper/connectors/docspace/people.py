@@ -59,6 +59,9 @@ class ListPeople(BaseModel):
         description="What a person's fields must be, as in an automation's own `where`.",
         examples=[{"type": "guest", "email": {"like": "*@partner.example"}}],
     )
+    older_than: Duration | None = Field(
+        default=None, description="Only whose account was made longer ago than this.", examples=["60d"]
+    )
     disabled: bool = Field(default=False, description="Those whose account is disabled as well.", examples=[True])
 
 
@@ -76,7 +79,9 @@ async def list_people(params: ListPeople, context: StepContext) -> People:
     found = list(await context.call(partial(portal.people.all, disabled=False)))
     if params.disabled:
         found += await context.call(partial(portal.people.all, disabled=True))
-    people = [one for one in map(_listed, found) if _fits(params.where, one.model_dump())]
+    since = await context.now() - (params.older_than or 0.0)
+    old = [one for one in map(_listed, found) if params.older_than is None or _made_before(one, since)]
+    people = [one for one in old if _fits(params.where, one.model_dump())]
     if len(people) > MOST:
         what = f"{len(people)} people are as it asks, and a list holds {MOST}"
         raise StepFailed(what, remedy="Ask for fewer with `where`.")
@@ -343,6 +348,11 @@ def _listed(person: Person) -> ListedPerson:
         status="disabled" if person.is_disabled else "active",
         registered=person.registration_date,
     )
+
+
+def _made_before(person: ListedPerson, moment: float) -> bool:
+    """Whether the account is older than that; where the portal does not say, it is not."""
+    return person.registered is not None and person.registered.timestamp() < moment
 
 
 def _member(member: Member) -> ListedMember:

@@ -1,7 +1,7 @@
 """What the portal says of itself: version, policies, quota, audit (recorded: settings.version, quota.usage,
 audit.events)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from roomkeeper.simulator import dto
@@ -100,15 +100,15 @@ def quota(api: Api) -> Any:
         "name": "default",
         "price": 0.0,
         "maxFileSize": 100 * 1024**3,
-        "maxTotalSize": 2**63 - 1,
+        "maxTotalSize": api.world.space_limit or 2**63 - 1,
+        "audit": api.world.has_audit,
     } | counts
 
 
 def audit_events(api: Api) -> Any:
-    """The last twenty, whatever is asked, but for how many."""
+    """Newest first; without the audit in the tariff the last twenty, whatever is asked (SecurityController.cs)."""
     _for_administrators(api)
-    count, start = api.number("count", 20), api.number("startIndex", 0)
-    newest = api.portal.history.entries[::-1][start : start + count]
+    newest = _page(api, api.portal.history.entries)
     shown = [
         {
             "id": one.id,
@@ -133,6 +133,31 @@ def audit_events(api: Api) -> Any:
         for one in newest
     ]
     return Reply(shown)
+
+
+def login_events(api: Api) -> Any:
+    """Newest first, cut into pages before anything is filtered (LoginEventsRepository.cs)."""
+    _for_administrators(api)
+    shown = [
+        {
+            "id": number,
+            "date": dto.moment(at),
+            "user": user.name,
+            "userId": user.id,
+            "action": "Successful Login via API",
+            "actionId": 1010,  # recorded: audit.events
+            "ip": "127.0.0.1",
+        }
+        for number, user, at in _page(api, api.world.logins)
+    ]
+    return Reply(shown)
+
+
+def _page(api: Api, entries: Sequence[Any]) -> Sequence[Any]:
+    if not api.world.has_audit:
+        return entries[::-1][:20]
+    count, start = api.number("count", 100, most=100), api.number("startIndex", 0)
+    return entries[::-1][start : start + count]
 
 
 def _for_administrators(api: Api) -> None:
@@ -195,6 +220,7 @@ ROUTES: Routes = [  # recorded: settings.version, envelope.anonymous
     ("GET", "/settings/statistics/spaceusage/{id}", said([], to_administrators=True), "*"),
     ("GET", "/security/audit/events/last", audit_events, "*"),
     ("GET", "/security/audit/events/filter", audit_events, "*"),
+    ("GET", "/security/audit/login/filter", login_events, "*"),
     ("GET", "/security/audit/login/last", said([], to_administrators=True), "*"),
     ("GET", "/security/audit/types", said({"actions": sorted(ACTIONS)}, to_administrators=True), "*"),
     ("GET", "/security/audit/settings/lifetime", said({"auditTrailLifeTime": 180}, to_administrators=True), "*"),

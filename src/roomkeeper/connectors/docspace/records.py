@@ -1,0 +1,247 @@
+"""`read_activity` and `read_usage`: what the portal itself keeps of who did what, and of what is used up."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from roomkeeper.automations.condition import Asked, is_met
+from roomkeeper.automations.duration import Duration, spoken
+from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.docspace import Portal
+from roomkeeper.docspace.models import AuditEntry
+from roomkeeper.docspace.wire import PAGE
+from roomkeeper.errors import Forbidden, ScopeMissing, StepFailed
+
+MOST = 10_000  # entries that are kept with a run; the people are counted over all (ours)
+#: Entries by which a page goes on: it shows half of the last one again, for the order has no tie-breaker (ours).
+_STEP = PAGE // 2
+_UNLIMITED = 2**53  # bytes: nobody's limit (ours); the portal says 2**63 - 1 for none (recorded: quota.usage)
+_RECORDS = {"events": "events", "logins": "login"}
+
+
+class Deed(BaseModel):
+    """An entry of the portal's record."""
+
+    id: int
+    at: datetime
+    who: str
+    who_id: str
+    action: str = Field(description="What was done, in the portal's words.")
+    action_id: int = Field(description="Which action it was: 5011 is an upload (MessageAction.cs).")
+    ip: str
+    context: str = Field(description="Where: `Rooms: Acme`.")
+
+
+class Doer(BaseModel):
+    """Somebody, how often they are in the record, and when last."""
+
+    id: str
+    name: str
+    count: int
+    last: datetime
+
+
+_ASKED_FOR = frozenset(Deed.model_fields) - {"at"}
+
+
+def _known(where: Mapping[str, Any]) -> Mapping[str, Any]:
+    unknown = sorted(set(where) - _ASKED_FOR)
+    if unknown:
+        raise ValueError(f"asks for {', '.join(unknown)}; an entry has {', '.join(sorted(_ASKED_FOR))}")
+    return where
+
+
+class ReadActivity(BaseModel):
+    """What `read_activity` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    what: Literal["events", "logins"] = Field(
+        default="events", description="What people did, or when they logged in.", examples=["logins"]
+    )
+    since: Duration = Field(description="How far back; the portal keeps its records for half a year.", examples=["30d"])
+    where: Annotated[dict[str, Asked], AfterValidator(_known)] = Field(
+        default_factory=dict,
+        description="What an entry's fields must be, as in an automation's own `where`.",
+        examples=[{"context": {"contains": "Acme"}}],
+    )
+
+
+class Activity(BaseModel):
+    """The entries, newest first, and who is in them; `ids` are those people's."""
+
+    entries: list[Deed] = Field(default_factory=list)
+    count: int = 0
+    more: int = Field(default=0, description="Entries beyond the 10,000 that are kept; they are counted in `people`.")
+    people: list[Doer] = Field(default_factory=list)
+    ids: list[str] = Field(default_factory=list)
+
+
+async def read_activity(params: ReadActivity, context: StepContext) -> Activity:
+    """Read the record back to then. Raises StepFailed where the portal does not show all of it, RemoteError."""
+    since = datetime.fromtimestamp(await context.now(), UTC) - timedelta(seconds=params.since)
+    try:
+        await _make_sure_that_it_is_whole(params, context)
+        told = await _read(params, context, since)
+    except ScopeMissing:
+        raise
+    except Forbidden as error:
+        what = f"the account may not read the portal's records: {error.message}"
+        raise StepFailed(what, remedy=_ADMINISTRATOR) from error
+    deeds = [one for one in map(_deed, told) if _fits(params, one)]
+    people = _people(deeds)
+    return Activity(
+        entries=deeds[:MOST],
+        count=min(MOST, len(deeds)),
+        more=max(0, len(deeds) - MOST),
+        people=people,
+        ids=[one.id for one in people],
+    )
+
+
+async def plan_activity(params: ReadActivity, context: StepContext) -> Plan:
+    """Say how much there is."""
+    activity = await read_activity(params, context)
+    many = activity.count + activity.more
+    said = f"read {many} entries of {len(activity.people)} people, since {spoken(params.since)}"
+    return Plan((said,), result=activity)
+
+
+class ReadUsage(BaseModel):
+    """What `read_usage` can be told: nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Usage(BaseModel):
+    """What is used of the portal, in bytes, and what its tariff holds."""
+
+    used: int = Field(description="Bytes that all files use.")
+    limit: int | None = Field(description="Bytes that the tariff holds; null if it has no limit.")
+    percent: float | None = Field(description="Used of the limit; null if there is none.")
+    rooms: int
+    archive: int
+    trash: int
+    people: int = Field(description="Accounts.")
+
+
+async def read_usage(_params: ReadUsage, context: StepContext) -> Usage:
+    """Read it. Raises StepFailed, RemoteError."""
+    portal: Portal = context.client
+    try:
+        quota = await context.call(portal.activity.quota)
+        sections = await context.call(portal.activity.used)
+        people = await context.call(portal.activity.people)
+    except ScopeMissing:
+        raise
+    except Forbidden as error:
+        what = f"the account may not see what the portal uses: {error.message}"
+        raise StepFailed(what, remedy=_ADMINISTRATOR) from error
+    used = {name: one.used_space for name, one in sections.items()}
+    limit = quota.max_total_size if 0 < quota.max_total_size < _UNLIMITED else None
+    total = sum(used.values())
+    return Usage(
+        used=total,
+        limit=limit,
+        percent=round(100 * total / limit, 1) if limit is not None else None,
+        rooms=used.get("roomsUsedSpace", 0),
+        archive=used.get("archiveUsedSpace", 0),
+        trash=used.get("trashUsedSpace", 0),
+        people=people,
+    )
+
+
+async def plan_usage(params: ReadUsage, context: StepContext) -> Plan:
+    """Say what is used."""
+    usage = await read_usage(params, context)
+    of = f" of {usage.limit}" if usage.limit is not None else ""
+    return Plan((f"read that {usage.used}{of} bytes are used",), result=usage)
+
+
+READ_ACTIVITY = StepKind(
+    name="read_activity",
+    summary="Read who did what, or who logged in, from the portal's own records, back to a moment.",
+    params=ReadActivity,
+    result=Activity,
+    plan=plan_activity,
+    apply=read_activity,
+    connection_type="docspace",
+)
+
+READ_USAGE = StepKind(
+    name="read_usage",
+    summary="Read how much of the portal's space is used, and by what.",
+    params=ReadUsage,
+    result=Usage,
+    plan=plan_usage,
+    apply=read_usage,
+    connection_type="docspace",
+)
+
+
+async def _make_sure_that_it_is_whole(params: ReadActivity, context: StepContext) -> None:
+    """Refuse a record that is cut short: by the tariff, in silence, or by its age. Raises StepFailed."""
+    portal: Portal = context.client
+    if not (await context.call(portal.activity.quota)).audit:
+        what = "the portal's tariff has no audit: it would show its last twenty entries, whatever is asked"
+        raise StepFailed(what, remedy="Take a tariff with the audit trail, or leave this automation out.")
+    days = await context.call(portal.activity.kept_for)
+    if params.since > days * 86_400:
+        what = f"the portal keeps its records for {days:g} days, and {spoken(params.since)} are asked for"
+        remedy = "Ask for less with `since`, or have the portal keep them longer (Settings, Security)."
+        raise StepFailed(what, remedy=remedy)
+
+
+async def _read(params: ReadActivity, context: StepContext, since: datetime) -> list[AuditEntry]:
+    """Read pages until one goes back to then; each shows a part of the last one again."""
+    portal: Portal = context.client
+    found, start = dict[int, AuditEntry](), 0
+    while True:
+        page = await context.call(partial(portal.activity.page, _RECORDS[params.what], start))
+        found |= {one.id: one for one in page}
+        dates = [one.date for one in page if one.date is not None]
+        if len(page) < PAGE or (dates and min(dates) < since):
+            break
+        start += _STEP
+        await context.progress(f"{len(found)} entries read")
+    mine = [one for one in found.values() if one.date is not None and one.date >= since]
+    return sorted(mine, key=lambda one: (one.date or since, one.id), reverse=True)
+
+
+def _deed(entry: AuditEntry) -> Deed:
+    return Deed(
+        id=entry.id,
+        at=entry.date or datetime.fromtimestamp(0, UTC),
+        who=entry.user,
+        who_id=entry.user_id,
+        action=entry.action,
+        action_id=entry.action_id,
+        ip=entry.ip,
+        context=entry.context,
+    )
+
+
+def _fits(params: ReadActivity, deed: Deed) -> bool:
+    fields = deed.model_dump()
+    return all(is_met(wanted, (fields[name],)) for name, wanted in params.where.items())
+
+
+def _people(deeds: Sequence[Deed]) -> list[Doer]:
+    """Count by person, the busiest first."""
+    found: dict[str, Doer] = {}
+    for one in deeds:
+        known = found.get(one.who_id)
+        if known is None:
+            found[one.who_id] = Doer(id=one.who_id, name=one.who, count=1, last=one.at)
+        else:
+            found[one.who_id] = known.model_copy(update={"count": known.count + 1, "last": max(known.last, one.at)})
+    return sorted(found.values(), key=lambda one: (-one.count, one.name, one.id))
+
+
+_ADMINISTRATOR = (
+    "Only administrators of the portal may read that: use the key of one, without limits to its scopes; then "
+    "`roomkeeper runs retry`."
+)
