@@ -501,7 +501,8 @@ def test_a_month_of_deeds_is_saved_whole_and_told(
     (report,) = rooms.portal.tree(rooms.internal)
     address = f"{rooms.portal.url}/filehandler.ashx?action=download&fileid={report['id']}"
     text = httpx2.get(address, headers={"Authorization": f"Bearer {admin['key']}"}).text
-    assert text.count(",FileUploaded,") == MANY // 2
+    assert text.count(",File Uploaded: File ") == MANY // 2
+    assert text.count(",Rooms: Client_ Acme,") >= MANY // 2
     assert len({line.rpartition(",")[2] for line in text.splitlines()}) == len(text.splitlines())
     assert "entries of" in chat.told[0]["subject"]
 
@@ -534,3 +535,25 @@ def test_a_portal_that_is_nearly_full_is_told_of(
 
     (said,) = chat.told
     assert (said["subject"][:4], "of 1000 bytes" in said["text"]) == ("90.0", True)
+
+
+def test_a_day_in_the_data_room_is_told_by_person(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat
+) -> None:
+    room = rooms.add("Data room", {rooms.keeper: 9, rooms.guest: 11, admin["id"]: 9})
+    for number in range(MANY // 2):
+        rooms.upload(f"File {number}.docx", folder=room)
+    rooms.upload("Elsewhere.docx")
+    keeper = put_in(keepers, rooms, "monitor-vdr-activity", chat=chat, key=admin["key"])
+    invite = {"invitations": [{"id": admin["id"], "access": 9}]}
+    rooms.portal.call("PUT", f"/files/rooms/{rooms.internal}/share", json=invite)
+    keeper.start()
+
+    asked(keeper, "monitor-vdr-activity")
+
+    (said,) = chat.told
+    assert f"guest: {MANY // 2}" in said["text"]
+    (report,) = rooms.portal.tree(rooms.internal)
+    address = f"{rooms.portal.url}/filehandler.ashx?action=download&fileid={report['id']}"
+    text = httpx2.get(address, headers={"Authorization": f"Bearer {admin['key']}"}).text
+    assert ("Elsewhere" in text, text.count("File Uploaded: File ")) == (False, MANY // 2)

@@ -1,12 +1,13 @@
 """What the portal says of itself: version, policies, quota, audit (recorded: settings.version, quota.usage,
 audit.events)."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.request import Api, Reply, Routes
-from roomkeeper.simulator.history import ACTIONS
+from roomkeeper.simulator.history import ACTIONS, Entry
 from roomkeeper.simulator.problems import unauthorised
 from roomkeeper.simulator.world import ARCHIVE_ROOT, TRASH_ROOT
 
@@ -115,7 +116,7 @@ def audit_events(api: Api) -> Any:
             "date": dto.moment(one.at),
             "user": one.actor.name,
             "userId": one.actor.id,
-            "action": one.action,
+            "action": _said(one),
             "actionId": ACTIONS[one.action],
             "ip": "127.0.0.1",
             "country": "",
@@ -128,11 +129,24 @@ def audit_events(api: Api) -> Any:
             "location": 27,
             "target": [str(one.data.get("id", ""))],
             "entries": [],
-            "context": "",
+            "context": _where(api, one),
         }
         for one in newest
     ]
     return Reply(shown)
+
+
+def _said(entry: Entry) -> str:
+    """Say it as the portal does: `File Uploaded: a.docx` (recorded: audit.events)."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", entry.action)
+    title = entry.data.get("title") or entry.data.get("newTitle")
+    return f"{words}: {title}" if title and entry.action.startswith(("File", "Folder")) else words
+
+
+def _where(api: Api, entry: Entry) -> str:
+    """Name the room: `Rooms: Acme` (recorded: audit.events)."""
+    above = [api.world.folders[one] for one in entry.folders if one in api.world.folders]
+    return next((f"Rooms: {one.title}" for one in above if one.room_type is not None), "")
 
 
 def login_events(api: Api) -> Any:
