@@ -72,14 +72,56 @@ def test_on_is_a_word_and_not_a_boolean(tmp_path: Path) -> None:
 
 
 def test_several_events_may_start_it_and_steps_use_what_all_of_them_have(tmp_path: Path) -> None:
-    several = GOOD.replace("on: file.uploaded", "on: [file.uploaded, file.created]", 1)
-    mixed = several.replace("file.created", "folder.created").replace("to: 222222", 'to: "{{ file.room }}"')
+    several = GOOD.replace("on: file.uploaded", "on: [file.uploaded, file.updated]", 1)
+    mixed = several.replace("file.updated", "folder.created").replace("to: 222222", 'to: "{{ file.room }}"')
 
     automation = read(tmp_path, several).automations[0]
 
-    assert automation.event_types == ("file.uploaded", "file.created")
-    assert automation.started_by == "file.uploaded or file.created"
+    assert automation.event_types == ("file.uploaded", "file.updated")
+    assert automation.started_by == "file.uploaded or file.updated"
     assert [("file.room" in one.what, one.line) for one in problems(tmp_path, mixed)][-1] == (True, 14)
+
+
+MAIL = """  mail:
+    type: smtp
+    host: smtp.acme.example
+    from: a@acme.example
+    to: [b@acme.example]
+"""
+STEP = "      - do: copy_files\n"
+
+
+def test_a_step_is_checked_for_the_connections_that_are_there(tmp_path: Path) -> None:
+    told = "      - do: notify\n        with: {text: a, to: [c@acme.example]}\n"
+    good = GOOD.replace("automations:\n", f"{MAIL}automations:\n").replace(STEP, told + STEP)
+
+    assert read(tmp_path, good).automations[0].steps[0].do == "notify"
+    found = problems(tmp_path, good.replace("c@acme", "c @acme"))
+    assert "e-mail address" in found[0].what
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        ("for_each: listed", "must be a list, or a template"),
+        ('for_each: "{{ item.rooms }}"', "item"),
+        ('for_each: "{{ nothing.files }}"', "nothing"),
+        ("if: number > 3", "number"),
+    ],
+)
+def test_what_a_step_goes_through_is_checked(tmp_path: Path, step: str, what: str) -> None:
+    found = problems(tmp_path, GOOD.replace("do: copy_files", f"do: copy_files\n        {step}"))
+
+    assert any(what in one.what for one in found), found
+
+
+def test_of_several_events_that_one_run_gathers_the_kind_is_not_one(tmp_path: Path) -> None:
+    told = "      - do: notify\n        with: {text: '{{ event.type }}'}\n"
+    one = GOOD.replace("automations:\n", f"{MAIL}automations:\n").replace(STEP, told + STEP)
+
+    assert read(tmp_path, one)
+    found = problems(tmp_path, one.replace("on: file.uploaded", "on: [file.uploaded, file.trashed]"))
+    assert "`event.type` differs between the events" in found[0].what
 
 
 def test_secrets_come_from_a_dotenv_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +209,7 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         (("on: file.uploaded", "on: [file.uploaded, file.uploadet]"), 10, "file.uploadet", "file.uploaded"),
         (("on: file.uploaded", "on: [file.uploaded, file.uploaded]"), 10, "twice", ""),
         (("on: file.uploaded", "on: []"), 10, "on", ""),
+        (("on: file.uploaded", "on: [file.created, file.uploaded]"), 10, "done twice", "file.uploaded"),
         (("on: file.uploaded", "on: [file.uploaded, schedule]"), 10, "beside others", ""),
         (("on: file.uploaded", "on: [file.uploaded, user.created]"), 11, "user.created has no field 'room'", "actor"),
         (("on: file.uploaded", "on: [file.uploaded, deal.closed]"), 10, "cannot raise deal.closed", "take it out"),

@@ -23,6 +23,7 @@ LEFT_OUT = {
     r".*\b(created_by|updated_by|create_by|initiator)\.(email|status|is_\w+|registration_date)": (
         "who only did something has id and name"
     ),
+    r"(\w+\.)*groups": "only who is in a group has them (recorded: groups)",
     r"(\w+\.)?(room_type|tags)": "only a room has it",
     r"(files\.)?(locked|locked_by)": "only a locked file has it",
     r"(files\.)?comment": "only a version that somebody commented on has one (recorded: file.lock)",

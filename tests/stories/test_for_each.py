@@ -148,3 +148,39 @@ def test_a_rehearsal_tells_of_the_first_items_and_counts_the_others(rooms: Rooms
     assert shown.count("rename ") == 30
     assert "… and the same for 10 more" in shown
     assert not renames(rooms.portal)
+
+
+def test_by_the_automation_as_it_is_now_every_item_is_done_anew(rooms: Rooms, keepers: Make) -> None:
+    files = [rooms.upload(f"{letter}.docx")["id"] for letter in "abc"]
+    rooms.portal.direct("PUT", f"/files/{files[1]}", json={"locked_by": rooms.guest})
+    keeper = serving(keepers, rooms, RENAME)
+    keeper.start()
+    keeper.ask("start", "each", "--wait", codes=(0, 1, 3))
+    (run,) = keeper.settle()
+    assert "1 of 3 items failed" in run["error"]
+
+    copying = {"do": "copy_files", "as": "renamed", "for_each": "{{ listed.files }}"}
+    changed = keeper.text["automations"]
+    changed[0]["steps"][1] = copying | {"with": {"to": rooms.internal, "files": ["{{ item.id }}"]}}
+    keeper.rewrite(automations=changed)
+    keeper.ask("reload")
+    keeper.say("runs", "retry", str(run["id"]), "--as-now", "--wait")
+
+    assert keeper.settle()[0]["state"] == "done"
+    assert len(rooms.portal.tree(rooms.internal)) == 3
+
+
+def test_a_list_of_which_a_part_failed_is_not_accounted_for(rooms: Rooms, keepers: Make) -> None:
+    saved = {"to": "{{ item }}", "title": "{{ file.title }}.txt", "text": "came"}
+    step = {"do": "save_file", "for_each": [rooms.internal, 999_999], "with": saved}
+    where = {"room": rooms.client}
+    automation = {"name": "each", "on": "file.uploaded", "where": where, "gather": 1, "steps": [step]}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [automation])
+    keeper.start()
+    keeper.register()
+
+    rooms.upload("a.docx")
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert (run["state"], "1 of 2 items failed" in run["error"]) == ("needs_attention", True)
+    assert keeper.ask("prove", "each", "--since", "1h", codes=(0, 1, 3))["counts"].get("failed") == 1

@@ -1,5 +1,6 @@
 """People: listed whole, asked for before they lose something, and looked at afterwards."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -63,14 +64,17 @@ def test_hundreds_of_people_are_listed_by_what_they_are(rooms: Rooms, keepers: M
 
 def test_who_did_nothing_is_told_by_the_room_s_history(rooms: Rooms, keepers: Make) -> None:
     guests(rooms, rooms.client, 2)
-    rooms.upload("a.docx")
-    wanted = {"room": rooms.client, "inactive_for": "1h"}
+    wanted = {"room": rooms.client, "inactive_for": "6s"}
     keeper = serving(keepers, rooms, {"do": "list_members", "as": "quiet", "with": wanted})
 
+    assert told(keeper)["steps"][0]["result"]["members"] == []  # who has just come has had no time
+    time.sleep(6.1)
+    rooms.upload("a.docx")
     quiet = told(keeper)["steps"][0]["result"]
 
-    # The guest has uploaded, the keeper has invited; the owner is never among them.
-    assert sorted(one["email"] for one in quiet["members"]) == ["guest0@partner.example", "guest1@partner.example"]
+    # The guest has uploaded; the owner is never among them.
+    quiet_ones = {"guest0@partner.example", "guest1@partner.example", "keeper@x.example"}
+    assert {one["email"] for one in quiet["members"]} == quiet_ones
     body = '{"error": {"message": "Access denied", "type": "System.Security.SecurityException"}, "statusCode": 403}'
     refused = {"kind": "status", "status": 403, "method": "GET", "path": f"/files/folder/{rooms.client}/log"}
     rooms.portal.direct("PUT", "/faults", json=[refused | {"body": body}])
@@ -134,3 +138,71 @@ def test_accounts_are_disabled_once_a_person_consents_but_never_the_owner_s_or_o
     assert set(reasons) == {owner, "ada@x.example", "nobody@x.example"}
     assert "owner" in reasons[owner]
     assert "Roomkeeper uses" in reasons["ada@x.example"]
+
+
+def test_an_account_that_is_not_shown_everybody_makes_no_list_unless_that_will_do(rooms: Rooms, keepers: Make) -> None:
+    rooms.portal.direct("POST", "/users", json={"name": "Stranger", "email": "s@x.example", "kind": "guest"})
+    keeper = serving(keepers, rooms, {"do": "list_people", "with": {"where": {"type": "guest"}}})
+
+    run = told(keeper, state="needs_attention")
+
+    assert "no administrator's" in run["error"]
+    changed = keeper.text["automations"]
+    changed[0]["steps"][0]["with"]["seen"] = True
+    keeper.rewrite(automations=changed)
+    keeper.ask("reload")
+    listed = told(keeper)["steps"][0]["result"]
+    assert "s@x.example" not in [one["email"] for one in listed["people"]]
+
+
+def test_a_history_that_does_not_go_back_far_enough_makes_nobody_inactive(rooms: Rooms, keepers: Make) -> None:
+    rooms.portal.direct("PUT", "/settings", json={"loses_history": True})
+    room = rooms.add("Old", {rooms.keeper: 9, rooms.guest: 11})
+    time.sleep(1.1)
+    keeper = serving(keepers, rooms, {"do": "list_members", "with": {"room": room, "inactive_for": "1s"}})
+
+    assert "does not go back" in told(keeper, state="needs_attention")["error"]
+
+
+def test_who_is_there_by_a_group_is_not_said_to_be_gone(rooms: Rooms, keepers: Make, admin: str) -> None:
+    uma = rooms.portal.direct("POST", "/users", json={"name": "Uma", "email": "uma@x.example", "kind": "user"})["id"]
+    wanted = {"groupName": "Sales", "groupManager": uma, "members": [uma]}
+    group = rooms.portal.call("POST", "/group", json=wanted)["id"]
+    given = {"invitations": [{"id": group, "access": 10}]}
+    rooms.portal.call("PUT", f"/files/rooms/{rooms.client}/share", json=given)
+    people = ["uma@x.example", "nobody@x.example", "ada@x.example"]
+    given = {"invitations": [{"id": rooms.keeper, "access": 9}]}
+    step = {"do": "set_access", "with": {"room": rooms.client, "people": people, "access": "none"}}
+    keeper = serving(keepers, rooms, step)
+
+    run = told(keeper, state="needs_attention")
+
+    reasons = {one["item"]: one["reason"] for one in run["steps"][0]["items"]}
+    assert set(reasons) == {"uma@x.example", "nobody@x.example"}
+    assert "by the group 'Sales'" in reasons["uma@x.example"]
+    assert run["steps"][0]["result"]["absent"] == ["ada@x.example"]
+
+
+def test_cancelled_in_the_middle_the_room_is_archived_again_all_the_same(rooms: Rooms, keepers: Make) -> None:
+    room = rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": "Done", "roomType": 5})["id"]
+    addresses = guests(rooms, room, 3)
+    rooms.portal.call("PUT", f"/files/rooms/{room}/archive", key=rooms.keeper_key, json={"deleteAfter": False})
+    until(lambda: rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] == 20)
+    step = {"do": "set_access", "with": {"room": room, "people": addresses, "access": "none"}}
+    keeper = serving(keepers, rooms, step)
+    slow = {"kind": "delay", "seconds": 1.2, "method": "PUT", "path": f"/files/rooms/{room}/share"}
+    rooms.portal.direct("PUT", "/faults", json=[slow])
+    keeper.say("start", "people")
+    until(lambda: rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] != 20)
+
+    keeper.say("runs", "cancel", "1")
+    keeper.settle()
+
+    assert rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] == 20
+    # Somebody brings it back for good; going through it all again leaves it there.
+    rooms.portal.direct("PUT", "/faults", json=[])
+    rooms.portal.call("PUT", f"/files/rooms/{room}/unarchive", key=rooms.keeper_key, json={"deleteAfter": False})
+    until(lambda: rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] != 20)
+    keeper.say("runs", "retry", "1", "--from-start", "--wait", codes=(0, 1, 3))
+    keeper.settle()
+    assert rooms.portal.call("GET", f"/files/folder/{room}", key=rooms.keeper_key)["rootFolderType"] != 20

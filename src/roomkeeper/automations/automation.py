@@ -120,7 +120,7 @@ class Automation(BaseModel):
     )
     on: Annotated[str | Annotated[list[str], Field(min_length=1)], AfterValidator(_each_once)] = Field(
         description="The event that starts it; of a list, any of them.",
-        examples=["file.uploaded", ["file.created", "file.uploaded"]],
+        examples=["file.uploaded", ["file.uploaded", "file.updated"]],
     )
     from_: str | None = Field(
         default=None, alias="from", description="The connection the event must come from.", examples=["acme"]

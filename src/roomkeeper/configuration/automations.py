@@ -44,6 +44,10 @@ class AutomationCheck:
         if len(known) < len(kinds):
             return automation
         self._check_source(automation, where)
+        twice = [kind.type for kind in known if kind.beside & set(automation.event_types)]
+        if twice:
+            what = f"{' and '.join(twice)} are told of one and the same thing, which would be done twice"
+            self._say((*where, "on"), what, f"listen to one of them: {twice[-1]}")
         for kind in known:
             self._check_where(automation, kind, where)
         self._steps.check(automation, common(known), where)

@@ -38,8 +38,7 @@ class StepCheck:
             self._check_step(step, here, many=many)
             self._check_target(step, automation, here)
             self._check_sense(step, automation, here)
-            seen = known if step.for_each is None else known | dict.fromkeys(OF_AN_ITEM)
-            self._check_variables(step, kind, seen, here, many=many)
+            self._check_variables(step, kind, known, here, many=many)
             if step.name in names:
                 self._say(
                     here, f"two steps of {automation.name} are called {step.name!r}", "tell them apart with `as:`"
@@ -58,7 +57,8 @@ class StepCheck:
             self._say((*where, "do"), f"there is no step {step.do!r}", hint(step.do, self._catalog.steps))
             return
         named = self._connections.get(step.via or "")
-        for kind in [kinds[named.type]] if named is not None and named.type in kinds else kinds.values():
+        types = {named.type} if named is not None else {one.type for one in self._connections.values()}
+        for kind in [kinds[type_] for type_ in sorted(types & set(kinds))] or kinds.values():
             self._document.model(kind.params, step.with_, (*where, "with"), templates=True)
         if step.for_each is not None and not all(kind.in_a_loop for kind in kinds.values()):
             remedy = "give it a list, if it takes one (`move_files` does: `files:`), or write the step once for each"
@@ -111,8 +111,10 @@ class StepCheck:
             except TemplateError as error:
                 self._say((*where, *path), error.message, "see the Jinja2 template syntax")
                 continue
+            inside = step.for_each is not None and path[0] != "for_each"
+            seen = {**known, **dict.fromkeys(OF_AN_ITEM)} if inside else known
             for reference in sorted(used):
-                self._check_reference(reference, kind, known, (*where, *path), many=many)
+                self._check_reference(reference, kind, seen, (*where, *path), many=many)
 
     def _check_reference(
         self, reference: template.Reference, kind: EventKind, known: Mapping[str, Any], where: Place, *, many: bool

@@ -30,6 +30,11 @@ class Approved(BaseModel):
     asked: str
 
 
+def asked_first(lines: Sequence[str], limit: int | None) -> list[str]:
+    """Say in a plan that a person is asked first, if so."""
+    return [f"ask a person first, as it is more than {limit}"] if limit is not None and len(lines) > limit else []
+
+
 async def ask_over(context: StepContext, lines: Sequence[str], *, limit: int | None, question: str) -> None:
     """Ask a person before more than `limit` things are done, each with its line; None never asks.
 
@@ -37,11 +42,11 @@ async def ask_over(context: StepContext, lines: Sequence[str], *, limit: int | N
     """
     if limit is None or len(lines) <= limit:
         return
-    shown = await context.recorded() if context.approved else None
-    if shown is not None and set(lines) <= set(shown["asked"]):
+    recorded = await context.recorded() or {}
+    if context.approved and set(lines) <= set(recorded.get("asked", [])):
         return
     then = [f"then {line}" for line in await context.ahead()]
-    await context.record({"asked": list(lines), "lines": [*lines, *then]})
+    await context.record(recorded | {"asked": list(lines), "lines": [*lines, *then]})
     raise ApprovalNeeded(f"{question}?", within=WEEK)
 
 

@@ -1,7 +1,7 @@
 """What a step is, and what it sees while it runs."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -88,6 +88,10 @@ class StepContext(Protocol):
         """Make sure that this run may still act. Raises RunCancelled."""
         ...
 
+    def to_the_end(self) -> AbstractContextManager[None]:
+        """Let nobody cancel what is done within: it would be left half done."""
+        ...
+
     def hold(self, name: str) -> AbstractAsyncContextManager[None]:
         """Keep every other run, in any process, from working on what bears this name."""
         ...
@@ -164,6 +168,8 @@ class EventKind:
     fields: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     #: Fields that are the same for all events that one run gathers.
     shared: frozenset[tuple[str, str]] = frozenset()
+    #: Kinds that are told of one and the same occurrence beside it.
+    beside: frozenset[str] = frozenset()
 
 
 def common(kinds: Sequence[EventKind]) -> EventKind:
@@ -172,6 +178,8 @@ def common(kinds: Sequence[EventKind]) -> EventKind:
     variables = [name for name in first.fields if all(name in one.fields for one in others)]
     fields = {name: _common([one.fields[name] for one in kinds]) for name in variables}
     shared = frozenset.intersection(*(one.shared for one in kinds))
+    if others:
+        shared -= {("event", "type")}  # of those that one run gathers, each may be of another
     return EventKind(" or ".join(one.type for one in kinds), fields, shared)
 
 

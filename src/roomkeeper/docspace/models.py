@@ -111,6 +111,13 @@ class Access(IntEnum):  # FileShare.cs; recorded: share.values
 ACTIVE, DISABLED = 1, 2  # a person's status (recorded: people.lookup, people.guest-disabled)
 
 
+class Group(_Model):
+    """A group of people."""
+
+    id: str = ""
+    name: str = ""
+
+
 class Person(_Model):
     """Somebody on the portal; who only made or changed something comes with id and name."""
 
@@ -123,6 +130,7 @@ class Person(_Model):
     is_owner: bool = False
     is_room_admin: bool = False
     registration_date: Moment = None
+    groups: tuple[Group, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -166,13 +174,6 @@ class Section(_Model):
 
     title: str = ""
     used_space: int = 0
-
-
-class Group(_Model):
-    """A group of people."""
-
-    id: str = ""
-    name: str = ""
 
 
 class LinkData(_Model):

@@ -22,7 +22,7 @@ from roomkeeper.docspace.webhooks import Webhooks
 from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
 from roomkeeper.errors import RemoteError
 from roomkeeper.remote import CONNECT, Exchange, Observe, answered, trusted, unobserved
-from roomkeeper.statuses import is_success
+from roomkeeper.statuses import by_status, is_success
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Portal:
     async def digest(self, file: EntryId, *, most: int) -> str | None:
         """Read a file's content and give its SHA-256; None if it is refused, or longer than `most` bytes.
 
-        The address is that of `viewUrl` (recorded: file.info). Raises Unreachable.
+        The address is that of `viewUrl` (recorded: file.info). Raises RemoteError where it passes.
         """
         path = f"{self.url}/filehandler.ashx"
         query = {"action": "download", "fileid": str(file)}
@@ -119,6 +119,9 @@ class Portal:
             async with self._http.stream("GET", path, params=query, follow_redirects=True) as response:
                 self._note(call, response.status_code, started, "")
                 if not is_success(response.status_code):
+                    error = by_status(response.status_code, f"The portal answered {call}", response.headers)
+                    if error.retryable:
+                        raise error
                     return None
                 async for chunk in response.aiter_bytes():
                     read += len(chunk)

@@ -201,10 +201,18 @@ def _subject(happened: Event) -> str:
     return str(happened.facts.get(happened.noun, {}).get("id", ""))
 
 
-def _is_through(walked: Sequence[Any], text: Automation, evidence: Mapping[int, Sequence[object]]) -> bool:
-    """Whether a run that waits for a person is through with this event: others' files may be what it waits for."""
-    open_ = [row for row in walked if row.state not in {"done", "skipped"}]
-    return len(walked) == len(text.steps) and all(evidence.get(row.position) for row in open_)
+def _is_through(
+    walked: Sequence[Any], text: Automation, evidence: Mapping[int, Sequence[tuple[str, Evidence]]]
+) -> bool:
+    """Whether a run that waits for a person is through with this event: others' files may be what it waits for.
+
+    Only a step that tells what became of this very file may be: of a list that a step went through, nobody knows which
+    items are the event's.
+    """
+    if len(walked) != len(text.steps):
+        return False
+    open_ = [row.position for row in walked if row.state not in {"done", "skipped"}]
+    return all(text.steps[at].for_each is None and any(one.item for _, one in evidence.get(at, [])) for at in open_)
 
 
 def _why_failed(happened: Event, run: Any, walked: Sequence[Any]) -> tuple[str, str]:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import BaseModel, Field, ValidationError
 
-from roomkeeper.errors import FailedItem, RemoteError, StepFailed, TemplateError
+from roomkeeper.errors import ApprovalNeeded, FailedItem, RemoteError, StepFailed, TemplateError
 from roomkeeper.outside import cleaned
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import step_items
@@ -23,7 +24,7 @@ _HOPELESS = 25  # failures from the first item on, after which the others are no
 _KEY = 120  # characters of a key (ours)
 _TOLD = 2.0  # seconds between two words about how far it has come (ours)
 #: What belongs to one item, so that the others go on.
-_ITS_OWN = (StepFailed, RemoteError, TemplateError, ValidationError)
+_ITS_OWN = (StepFailed, RemoteError, TemplateError, ValidationError, ApprovalNeeded)
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,13 @@ def items_of(value: object) -> list[Item]:
     if len(value) > MOST:
         what = f"`for_each` came out with {len(value)} items, and takes {MOST}"
         raise StepFailed(what, remedy="Ask for fewer: with `where` or `most` of the step that makes the list.")
-    seen, found = dict[str, int](), list[Item]()
+    taken, found = set[str](), list[Item]()
     for number, one in enumerate(value, start=1):
         known = _known_by(one)
-        seen[known] = seen.get(known, 0) + 1
-        found.append(Item(number, known if seen[known] == 1 else f"{known} ({seen[known]})", one))
+        keys = itertools.chain([known], (f"{known} #{again}" for again in itertools.count(2)))
+        key = next(each for each in keys if each not in taken)
+        taken.add(key)
+        found.append(Item(number, key, one))
     return found
 
 

@@ -95,6 +95,7 @@ def renew(store: Store, number: int, by: str = "", *, present: Callable[[str], A
         connection.execute(sa.delete(steps).where(steps.c.run_id == number, sa.not_(sa.or_(*same))))
         again = {"state": "again", "approved_at": None, "ask_until": None}
         connection.execute(steps.update().where(steps.c.run_id == number).values(again))
+        items.forget(connection, number)  # what it did by the automation as it was is not what it is to do now
         record(connection, by, f"retried run {number} with {run.automation} as it is now", run=number)
 
 

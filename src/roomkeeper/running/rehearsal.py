@@ -103,19 +103,21 @@ async def _foretold_each(step: Step, kind: StepKind, variables: dict[str, Any], 
     lines, results = list[str](), list[dict[str, Any] | None]()
     try:
         items = items_of(template.render(step.for_each, variables))
-        for item in items[:_SHOWN]:
-            seen = variables | item.variables()
+    except (TemplateError, StepFailed) as error:
+        return {"plan": [f"fail: {error.message}"], "because": ""}
+    for item in items[:_SHOWN]:
+        seen = variables | item.variables()
+        try:
             if step.if_ is not None and not template.holds(step.if_, seen):
                 results.append(None)
                 continue
             params = kind.params.model_validate(template.render(step.with_, seen))
             plan = await kind.plan(params, context.of_item(item.key))
-            lines += plan.effects
-            results += [plan.result.model_dump(mode="json")] if plan.result is not None else []
-    except (TemplateError, ValidationError) as error:
-        return {"plan": [*lines, f"fail: {' '.join(str(error).split())}"], "because": ""}
-    except StepFailed as error:
-        return {"plan": [*lines, f"fail: {error.message}"], "because": ""}
+        except (TemplateError, ValidationError, StepFailed) as error:
+            lines.append(f"fail for {item.key}: {' '.join(str(error).split())}")
+            continue
+        lines += plan.effects
+        results += [plan.result.model_dump(mode="json")] if plan.result is not None else []
     if len(results) == len(items):
         left_out = sum(one is None for one in results)
         given = Results(results=results, count=len(items), skipped=left_out)
@@ -177,6 +179,10 @@ class Dry:
 
     async def check(self) -> None:
         """Nobody cancels a rehearsal."""
+
+    def to_the_end(self) -> contextlib.AbstractContextManager[None]:
+        """Nobody cancels a rehearsal."""
+        return contextlib.nullcontext()
 
     def hold(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:  # noqa: ARG002 - nothing is held
         """Hold nothing."""

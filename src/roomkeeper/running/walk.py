@@ -8,7 +8,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -55,6 +55,7 @@ T = TypeVar("T")
 LIVE = 10  # a run with more events than this is bulk work and lets live work go first
 _CALLS_KEPT_BACK = 50  # calls gathered before they are written down
 _ADD_IT = "Put it back into the configuration, `roomkeeper reload`, then retry the run."
+_NOT_EACH = "Give the step the whole list, if it takes one; or write it once for each."
 _STORE_BACK, _STORE_BACK_LONGEST = 0.5, 10.0  # seconds
 _LONG = 5.0  # seconds: a run that waits so long takes no place from others
 _LOOK = 1.0  # seconds between two looks whether the run was cancelled
@@ -413,7 +414,7 @@ class _Work:
         self.about: list[subjects.Subject] = []  # what it worked on
         self._store, self._lease, self._position, self._aside, self._rest = store, lease, position, aside, rest
         self._calls: list[dict[str, Any]] = []
-        self._looked = 0.0
+        self._looked, self._may_cancel = 0.0, True
         self.approved = False
         self.settle_after = settle_after
         self._ahead: Callable[[], Awaitable[list[str]]] = _nothing_ahead
@@ -462,12 +463,23 @@ class _Work:
             await asyncio.sleep(0.2)
         if time.monotonic() - self._looked < _LOOK:
             return
+        if not self._may_cancel:
+            return
         self._looked = time.monotonic()
         query = sa.select(runs.c.cancel_requested).where(runs.c.id == self.run)
         if await self._store.reading(lambda connection: connection.execute(query).scalar()):
             raise RunCancelled
         if len(self._calls) >= _CALLS_KEPT_BACK:
             await self.write_calls()
+
+    @contextlib.contextmanager
+    def to_the_end(self) -> Iterator[None]:
+        """Let nobody cancel what is done within."""
+        self._may_cancel = False
+        try:
+            yield
+        finally:
+            self._may_cancel = True
 
     def hold(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Keep every other run from working on what bears this name."""
@@ -479,7 +491,9 @@ class _Work:
         await self._store.writing(lambda connection: connection.execute(self._mine().values(progress=text)))
 
     async def record(self, plan: Any) -> None:  # noqa: ANN401 - JSON
-        """Keep what is to be done."""
+        """Keep what is to be done. Raises StepFailed for one item of many: there is one such place for a step."""
+        if self.item:
+            raise StepFailed("a step that plans what it does cannot be done `for_each`", remedy=_NOT_EACH)
         written = json.dumps(plan)
         await self._store.writing(lambda connection: connection.execute(self._mine().values(plan=written)))
 

@@ -1,5 +1,6 @@
 """`create_room`, `create_folders`, `tag_room`: a room for something that happened, once, found again by its tag."""
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -253,7 +254,10 @@ TAG_ROOM = StepKind(
 def _tag_of_event(context: StepContext) -> str:
     event = context.events[0] if context.events else None
     about = f"{event.connection} {event.lane or event.meaning}" if event is not None else f"run {context.run}"
-    return f"{about} {context.item}".strip()[:200]
+    if not context.item:
+        return about[:200]
+    # Tags are one to the portal's database where titles are: the digest tells `Müller` from `Muller` (recorded).
+    return f"{about[:150]} {context.item[:30]} {hashlib.sha256(context.item.encode()).hexdigest()[:8]}"
 
 
 async def _stands(portal: Portal, room: str) -> bool:

@@ -16,13 +16,14 @@ from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.inviting import AccessName
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.connectors.docspace.rooms import archive, bring_back
-from roomkeeper.contract.approve import ask_over
+from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
-from roomkeeper.docspace.models import Access, Member, Person
+from roomkeeper.docspace.models import Access, HistoryEntry, Member, Person
 from roomkeeper.docspace.roles import named
 from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 
+_JOINED = "RoomCreateUser"  # 5085 (MessageAction.cs; recorded: history)
 MOST = 10_000  # people in a list: it is kept with its run (ours)
 _SHOWN = 30  # people that a plan names (ours)
 _ASK_OVER = 10  # people who lose something without a person being asked, if the automation does not say (ours)
@@ -63,6 +64,12 @@ class ListPeople(BaseModel):
         default=None, description="Only whose account was made longer ago than this.", examples=["60d"]
     )
     disabled: bool = Field(default=False, description="Those whose account is disabled as well.", examples=[True])
+    seen: bool = Field(
+        default=False,
+        description="Those whom the account sees, if it is no administrator's: of guests, only its own. Without it, "
+        "such an account's list is a failure.",
+        examples=[True],
+    )
 
 
 class People(BaseModel):
@@ -76,6 +83,7 @@ class People(BaseModel):
 async def list_people(params: ListPeople, context: StepContext) -> People:
     """List them. Raises StepFailed, RemoteError."""
     portal: Portal = context.client
+    await _make_sure_that_it_sees_all(params, context)
     found = list(await context.call(partial(portal.people.all, disabled=False)))
     if params.disabled:
         found += await context.call(partial(portal.people.all, disabled=True))
@@ -188,6 +196,7 @@ class AccessSet(BaseModel):
     title: str
     changed: list[str] = Field(default_factory=list, description="E-mail addresses, or names.")
     already: int = 0
+    absent: list[str] = Field(default_factory=list, description="Who is not in the room, by any grant.")
 
 
 async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
@@ -196,6 +205,7 @@ async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
     wanted = Access[params.access.upper()]
     members = {one.id: one for one in await _of_room(context, room)}
     changing, failed = _to_change(params, members, wanted)
+    absent = await _absent(params, members, context, failed) if wanted == Access.NONE else []
     await ask_over(
         context,
         [_said(one, params.access, room) for one in changing],
@@ -208,7 +218,8 @@ async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
         room=room.id,
         title=room.title,
         changed=[_called(one) for one in changing if one.id not in {item.item for item in failed}],
-        already=len(params.people) - len(changing) - sum(item.item not in members for item in failed),
+        already=max(0, len(params.people) - len(changing) - len(absent) - len(failed)),
+        absent=absent,
     )
     if failed:
         named_ = [
@@ -225,8 +236,15 @@ async def plan_access(params: SetAccess, context: StepContext) -> Plan:
     room = (await way_to(context, params.room, setting="room"))[-1]
     members = {one.id: one for one in await _of_room(context, room)}
     changing, failed = _to_change(params, members, Access[params.access.upper()])
+    if params.access == "none":
+        await _absent(params, members, context, failed)
     lines = [_said(one, params.access, room) for one in changing]
-    return Plan((*lines, *(f"fail: {one.item}: {one.reason}" for one in failed)), "" if lines else "it is so already")
+    first = asked_first(lines, params.approve_over)
+    folder = await context.call(partial(context.client.folders.get, room.id))
+    if lines and folder.is_archived:
+        first.append(f"bring room {room.id} {room.title!r} back from the Archive section, and archive it again")
+    wrong = (f"fail: {one.item}: {one.reason}" for one in failed)
+    return Plan((*first, *lines, *wrong), "" if lines or failed else "it is so already")
 
 
 class DisablePeople(BaseModel):
@@ -288,7 +306,9 @@ async def plan_disabling(params: DisablePeople, context: StepContext) -> Plan:
     """Say whose accounts would be disabled."""
     found, failed = await _looked_up(params, context)
     lines = [f"disable the account of {one.display_name} <{one.email}>" for one in found if not one.is_disabled]
-    return Plan((*lines, *(f"fail: {one.item}: {one.reason}" for one in failed)), "" if lines else "all are already")
+    wrong = (f"fail: {one.item}: {one.reason}" for one in failed)
+    first = asked_first(lines, params.approve_over)
+    return Plan((*first, *lines, *wrong), "" if lines or failed else "all are already")
 
 
 LIST_PEOPLE = StepKind(
@@ -337,6 +357,17 @@ DISABLE_PEOPLE = StepKind(
     in_a_loop=False,
     scopes=frozenset({"accounts:write", "accounts:read"}),
 )
+
+
+async def _make_sure_that_it_sees_all(params: ListPeople, context: StepContext) -> None:
+    """See whether it is an administrator: the portal counts whom it shows, and shows them all (people.lookup)."""
+    if params.seen:
+        return
+    me = await context.call(context.client.people.myself)
+    account = await context.call(partial(context.client.people.get, me.id))
+    if not (account.is_admin or account.is_owner):
+        what = f"the account {me.name!r} is no administrator's, so it is not shown everybody"
+        raise StepFailed(what, remedy="Use an administrator's key; or say `seen: true`, if those it sees will do.")
 
 
 def _listed(person: Person) -> ListedPerson:
@@ -393,23 +424,42 @@ async def _inactive(
     members: Sequence[ListedMember], room: PathPart, inactive_for: float, context: StepContext
 ) -> list[ListedMember]:
     """Choose the people who did nothing for so long; the history is read until then, or the run fails."""
-    portal: Portal = context.client
     if isinstance(room.id, str):
         what = f"room {room.title!r} lies in third-party storage, which has no history"
         raise StepFailed(what, remedy="Leave out `inactive_for` for it, or the room with `where` of `list_rooms`.")
     since = datetime.fromtimestamp(await context.now(), UTC) - timedelta(seconds=inactive_for)
-    seen, start = dict[str, datetime](), 0
+    entries = await _history(context, room, since)
+    seen, came = dict[str, datetime](), set[str]()
+    for entry in entries:
+        if entry.date is None:
+            continue
+        seen[entry.initiator.id] = max(entry.date, seen.get(entry.initiator.id, entry.date))
+        if entry.action.key == _JOINED and entry.date >= since:
+            came.add(str((entry.data.get("user") or {}).get("id", "")))
+    people = [one.model_copy(update={"active": seen.get(one.id)}) for one in members if one.type != "group"]
+    return [
+        one for one in people if not one.owner and one.id not in came and (one.active is None or one.active < since)
+    ]
+
+
+async def _history(context: StepContext, room: PathPart, since: datetime) -> list[HistoryEntry]:
+    """Read a room's history back to then. Raises StepFailed where the portal has not kept so much of it."""
+    portal: Portal = context.client
+    found, start = list[HistoryEntry](), 0
     while True:
         told = await context.call(partial(portal.history.of_folder, room.id, start))
+        found += told.entries
         dates = [entry.date for entry in told.entries if entry.date is not None]
-        for entry in told.entries:
-            if entry.date is not None and entry.initiator.id:
-                seen[entry.initiator.id] = max(entry.date, seen.get(entry.initiator.id, entry.date))
-        if told.following is None or (dates and min(dates) < since):
+        if dates and min(dates) < since:
+            return found
+        if told.following is None:
             break
         start = told.following
-    people = [one.model_copy(update={"active": seen.get(one.id)}) for one in members if one.type != "group"]
-    return [one for one in people if not one.owner and (one.active is None or one.active < since)]
+    made = (await context.call(partial(portal.folders.get, room.id))).created
+    if made is None or made < since:
+        what = f"the history of room {room.title!r} does not go back to {since:%Y-%m-%d}: who was active is not known"
+        raise StepFailed(what, remedy="Ask for less with `inactive_for`: the portal keeps histories for half a year.")
+    return found
 
 
 def _to_change(
@@ -429,24 +479,57 @@ def _to_change(
     return list(changing.values()), failed
 
 
+async def _absent(
+    params: SetAccess, members: Mapping[str, Member], context: StepContext, failed: list[FailedItem]
+) -> list[str]:
+    """Find who is in the room by no grant; who is there by a group, or is nobody, is added to what failed."""
+    groups = {one.id: one.shared_to_group.name for one in members.values() if one.shared_to_group is not None}
+    emails = {one.shared_to_user.email.casefold() for one in members.values() if one.shared_to_user is not None}
+    absent = list[str]()
+    for name in params.people:
+        if name in members or name.casefold() in emails:
+            continue
+        try:
+            person = await _person(context, name)
+        except (NotFound, Forbidden) as error:
+            failed.append(FailedItem(name, error.message, _CORRECT_IT))
+            continue
+        within = [groups[one.id] for one in person.groups if one.id in groups]
+        if within:
+            why = f"is in the room by the group {', '.join(map(repr, within))}, which keeps its access"
+            failed.append(FailedItem(name, why, "Take the person out of the group, or the group out of the room."))
+        else:
+            absent.append(name)
+    return absent
+
+
+async def _person(context: StepContext, name: str) -> Person:
+    """Find somebody by id or address. Raises NotFound, Forbidden."""
+    people = context.client.people
+    found: Person = await context.call(partial(people.by_email, name) if "@" in name else partial(people.get, name))
+    return found
+
+
 async def _changed(
     context: StepContext, room: PathPart, changing: Sequence[Member], wanted: Access
 ) -> list[FailedItem]:
     """Change it for each, in an archived room between bringing it back and archiving it again; name who keeps it."""
     portal, failed = context.client, dict[str, FailedItem]()
     async with context.hold(f"members of room {room.id}"):
-        was_archived = await _brought_back(context, room)
-        try:
-            for one in changing:
-                try:
-                    await context.call(partial(portal.rooms.set_access, room.id, one.id, wanted))
-                except ScopeMissing:
-                    raise
-                except (Forbidden, Rejected) as error:
-                    failed[one.id] = FailedItem(one.id, error.message, _MANAGER)
-        finally:
-            if was_archived:
-                await archive(context, room.id)
+        with context.to_the_end():  # else a room that was archived stays open to all who are in it
+            was_archived = await _brought_back(context, room)
+            try:
+                for one in changing:
+                    try:
+                        await context.call(partial(portal.rooms.set_access, room.id, one.id, wanted))
+                    except ScopeMissing:
+                        raise
+                    except (Forbidden, Rejected) as error:
+                        failed[one.id] = FailedItem(one.id, error.message, _MANAGER)
+            finally:
+                if was_archived:
+                    await archive(context, room.id)
+                    await context.record((await context.recorded() or {}) | {"was_archived": False})
     now = {one.id: one.access for one in await _of_room(context, room)}
     for one in changing:
         if one.id not in failed and now.get(one.id, Access.NONE) != wanted:
@@ -469,13 +552,12 @@ async def _looked_up(params: DisablePeople, context: StepContext) -> tuple[list[
     me = (await context.call(portal.people.myself)).id
     found, failed = dict[str, Person](), list[FailedItem]()
     for name in params.people:
-        find = partial(portal.people.by_email, name) if "@" in name else partial(portal.people.get, name)
         try:
-            person = await context.call(find)
+            person = await _person(context, name)
         except ScopeMissing:
             raise
         except (NotFound, Forbidden) as error:
-            failed.append(FailedItem(name, error.message, "Correct it where it comes from, then retry the run."))
+            failed.append(FailedItem(name, error.message, _CORRECT_IT))
             continue
         if person.is_owner or person.id == me:
             whose = "is the portal's owner" if person.is_owner else "is the account that Roomkeeper uses"
@@ -498,6 +580,7 @@ def _said(member: Member, access: str, room: PathPart) -> str:
     return f"give {_called(member)} the access {access!r} to room {room.id} {room.title!r}"
 
 
+_CORRECT_IT = "Correct it where it comes from, then retry the run."
 _ADMINISTRATOR = (
     "Disabling needs an account that administrates the portal, and a key with `accounts:write`; then "
     "`roomkeeper runs retry`."

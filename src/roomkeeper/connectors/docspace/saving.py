@@ -1,12 +1,13 @@
 """`save_file`: put a report into a room, as a text or a table, and see that what lies there is what was written."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from roomkeeper import spreadsheet
 from roomkeeper.connectors.docspace.places import (
@@ -22,13 +23,15 @@ from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.contract.evidence import Evidence
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, PathPart, Portal, entry_id
-from roomkeeper.docspace.titles import bearing, extension
+from roomkeeper.docspace.titles import bearing, extension, same_title
 from roomkeeper.docspace.wire import sanitise_title, shortened
 from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
 _TITLE_LIMIT = 165  # UTF-16 units: what a title may have after a rename, too (recorded: upload.single, file.rename)
 _LARGEST = 20_000_000  # bytes (ours); the portal takes 100 MB in one request (SetupInfo.cs)
+_ENDING = 20  # characters of an ending that is kept whatever the title's length (ours)
+_NUMBER = re.compile(r" \(\d{1,6}\)(?=\.[^.]*$|$)")  # as the portal numbers: `Name (1).ext` (facts/docspace.md 10)
 _MARK = "\ufeff"  # by which spreadsheets know UTF-8
 
 
@@ -38,10 +41,15 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _without_gaps(value: object) -> object:
+    """Leave out what a step gave nothing for, of the results of one that went through a list."""
+    return [row for row in value if row is not None] if isinstance(value, list) else value
+
+
 class SaveFile(BaseModel):
     """What `save_file` can be told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     to: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
         description="The room or folder: its id, or a room's exact title.", examples=[222222]
@@ -55,7 +63,7 @@ class SaveFile(BaseModel):
     text: str | None = Field(
         default=None, description="What is in it, as text.", examples=["{{ listed.count }} contracts"]
     )
-    rows: list[dict[str, Any]] | None = Field(
+    rows: Annotated[list[dict[str, Any]], BeforeValidator(_without_gaps)] | None = Field(
         default=None, description="What is in it, as a table: written as CSV.", examples=["{{ listed.files }}"]
     )
     columns: list[str] | None = Field(
@@ -112,17 +120,24 @@ async def apply(params: SaveFile, context: StepContext) -> Saved:
     place = await _place(params, context)
     folder = await folder_at(context, place.id, _path(params))
 
+    scope, item = f"saved files: {context.connection}", f"{folder} {wanted.title} {wanted.digest}"
+    numbered = params.on_conflict == "number"
+
     async def find() -> list[str]:
-        return [str(file.id) for file in await _same(context, folder, wanted)]
+        known = (await context.ledger.look(scope, [item])).get(item)
+        is_tried = known is not None and not known.done
+        return [str(file.id) for file in await _same(context, folder, wanted, numbered=numbered, by_size=is_tried)]
 
     async def make() -> str:
-        number = params.on_conflict == "number"
-        return str((await portal.files.upload(folder, wanted.title, wanted.content, is_new=number)).id)
+        return str((await portal.files.upload(folder, wanted.title, wanted.content, is_new=numbered)).id)
 
-    async def stands(file: str) -> bool:
-        return file in await find()
+    async def stands(number: str) -> bool:
+        try:
+            file = await portal.files.get(entry_id(number))
+        except (NotFound, Forbidden):
+            return False
+        return file.folder_id == folder and not file.is_in_trash and await _is_it(context, file, wanted, by_size=True)
 
-    scope, item = f"saved files: {context.connection}", f"{folder} {wanted.title} {wanted.digest}"
     try:
         made = await once(context, scope, item, find=find, make=make, stands=stands)
     except ScopeMissing:
@@ -150,7 +165,8 @@ async def plan(params: SaveFile, context: StepContext) -> Plan:
     for title in _path(params):
         found = await folder_titled(context, folder, title) if folder is not None else None
         folder = found.id if found is not None else None
-    if folder is not None and await _same(context, folder, wanted):
+    numbered = params.on_conflict == "number"
+    if folder is not None and await _same(context, folder, wanted, numbered=numbered, by_size=False):
         return Plan((), f"{wanted.title!r} lies there with this very content")
     where = "/".join([place.title, *_path(params)])
     return Plan((f"save {wanted.title!r}, {len(wanted.content)} bytes, in {where!r}",))
@@ -190,7 +206,7 @@ SAVE_FILE = StepKind(
 
 def _wanted(params: SaveFile) -> _Wanted:
     """Work out title and content. Raises StepFailed."""
-    ending = f".{extension(params.title)}" if extension(params.title) else ""
+    ending = f".{extension(params.title)}" if 0 < len(extension(params.title)) < _ENDING else ""
     title = sanitise_title(params.title, limit=10 * _TITLE_LIMIT)
     stem = title[: len(title) - len(ending)] if ending else title
     title = shortened(stem, limit=_TITLE_LIMIT - len(ending)) + (ending or ".txt")
@@ -224,17 +240,25 @@ async def _place(params: SaveFile, context: StepContext) -> PathPart:
     return way[-1]
 
 
-async def _same(context: StepContext, folder: EntryId, wanted: _Wanted) -> list[File]:
-    """List the files there of this title and this very content."""
-    files = bearing(wanted.title, (await directly_in(context, folder)).files.values())
-    alike = [file for file in files if file.size == len(wanted.content)]
-    return [file for file in alike if await _digest(context, file.id, wanted) in {None, wanted.digest}]
+async def _same(context: StepContext, folder: EntryId, wanted: _Wanted, *, numbered: bool, by_size: bool) -> list[File]:
+    """List the files there of this title, or it with a number, and this very content."""
+    there = list((await directly_in(context, folder)).files.values())
+    files = bearing(wanted.title, there)
+    if numbered:
+        files += [file for file in there if same_title(_NUMBER.sub("", file.title), wanted.title) and file not in files]
+    return [file for file in files if await _is_it(context, file, wanted, by_size=by_size)]
 
 
-async def _digest(context: StepContext, file: EntryId, wanted: _Wanted) -> str | None:
-    """Read it back; None where the portal gives no content to this key: then the size must do."""
+async def _is_it(context: StepContext, file: File, wanted: _Wanted, *, by_size: bool) -> bool:
+    """Whether a file has this content; where the portal gives none to this key, `by_size` says that the size will do.
+
+    That is so only for a file of which it is known that we have asked for it.
+    """
+    if file.size != len(wanted.content):
+        return False
     portal: Portal = context.client
-    return await context.call(partial(portal.digest, file, most=len(wanted.content) + 1))
+    digest = await context.call(partial(portal.digest, file.id, most=len(wanted.content) + 1))
+    return digest == wanted.digest or (digest is None and by_size)
 
 
 async def _read_back(context: StepContext, number: EntryId, wanted: _Wanted) -> File:
@@ -244,7 +268,7 @@ async def _read_back(context: StepContext, number: EntryId, wanted: _Wanted) -> 
     except NotFound as error:
         what = f"{wanted.title!r} was saved as file {number}, and is gone"
         raise StepFailed(what, remedy="Find out who removed it; then `roomkeeper runs retry`.") from error
-    if file.size != len(wanted.content) or await _digest(context, number, wanted) not in {None, wanted.digest}:
+    if not await _is_it(context, file, wanted, by_size=True):
         what = f"file {number} {file.title!r} is not what was saved: {file.size} bytes, not {len(wanted.content)}"
         raise StepFailed(what, remedy="Somebody may have changed it meanwhile; `roomkeeper runs retry` saves it again.")
     return file

@@ -83,7 +83,10 @@ class Mailer:
             with self._opened() as line:
                 if settings.user and settings.password is not None:
                     line.login(settings.user, settings.password.get_secret_value())
-                line.send_message(mail)
+                refused = line.send_message(mail)
+            if refused:
+                what = f"{settings.host} took the mail, but not for {', '.join(sorted(refused))}"
+                raise Rejected(what, remedy="Correct that address; the others have the mail.")
         except smtplib.SMTPAuthenticationError as error:
             raise Unauthorized(f"{settings.host} does not accept the account {settings.user}") from error
         except smtplib.SMTPResponseException as error:
@@ -91,6 +94,8 @@ class Mailer:
             raise kind(f"{settings.host} answered {error.smtp_code} {_plain(error.smtp_error)}") from error
         except smtplib.SMTPRecipientsRefused as error:
             raise Rejected(f"{settings.host} refused {', '.join(error.recipients)}") from error
+        except smtplib.SMTPNotSupportedError as error:
+            raise Rejected(f"{settings.host} does not take such addresses: {error}") from error
         except (smtplib.SMTPException, ssl.SSLError, OSError) as error:
             what = f"{settings.host}:{settings.port} cannot be written to: {error}"
             raise Unreachable(what, remedy=_TAKE_A_LOOK) from error

@@ -3,6 +3,8 @@
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -11,16 +13,25 @@ from roomkeeper.contract.message import Message
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 
 _SCOPE = "notify"
-_ADDRESS = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}")  # lengths: RFC 5321, 4.5.3.1
+#: What stands before and after the @, as mail is written to (RFC 5321, 4.1.2 and 4.5.3.1), without quotes.
+_LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]{1,255}")
 
 
 def _an_address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError("must be an e-mail address")
-    return value
+    """Read an address that every mail server takes. Raises ValueError."""
+    local, _, domain = value.strip().rpartition("@")
+    try:
+        domain = domain.encode("idna").decode("ascii")
+        Address(username=local, domain=domain)
+    except (ValueError, HeaderParseError, IndexError, AttributeError) as error:
+        raise ValueError("must be an e-mail address") from error
+    if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+        raise ValueError("must be an e-mail address, with plain letters before the @")
+    return f"{local}@{domain}"
 
 
-Address = Annotated[str, AfterValidator(_an_address)]
+Addressee = Annotated[str, AfterValidator(_an_address)]
 
 
 class Notify(BaseModel):
@@ -42,7 +53,7 @@ class Notify(BaseModel):
 class NotifyByMail(Notify):
     """What `notify` can be told of a connection that knows addresses."""
 
-    to: list[Address] | None = Field(
+    to: list[Addressee] | None = Field(
         default=None,
         min_length=1,
         max_length=100,

@@ -21,7 +21,7 @@ def people_one(api: Api) -> Any:
     wanted = api.request.path_params["user_id"].casefold()
     for user in api.world.users.values():
         if wanted in {user.id, user.email.casefold(), user.email.partition("@")[0].casefold()}:
-            return dto.profile(_looked_up(api, user), api.user)
+            return _shown(api, _looked_up(api, user))
     raise missing("user")
 
 
@@ -31,8 +31,14 @@ def people_email(api: Api) -> Any:
         raise ApiError(400, "Value cannot be null. (Parameter 'email')", "System.ArgumentNullException")
     for user in api.world.users.values():
         if user.email.casefold() == wanted:
-            return dto.profile(_looked_up(api, user), api.user)
+            return _shown(api, _looked_up(api, user))
     raise missing("user")
+
+
+def _shown(api: Api, user: User) -> dict[str, Any]:
+    """Show somebody with their groups, where there are any (recorded: groups)."""
+    groups = [{"id": id_, "name": name} for id_, (name, members) in api.world.groups.items() if user.id in members]
+    return dto.profile(user, api.user) | ({"groups": groups} if groups else {})
 
 
 def _looked_up(api: Api, user: User) -> User:
@@ -57,7 +63,7 @@ def people_list(api: Api) -> Any:
     found.sort(key=lambda one: one.name.casefold())
     start, count = api.number("startIndex", 0), api.number("count", 100)
     page = found[start : start + count]
-    return Reply([dto.profile(one, api.user) for one in page], count=len(page), total=len(found))
+    return Reply([_shown(api, one) for one in page], count=len(page), total=len(found))
 
 
 def _fits(api: Api, user: User) -> bool:
