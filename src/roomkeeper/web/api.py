@@ -153,8 +153,13 @@ async def _order(call: Call) -> Any:  # noqa: ANN401
 
 async def _events(call: Call) -> Any:  # noqa: ANN401
     wanted: EventsWanted = call.given
-    chosen = {"connection": wanted.connection, "status": wanted.status, "type_": wanted.type}
-    return await asyncio.to_thread(call.desk.history.events, **chosen, part=wanted.part)  # type: ignore[arg-type]
+    return await asyncio.to_thread(
+        call.desk.history.events,
+        connection=wanted.connection,
+        status=wanted.status,
+        types=[wanted.type] if wanted.type else (),
+        part=wanted.part,
+    )
 
 
 async def _event(call: Call) -> Any:  # noqa: ANN401

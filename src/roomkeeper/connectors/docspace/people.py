@@ -210,7 +210,7 @@ async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
         context,
         [_said(one, params.access, room) for one in changing],
         limit=params.approve_over,
-        question=f"change the access of {len(changing)} people to {room.title!r}",
+        question=f"change the access of {_counted(len(changing))} to {room.title!r}",
     )
     if changing or (await context.recorded() or {}).get("was_archived"):
         failed += await _changed(context, room, changing, wanted)
@@ -226,7 +226,7 @@ async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
             FailedItem(_called(members[one.item]), one.reason, one.remedy) if one.item in members else one
             for one in failed
         ]
-        what = f"{len(failed)} of {len(params.people)} people keep their access to {room.title!r} as it was"
+        what = f"{len(failed)} of {_counted(len(params.people))} keep their access to {room.title!r} as it was"
         raise StepFailed(what, remedy=named_[0].remedy, items=named_, result=done.model_dump(mode="json"))
     return done
 
@@ -565,6 +565,10 @@ async def _looked_up(params: DisablePeople, context: StepContext) -> tuple[list[
         else:
             found[person.id] = person
     return list(found.values()), failed
+
+
+def _counted(many: int) -> str:
+    return "1 person" if many == 1 else f"{many} people"
 
 
 def _called(member: Member) -> str:
