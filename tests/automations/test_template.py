@@ -132,3 +132,10 @@ def test_an_automation_listens_to_one_kind_from_one_connection() -> None:
     assert is_for(automation, event())
     assert not is_for(automation, event(type="file.created"))
     assert not is_for(automation, event(connection="other"))
+
+
+def test_what_a_filter_gives_piece_by_piece_is_a_list_and_its_errors_are_ours() -> None:
+    assert render("{{ many | select('gt', 1) }}", {"many": [1, 2, 3]}) == [2, 3]
+
+    with pytest.raises(TemplateError, match="cannot be worked out"):
+        render("{{ many | select('gt', 1) }}", {"many": [1, "two"]})

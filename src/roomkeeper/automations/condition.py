@@ -1,10 +1,11 @@
 """What a field must be: this, one of these, or like that. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -110,6 +111,23 @@ def is_met(wanted: object, values: Sequence[object]) -> bool:
         return wanted.holds(values)
     have = {comparable(value) for value in values if value is not None}
     return any(comparable(one) in have for one in listed(wanted))
+
+
+def asking_for(known: Collection[str], what: str) -> AfterValidator:
+    """Refuse a `where` that asks for a field that is not known; `what` is what has those that are."""
+
+    def check(where: Mapping[str, Any]) -> Mapping[str, Any]:
+        unknown = sorted(set(where) - set(known))
+        if unknown:
+            raise ValueError(f"asks for {', '.join(unknown)}; {what} has {', '.join(sorted(known))}")
+        return where
+
+    return AfterValidator(check)
+
+
+def fits(where: Mapping[str, object], fields: Mapping[str, object]) -> bool:
+    """Whether fields are as a `where` asks; of a field that is a list, any of it."""
+    return all(is_met(wanted, listed(fields[name])) for name, wanted in where.items())
 
 
 def comparable(value: object) -> str:

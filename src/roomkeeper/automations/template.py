@@ -140,7 +140,8 @@ def _evaluate(expression: str, variables: Mapping[str, Any]) -> Any:  # noqa: AN
     value = _environment.compile_expression(expression, undefined_to_none=False)(**variables)
     if isinstance(value, StrictUndefined):
         str(value)  # raises what Jinja2 has to say about it
-    return value
+    # Filters such as `select` give what has yet to be gone through: here, where its errors are met.
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def _paths(node: nodes.Node) -> Iterator[Reference]:

@@ -5,13 +5,12 @@ less than the portal counts, is a failure and never a short list.
 """
 
 import time
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.condition import Asked, is_met
+from roomkeeper.automations.condition import Asked, asking_for, fits
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.places import address, must_be_named, way_to
 from roomkeeper.connectors.docspace.tree import Tree, below
@@ -40,16 +39,6 @@ class ListedFile(BaseModel):
     updated_by: str
 
 
-_ASKED_FOR = frozenset(ListedFile.model_fields)
-
-
-def _known(where: Mapping[str, Any]) -> Mapping[str, Any]:
-    unknown = sorted(set(where) - _ASKED_FOR)
-    if unknown:
-        raise ValueError(f"asks for {', '.join(unknown)}; a file has {', '.join(sorted(_ASKED_FOR))}")
-    return where
-
-
 class ListFiles(BaseModel):
     """What `list_files` can be told."""
 
@@ -59,7 +48,7 @@ class ListFiles(BaseModel):
         description="The room or folder to list: its id, or a room's exact title.", examples=[111111]
     )
     subfolders: bool = Field(default=True, description="All levels, or only what lies directly in it.", examples=[True])
-    where: Annotated[dict[str, Asked], AfterValidator(_known)] = Field(
+    where: Annotated[dict[str, Asked], asking_for(ListedFile.model_fields, "a file")] = Field(
         default_factory=dict,
         description="What a file's fields must be, as in an automation's own `where`.",
         examples=[{"extension": ["docx", "pdf"]}],
@@ -182,10 +171,7 @@ def _is_of_age(params: ListFiles, file: File, now: float) -> bool:
 
 
 def _fits(params: ListFiles, file: File, tree: Tree) -> bool:
-    if not params.where:
-        return True
-    fields = _listed(file, tree).model_dump()
-    return all(is_met(wanted, (fields[name],)) for name, wanted in params.where.items())
+    return not params.where or fits(params.where, _listed(file, tree).model_dump())
 
 
 def _listed(file: File, tree: Tree) -> ListedFile:

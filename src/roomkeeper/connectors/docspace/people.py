@@ -7,11 +7,11 @@ by a list that was not read to its end.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.condition import Asked, is_met
+from roomkeeper.automations.condition import Asked, asking_for, fits
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.inviting import AccessName
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
@@ -40,22 +40,12 @@ class ListedPerson(BaseModel):
     registered: datetime | None
 
 
-def _known(fields: frozenset[str]) -> AfterValidator:
-    def check(where: Mapping[str, Any]) -> Mapping[str, Any]:
-        unknown = sorted(set(where) - fields)
-        if unknown:
-            raise ValueError(f"asks for {', '.join(unknown)}; there is {', '.join(sorted(fields))}")
-        return where
-
-    return AfterValidator(check)
-
-
 class ListPeople(BaseModel):
     """What `list_people` can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    where: Annotated[dict[str, Asked], _known(frozenset(ListedPerson.model_fields))] = Field(
+    where: Annotated[dict[str, Asked], asking_for(ListedPerson.model_fields, "a person")] = Field(
         default_factory=dict,
         description="What a person's fields must be, as in an automation's own `where`.",
         examples=[{"type": "guest", "email": {"like": "*@partner.example"}}],
@@ -89,7 +79,7 @@ async def list_people(params: ListPeople, context: StepContext) -> People:
         found += await context.call(partial(portal.people.all, disabled=True))
     since = await context.now() - (params.older_than or 0.0)
     old = [one for one in map(_listed, found) if params.older_than is None or _made_before(one, since)]
-    people = [one for one in old if _fits(params.where, one.model_dump())]
+    people = [one for one in old if fits(params.where, one.model_dump())]
     if len(people) > MOST:
         what = f"{len(people)} people are as it asks, and a list holds {MOST}"
         raise StepFailed(what, remedy="Ask for fewer with `where`.")
@@ -117,6 +107,9 @@ class ListedMember(BaseModel):
     )
 
 
+_OF_A_MEMBER = frozenset(ListedMember.model_fields) - {"active"}
+
+
 class ListMembers(BaseModel):
     """What `list_members` can be told."""
 
@@ -125,7 +118,7 @@ class ListMembers(BaseModel):
     room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
         description="The room: its id or its exact title.", examples=["{{ item.id }}"]
     )
-    where: Annotated[dict[str, Asked], _known(frozenset(ListedMember.model_fields) - {"active"})] = Field(
+    where: Annotated[dict[str, Asked], asking_for(_OF_A_MEMBER, "a member")] = Field(
         default_factory=dict,
         description="What a member's fields must be, as in an automation's own `where`.",
         examples=[{"type": "guest"}],
@@ -153,7 +146,7 @@ async def list_members(params: ListMembers, context: StepContext) -> Members:
     members = [_member(one) for one in await _of_room(context, room)]
     if params.inactive_for is not None:
         members = await _inactive(members, room, params.inactive_for, context)
-    found = [one for one in members if _fits(params.where, one.model_dump())]
+    found = [one for one in members if fits(params.where, one.model_dump())]
     return Members(members=found, ids=[one.id for one in found], count=len(found), room=room.id, title=room.title)
 
 
@@ -396,13 +389,6 @@ def _member(member: Member) -> ListedMember:
         access=named(member.access) if isinstance(member.access, Access) else str(member.access),
         owner=member.is_owner,
         active=None,
-    )
-
-
-def _fits(where: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
-    return all(
-        is_met(str(wanted).lower() if isinstance(wanted, bool) else wanted, (fields[name],))
-        for name, wanted in where.items()
     )
 
 

@@ -1,13 +1,13 @@
 """`read_activity` and `read_usage`: what the portal itself keeps of who did what, and of what is used up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.condition import Asked, is_met
+from roomkeeper.automations.condition import Asked, asking_for, fits
 from roomkeeper.automations.duration import Duration, spoken
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import Portal
@@ -47,13 +47,6 @@ class Doer(BaseModel):
 _ASKED_FOR = frozenset(Deed.model_fields) - {"at"}
 
 
-def _known(where: Mapping[str, Any]) -> Mapping[str, Any]:
-    unknown = sorted(set(where) - _ASKED_FOR)
-    if unknown:
-        raise ValueError(f"asks for {', '.join(unknown)}; an entry has {', '.join(sorted(_ASKED_FOR))}")
-    return where
-
-
 class ReadActivity(BaseModel):
     """What `read_activity` can be told."""
 
@@ -63,7 +56,7 @@ class ReadActivity(BaseModel):
         default="events", description="What people did, or when they logged in.", examples=["logins"]
     )
     since: Duration = Field(description="How far back; the portal keeps its records for half a year.", examples=["30d"])
-    where: Annotated[dict[str, Asked], AfterValidator(_known)] = Field(
+    where: Annotated[dict[str, Asked], asking_for(_ASKED_FOR, "an entry")] = Field(
         default_factory=dict,
         description="What an entry's fields must be, as in an automation's own `where`.",
         examples=[{"context": {"contains": "Acme"}}],
@@ -91,7 +84,7 @@ async def read_activity(params: ReadActivity, context: StepContext) -> Activity:
     except Forbidden as error:
         what = f"the account may not read the portal's records: {error.message}"
         raise StepFailed(what, remedy=_ADMINISTRATOR) from error
-    deeds = [one for one in map(_deed, told) if _fits(params, one)]
+    deeds = [one for one in map(_deed, told) if fits(params.where, one.model_dump())]
     people = _people(deeds)
     return Activity(
         entries=deeds[:MOST],
@@ -222,11 +215,6 @@ def _deed(entry: AuditEntry) -> Deed:
         ip=entry.ip,
         context=entry.context,
     )
-
-
-def _fits(params: ReadActivity, deed: Deed) -> bool:
-    fields = deed.model_dump()
-    return all(is_met(wanted, (fields[name],)) for name, wanted in params.where.items())
 
 
 def _people(deeds: Sequence[Deed]) -> list[Doer]:

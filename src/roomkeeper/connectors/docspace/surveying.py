@@ -5,14 +5,14 @@ and downloads. So whoever asks for rooms that nobody uses is answered by their h
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.automations.condition import Asked, is_met
+from roomkeeper.automations.condition import Asked, asking_for, fits
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.places import address
 from roomkeeper.contract.step import Plan, StepContext, StepKind
@@ -45,19 +45,12 @@ class ListedRoom(BaseModel):
 _ASKED_FOR = frozenset(ListedRoom.model_fields) - {"active"}
 
 
-def _known(where: Mapping[str, Any]) -> Mapping[str, Any]:
-    unknown = sorted(set(where) - _ASKED_FOR)
-    if unknown:
-        raise ValueError(f"asks for {', '.join(unknown)}; a room has {', '.join(sorted(_ASKED_FOR))}")
-    return where
-
-
 class ListRooms(BaseModel):
     """What `list_rooms` can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    where: Annotated[dict[str, Asked], AfterValidator(_known)] = Field(
+    where: Annotated[dict[str, Asked], asking_for(_ASKED_FOR, "a room")] = Field(
         default_factory=dict,
         description="What a room's fields must be, as in an automation's own `where`; of `tags`, any.",
         examples=[{"title": {"like": "Client: *"}, "tags": "active"}],
@@ -96,7 +89,7 @@ async def apply(params: ListRooms, context: StepContext) -> Survey:
     portal: Portal = context.client
     rooms = await context.call(partial(portal.rooms.all, archived=params.archived))
     found = [_listed(room, portal) for room in rooms]
-    found = [room for room in found if _fits(params, room)]
+    found = [room for room in found if fits(params.where, room.model_dump())]
     unread = 0
     if params.inactive_for is not None:
         found, unread = await _inactive(found, params.inactive_for, context)
@@ -146,18 +139,6 @@ def _listed(room: Folder, portal: Portal) -> ListedRoom:
         files=room.files_count,
         url=address(portal, room.id),
     )
-
-
-def _fits(params: ListRooms, room: ListedRoom) -> bool:
-    fields = room.model_dump() | {"archived": str(room.archived).lower()}
-    return all(
-        is_met(_said(wanted), tuple(room.tags) if name == "tags" else (fields[name],))
-        for name, wanted in params.where.items()
-    )
-
-
-def _said(wanted: object) -> object:
-    return str(wanted).lower() if isinstance(wanted, bool) else wanted
 
 
 def _used(room: ListedRoom) -> float:
