@@ -135,7 +135,7 @@ def test_an_automation_listens_to_one_kind_from_one_connection() -> None:
 
 
 def test_what_a_filter_gives_piece_by_piece_is_a_list_and_its_errors_are_ours() -> None:
-    assert render("{{ many | select('gt', 1) }}", {"many": [1, 2, 3]}) == [2, 3]
+    assert template.render("{{ many | select('gt', 1) }}", {"many": [1, 2, 3]}) == [2, 3]
 
     with pytest.raises(TemplateError, match="cannot be worked out"):
-        render("{{ many | select('gt', 1) }}", {"many": [1, "two"]})
+        template.render("{{ many | select('gt', 1) }}", {"many": [1, "two"]})
