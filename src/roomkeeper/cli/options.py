@@ -11,6 +11,7 @@ from roomkeeper.automations.automation import Automation
 from roomkeeper.cli.printing import written_with
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
+from roomkeeper.configuration.sources import sources
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import History
 from roomkeeper.errors import NotThere
@@ -83,11 +84,7 @@ def history_of(file: Path) -> History:
 
 def source_of(config: Config, automation: Automation, wanted: str | None) -> str:
     """Find the connection that an event comes from. Raises NotThere."""
-    raising = [
-        name
-        for name, one in config.connections.items()
-        if set(automation.event_types) & set(CATALOG.connectors[one.type].raised(one.settings))
-    ]
+    raising = sources(automation, config.connections, CATALOG)
     name = wanted or automation.from_ or (raising[0] if len(raising) == 1 else None)
     if name not in raising:
         raise NotThere(

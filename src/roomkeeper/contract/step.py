@@ -123,6 +123,16 @@ class Plan:
     result: BaseModel | None = None
 
 
+_SHOWN = 30  # of a list, that a plan names (ours)
+
+
+def plan_of_list(lines: Sequence[str], none: str, result: BaseModel, *, more: int = 0) -> Plan:
+    """Plan a list: the first of it by name, and how many more there are; `none` says why there is nothing."""
+    left = max(0, len(lines) - _SHOWN) + more
+    rest = [f"… and {left} more"] if left else []
+    return Plan((*lines[:_SHOWN], *rest), "" if lines else none, result=result)
+
+
 @dataclass(frozen=True)
 class StepKind:
     """A step of the catalogue. `apply` returns the fields of `result`, or raises StepFailed."""

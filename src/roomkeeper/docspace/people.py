@@ -3,13 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 from roomkeeper.docspace.models import ACTIVE, DISABLED, Account, Group, Key, Person
-from roomkeeper.docspace.wire import PAGE, Answer, Call, Pages, segment
+from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, Pages, segment, whole
 from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteFault, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
-
-
-_LOOKS = 3  # at a listing that shows less than it counts, for somebody may come or go between its pages (ours)
 
 
 class People:
@@ -57,20 +54,15 @@ class People:
 
         An administrator sees all (recorded: people.lookup). Raises Garbled where not all that are counted are shown.
         """
-        found, total = dict[str, Person](), 0
-        for _ in range(_LOOKS):
-            pages = Pages()
-            while pages.start is not None:
-                query = {"employeeStatus": DISABLED if disabled else ACTIVE, "count": PAGE, "startIndex": pages.start}
-                answer = await self._send(Call("GET", "/people/filter", query=query))
-                if answer.total is None:
-                    raise Garbled("The portal does not say how many people it has")
-                page, total = Person.many(answer.response), answer.total
-                found |= {one.id: one for one in page}
-                pages.turn([one.id for one in page], total)
-            if len(found) >= total:
-                return tuple(found.values())
-        raise Garbled(f"The portal counts {total} people, and shows {len(found)}")
+
+        async def read(_look: int, start: int) -> tuple[list[tuple[str, Person]], int]:
+            query = {"employeeStatus": DISABLED if disabled else ACTIVE, "count": PAGE, "startIndex": start}
+            answer = await self._send(Call("GET", "/people/filter", query=query))
+            if answer.total is None:
+                raise Garbled("The portal does not say how many people it has")
+            return [(one.id, one) for one in Person.many(answer.response)], answer.total
+
+        return await whole(read, looks=LOOKS, what="people")
 
     async def groups(self) -> tuple[Group, ...]:
         """List the portal's groups; needs the scope `accounts:read` (8)."""

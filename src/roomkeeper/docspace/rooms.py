@@ -15,14 +15,13 @@ from roomkeeper.docspace.models import (
     TemplateJob,
 )
 from roomkeeper.docspace.titles import bearing, title_key
-from roomkeeper.docspace.wire import PAGE, Answer, Call, Pages, sanitise_title, segment
+from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, sanitise_title, segment, whole
 from roomkeeper.errors import Garbled, Rejected
 
 Send = Callable[[Call], Awaitable[Answer]]
 TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400 (CreateRoomRequestDto.cs; recorded: rooms.titles)
 #: Orders of a listing, ascending and descending (SortedByType.cs); the second is for what the first left out.
 _ORDERS = (("DateAndTimeCreation", 0), ("AZ", 0), ("DateAndTimeCreation", 1), ("AZ", 1), ("DateAndTime", 0))
-_LOOKS = 3  # at a listing that shows less than it counts, for somebody may join or leave between its pages (ours)
 _ACTIVE, _ANY, _TEMPLATES = 0, 2, "Templates"  # searchArea (RoomContentRequestDto.cs; recorded: rooms.list)
 
 
@@ -61,19 +60,14 @@ class Rooms:
         No order has a tie-breaker (FolderDao.cs), so that pages in one order may leave rooms out, such as those that
         were made in the same second: then another order shows them.
         """
-        found: dict[int | str, Folder] = {}
-        total = 0
-        for by, order in _ORDERS:
-            pages = Pages()
-            while pages.start is not None:
-                query = {**narrowed, "count": PAGE, "startIndex": pages.start, "sortBy": by, "sortOrder": order}
-                page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
-                found |= {room.id: room for room in page.folders}
-                total = page.total
-                pages.turn(page.ids, total)
-            if len(found) >= total:
-                return tuple(found.values())
-        raise Garbled(f"The portal counts {total} rooms, and shows {len(found)} however it is asked")
+
+        async def read(look: int, start: int) -> tuple[list[tuple[EntryId, Folder]], int]:
+            by, order = _ORDERS[look]
+            query = {**narrowed, "count": PAGE, "startIndex": start, "sortBy": by, "sortOrder": order}
+            page = Contents.of((await self._send(Call("GET", "/files/rooms", query=query))).response)
+            return [(room.id, room) for room in page.folders], page.total
+
+        return await whole(read, looks=len(_ORDERS), what="rooms")
 
     async def create(self, title: str, kind: RoomType, tags: Sequence[str]) -> Folder:
         """Make a room; not idempotent, for titles need not be unique (5.1). Raises QuotaExceeded, Forbidden."""
@@ -125,21 +119,15 @@ class Rooms:
 
     async def members(self, room: EntryId) -> tuple[Member, ...]:
         """List who has access to a room, by whatever grant (5.3). Raises Garbled where not all of them are shown."""
-        found: dict[str, Member] = {}
-        total = 0
-        for _ in range(_LOOKS):
-            pages = Pages()
-            while pages.start is not None:
-                query = {"filterType": 0, "count": PAGE, "startIndex": pages.start}
-                answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
-                if answer.response is None:
-                    raise Garbled(f"The portal's answer does not say who the members of room {room} are")
-                page, total = Member.many(answer.response), answer.total or 0
-                found |= {member.id: member for member in page if member.id}
-                pages.turn([member.id for member in page], total)
-            if len(found) >= total:
-                return tuple(found.values())
-        raise Garbled(f"The portal counts {total} members of room {room}, and shows {len(found)}")
+
+        async def read(_look: int, start: int) -> tuple[list[tuple[str, Member]], int]:
+            query = {"filterType": 0, "count": PAGE, "startIndex": start}
+            answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
+            if answer.response is None:
+                raise Garbled(f"The portal's answer does not say who the members of room {room} are")
+            return [(member.id, member) for member in Member.many(answer.response)], answer.total or 0
+
+        return await whole(read, looks=LOOKS, what=f"members of room {room}")
 
     async def set_access(self, room: EntryId, person: str, access: Access) -> None:
         """Give or end a person's or a group's access; the answer is no proof: read the members (5.3, 14)."""

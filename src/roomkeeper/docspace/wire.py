@@ -4,10 +4,10 @@ The rules are the server's (facts/docspace.md: 0 envelope and errors, 3 paging, 
 not the published documentation's, where the two differ.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from roomkeeper import outside
@@ -17,6 +17,9 @@ from roomkeeper.statuses import by_status, is_success
 PREFIX = "/api/2.0"
 # GetFolderRequestDto.cs; recorded: folder.listing
 PAGE = 100  # the server's default and its maximum; more is answered 400
+K = TypeVar("K", bound=int | str)
+T = TypeVar("T")
+LOOKS = 3  # at a listing that shows less than it counts, for somebody may come or go between its pages (ours)
 FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder (recorded: folders.titles)
 _UNSAFE = '\t*+:"<>?|\\/'
 
@@ -128,6 +131,25 @@ class Pages:
             raise Garbled(f"The portal counts {total} entries, and shows the same {len(shown)} again and again")
         self._seen.update(shown)
         self.start = following
+
+
+async def whole(
+    read: Callable[[int, int], Awaitable[tuple[Sequence[tuple[K, T]], int]]], *, looks: int, what: str
+) -> tuple[T, ...]:
+    """Read a listing until all that it counts was shown. Raises Garbled where it is not.
+
+    `read(look, start)` gives a page, each entry with its id, and how many there are; another look may ask otherwise.
+    """
+    found, total = dict[K, T](), 0
+    for look in range(looks):
+        pages = Pages()
+        while pages.start is not None:
+            page, total = await read(look, pages.start)
+            found |= {id_: one for id_, one in page if id_}
+            pages.turn([id_ for id_, _ in page], total)
+        if len(found) >= total:
+            return tuple(found.values())
+    raise Garbled(f"The portal counts {total} {what}, and shows {len(found)} however it is asked")
 
 
 def _parse(body: bytes) -> Any:  # noqa: ANN401 - JSON

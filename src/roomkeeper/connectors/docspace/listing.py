@@ -14,14 +14,13 @@ from roomkeeper.automations.condition import Asked, asking_for, fits
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.places import address, must_be_named, way_to
 from roomkeeper.connectors.docspace.tree import Tree, below
-from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import Plan, StepContext, StepKind, plan_of_list
 from roomkeeper.docspace import EntryId, File, PathPart, Portal
 from roomkeeper.docspace.titles import extension
 from roomkeeper.errors import StepFailed
 
 _FIRST, _LONGEST = 1.0, 60.0  # seconds between two looks at what is counted and not shown (ours)
 MOST = 10_000  # files in a list: it is kept with its run (ours)
-_SHOWN = 30  # files that a plan names (ours)
 
 
 class ListedFile(BaseModel):
@@ -111,10 +110,7 @@ async def plan(params: ListFiles, context: StepContext) -> Plan:
     """Say what would be in the list; nothing is waited for."""
     listed = await apply(params.model_copy(update={"patience": 0.0}), context)
     lines = [f"list file {one.id} {'/'.join(filter(None, (one.path, one.title)))!r}" for one in listed.files]
-    more = len(lines) - _SHOWN + listed.more
-    rest = [f"… and {more} more"] if more > 0 else []
-    because = "" if lines else f"no file in {listed.title!r} is as it asks"
-    return Plan((*lines[:_SHOWN], *rest), because, result=listed)
+    return plan_of_list(lines, f"no file in {listed.title!r} is as it asks", listed, more=listed.more)
 
 
 LIST_FILES = StepKind(

@@ -17,7 +17,7 @@ from roomkeeper.connectors.docspace.inviting import AccessName
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.connectors.docspace.rooms import archive, bring_back
 from roomkeeper.contract.approve import ask_over, asked_first
-from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import Plan, StepContext, StepKind, plan_of_list
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, HistoryEntry, Member, Person
 from roomkeeper.docspace.roles import named
@@ -25,7 +25,6 @@ from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMi
 
 _JOINED = "RoomCreateUser"  # 5085 (MessageAction.cs; recorded: history)
 MOST = 10_000  # people in a list: it is kept with its run (ours)
-_SHOWN = 30  # people that a plan names (ours)
 _ASK_OVER = 10  # people who lose something without a person being asked, if the automation does not say (ours)
 
 
@@ -90,7 +89,8 @@ async def list_people(params: ListPeople, context: StepContext) -> People:
 async def plan_people(params: ListPeople, context: StepContext) -> Plan:
     """Say who would be in the list."""
     listed = await list_people(params, context)
-    return _shown([f"list {one.name} <{one.email}>" for one in listed.people], listed, "nobody is as it asks")
+    lines = [f"list {one.name} <{one.email}>" for one in listed.people]
+    return plan_of_list(lines, "nobody is as it asks", listed)
 
 
 class ListedMember(BaseModel):
@@ -154,7 +154,7 @@ async def plan_members(params: ListMembers, context: StepContext) -> Plan:
     """Say who would be in the list."""
     listed = await list_members(params, context)
     lines = [f"list {one.name} ({one.access}) of {listed.title!r}" for one in listed.members]
-    return _shown(lines, listed, f"nobody in {listed.title!r} is as it asks")
+    return plan_of_list(lines, f"nobody in {listed.title!r} is as it asks", listed)
 
 
 class SetAccess(BaseModel):
@@ -270,7 +270,7 @@ async def disable_people(params: DisablePeople, context: StepContext) -> Disable
     active = [one for one in found if not one.is_disabled]
     await ask_over(
         context,
-        [f"disable the account of {one.display_name} <{one.email}>" for one in active],
+        [_disabling(one) for one in active],
         limit=params.approve_over,
         question=f"disable {len(active)} account{'' if len(active) == 1 else 's'}",
     )
@@ -298,7 +298,7 @@ async def disable_people(params: DisablePeople, context: StepContext) -> Disable
 async def plan_disabling(params: DisablePeople, context: StepContext) -> Plan:
     """Say whose accounts would be disabled."""
     found, failed = await _looked_up(params, context)
-    lines = [f"disable the account of {one.display_name} <{one.email}>" for one in found if not one.is_disabled]
+    lines = [_disabling(one) for one in found if not one.is_disabled]
     wrong = (f"fail: {one.item}: {one.reason}" for one in failed)
     first = asked_first(lines, params.approve_over)
     return Plan((*first, *lines, *wrong), "" if lines or failed else "all are already")
@@ -392,11 +392,6 @@ def _member(member: Member) -> ListedMember:
     )
 
 
-def _shown(lines: Sequence[str], result: BaseModel, none: str) -> Plan:
-    more = [f"… and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return Plan((*lines[:_SHOWN], *more), "" if lines else none, result=result)
-
-
 async def _of_room(context: StepContext, room: PathPart) -> tuple[Member, ...]:
     portal: Portal = context.client
     members = await context.call(partial(portal.rooms.members, room.id))
@@ -452,10 +447,9 @@ def _to_change(
     params: SetAccess, members: Mapping[str, Member], wanted: Access
 ) -> tuple[list[Member], list[FailedItem]]:
     """Choose whose access is another than wanted; who is no member has none, and gets none here."""
-    by_email = {one.shared_to_user.email.casefold(): one for one in members.values() if one.shared_to_user is not None}
-    changing, failed = dict[str, Member](), list[FailedItem]()
+    known, changing, failed = _by_name(members), dict[str, Member](), list[FailedItem]()
     for name in params.people:
-        member = members.get(name) or by_email.get(name.casefold())
+        member = known.get(name) or known.get(name.casefold())
         if member is None and wanted != Access.NONE:
             failed.append(FailedItem(name, "is not in the room", "Let `invite` bring them in."))
         elif member is not None and member.is_owner:
@@ -465,15 +459,20 @@ def _to_change(
     return list(changing.values()), failed
 
 
+def _by_name(members: Mapping[str, Member]) -> dict[str, Member]:
+    """Give members by their ids and by their addresses."""
+    emails = {one.shared_to_user.email.casefold(): one for one in members.values() if one.shared_to_user is not None}
+    return {**emails, **members}
+
+
 async def _absent(
     params: SetAccess, members: Mapping[str, Member], context: StepContext, failed: list[FailedItem]
 ) -> list[str]:
     """Find who is in the room by no grant; who is there by a group, or is nobody, is added to what failed."""
     groups = {one.id: one.shared_to_group.name for one in members.values() if one.shared_to_group is not None}
-    emails = {one.shared_to_user.email.casefold() for one in members.values() if one.shared_to_user is not None}
-    absent = list[str]()
+    known, absent = _by_name(members), list[str]()
     for name in params.people:
-        if name in members or name.casefold() in emails:
+        if name in known or name.casefold() in known:
             continue
         try:
             person = await _person(context, name)
@@ -551,6 +550,10 @@ async def _looked_up(params: DisablePeople, context: StepContext) -> tuple[list[
         else:
             found[person.id] = person
     return list(found.values()), failed
+
+
+def _disabling(person: Person) -> str:
+    return f"disable the account of {person.display_name} <{person.email}>"
 
 
 def _counted(many: int) -> str:

@@ -15,12 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from roomkeeper.automations.condition import Asked, asking_for, fits
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.places import address
-from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import Plan, StepContext, StepKind, plan_of_list
 from roomkeeper.docspace import EntryId, Folder, Portal
 from roomkeeper.errors import Forbidden, NotFound, ScopeMissing, StepFailed
 
 MOST = 10_000  # rooms in a list: it is kept with its run (ours)
-_SHOWN = 30  # rooms that a plan names (ours)
 _AT_ONCE = 8  # histories that are read at the same time (ours)
 
 
@@ -107,9 +106,7 @@ async def plan(params: ListRooms, context: StepContext) -> Plan:
     """Say what would be in the list."""
     survey = await apply(params, context)
     lines = [f"list room {one.id} {one.title!r}" for one in survey.rooms]
-    more = len(lines) - _SHOWN + survey.more
-    rest = [f"… and {more} more"] if more > 0 else []
-    return Plan((*lines[:_SHOWN], *rest), "" if lines else "no room is as it asks", result=survey)
+    return plan_of_list(lines, "no room is as it asks", survey, more=survey.more)
 
 
 LIST_ROOMS = StepKind(
