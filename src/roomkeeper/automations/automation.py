@@ -14,8 +14,6 @@ from roomkeeper.automations.schedule import SCHEDULE, Missed, Schedule, is_cron
 
 #: What a step sees of the item that it is done for.
 OF_AN_ITEM = frozenset({"item", "number"})
-#: What it gives to later steps if it is done for each of a list, instead of its own fields.
-OF_A_LOOP = ("results", "count", "skipped")
 
 
 def _a_list(value: str | list[Any]) -> str | list[Any]:

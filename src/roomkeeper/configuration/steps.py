@@ -4,20 +4,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import OF_A_LOOP, OF_AN_ITEM, Automation, Step, acts_on
+from roomkeeper.automations.automation import OF_AN_ITEM, Automation, Step, acts_on
 from roomkeeper.configuration.config import Connection, gathered
 from roomkeeper.configuration.document import Document, Place
 from roomkeeper.configuration.explaining import hint, unknown
 from roomkeeper.configuration.sources import sources
 from roomkeeper.contract.catalog import Catalog
-from roomkeeper.contract.step import EventKind, StepKind
+from roomkeeper.contract.step import EventKind, Results, StepKind
 from roomkeeper.errors import TemplateError
 
 
 def given_by(step: Step, kinds: Iterable[StepKind]) -> list[str]:
     """List the fields of a step's result: of one that is done for each of a list, those of the whole."""
     if step.for_each is not None:
-        return list(OF_A_LOOP)
+        return list(Results.model_fields)
     return [name for one in kinds for name in one.result.model_fields]
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.evidence import Evidence
@@ -168,6 +168,16 @@ class StepKind:
     evidence: Callable[[Mapping[str, Any]], list[Evidence]] | None = None
     #: Says what a line of the ledger left behind, for runs that ended without a result; None for others' lines.
     remembered: Callable[[str, Entry], Evidence | None] | None = None
+
+
+class Results(BaseModel):
+    """What a step gives to later ones that was done for each of a list: what the items came to."""
+
+    results: list[dict[str, Any] | None] = Field(
+        default_factory=list, description="Each item's result, in the list's order; null where `if` left it out."
+    )
+    count: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True)

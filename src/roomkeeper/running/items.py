@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
+from roomkeeper.contract.step import Results
 from roomkeeper.errors import ApprovalNeeded, FailedItem, RemoteError, StepFailed, TemplateError
 from roomkeeper.outside import cleaned
 from roomkeeper.store.database import Store
@@ -38,16 +39,6 @@ class Item:
     def variables(self) -> dict[str, Any]:
         """Give what templates see of it."""
         return {"item": self.value, "number": self.number}
-
-
-class Results(BaseModel):
-    """What the items came to."""
-
-    results: list[dict[str, Any] | None] = Field(
-        default_factory=list, description="Each item's result, in the list's order; null where `if` left it out."
-    )
-    count: int = 0
-    skipped: int = 0
 
 
 def items_of(value: object) -> list[Item]:
@@ -169,10 +160,15 @@ class Loop:
 _ONLY_THOSE = "Put right what is said of each; then `roomkeeper runs retry`, which does only what is not done."
 
 
+def wrong_settings(error: ValidationError) -> str:
+    """Say which settings came out wrong, without what only programmers want to know."""
+    said = (f"`{'.'.join(map(str, one['loc']))}` {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
+    return f"its settings came out wrong: {'; '.join(said)}"
+
+
 def _failure(item: Item, error: Exception) -> FailedItem:
     if isinstance(error, ValidationError):
-        said = "; ".join(f"`{'.'.join(map(str, one['loc']))}` {one['msg']}" for one in error.errors())
-        return FailedItem(item.key, f"its settings came out wrong: {said}", "Correct the automation, or the item.")
+        return FailedItem(item.key, wrong_settings(error), "Correct the automation, or the item.")
     if isinstance(error, StepFailed) and error.items:
         named = "; ".join(f"{one.item}: {one.reason}" for one in error.items)
         return FailedItem(item.key, f"{error.message} ({named})", error.remedy or error.items[0].remedy)

@@ -14,10 +14,10 @@ from roomkeeper.automations.automation import Automation, Step, is_for, used_by,
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import Ledger as StepLedger
-from roomkeeper.contract.step import StepKind
+from roomkeeper.contract.step import Results, StepKind
 from roomkeeper.errors import StepFailed, TemplateError
 from roomkeeper.intake.dispatch import Source
-from roomkeeper.running.items import Results, items_of
+from roomkeeper.running.items import items_of
 from roomkeeper.running.ledger import Ledger
 from roomkeeper.store.database import Store
 

@@ -22,7 +22,7 @@ from roomkeeper.automations.automation import Automation, Step, acts_on, stages
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import Ledger as StepLedger
-from roomkeeper.contract.step import StepKind
+from roomkeeper.contract.step import Results, StepKind
 from roomkeeper.errors import (
     COMPLETE_IT,
     ApprovalNeeded,
@@ -37,7 +37,7 @@ from roomkeeper.intake.dispatch import Source, claim, event_of
 from roomkeeper.outside import cleaned
 from roomkeeper.running import retrying
 from roomkeeper.running.holds import hold
-from roomkeeper.running.items import WIDTH, Item, Loop, Results, forget, items_of
+from roomkeeper.running.items import WIDTH, Item, Loop, forget, items_of, wrong_settings
 from roomkeeper.running.leases import Lease
 from roomkeeper.running.ledger import Ledger
 from roomkeeper.running.orders import CANCELLED
@@ -261,8 +261,7 @@ class Walker:
         except RunCancelled:
             return "cancelled", {"error": "cancelled by hand"}
         except ValidationError as error:
-            said = "; ".join(f"`{'.'.join(map(str, one['loc']))}` {_plainly(one['msg'])}" for one in error.errors())
-            return "failed", {"error": f"its settings came out wrong: {said}", "remedy": COMPLETE_IT}
+            return "failed", {"error": wrong_settings(error), "remedy": COMPLETE_IT}
         except StepFailed as error:
             items = [asdict(item) for item in error.items]
             return "failed", {"error": error.message, "remedy": error.remedy, "items": items, "result": error.result}
@@ -557,11 +556,6 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
         event_of(row, Place.from_json(json.loads(row.place)) if row.place else None)
         for row in connection.execute(query)
     ]
-
-
-def _plainly(said: str) -> str:
-    """Leave out what only programmers want to know."""
-    return said.removeprefix("Value error, ")
 
 
 def _written(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
