@@ -1,6 +1,7 @@
 """ONLYOFFICE DocSpace: its webhooks, and what can be done with files, rooms and guests."""
 
 from roomkeeper.connectors.docspace import (
+    access,
     archive,
     checkup,
     creating,
@@ -50,8 +51,8 @@ CONNECTOR = Connector(
         records.READ_USAGE,
         people.LIST_PEOPLE,
         people.LIST_MEMBERS,
-        people.SET_ACCESS,
-        people.DISABLE_PEOPLE,
+        access.SET_ACCESS,
+        access.DISABLE_PEOPLE,
         guests.REVOKE_GUEST,
         rooms.ARCHIVE_ROOM,
         creating.CREATE_ROOM,

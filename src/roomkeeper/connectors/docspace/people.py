@@ -1,10 +1,9 @@
-"""`list_people`, `list_members`, `set_access`, `disable_people`: who is there, who uses what, and who may what.
+"""`list_people`, `list_members`: who is there, who is in a room, and who did nothing in it for how long.
 
-Who loses something is named before it happens: beyond `approve_over` a person is asked. Nothing is taken from anybody
-by a list that was not read to its end.
+A list is whole or a failure: others take something from people by it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Literal
@@ -13,19 +12,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.condition import Asked, asking_for, fits
 from roomkeeper.automations.duration import Duration
-from roomkeeper.connectors.docspace.inviting import AccessName
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
-from roomkeeper.connectors.docspace.rooms import archive, bring_back
-from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind, plan_of_list
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, HistoryEntry, Member, Person
 from roomkeeper.docspace.roles import named
-from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import StepFailed
 
 _JOINED = "RoomCreateUser"  # 5085 (MessageAction.cs; recorded: history)
 MOST = 10_000  # people in a list: it is kept with its run (ours)
-_ASK_OVER = 10  # people who lose something without a person being asked, if the automation does not say (ours)
 
 
 class ListedPerson(BaseModel):
@@ -143,7 +138,7 @@ class Members(BaseModel):
 async def list_members(params: ListMembers, context: StepContext) -> Members:
     """List them. Raises StepFailed where the members or the history cannot be read, RemoteError."""
     room = (await way_to(context, params.room, setting="room"))[-1]
-    members = [_member(one) for one in await _of_room(context, room)]
+    members = [_member(one) for one in await of_room(context, room)]
     if params.inactive_for is not None:
         members = await _inactive(members, room, params.inactive_for, context)
     found = [one for one in members if fits(params.where, one.model_dump())]
@@ -155,153 +150,6 @@ async def plan_members(params: ListMembers, context: StepContext) -> Plan:
     listed = await list_members(params, context)
     lines = [f"list {one.name} ({one.access}) of {listed.title!r}" for one in listed.members]
     return plan_of_list(lines, f"nobody in {listed.title!r} is as it asks", listed)
-
-
-class SetAccess(BaseModel):
-    """What `set_access` can be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
-        description="The room: its id or its exact title; one in the Archive section is brought back for it and "
-        "archived again.",
-        examples=["{{ room.id }}"],
-    )
-    people: list[str] = Field(
-        description="Whose access it is: ids or e-mail addresses of members of the room.",
-        examples=["{{ guests.ids }}"],
-    )
-    access: AccessName | Literal["none"] = Field(
-        description="What they may do from now on; `none` ends their access.", examples=["none"]
-    )
-    approve_over: int | None = Field(
-        default=_ASK_OVER,
-        ge=0,
-        description="Ask a person if more than so many lose their access or get another; `null` never asks.",
-        examples=[10],
-    )
-
-
-class AccessSet(BaseModel):
-    """Whose access was changed, and who had it so already."""
-
-    room: EntryId
-    title: str
-    changed: list[str] = Field(default_factory=list, description="E-mail addresses, or names.")
-    already: int = 0
-    absent: list[str] = Field(default_factory=list, description="Who is not in the room, by any grant.")
-
-
-async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
-    """Change it, for each, and see that it is so. Raises StepFailed with those for whom it is not."""
-    room = (await way_to(context, params.room, setting="room"))[-1]
-    wanted = Access[params.access.upper()]
-    members = {one.id: one for one in await _of_room(context, room)}
-    changing, failed = _to_change(params, members, wanted)
-    absent = await _absent(params, members, context, failed) if wanted == Access.NONE else []
-    await ask_over(
-        context,
-        [_said(one, params.access, room) for one in changing],
-        limit=params.approve_over,
-        question=f"change the access of {_counted(len(changing))} to {room.title!r}",
-    )
-    if changing or (await context.recorded() or {}).get("was_archived"):
-        failed += await _changed(context, room, changing, wanted)
-    done = AccessSet(
-        room=room.id,
-        title=room.title,
-        changed=[_called(one) for one in changing if one.id not in {item.item for item in failed}],
-        already=max(0, len(params.people) - len(changing) - len(absent) - len(failed)),
-        absent=absent,
-    )
-    if failed:
-        named_ = [
-            FailedItem(_called(members[one.item]), one.reason, one.remedy) if one.item in members else one
-            for one in failed
-        ]
-        what = f"{len(failed)} of {_counted(len(params.people))} keep their access to {room.title!r} as it was"
-        raise StepFailed(what, remedy=named_[0].remedy, items=named_, result=done.model_dump(mode="json"))
-    return done
-
-
-async def plan_access(params: SetAccess, context: StepContext) -> Plan:
-    """Say whose access would change."""
-    room = (await way_to(context, params.room, setting="room"))[-1]
-    members = {one.id: one for one in await _of_room(context, room)}
-    changing, failed = _to_change(params, members, Access[params.access.upper()])
-    if params.access == "none":
-        await _absent(params, members, context, failed)
-    lines = [_said(one, params.access, room) for one in changing]
-    first = asked_first(lines, params.approve_over)
-    folder = await context.call(partial(context.client.folders.get, room.id))
-    if lines and folder.is_archived:
-        first.append(f"bring room {room.id} {room.title!r} back from the Archive section, and archive it again")
-    wrong = (f"fail: {one.item}: {one.reason}" for one in failed)
-    return Plan((*first, *lines, *wrong), "" if lines or failed else "it is so already")
-
-
-class DisablePeople(BaseModel):
-    """What `disable_people` can be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    people: list[str] = Field(
-        description="Whose accounts: ids or e-mail addresses.", examples=[["{{ event.raw.email }}"]]
-    )
-    approve_over: int | None = Field(
-        default=0,
-        ge=0,
-        description="Ask a person if it is more than so many; `null` never asks.",
-        examples=[1],
-    )
-
-
-class Disabled(BaseModel):
-    """Whose accounts were disabled, and how many were already."""
-
-    disabled: list[str] = Field(default_factory=list, description="E-mail addresses, or names.")
-    already: int = 0
-
-
-async def disable_people(params: DisablePeople, context: StepContext) -> Disabled:
-    """Disable accounts, and see that they are. Raises StepFailed with those that are not."""
-    portal: Portal = context.client
-    found, failed = await _looked_up(params, context)
-    active = [one for one in found if not one.is_disabled]
-    await ask_over(
-        context,
-        [_disabling(one) for one in active],
-        limit=params.approve_over,
-        question=f"disable {len(active)} account{'' if len(active) == 1 else 's'}",
-    )
-    done = list[str]()
-    for one in active:
-        try:
-            await context.call(partial(portal.people.disable, one.id))
-            now = await context.call(partial(portal.people.get, one.id))
-        except ScopeMissing:
-            raise
-        except (Forbidden, Rejected, NotFound) as error:
-            failed.append(FailedItem(one.email or one.id, error.message, _ADMINISTRATOR))
-            continue
-        if now.is_disabled:
-            done.append(one.email or one.display_name)
-        else:
-            failed.append(FailedItem(one.email or one.id, "the account is still active", _ADMINISTRATOR))
-    result = Disabled(disabled=done, already=len(found) - len(active))
-    if failed:
-        what = f"{len(failed)} of {len(params.people)} accounts are not disabled"
-        raise StepFailed(what, remedy=failed[0].remedy, items=failed, result=result.model_dump(mode="json"))
-    return result
-
-
-async def plan_disabling(params: DisablePeople, context: StepContext) -> Plan:
-    """Say whose accounts would be disabled."""
-    found, failed = await _looked_up(params, context)
-    lines = [_disabling(one) for one in found if not one.is_disabled]
-    wrong = (f"fail: {one.item}: {one.reason}" for one in failed)
-    first = asked_first(lines, params.approve_over)
-    return Plan((*first, *lines, *wrong), "" if lines or failed else "all are already")
 
 
 LIST_PEOPLE = StepKind(
@@ -324,31 +172,6 @@ LIST_MEMBERS = StepKind(
     apply=list_members,
     connection_type="docspace",
     scopes=frozenset({"rooms:read", "files:read"}),
-)
-
-SET_ACCESS = StepKind(
-    name="set_access",
-    summary="Change or end people's access to a room, of an archived one, too; verified.",
-    params=SetAccess,
-    result=AccessSet,
-    plan=plan_access,
-    apply=set_access,
-    connection_type="docspace",
-    in_a_loop=False,
-    places={"room": "manage"},
-    scopes=frozenset({"rooms:write", "files:read"}),
-)
-
-DISABLE_PEOPLE = StepKind(
-    name="disable_people",
-    summary="Disable people's accounts, asking a person first; verified.",
-    params=DisablePeople,
-    result=Disabled,
-    plan=plan_disabling,
-    apply=disable_people,
-    connection_type="docspace",
-    in_a_loop=False,
-    scopes=frozenset({"accounts:write", "accounts:read"}),
 )
 
 
@@ -392,7 +215,8 @@ def _member(member: Member) -> ListedMember:
     )
 
 
-async def _of_room(context: StepContext, room: PathPart) -> tuple[Member, ...]:
+async def of_room(context: StepContext, room: PathPart) -> tuple[Member, ...]:
+    """List who is in a room, by whatever grant. Raises StepFailed where the account is shown nobody."""
     portal: Portal = context.client
     members = await context.call(partial(portal.rooms.members, room.id))
     if not members:  # every room has its owner: who may not read it is shown nobody (recorded: share.listing)
@@ -441,145 +265,3 @@ async def _history(context: StepContext, room: PathPart, since: datetime) -> lis
         what = f"the history of room {room.title!r} does not go back to {since:%Y-%m-%d}: who was active is not known"
         raise StepFailed(what, remedy="Ask for less with `inactive_for`: the portal keeps histories for half a year.")
     return found
-
-
-def _to_change(
-    params: SetAccess, members: Mapping[str, Member], wanted: Access
-) -> tuple[list[Member], list[FailedItem]]:
-    """Choose whose access is another than wanted; who is no member has none, and gets none here."""
-    known, changing, failed = _by_name(members), dict[str, Member](), list[FailedItem]()
-    for name in params.people:
-        member = known.get(name) or known.get(name.casefold())
-        if member is None and wanted != Access.NONE:
-            failed.append(FailedItem(name, "is not in the room", "Let `invite` bring them in."))
-        elif member is not None and member.is_owner:
-            failed.append(FailedItem(member.id, "owns the room", "Give the room to another first."))
-        elif member is not None and member.access != wanted:
-            changing[member.id] = member
-    return list(changing.values()), failed
-
-
-def _by_name(members: Mapping[str, Member]) -> dict[str, Member]:
-    """Give members by their ids and by their addresses."""
-    emails = {one.shared_to_user.email.casefold(): one for one in members.values() if one.shared_to_user is not None}
-    return {**emails, **members}
-
-
-async def _absent(
-    params: SetAccess, members: Mapping[str, Member], context: StepContext, failed: list[FailedItem]
-) -> list[str]:
-    """Find who is in the room by no grant; who is there by a group, or is nobody, is added to what failed."""
-    groups = {one.id: one.shared_to_group.name for one in members.values() if one.shared_to_group is not None}
-    known, absent = _by_name(members), list[str]()
-    for name in params.people:
-        if name in known or name.casefold() in known:
-            continue
-        try:
-            person = await _person(context, name)
-        except (NotFound, Forbidden) as error:
-            failed.append(FailedItem(name, error.message, _CORRECT_IT))
-            continue
-        within = [groups[one.id] for one in person.groups if one.id in groups]
-        if within:
-            why = f"is in the room by the group {', '.join(map(repr, within))}, which keeps its access"
-            failed.append(FailedItem(name, why, "Take the person out of the group, or the group out of the room."))
-        else:
-            absent.append(name)
-    return absent
-
-
-async def _person(context: StepContext, name: str) -> Person:
-    """Find somebody by id or address. Raises NotFound, Forbidden."""
-    people = context.client.people
-    found: Person = await context.call(partial(people.by_email, name) if "@" in name else partial(people.get, name))
-    return found
-
-
-async def _changed(
-    context: StepContext, room: PathPart, changing: Sequence[Member], wanted: Access
-) -> list[FailedItem]:
-    """Change it for each, in an archived room between bringing it back and archiving it again; name who keeps it."""
-    portal, failed = context.client, dict[str, FailedItem]()
-    async with context.hold(f"members of room {room.id}"):
-        with context.to_the_end():  # else a room that was archived stays open to all who are in it
-            was_archived = await _brought_back(context, room)
-            try:
-                for one in changing:
-                    try:
-                        await context.call(partial(portal.rooms.set_access, room.id, one.id, wanted))
-                    except ScopeMissing:
-                        raise
-                    except (Forbidden, Rejected) as error:
-                        failed[one.id] = FailedItem(one.id, error.message, _MANAGER)
-            finally:
-                if was_archived:
-                    await archive(context, room.id)
-                    await context.record((await context.recorded() or {}) | {"was_archived": False})
-    now = {one.id: one.access for one in await _of_room(context, room)}
-    for one in changing:
-        if one.id not in failed and now.get(one.id, Access.NONE) != wanted:
-            failed[one.id] = FailedItem(one.id, "the portal said that it is done, and it is not", _RELATED)
-    return list(failed.values())
-
-
-async def _brought_back(context: StepContext, room: PathPart) -> bool:
-    """Bring the room back from the Archive section, if it is there, or was before this run brought it back."""
-    recorded = await context.recorded() or {}
-    folder = await context.call(partial(context.client.folders.get, room.id))
-    if folder.is_archived and not recorded.get("was_archived"):
-        await context.record(recorded | {"was_archived": True})
-    return await bring_back(context, room.id) or bool(recorded.get("was_archived"))
-
-
-async def _looked_up(params: DisablePeople, context: StepContext) -> tuple[list[Person], list[FailedItem]]:
-    """Find them, but for those whom nobody may disable: the owner, and the account itself. Raises RemoteError."""
-    portal: Portal = context.client
-    me = (await context.call(portal.people.myself)).id
-    found, failed = dict[str, Person](), list[FailedItem]()
-    for name in params.people:
-        try:
-            person = await _person(context, name)
-        except ScopeMissing:
-            raise
-        except (NotFound, Forbidden) as error:
-            failed.append(FailedItem(name, error.message, _CORRECT_IT))
-            continue
-        if person.is_owner or person.id == me:
-            whose = "is the portal's owner" if person.is_owner else "is the account that Roomkeeper uses"
-            failed.append(FailedItem(name, whose, "Take them out of the list."))
-        else:
-            found[person.id] = person
-    return list(found.values()), failed
-
-
-def _disabling(person: Person) -> str:
-    return f"disable the account of {person.display_name} <{person.email}>"
-
-
-def _counted(many: int) -> str:
-    return "1 person" if many == 1 else f"{many} people"
-
-
-def _called(member: Member) -> str:
-    person = member.shared_to_user
-    if person is not None:
-        return person.email or person.display_name
-    return member.shared_to_group.name if member.shared_to_group is not None else member.id
-
-
-def _said(member: Member, access: str, room: PathPart) -> str:
-    if access == "none":
-        return f"end the access of {_called(member)} to room {room.id} {room.title!r}"
-    return f"give {_called(member)} the access {access!r} to room {room.id} {room.title!r}"
-
-
-_CORRECT_IT = "Correct it where it comes from, then retry the run."
-_ADMINISTRATOR = (
-    "Disabling needs an account that administrates the portal, and a key with `accounts:write`; then "
-    "`roomkeeper runs retry`."
-)
-_MANAGER = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
-_RELATED = (
-    "The portal lets only the room's owner and whoever invited a guest end this access, and does not say so. Make the "
-    "account of the API key the room's owner, or have the other one end it; then `roomkeeper runs retry`."
-)
