@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
-from roomkeeper import app
+from roomkeeper.app.building import build
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.intake.inbox import _blank
@@ -86,7 +86,7 @@ def main() -> None:
         began = time.monotonic()
         fill(store, given.events, given.runs)
         print(f"{given.events} events, {given.runs} runs, filled in {time.monotonic() - began:.0f} s\n")
-        site = app.build(config, role="web").site
+        site = build(config, role="web").site
         worst = asyncio.run(measured(site, given.times))
         store.close()
     print(f"\nslowest page: {worst[0]} with {worst[1]:.0f} ms (aim: 150)")

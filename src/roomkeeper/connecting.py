@@ -162,18 +162,13 @@ def wanted_hook(config: Config, source: Source) -> Hook:
     settings = config.connections[source.name].settings
     secrets = [one.get_secret_value() for one in settings.webhook_secret]
     types = heard_of(_watched(config, source).listening(config.automations))
-    return Hook(source.name, hook_of(config, source.name), types, secrets[0] if secrets else "")
+    return Hook(source.name, config.hook_of(source.name), types, secrets[0] if secrets else "")
 
 
 def _watched(config: Config, source: Source) -> Watched:
     """Say how a connection is searched; one that keeps no record never is."""
-    settings, hook = config.connections[source.name].settings, hook_of(config, source.name)
+    settings, hook = config.connections[source.name].settings, config.hook_of(source.name)
     if not isinstance(settings, Receiving):
         return Watched(source, settings, 0.0, polls=False, hook=hook)
     every = settings.poll_every if settings.polls else settings.look_every
     return Watched(source, settings, every, polls=settings.polls, hook=hook)
-
-
-def hook_of(config: Config, name: str) -> str:
-    """Give the address that deliveries to a connection go to; only its path, if our own is not known."""
-    return f"{config.public_url or ''}/hooks/{name}"

@@ -142,7 +142,7 @@ class Doctor:
             what = "`public_url` is not set, so it cannot be tried whether deliveries reach this machine"
             yield Finding("address", "warning", what, "Set it to how the service is reached from outside.")
             return
-        url = connecting.hook_of(self._config, source.name)
+        url = self._config.hook_of(source.name)
         problem = await asyncio.to_thread(_seen_from_outside, url, self._config.connections[source.name].settings)
         if problem is not None:
             yield problem

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 import sqlalchemy as sa
 
-from roomkeeper.app import App, build
+from roomkeeper.app.app import App
+from roomkeeper.app.building import build
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.demo import Portal, wait_for
 from roomkeeper.desk.history import History
-from roomkeeper.serving import Service, bound, fast_loop, start_log
+from roomkeeper.serving.listening import bound, fast_loop
+from roomkeeper.serving.log import start_log
+from roomkeeper.serving.service import Service
+from roomkeeper.store import services
 from roomkeeper.store.database import Store, opened
 from roomkeeper.store.tables import runs, trails
 from roomkeeper.web import sessions
@@ -49,7 +54,8 @@ class Keeper:
     """A Roomkeeper: its configuration, its store, its service.
 
     `start` serves in this process, on a port and a loop of its own; of those there is one at a time, for the engine
-    is one to a process. `start_apart` serves in a process, for tests about processes: kills, signals, several at once.
+    is one to a process. `start_apart` serves in a process, for tests about processes: kills, signals, several at once;
+    `start_in_parts` in several.
     """
 
     def __init__(
@@ -103,9 +109,16 @@ class Keeper:
 
     def start_apart(self, *, port: int | None = None, role: str = "all", wait: bool = True) -> Apart:
         """Serve in a process of its own."""
+        return self._start(port, ["--role", role, "--together"], wait=wait)
+
+    def start_in_parts(self, *, wait: bool = True) -> Apart:
+        """Serve as the command does by itself: a supervisor, and a process for each part."""
+        return self._start(None, [], wait=wait)
+
+    def _start(self, port: int | None, more: Sequence[str], *, wait: bool) -> Apart:
         port = self.port if port is None else port
         said = self.folder / "log.txt"
-        process = Apart(self._serving(port, "--role", role), unmeasured() | self.environment, said)
+        process = Apart(self._serving(port, *more), unmeasured() | self.environment, said)
         self.processes.append(process)
         if wait:
             wait_for(f"http://127.0.0.1:{port}/readyz", process=process, said=said)
@@ -122,6 +135,16 @@ class Keeper:
 
     def _serving(self, port: int, *more: str) -> list[str]:
         return ["serve", "-c", str(self.file), "--port", str(port), *more]
+
+    def parts(self) -> dict[str, psutil.Process]:
+        """Find the processes of the parts, by what they say of themselves in the store."""
+        found = {}
+        alive = {one.pid: one for one in psutil.Process(self.processes[-1].pid).children()}
+        for row in services.running(self.opened()):
+            number = int(row.name.rpartition(" ")[2])
+            if number in alive:
+                found[row.role] = alive[number]
+        return found
 
     def kill(self, process: Apart | None = None) -> None:
         """Pull the plug."""

@@ -12,7 +12,7 @@ import psutil
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
-    ["roomkeeper.cli", "roomkeeper.app", "roomkeeper.serving", "roomkeeper.simulator.server"]
+    ["roomkeeper.cli", "roomkeeper.app.building", "roomkeeper.serving.parts", "roomkeeper.simulator.server"]
 )
 
 

@@ -28,9 +28,9 @@ from roomkeeper.cli import (
     serving,
     webhooks,
 )
-from roomkeeper.cli.options import FAILED, INTERRUPTED, USAGE, close_stores
-from roomkeeper.cli.printing import err, escaped, out, say_problems
-from roomkeeper.errors import ConfigError, RoomkeeperError
+from roomkeeper.cli.options import close_stores
+from roomkeeper.cli.outcome import outcome
+from roomkeeper.cli.printing import out
 
 cli = typer.Typer(
     name="roomkeeper",
@@ -99,22 +99,9 @@ def _command() -> Callable[[list[str]], object]:
 def run(words: Sequence[str]) -> int:
     """Run a command; an error that we foresaw is said, not thrown. Gives the exit code."""
     try:
-        _command()(list(words))
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    except ConfigError as error:
-        say_problems(error.problems)
-        return USAGE
-    except RoomkeeperError as error:
-        err.print(f"[red]{escaped(error.message)}[/red]")
-        if error.remedy:
-            err.print(f"    → {escaped(error.remedy)}")
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return outcome(lambda: _command()(list(words)))
     finally:
         close_stores()
-    return 0
 
 
 @cli.callback(invoke_without_command=True)

@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,47 +14,60 @@ import typer
 from roomkeeper import demo
 from roomkeeper.automations.address import listening, reached
 from roomkeeper.cli.options import DEFAULT, FAILED, USAGE, ConfigFile
+from roomkeeper.cli.outcome import outcome
 from roomkeeper.cli.printing import PROGRAM, out, stop
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
 from roomkeeper.configuration.resolving import Local
 from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import OrderRefused
+from roomkeeper.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
-    from roomkeeper.app import App
-    from roomkeeper.serving import Service
+    from roomkeeper.app.app import App, Role
+    from roomkeeper.serving.service import Service
     from roomkeeper.simulator.server import Example
 
 T = TypeVar("T")
+
+#: The parts of a role that go apart, in the order in which they begin: deliveries are taken first.
+_APART: dict[str, tuple["Role", ...]] = {"all": ("door", "worker", "desk"), "web": ("door", "desk")}
+Together = Annotated[
+    bool, typer.Option("--together", help="One process instead of three: less memory, and less that stands by itself.")
+]
 
 
 def serve(
     config: ConfigFile = DEFAULT,
     port: Annotated[int | None, typer.Option(help="Listen on this port instead.", min=0, max=65_535)] = None,
     role: Annotated[
-        str, typer.Option(help="all, web (receive only) or worker (run only); the split needs PostgreSQL.")
+        str, typer.Option(help="all, web (receive and show) or worker (run only); the split needs PostgreSQL.")
     ] = "all",
+    together: Together = False,
 ) -> None:
-    """Receive events, run automations and serve the pages, in one process or in several.
+    """Receive events, run automations and serve the pages.
 
-    At a terminal and without a configuration it does what `roomkeeper setup` does: ask for one on pages, and go on.
+    What receives, what works and what shows are processes of their own, so that nothing keeps a delivery waiting; one
+    that dies is started again. At a terminal and without a configuration it does what `roomkeeper setup` does: ask for
+    one on pages, and go on.
     """
     # Elsewhere a missing file is a fault: a path mistyped, a disk not there.
     if role == "all" and not config.exists() and sys.stdout.isatty():
-        set_up(config, f"127.0.0.1:{8080 if port is None else port}")
+        set_up(config, f"127.0.0.1:{8080 if port is None else port}", together=together)
         return
-    from roomkeeper.serving import bound  # noqa: PLC0415
+    from roomkeeper.serving.listening import bound  # noqa: PLC0415
 
-    _run(_served(_service(config, role, lambda one: bound(one.host, one.port if port is None else port))))
+    _serve(config, role, lambda one: bound(one.host, one.port if port is None else port), together=together)
 
 
 def set_up(
     config: ConfigFile = DEFAULT,
     listen: Annotated[str, typer.Option(help="Address and port to listen on.")] = "127.0.0.1:8080",
+    together: Together = False,
 ) -> None:
     """Ask on pages for what a first configuration needs, try it live, write it, and go on serving it."""
-    from roomkeeper.serving import bound, serve_until, start_log  # noqa: PLC0415
+    from roomkeeper.serving.listening import bound, serve_until  # noqa: PLC0415
+    from roomkeeper.serving.log import start_log  # noqa: PLC0415
     from roomkeeper.setup import site  # noqa: PLC0415
     from roomkeeper.setup.draft import Draft  # noqa: PLC0415
 
@@ -67,45 +81,62 @@ def set_up(
     interview = site.Interview(Draft(config, f"{listen.rpartition(':')[0]}:{port}"))
     start_log(interview.redact, sys.stderr)
 
-    async def asked_and_served() -> None:
+    async def asked() -> bool:
         line.listen()  # whoever is quicker with the link than we are waits, and is not refused
         typer.echo(f"There is no {config} yet. Set it up in a browser, by a link that is good once:")
         typer.echo(f"  {reached(address[0], port)}{interview.path}")
         typer.echo(f"(Or in this terminal: stop it, and `{PROGRAM} init`.)")
         sys.stdout.flush()
-        if await serve_until(interview.done, site.site(interview), line):
-            await _served(_service(config, "all", lambda _: line))
+        return await serve_until(interview.done, site.site(interview), line)
 
-    _run(asked_and_served())
+    if _run(asked()):
+        _serve(config, "all", lambda _: line, together=together)
 
 
-def _service(config: Path, role: str, line_of: Callable[[Config], socket.socket]) -> "Service":
-    """Make what serves the file as it is, on the address that the configuration is given; it is taken first."""
+def _serve(config: Path, role: str, line_of: Callable[[Config], socket.socket], *, together: bool) -> None:
+    """Serve the file as it is, on the address that the configuration is given; it is taken first."""
+    if role not in {"all", "web", "worker"}:
+        raise typer.BadParameter("choose all, web or worker", param_hint="--role")
     local = Local(config.parent / ".env")
     local.read()
     loaded = load(config, CATALOG)
-    if role not in {"all", "web", "worker"}:
-        raise typer.BadParameter("choose all, web or worker", param_hint="--role")
     if role != "all" and "://" not in loaded.store:
         what, remedy = f"--role {role} needs a store that processes can share", "set `store: postgresql://user@host/db`"
         stop(what, remedy, USAGE)
-    from roomkeeper import app  # noqa: PLC0415 - the engine takes a second to load, and other commands do not need it
-    from roomkeeper.serving import Service, start_log  # noqa: PLC0415
-    from roomkeeper.telemetry import tracing  # noqa: PLC0415
+    from roomkeeper.serving.log import start_log  # noqa: PLC0415
 
     line = line_of(loaded)
+    if together or role not in _APART:
+        from roomkeeper.app.building import build  # noqa: PLC0415 - the engine takes half a second to load
+        from roomkeeper.serving.service import Service  # noqa: PLC0415
 
-    def built(loaded: Config) -> "App":
-        return app.build(loaded, role=role)  # type: ignore[arg-type]
+        first = build(loaded, role=role)  # type: ignore[arg-type]
+        start_log(first.redact, sys.stderr)
+        tracing.start()
 
-    def renewed(running: "App") -> "App":
-        local.read()
-        return built(_fitting(running.config, load(config, CATALOG)))
+        def renewed(running: "App") -> "App":
+            return build(_read_anew(local, config, running.config), role=role)  # type: ignore[arg-type]
 
-    first = built(loaded)
-    start_log(first.redact, sys.stderr)
-    tracing.start()
-    return Service(first, line, say=typer.echo, renew=renewed)
+        _run(_served(Service(first, line, say=typer.echo, renew=renewed)))
+        return
+    from roomkeeper.serving import parts  # noqa: PLC0415
+    from roomkeeper.serving.supervisor import Place, Supervisor  # noqa: PLC0415
+
+    start_log(lambda said: said, sys.stderr, part="supervisor")
+    with metrics.shared():
+
+        def become(place: Place) -> int:
+            return outcome(lambda: _run(parts.served(place, loaded, partial(_read_anew, local, config))))
+
+        code = Supervisor(_APART[role], line, become).run()
+    if code:
+        raise typer.Exit(code)
+
+
+def _read_anew(local: Local, file: Path, running: Config) -> Config:
+    """Read the file, to take the place of what runs. Raises ConfigError, OrderRefused."""
+    local.read()
+    return _fitting(running, load(file, CATALOG))
 
 
 def _fitting(running: Config, new: Config) -> Config:
@@ -190,7 +221,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     Threads of the engine and the store share the interpreter with the loop that acknowledges deliveries: short turns
     keep it from waiting for them.
     """
-    from roomkeeper.serving import fast_loop  # noqa: PLC0415
+    from roomkeeper.serving.listening import fast_loop  # noqa: PLC0415
 
     sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=fast_loop) as runner:

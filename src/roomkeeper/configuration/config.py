@@ -82,6 +82,10 @@ class Config:
         account = _account(self.connections[connection])
         return next(name for name, one in self.connections.items() if _account(one) == account)
 
+    def hook_of(self, connection: str) -> str:
+        """Give the address that deliveries to a connection go to; only its path, if our own is not known."""
+        return f"{self.public_url or ''}/hooks/{connection}"
+
     def automation(self, name: str) -> Automation | None:
         """Find an automation by name."""
         return next((one for one in self.automations if one.name == name), None)

@@ -6,7 +6,6 @@ Transactions; what is kept is in `tables`.
 import asyncio
 import contextlib
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
+from roomkeeper.store.turn import ON_DISK, Turn
 
 T = TypeVar("T")
 NOTICE = {  # a database that is gone without a word is noticed in seconds, not when TCP gives up
@@ -33,7 +33,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Store:
-    """One database. Transactions run in threads; on SQLite writers take turns inside the process."""
+    """One database. Transactions run in threads; on SQLite writers take turns, also those of several processes."""
 
     def __init__(self, where: str) -> None:
         self.is_embedded = "://" not in where
@@ -44,9 +44,7 @@ class Store:
         else:
             url = address(where).set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
-        self._turn: contextlib.AbstractContextManager[Any] = (
-            threading.Lock() if self.is_embedded else contextlib.nullcontext()
-        )
+        self._turn = Turn(Path(where) / "turn.lock") if self.is_embedded else None
 
     @property
     def said(self) -> str:
@@ -59,7 +57,7 @@ class Store:
             self._bring_up_to_date()
         except SQLAlchemyError as error:
             what = f"The store {self.said} cannot be opened: {_first_line(error)}"
-            raise StoreUnavailable(what, remedy=_ON_DISK if self.is_embedded else _REACH_IT) from error
+            raise StoreUnavailable(what, remedy=ON_DISK if self.is_embedded else _REACH_IT) from error
 
     def _bring_up_to_date(self) -> None:
         if _version(self) == _newest():
@@ -80,7 +78,7 @@ class Store:
     def write(self) -> Iterator[sa.Connection]:
         """Open a transaction that writes. Raises StoreUnavailable."""
         try:
-            with self._turn, self.engine.begin() as connection:
+            with self._turn or contextlib.nullcontext(), self.engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise StoreUnavailable(f"The store cannot be written: {_first_line(error)}") from error
@@ -127,6 +125,8 @@ class Store:
         while isinstance(self.engine.pool, sa.QueuePool) and self.engine.pool.checkedout() and time.monotonic() < end:
             time.sleep(0.01)
         self.engine.dispose()
+        if self._turn is not None:
+            self._turn.close()
 
     @staticmethod
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:
@@ -139,7 +139,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StoreUnavailable(f"The store {folder} cannot be made: {error.strerror}", remedy=_ON_DISK) from error
+        raise StoreUnavailable(f"The store {folder} cannot be made: {error.strerror}", remedy=ON_DISK) from error
 
 
 def address(where: str) -> sa.URL:
@@ -160,7 +160,6 @@ def address(where: str) -> sa.URL:
     return url.set(username=unquote(user), password=unquote(password) if colon else None)
 
 
-_ON_DISK = "See whether this user may write there, and whether there is space."
 _REACH_IT = (
     "See whether PostgreSQL runs there, and whether `store` has the right host, port, database, user and password."
 )

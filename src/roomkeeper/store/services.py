@@ -18,7 +18,9 @@ def announce(store: Store, name: str, role: str, text: str) -> None:
     """Say that this service runs this text from now on. Raises StoreUnavailable."""
     with store.write() as db:
         now = store.now(db)
-        gone = sa.true() if store.is_embedded else services.c.seen_at < now - _GONE_AFTER  # there it is the only one
+        gone = services.c.seen_at < now - _GONE_AFTER
+        if store.is_embedded:  # there a service is the only one, whole or in parts
+            gone = sa.or_(gone, services.c.role == role, services.c.role == "all", sa.literal(role == "all"))
         db.execute(sa.delete(services).where(gone, services.c.name != name))
         loaded = {"role": role, "text": text, "loaded_at": now, "seen_at": now, "settled_at": now, "trouble": ""}
         row = {"name": name, "ordered_at": 0.0} | loaded

@@ -1,17 +1,21 @@
 """Metrics: what this process counts, and what the store shows, for Prometheus.
 
-Counters and histograms are this process's own; gauges are read from the store, so of several processes each gives
-the same (take the maximum, not the sum).
+Counters and histograms are this service's own, of all its processes; gauges are read from the store, so of several
+services each gives the same (take the maximum, not the sum).
 """
 
+import contextlib
+import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from roomkeeper.store.alerts import KINDS
@@ -24,6 +28,7 @@ _STEP_TIMES = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 _EVENT_TIMES = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900, 3600, 21_600, 86_400)
 _MINUTE = 61  # seconds, as the budget counts them
 _DAY = 86_400
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 DELIVERIES = Counter(
     "roomkeeper_events", "Events by what became of them; `found` ones were never delivered.", ["connection", "status"],
@@ -87,11 +92,35 @@ def _gauge(name: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, meaning, labels=[label])
 
 
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """Have all processes that are forked off meanwhile count together, also for those that have ended.
+
+    The library decides at its import whether it counts so, by the environment; commands decide later.
+    """
+    with tempfile.TemporaryDirectory(prefix="roomkeeper-") as folder:
+        os.environ[_SHARED] = folder
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            del os.environ[_SHARED]
+
+
+def _counted() -> bytes:
+    """Write what this process has counted, or all that count together."""
+    if _SHARED not in os.environ:
+        return generate_latest(_REGISTRY)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return generate_latest(together)
+
+
 def exposition(store: Store, limits: Mapping[str, Mapping[str, int]], connections: Iterable[str]) -> bytes:
     """Write all metrics as Prometheus reads them. `limits` are the portals' budgets. Raises StoreUnavailable."""
     whole = CollectorRegistry()
     whole.register(_Kept(store, limits, connections))
-    return generate_latest(_REGISTRY) + generate_latest(whole)
+    return _counted() + generate_latest(whole)
 
 
 class _Kept(Collector):

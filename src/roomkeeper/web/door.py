@@ -6,12 +6,17 @@ room, while small ones, as nearly all deliveries are, always find place.
 
 import asyncio
 import contextlib
+import os
 import resource
 import time
 from collections.abc import Callable
+from urllib.parse import unquote
 
+import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from roomkeeper.web.passage import Passage
 
 log = structlog.get_logger("door")
 
@@ -23,6 +28,7 @@ MOST_OPEN = 2000  # connections, if there are so many handles
 SMALL_BODY = 64 * 1024  # bytes; a body up to this needs no place of its own
 BODIES = 32 * 1024 * 1024  # bytes of larger bodies under way, in all
 _SAY_AGAIN = 60.0  # seconds
+_COME_AGAIN = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def most_open() -> int:
@@ -128,11 +134,16 @@ class TooMuch(ValueError):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection: the server's own, with bounds for what comes before, between and after bodies."""
+    """One connection: the server's own, with bounds for what comes before, between and after bodies.
 
-    def __init__(self, hall: Hall, **given: object) -> None:
+    With a passage, whoever asks for what the other side answers is handed over. `read` is what the other side has read.
+    """
+
+    def __init__(self, hall: Hall, passage: Passage | None = None, read: bytes = b"", **given: object) -> None:
         super().__init__(**given)  # type: ignore[arg-type]
-        self._hall = hall
+        self._hall, self._passage, self._read = hall, passage, read
+        self._head = b""  # what has come of a request whose head is not complete
+        self._leaves = False  # whether it is to be handed over
         self._beside = 0  # bytes since a head was complete, or a part of a body came
         self._is_whole = True  # whether nothing of a request is outstanding
         self._too_late: asyncio.TimerHandle | None = None
@@ -142,6 +153,9 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._wait_for_head()
         self._hall.come(self)
+        if self._read:
+            self.data_received(self._read)
+            self._read = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -152,8 +166,12 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, if it is not too much beside bodies: of a head, or of what chunks bring with them."""
         self._beside += len(data)
+        if self._passage is not None and (self._is_whole or self._head):
+            self._head += data
         super().data_received(data)
-        if self._beside > LARGEST_HEAD:
+        if self._leaves:
+            self._hand_over()
+        elif self._beside > LARGEST_HEAD:
             self._refuse()
 
     def on_message_begin(self) -> None:
@@ -176,19 +194,26 @@ class Connection(HttpToolsProtocol):
             raise TooMuch
 
     def on_headers_complete(self) -> None:
-        """Go on to the request."""
+        """Go on to the request, or to whoever answers it."""
         self._beside = 0
         self._stop_waiting()
+        if self._passage is not None and not self._passage.is_here(_path(self.url)):
+            self._leaves = True
+            return
+        self._head = b""
         self._hall.speak(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; one that is not read any more, as its answer has gone, is let pass."""
         self._beside = 0
-        super().on_body(body)
+        if not self._leaves:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
+        if self._leaves:
+            return
         self._beside, self._is_whole = 0, True
         self._hall.work(self)
         super().on_message_complete()
@@ -205,6 +230,24 @@ class Connection(HttpToolsProtocol):
         """Refuse what is no request, or too much of one; the log is told sparingly."""
         self._hall.say("somebody sends what is no HTTP request, or a head that is too large; refused")
         super().send_400_response(msg)
+
+    def _hand_over(self) -> None:
+        """Hand the connection to the other side; from here on it is none of ours.
+
+        Of requests that are sent before the one ahead of them was answered, the later one is not handed over: who
+        sends so has to be ready for that (RFC 9112, 9.3.2).
+        """
+        self.transport.pause_reading()
+        if self._passage is None or not self._head or not getattr(self.cycle, "response_complete", True):
+            self.transport.close()
+            return
+        line = os.dup(self.transport.get_extra_info("socket").fileno())
+        if self._passage.hand_over(line, self._head):
+            self.transport.abort()
+            return
+        self._hall.say("more is asked for than is taken on; some are asked to come again")
+        self.transport.write(_COME_AGAIN)
+        self.transport.close()
 
     def _wait_for_head(self) -> None:
         self._too_late = self.loop.call_later(HEAD_WITHIN, self._refuse)
@@ -224,7 +267,14 @@ class Connection(HttpToolsProtocol):
             self.send_400_response("The request's head is too large, or came too slowly.")
 
 
-def connections(most: int) -> Callable[..., Connection]:
+def connections(most: int, passage: Passage | None = None) -> Callable[..., Connection]:
     """Give what the server makes its connections with."""
     hall = Hall(most)
-    return lambda **given: Connection(hall, **given)
+    return lambda **given: Connection(hall, passage, **given)
+
+
+def _path(url: bytes) -> str:
+    """Read the path of an address as the server does."""
+    with contextlib.suppress(httptools.HttpParserError, UnicodeDecodeError):
+        return unquote((httptools.parse_url(url).path or b"").decode("ascii"))
+    return ""

@@ -1,4 +1,4 @@
-"""Whether the service lives, and whether it can do its work."""
+"""Whether the service can do its work."""
 
 import asyncio
 
@@ -10,11 +10,6 @@ from roomkeeper.errors import StoreUnavailable
 from roomkeeper.web.desk import Desk
 
 log = structlog.get_logger("health")
-
-
-async def live(_: Request) -> Response:
-    """Answer: the process is there."""
-    return JSONResponse({"status": "alive"})
 
 
 async def ready(request: Request) -> Response:

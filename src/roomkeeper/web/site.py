@@ -1,9 +1,8 @@
 """The site: every route there is."""
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -14,26 +13,21 @@ from starlette.routing import Route
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake.inbox import Inbox
-from roomkeeper.web import api, body, health, metrics, pages, rendering
+from roomkeeper.web import api, body, doorway, health, metrics, pages, rendering
 from roomkeeper.web.access import Access
 from roomkeeper.web.desk import Desk
+from roomkeeper.web.doorway import Lifespan
 from roomkeeper.web.login import Doorman
-from roomkeeper.web.receiver import Gate, Receiver
+from roomkeeper.web.receiver import Gate
 
 log = structlog.get_logger("web")
-
-Lifespan = Callable[[Starlette], "contextlib.AbstractAsyncContextManager[None]"]
 
 
 def site(gates: Mapping[str, Gate], inbox: Inbox, desk: Desk, *, lifespan: Lifespan) -> Starlette:
     """Build the site: every route there is."""
-    receiver, doorman = Receiver(gates, inbox), Doorman(desk)
+    doorman = Doorman(desk)
     routes: list[Any] = [
-        Route("/hooks/{connection}", receiver, methods=["POST", "HEAD"]),
-        Route(
-            "/hooks/{connection}/", receiver, methods=["POST", "HEAD"]
-        ),  # as it is pasted; senders follow no redirect
-        Route("/livez", health.live),
+        *doorway.routes(gates, inbox),
         Route("/readyz", health.ready),
         Route("/metrics", metrics.metrics),
         Route("/enter", doorman.by_link),

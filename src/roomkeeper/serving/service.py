@@ -2,60 +2,40 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TextIO
 
 import structlog
-import uvicorn
-from starlette.types import ASGIApp
 
-from roomkeeper.app import App
+from roomkeeper.app.app import App
 from roomkeeper.automations.address import reached
 from roomkeeper.errors import RoomkeeperError, StoreUnavailable
+from roomkeeper.serving.listening import Server
+from roomkeeper.serving.log import start_log
 from roomkeeper.store import services, texts
-from roomkeeper.web import door
 from roomkeeper.web.front import Front
+from roomkeeper.web.passage import Passage
 
 log = structlog.get_logger("serve")
 
-_KEPT_OPEN = 75  # seconds that a connection may rest: longer than proxies keep theirs (nginx: 60 s)
-_LAST_ANSWERS = 5  # seconds that requests under way have, once the service is asked to stop
-_LAST_WORD = 0.2  # seconds for the answer that says so to be on its way
-_STOPPING = 25.0  # seconds until a service that was asked to stop is ended: less than the unit's TimeoutStopSec
+STOPPING = 25.0  # seconds until a service that was asked to stop is ended: less than the unit's TimeoutStopSec
 _LOOK = 1.0  # seconds between two looks for an order
 _PATIENCE = 60.0  # seconds that the store may be away while the application is exchanged
 _STUCK = 71  # the exit code of one that had to be
 
 
-class AddressTaken(RoomkeeperError):
-    """The address to listen on is taken."""
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """Take an address before anything is said to be served there. Raises AddressTaken."""
-    line = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        line.bind((host, port))
-    except OSError as error:
-        line.close()
-        what = f"{host}:{port} cannot be listened on: {error.strerror}"
-        raise AddressTaken(what, remedy="Stop what uses it, change `listen`, or give --port.") from error
-    return line
-
-
 class Service:
-    """One application on one bound socket.
+    """One application on one bound socket, or on a part of what comes there.
 
     `say` tells who started it what is for nobody else. `renew` reads the file anew and builds another application, to
-    take the place of the one that is given; without it, nothing is ever exchanged.
+    take the place of the one that is given; without it, nothing is ever exchanged. `passage` leads to the process that
+    answers the rest; who is not the one that lets callers in does not listen (`lets_in`).
     """
 
     def __init__(
@@ -66,13 +46,22 @@ class Service:
         say: Callable[[str], None] | None = None,
         renew: Callable[[App], App] | None = None,
         logged_to: TextIO = sys.stderr,
+        passage: Passage | None = None,
+        lets_in: bool = True,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._app, self._line, self._say, self._renew, self._logged_to = app, line, say, renew, logged_to
+        self._said_of = {} if lets_in and passage is None else {"part": app.role}
+        self._lets_in, self._on_ready = lets_in, on_ready
+        self._address = line.getsockname()[:2]
         self._name = f"{socket.gethostname()} process {os.getpid()}"
         self._front = Front(app)
         self._works = contextlib.AsyncExitStack()
         self._exchange, self._hangup = asyncio.Lock(), asyncio.Event()
-        self._server = _server(self._front)
+        self._server = Server(self._front, passage) if lets_in or passage is not None else None
+        self._over = asyncio.Event()
+        if not lets_in:
+            line.close()
 
     async def serve(self) -> None:
         """Serve until `stop`; what works is ended in order after the last request."""
@@ -80,13 +69,18 @@ class Service:
         keeper = asyncio.create_task(self._keep_text())
         keeper.add_done_callback(lambda _: self.stop())  # it ends only by a fault: it is raised below
         try:
-            for warning in self._app.site.state.desk.warnings:
-                log.warning(warning)
-            host, port = self._line.getsockname()[:2]
+            if self._lets_in:
+                for warning in self._app.warnings:
+                    log.warning(warning)
+            host, port = self._address
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             log.info("serving", address=address, role=self._app.role, store=self._app.store.said)
             await self._say_where(reached(host, port))
-            await self._server.serve(sockets=[self._line])
+            self._on_ready()
+            if self._server is not None:
+                await self._server.serve(sockets=[self._line] if self._lets_in else [])
+            else:
+                await self._over.wait()
             log.info("stopping")
         finally:
             async with self._exchange:
@@ -115,7 +109,13 @@ class Service:
     def stop(self) -> None:
         """Stop taking requests, and end. From the loop that serves."""
         self._front.let_go()
-        self._server.should_exit = True
+        self._over.set()
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def wake(self) -> None:
+        """Look at once for what is new."""
+        self._app.wake()
 
     # --- another text -------------------------------------------------------------------------------------------
 
@@ -174,124 +174,30 @@ class Service:
                 await asyncio.sleep(_LOOK)
             else:
                 self._app = new
-                start_log(new.redact, self._logged_to)
+                start_log(new.redact, self._logged_to, **self._said_of)
                 return
 
-    def stop_on_signals(self) -> None:
+    def stop_on_signals(self, *, interrupts: bool = True) -> None:
         """Stop on SIGTERM and SIGINT, in time: what does not end by itself is ended.
 
         Nothing is lost by that: what was accepted is committed, and runs at work are taken up by the next start, as
         after kill -9.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM) if interrupts else (signal.SIGTERM,):
             loop.add_signal_handler(number, self._end_in_time)
         if not self._logged_to.isatty():  # there it says that the terminal is gone; to a service: read your file
             loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
 
     def _end_in_time(self) -> None:
-        if not self._server.should_exit:
-            watchdog = threading.Timer(_STOPPING, _give_up)
+        if not self._over.is_set():
+            watchdog = threading.Timer(STOPPING, _give_up)
             watchdog.daemon = True
             watchdog.start()
         self.stop()
 
 
 def _give_up() -> None:
-    log.critical("stopping took too long; ending the process", seconds=_STOPPING)
+    log.critical("stopping took too long; ending the process", seconds=STOPPING)
     sys.stderr.flush()
     os._exit(_STUCK)
-
-
-async def serve_until(over: asyncio.Event, site: ASGIApp, line: socket.socket) -> bool:
-    """Serve a site until something is over; whoever calls then waits for who listens next. False if it was stopped.
-
-    Signals go to whoever is asked for them next: between the two, none is lost.
-    """
-    server, loop, stopped = _server(site), asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    watching = asyncio.create_task(_leave_after((over, stopped), server))
-    try:
-        await server.serve(sockets=[line.dup()])
-    finally:
-        watching.cancel()
-    return not stopped.is_set()
-
-
-async def _leave_after(ends: Iterable[asyncio.Event], server: uvicorn.Server) -> None:
-    waiting = [asyncio.create_task(one.wait()) for one in ends]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(_LAST_WORD)
-    finally:
-        for one in waiting:
-            one.cancel()
-    server.should_exit = True
-
-
-def _server(site: ASGIApp) -> "_Server":
-    settings = uvicorn.Config(
-        site,
-        http=door.connections(door.most_open()),  # type: ignore[arg-type]
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # the front's business: which proxies are trusted may change
-        timeout_graceful_shutdown=_LAST_ANSWERS,
-        timeout_keep_alive=_KEPT_OPEN,
-        backlog=2048,
-    )
-    return _Server(settings)
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-def start_log(redact: Callable[[str], str], stream: TextIO) -> None:
-    """Log for people on a terminal, as JSON lines elsewhere; whatever is said, no secret is in it."""
-    human = stream.isatty()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if human else [structlog.processors.format_exc_info]),
-            structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(),
-            lambda _, __, line: redact(str(line)),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
-    )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Redacting(redact))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers do wrong is said by the door, sparingly
-
-
-class _Redacting(logging.Formatter):
-    """Writes what libraries log, tracebacks too, without secrets."""
-
-    def __init__(self, redact: Callable[[str], str]) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
-        self._redact = redact
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write one line, or more."""
-        return self._redact(super().format(record))
-
-
-def fast_loop() -> asyncio.AbstractEventLoop:
-    """Make the fastest event loop there is here."""
-    with contextlib.suppress(ImportError):
-        import uvloop  # noqa: PLC0415 - it does not exist on Windows
-
-        return uvloop.new_event_loop()
-    return asyncio.new_event_loop()

@@ -1,0 +1,26 @@
+"""What a command comes to: an error that we foresaw is said, not thrown."""
+
+from collections.abc import Callable
+
+from roomkeeper.cli.options import FAILED, INTERRUPTED, USAGE
+from roomkeeper.cli.printing import err, escaped, say_problems
+from roomkeeper.errors import ConfigError, RoomkeeperError
+
+
+def outcome(act: Callable[[], object]) -> int:
+    """Do it; gives the exit code."""
+    try:
+        act()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    except ConfigError as error:
+        say_problems(error.problems)
+        return USAGE
+    except RoomkeeperError as error:
+        err.print(f"[red]{escaped(error.message)}[/red]")
+        if error.remedy:
+            err.print(f"    → {escaped(error.remedy)}")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0

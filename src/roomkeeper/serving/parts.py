@@ -1,0 +1,88 @@
+"""What each part of a service is, in the process that it has to itself."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+
+import structlog
+import typer
+
+from roomkeeper.app.app import App
+from roomkeeper.app.building import build
+from roomkeeper.app.door import build_door
+from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.loading import load as load_config
+from roomkeeper.errors import RoomkeeperError
+from roomkeeper.serving.log import start_log
+from roomkeeper.serving.service import Service
+from roomkeeper.serving.supervisor import BEAT, Place
+from roomkeeper.store import texts
+from roomkeeper.store.database import Store
+from roomkeeper.telemetry import tracing
+from roomkeeper.web.doorway import is_here
+from roomkeeper.web.passage import Passage
+
+log = structlog.get_logger("serve")
+
+
+async def served(place: Place, loaded: Config, read_anew: Callable[[Config], Config]) -> None:
+    """Serve one part until it is asked to stop. `loaded` is what the whole service began with."""
+    config = loaded if place.is_first else _as_the_others(loaded)
+    app = _built(place, config)
+    start_log(app.redact, sys.stderr, part=place.role)
+    tracing.start()
+    is_door = place.role == "door"
+    beating: list[asyncio.Task[None]] = []
+    service = Service(
+        app,
+        place.line,
+        say=typer.echo if place.role == "desk" and place.is_first else None,
+        renew=lambda running: _built(place, read_anew(running.config)),
+        passage=_passage(place),
+        lets_in=is_door,
+        on_ready=lambda: beating.append(asyncio.create_task(_beat(place))),
+    )
+    service.stop_on_signals(interrupts=False)
+    if place.woken_by is not None:
+        asyncio.get_running_loop().add_reader(place.woken_by, _woken, place.woken_by, service)
+    await service.serve()
+
+
+def _built(place: Place, config: Config) -> App:
+    if place.role == "door":
+        return build_door(config, on_new=place.wake)
+    return build(config, role=place.role)
+
+
+def _passage(place: Place) -> Passage | None:
+    if place.passage is None:
+        return None
+    is_door = place.role == "door"
+    return Passage(place.passage, lambda path: is_here(path) is is_door)
+
+
+def _as_the_others(loaded: Config) -> Config:
+    """Give the text that the service runs by now: the file may be in the middle of a change."""
+    store = Store(loaded.store)
+    try:
+        (last,) = texts.listed(store, 1)
+        return load_config(loaded.file, loaded.catalog, text=texts.one(store, last["id"]).text)
+    except (RoomkeeperError, ValueError) as error:
+        log.warning("started with the text of the beginning", reason=str(error))
+        return loaded
+    finally:
+        store.close()
+
+
+async def _beat(place: Place) -> None:
+    while True:
+        place.beat()
+        await asyncio.sleep(BEAT)
+
+
+def _woken(descriptor: int, service: Service) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(descriptor, 4096)
+    service.wake()

@@ -1,0 +1,190 @@
+"""The parts of a service: what dies is started again, and the others do not notice; nobody who calls is turned away."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import httpx2
+import psutil
+import pytest
+from people import PROGRAM, PROGRAMS, with_a_token
+from signing import signed
+from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
+
+Make = Callable[..., Keeper]
+PARTS = {"door", "worker", "desk"}
+
+
+@pytest.fixture
+def rooms(portal: Portal) -> Rooms:
+    return Rooms(portal)
+
+
+@pytest.fixture
+def keeper(rooms: Rooms, keepers: Make) -> Keeper:
+    one = with_a_token(keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], top={"dashboard": PROGRAMS}))
+    one.start_in_parts()
+    one.register()
+    until(lambda: set(one.parts()) == PARTS)
+    return one
+
+
+def delivery(number: int) -> bytes:
+    """Make what the portal tells of an upload into a room that no automation is for."""
+    event = {"id": number, "createOn": "2026-06-30T12:05:09Z", "createBy": "u", "trigger": "file.uploaded"}
+    return json.dumps({"event": event, "payload": {"id": number, "parentId": 999_999, "title": "x"}}).encode()
+
+
+@contextlib.contextmanager
+def delivering(keeper: Keeper) -> Iterator[Counter[str]]:
+    """Deliver all the time, on connections that are kept; counts what became of each."""
+    told, over, numbers = Counter[str](), threading.Event(), iter(range(1, 10**9))
+
+    async def sender(client: httpx2.AsyncClient) -> None:
+        while not over.is_set():
+            body = delivery(next(numbers))
+            try:
+                answer = await client.post(f"{keeper.url}/hooks/acme", content=body, headers=signed(body))
+                told[str(answer.status_code)] += 1
+            except httpx2.TransportError as error:
+                told[type(error).__name__] += 1
+            await asyncio.sleep(0.02)
+
+    async def all_of_them() -> None:
+        async with httpx2.AsyncClient(timeout=60) as client:
+            await asyncio.gather(*(sender(client) for _ in range(4)))
+
+    thread = threading.Thread(target=asyncio.run, args=(all_of_them(),))
+    thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        thread.join(70)
+
+
+def killed(keeper: Keeper, role: str) -> None:
+    """Kill a part, and see that another is there."""
+    doomed = keeper.parts()[role]
+    doomed.send_signal(signal.SIGKILL)
+    until(lambda: keeper.parts().get(role, doomed).pid != doomed.pid)
+
+
+@pytest.mark.crash
+@pytest.mark.long
+def test_while_what_works_is_killed_every_delivery_is_acknowledged_and_every_upload_copied(
+    keeper: Keeper, rooms: Rooms
+) -> None:
+    kills = sized(10, 4)
+    with delivering(keeper) as told:
+        for number in range(kills):
+            for file in range(5):
+                rooms.upload(f"File {number} {file}.docx", f"{number} {file}".encode())
+            killed(keeper, "worker")
+    keeper.settle(lambda: rooms.copies() >= 5 * kills)
+
+    print(f"{kills} kills, {told}")
+    assert set(told) == {"200"}
+    assert rooms.missing_and_doubled() == ([], [])
+
+
+@pytest.mark.crash
+def test_while_the_door_is_killed_who_calls_waits_and_none_is_refused(keeper: Keeper) -> None:
+    """What a killed door was about to answer is sent again by whoever sent it; it cannot be answered by another."""
+    with delivering(keeper) as told:
+        for _ in range(3):
+            killed(keeper, "door")
+    until(lambda: httpx2.get(f"{keeper.url}/livez").status_code == 200)
+
+    assert set(told) - {"200"} <= {"ReadError", "RemoteProtocolError", "WriteError"}
+    assert "ConnectError" not in told
+    assert told["200"] > sum(told.values()) - 3 * 4 - 1  # at most those that were under way
+
+
+@pytest.mark.crash
+def test_a_page_that_is_asked_for_while_the_desk_is_started_again_comes_when_it_is_there(keeper: Keeper) -> None:
+    desk = keeper.parts()["desk"]
+    desk.send_signal(signal.SIGSTOP)
+    asked = threading.Thread(target=lambda: answers.append(httpx2.get(f"{keeper.url}/readyz", timeout=60)))
+    answers: list[httpx2.Response] = []
+    asked.start()
+    time.sleep(0.3)  # it is on its way, and nobody reads it
+    desk.send_signal(signal.SIGKILL)
+    asked.join(60)
+
+    assert [one.status_code for one in answers] == [200]
+
+
+def test_one_connection_may_ask_both_for_what_the_door_answers_and_for_pages(keeper: Keeper) -> None:
+    body = delivery(1)
+    form = {"token": "x" * 40_000}  # more than goes into a letter between the parts
+    with httpx2.Client(base_url=keeper.url, limits=httpx2.Limits(max_connections=1)) as one:
+        asked = [
+            one.get("/livez"),
+            one.get("/readyz"),
+            one.post("/hooks/acme", content=body, headers=signed(body)),
+            one.get("/metrics", headers=PROGRAM),
+            one.post("/login", data=form),
+            one.post("/hooks/acme/", content=body, headers=signed(body)),
+            one.get("/nowhere"),
+            one.get("/hooks/nowhere"),
+        ]
+
+    assert [one.status_code for one in asked] == [200, 200, 200, 200, 403, 200, 404, 405]
+    assert asked[5].json() == {"status": "duplicate"}
+
+
+def test_what_the_parts_count_is_counted_together(keeper: Keeper, rooms: Rooms) -> None:
+    rooms.upload("File.docx")
+    keeper.settle(lambda: rooms.copies() == 1)
+    killed(keeper, "worker")
+
+    def counted() -> str:
+        return httpx2.get(f"{keeper.url}/metrics", headers=PROGRAM).text
+
+    until(lambda: "roomkeeper_runs_ended_total{" in counted())
+    assert 'roomkeeper_events_total{connection="acme",status="accepted"} 1.0' in counted()
+    assert 'roomkeeper_runs_ended_total{automation="copy-client-uploads",state="done"} 1.0' in counted()
+
+
+def test_a_changed_file_is_taken_over_by_all_and_one_that_is_started_again_runs_what_the_others_run(
+    keeper: Keeper, rooms: Rooms
+) -> None:
+    keeper.rewrite(automations=[copy_uploads(rooms) | {"name": "copies-for-the-team"}])
+    told = keeper.ask("reload")
+    keeper.file.write_text("this is no configuration")
+    killed(keeper, "worker")
+    rooms.upload("File.docx")
+    (run,) = keeper.settle(lambda: rooms.copies() == 1)
+
+    assert sorted((one["role"], one["took_over"]) for one in told) == [(part, True) for part in sorted(PARTS)]
+    assert run["automation"] == "copies-for-the-team"
+
+
+def test_when_the_supervisor_is_killed_all_end_and_the_next_service_begins_at_once(keeper: Keeper) -> None:
+    parts = list(keeper.parts().values())
+    keeper.kill()
+    psutil.wait_procs(parts, timeout=20)
+    keeper.start_in_parts()
+
+    assert [one for one in parts if one.is_running()] == []
+    assert httpx2.get(f"{keeper.url}/readyz").status_code == 200
+
+
+def test_a_second_service_on_the_same_store_is_refused_in_words_and_leaves_nothing(keeper: Keeper) -> None:
+    first = keeper.processes[-1]
+    other = keeper.port
+    keeper.port += 1
+    second = keeper.start_in_parts(wait=False)
+    children = psutil.Process(second.pid).children()
+
+    assert second.wait(40) == 1
+    assert "Another Roomkeeper serves the store" in keeper.log()
+    assert [one for one in children if one.is_running()] == []
+    assert first.poll() is None
+    assert httpx2.get(f"http://127.0.0.1:{other}/readyz").status_code == 200
