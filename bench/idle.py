@@ -1,6 +1,7 @@
 """What a service costs that has nothing to do: processor time and memory, by the number of connections.
 
-Beside it in the same run: an interpreter that sleeps, and looks at its clock ten times a second.
+Of all its processes together; memory that they share is counted once (PSS). Once in parts and once as one process
+(`--together`). Beside it in the same run: an interpreter that sleeps, and looks at its clock ten times a second.
 """
 
 import argparse
@@ -33,12 +34,13 @@ def main() -> None:
         wait_for(f"{portal.url}/_sim/usage", process=simulator)
         keeper = portal.direct("POST", "/users", json={"name": "keeper", "email": "k@x.example", "kind": "room_admin"})
         for number in options.connections:
-            _measured(portal, keeper["key"], number, options.seconds)
+            for more in ([], ["--together"]):
+                _measured(portal, keeper["key"], number, more, options.seconds)
     finally:
         _end(simulator)
 
 
-def _measured(portal: Portal, key: str, number: int, seconds: float) -> None:
+def _measured(portal: Portal, key: str, number: int, more: list[str], seconds: float) -> None:
     with tempfile.TemporaryDirectory() as place:
         port, file = free_port(), Path(place) / "roomkeeper.yaml"
         lines = ["version: 1", f"listen: 127.0.0.1:{port}", "connections:"]
@@ -47,21 +49,23 @@ def _measured(portal: Portal, key: str, number: int, seconds: float) -> None:
         copy = "on: file.uploaded, steps: [{do: copy_files, with: {to: 1}}]"
         lines += ["automations:", *(f"  - {{name: copies{at}, from: portal{at}, {copy}}}" for at in range(number))]
         file.write_text("\n".join(lines) + "\n")
-        service = _spawn("serve", "-c", str(file), KEY=key)
+        service = _spawn("serve", "-c", str(file), *more, KEY=key)
         wait_for(f"http://127.0.0.1:{port}/readyz", process=service)
-        time.sleep(20)  # what is done at the start only
-        _told(f"{number} connection{'s' if number > 1 else ''}", service, seconds)
+        time.sleep(45)  # what is done at the start only: also the second search, half a minute later
+        shape = "together" if more else "in parts"
+        _told(f"{number} connection{'s' if number > 1 else ''}, {shape}", service, seconds)
 
 
 def _told(what: str, process: "subprocess.Popen[bytes]", seconds: float) -> None:
     try:
-        seen = psutil.Process(process.pid)
-        before = seen.cpu_times()
+        first = psutil.Process(process.pid)
+        seen = [first, *first.children(recursive=True)]
+        before = [sum(one.cpu_times()[:2]) for one in seen]
         time.sleep(seconds)
-        after = seen.cpu_times()
-        used = after.user + after.system - before.user - before.system
-        memory = seen.memory_info().rss / 2**20
-        print(f"{what:>26}: {100 * used / seconds:5.1f} % of a core, {memory:4.0f} MiB", flush=True)
+        used = [sum(one.cpu_times()[:2]) - then for one, then in zip(seen, before, strict=True)]
+        memory = sum(one.memory_full_info().pss for one in seen) / 2**20
+        each = " + ".join(f"{100 * one / seconds:.1f}" for one in used)
+        print(f"{what:>26}: {100 * sum(used) / seconds:5.1f} % of a core ({each}), {memory:4.0f} MiB", flush=True)
     finally:
         _end(process)
 

@@ -20,7 +20,7 @@ VIOLATIONS = {
     "connectors": ("connectors/docspace/copying.py", "import roomkeeper.connectors.planted"),
     "catalogue": ("web/health.py", "import roomkeeper.docspace.wire"),
     "island": ("simulator/limits.py", "import roomkeeper.errors"),
-    "starter": ("app.py", "import roomkeeper.simulator.server"),
+    "starter": ("app/building.py", "import roomkeeper.simulator.server"),
     "engine": ("running/walk.py", "import dbos"),
     "pure": ("automations/event.py", "import httpx2"),
     "cycles": ("errors.py", "import roomkeeper.docspace.wire"),

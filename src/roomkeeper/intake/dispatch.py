@@ -37,6 +37,7 @@ from roomkeeper.errors import (
 )
 from roomkeeper.intake import pauses, subjects
 from roomkeeper.intake.inbox import storable
+from roomkeeper.store.changes import change
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import events, runs, waiting
 
@@ -49,6 +50,7 @@ _CONNECTIONS_DUE = (
     .where(events.c.state == "new", events.c.next_try <= sa.bindparam("now", type_=sa.Float))
     .distinct()
 )
+_ANY_NEW = sa.select(events.c.id).where(events.c.state == "new").limit(1)
 _ANY_WAITS = sa.select(waiting.c.id).where(waiting.c.run_id.is_(None)).limit(1)
 _WITHOUT_A_RUN = (
     sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
@@ -65,6 +67,7 @@ _WITHOUT_A_RUN = (
     .distinct()
 )
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
+_IDLE = 10.0  # seconds between two looks where nothing is, and nobody has changed anything; ours
 _LOOK = 0.5  # seconds between two looks for runs to be made; an event that was parked here has one made at once
 _BATCH = 200
 _AGAIN = 50  # events in a batch that are tried again, beside what is new
@@ -215,11 +218,14 @@ class Dispatch:
 
     async def _watch(self) -> None:
         """See for all connections which have something to do; those that have not cost nothing."""
+        seen, longest = None, _TICK
         while True:
-            await _woken(self._wake, _TICK)
+            await change(self._store, self._wake, seen, look=_TICK, longest=longest)
             self._wake.clear()
             try:
-                due = await self._store.reading(_connections_due)
+                seen = self._store.version()
+                due, is_any = await self._store.reading(_connections_due)
+                longest = _TICK if is_any else _IDLE
             except StoreUnavailable as error:
                 log.warning("cannot look for events", reason=error.message)
                 await asyncio.sleep(_REST_FIRST)
@@ -430,20 +436,23 @@ class Dispatch:
 
     async def _make_runs(self) -> None:
         while True:
+            seen, longest = self._store.version(), _LOOK
             try:
-                if missing := await self._store.reading(self._missing):
+                missing = await self._store.reading(self._missing)
+                longest = _IDLE if missing is None else _LOOK
+                if missing:
                     await self._store.writing(partial(self._make, missing))
                     self._on_made()
             except StoreUnavailable as error:
                 log.warning("runs wait", reason=error.message)
                 await asyncio.sleep(_REST_FIRST)
-            await _woken(self._made, _LOOK)
+            await change(self._store, self._made, seen, look=_LOOK, longest=longest)
             self._made.clear()
 
-    def _missing(self, connection: sa.Connection) -> Sequence[Any]:
-        """Find the keys where events wait and no run does."""
+    def _missing(self, connection: sa.Connection) -> Sequence[Any] | None:
+        """Find the keys where events wait and no run does; None if nothing waits at all."""
         if connection.execute(_ANY_WAITS).first() is None:
-            return []
+            return None
         stopped = pauses.paused(connection)
         active = [one.name for one in self._automations if not one.paused and one.name not in stopped]
         return connection.execute(_WITHOUT_A_RUN, {"active": active}).all()
@@ -466,18 +475,10 @@ class Dispatch:
             connection.execute(self._store.insert(runs).values(values).on_conflict_do_nothing())
 
 
-def _connections_due(connection: sa.Connection) -> set[str]:
-    """Tell which connections have events to dispatch now."""
-    return set(connection.execute(_CONNECTIONS_DUE, {"now": time.time()}).scalars())
-
-
-async def _woken(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, so long at most; `asyncio.wait_for` would, before Python 3.12, swallow a cancellation."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
+def _connections_due(connection: sa.Connection) -> tuple[set[str], bool]:
+    """Tell which connections have events to dispatch now, and whether any has some, be it for later."""
+    is_any = connection.execute(_ANY_NEW).first() is not None
+    return set(connection.execute(_CONNECTIONS_DUE, {"now": time.time()}).scalars()) if is_any else set(), is_any
     return True
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, SetWorkflowID, _workflow_commands
 from dbos._serialization import Serializer
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -36,6 +36,7 @@ log = structlog.get_logger("engine")
 WORKFLOW_VERSION = "1"
 _SCHEMA = "engine"
 _STOP = 0.1  # seconds until the library's listener, which has nothing to do here, sees that it is to stop
+_JOBS = 60.0  # seconds between two looks of the library for what is delayed, or has a deadline; ours
 _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
 _PAGE = 500  # runs looked at in one sweep
 _RECOVERY_QUEUE = "_dbos_internal_queue"  # where the library puts what was on no queue
@@ -77,6 +78,7 @@ class Engine:
 
         self._run = run
         DBOS.listen_queues([])  # but for the library's own, by which it takes runs back
+        _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _JOBS  # noqa: SLF001 - nothing here is delayed or has a deadline
         DBOS.launch()
         if self._store.is_embedded:  # nobody hands over runs yet, so that one look is enough
             await self._give_back(await self._unknown_runs())

@@ -117,7 +117,8 @@ class Lease:
         while True:
             await asyncio.sleep(BEAT)
             try:
-                dead = await asyncio.to_thread(self.beat)
+                # What costs nothing is not worth a thread, each second, for ever.
+                dead = self.beat() if self._store.is_embedded else await asyncio.to_thread(self.beat)
                 for process in dead:
                     if await recover(process):
                         await asyncio.to_thread(self.forget, process)

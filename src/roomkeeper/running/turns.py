@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake import pauses
+from roomkeeper.store.changes import change
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import runs
 
@@ -27,6 +28,7 @@ _LOOK = 0.5  # seconds between two looks for what other processes and commands c
 _AT_WORK = 50  # runs of one connection at work in one process, not counting those that wait for something
 _BEGUN = 250  # runs of one connection that have begun in one process, those that wait among them
 _OPEN = ["waiting", "running"]
+_IDLE = 10.0  # seconds between two looks where no run waits, and nobody has changed anything; ours
 _REST = 1.0  # seconds after the store or the engine's failed
 # Asked twice a second for as long as the process lives: it is put together once.
 _WAITS = (runs.c.state == "waiting", runs.c.handed_over.is_(False))
@@ -98,16 +100,18 @@ class Turns:
         """Give turns for ever. `begin` has the engine begin a run's attempt; doing so twice is the same as once."""
         while True:
             self._changed.clear()
+            seen, longest = self._store.version(), _LOOK
             try:
-                await self._give(await self._taken(), begin)
+                taken = await self._taken()
+                longest = _IDLE if taken is None else _LOOK
+                await self._give(taken or [], begin)
             except (StoreUnavailable, SQLAlchemyError) as error:
                 log.warning("runs wait", reason=str(error))
                 await asyncio.sleep(_REST)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
-                    await self._changed.wait()
+            await change(self._store, self._changed, seen, look=_LOOK, longest=longest)
 
-    async def _taken(self) -> Sequence[Turn]:
+    async def _taken(self) -> Sequence[Turn] | None:
+        """Take the runs whose turn it is; None if none waits at all."""
         begun = Counter(self._at_work.values())
         if any(begun[name] >= _AT_WORK for name in self._connections):
             await self._store.reading(self._forget_what_is_over)
@@ -115,8 +119,9 @@ class Turns:
         working = Counter(name for run, name in self._at_work.items() if run not in self._aside)
         left = {name: min(_AT_WORK - working[name], _BEGUN - begun[name]) for name in self._connections}
         places = {name: most for name, most in left.items() if most > 0}
-        if not await self._store.reading(partial(self._is_any_due, list(places))):
-            return []  # mostly so, and then nobody's writing waits
+        is_any_due = await self._store.reading(partial(self._is_any_due, list(places)))
+        if not is_any_due:  # mostly so, and then nobody's writing waits
+            return None if is_any_due is None else []
         return await self._store.writing(partial(self._take, places))
 
     async def _give(self, turns: Sequence[Turn], begin: Callable[[Turn], Awaitable[None]]) -> None:
@@ -156,8 +161,10 @@ class Turns:
             connection.execute(mine.values(handed_over=True))
         return taken
 
-    def _is_any_due(self, connections: Sequence[str], connection: sa.Connection) -> bool:
-        return connection.execute(_ANY).first() is not None and bool(self._due(connections, 1, connection))
+    def _is_any_due(self, connections: Sequence[str], connection: sa.Connection) -> bool | None:
+        if connection.execute(_ANY).first() is None:
+            return None
+        return bool(self._due(connections, 1, connection))
 
     def _due(self, connections: Sequence[str], most: int, connection: sa.Connection) -> list[Turn]:
         """Find the runs whose turn it is, the oldest first."""

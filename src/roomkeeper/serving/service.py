@@ -19,6 +19,7 @@ from roomkeeper.errors import RoomkeeperError, StoreUnavailable
 from roomkeeper.serving.listening import Server
 from roomkeeper.serving.log import start_log
 from roomkeeper.store import services, texts
+from roomkeeper.store.changes import change
 from roomkeeper.web.front import Front
 from roomkeeper.web.passage import Passage
 
@@ -123,14 +124,15 @@ class Service:
         """Take over the file as it is now whenever that is ordered, here or from another machine."""
         with contextlib.suppress(StoreUnavailable):
             await self._announce()
+        seen = None
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
-                    await self._hangup.wait()
+            await change(self._app.store, self._hangup, seen, look=_LOOK, longest=services.SEEN_EVERY)
+            seen = self._app.store.version()
             try:
                 if self._hangup.is_set() or await asyncio.to_thread(services.is_ordered, self._app.store, self._name):
                     self._hangup.clear()
                     await self._take_over()
+                    seen = None  # that of another connection
             except StoreUnavailable as error:
                 log.warning("cannot see whether another text is to be taken over", reason=error.message)
 

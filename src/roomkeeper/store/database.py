@@ -45,6 +45,7 @@ class Store:
             url = address(where).set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
         self._turn = Turn(Path(where) / "turn.lock") if self.is_embedded else None
+        self._asks: sqlite3.Connection | None = None
 
     @property
     def said(self) -> str:
@@ -119,6 +120,21 @@ class Store:
         free = sa.or_(table.c.claimed_at <= now - rest, table.c.claimed_at > now)
         return connection.execute(sa.update(table).where(*this, free).values(claimed_at=now)).rowcount > 0
 
+    def version(self) -> int | None:
+        """Give a number that is another one after anybody has committed; None if there is none. For one thread.
+
+        SQLite keeps it for each connection that asks (`PRAGMA data_version`), so this one is for nothing else.
+        """
+        if not self.is_embedded:
+            return None
+        try:
+            if self._asks is None:
+                file = Path(self.where) / "roomkeeper.sqlite"
+                self._asks = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            return int(self._asks.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None  # then the store is asked, and says what is wrong
+
     def close(self) -> None:
         """Close all connections; one that a thread still uses, when it has given it back: it would stay open else."""
         end = time.monotonic() + _LAST_USES
@@ -127,6 +143,9 @@ class Store:
         self.engine.dispose()
         if self._turn is not None:
             self._turn.close()
+        if self._asks is not None:
+            self._asks.close()
+            self._asks = None
 
     @staticmethod
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:

@@ -9,7 +9,7 @@ from roomkeeper.store import actions
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import services
 
-_SEEN_EVERY = 10.0  # seconds
+SEEN_EVERY = 10.0  # seconds
 _OF_NAME = sa.select(services).where(services.c.name == sa.bindparam("name"))
 _GONE_AFTER = 35.0  # seconds without being seen: three times, and a little
 
@@ -33,7 +33,7 @@ def is_ordered(store: Store, name: str) -> bool:
     with store.read() as db:
         row = db.execute(_OF_NAME, {"name": name}).first()
         now = store.now(db)
-    if row is not None and now - row.seen_at > _SEEN_EVERY:
+    if row is not None and now - row.seen_at > SEEN_EVERY:
         with store.write() as db:
             db.execute(sa.update(services).where(services.c.name == name).values(seen_at=now))
     return row is not None and row.ordered_at > row.settled_at
