@@ -2,7 +2,7 @@
 
 One Roomkeeper, copies going on as in `ack.py`; 50 genuine deliveries a second, timed from when they were due. Before
 each kind of stranger the quiet median is taken anew, so that a noisy machine is noisy for both. Memory and store are
-those of the same process before and after.
+those of the same processes before and after.
 
     python bench/door.py [--seconds 6]
 """
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -118,7 +118,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url, _ = stack.enter_context(keeper_at_work(folder))
         port, numbers = int(url.rpartition(":")[2]), itertools.count()
-        process = next(one for one in psutil.process_iter() if str(folder) in " ".join(_command(one)))
+        served = [one for one in psutil.process_iter() if str(folder) in " ".join(_command(one))]
 
         def median() -> float:
             took, _ = asyncio.run(steadily(url, numbers, options.seconds, rate=RATE))
@@ -127,7 +127,7 @@ def main() -> None:
         median()  # what is loaded at the first deliveries is nobody's fault
         print(f"{'':12} {'quiet':>9} {'with them':>10} {'ratio':>6} {'memory':>9} {'store':>8}")
         for name in STRANGERS:
-            quiet, memory, store = median(), process.memory_info().rss, _size(folder)
+            quiet, memory, store = median(), _memory(served), _size(folder)
             strangers = subprocess.Popen([sys.executable, __file__, "--stranger", name, str(port)])
             try:
                 time.sleep(2)
@@ -135,7 +135,7 @@ def main() -> None:
             finally:
                 strangers.terminate()
                 strangers.wait()
-            grown, more = process.memory_info().rss - memory, _size(folder) - store
+            grown, more = _memory(served) - memory, _size(folder) - store
             told = f"{quiet:6.1f} ms {beside:7.1f} ms {beside / quiet:6.2f}"
             print(f"{name:12} {told} {grown / MEGABYTE:6.1f} MB {more / MEGABYTE:5.1f} MB", flush=True)
 
@@ -144,6 +144,11 @@ def _command(process: psutil.Process) -> list[str]:
     with contextlib.suppress(psutil.Error):
         return process.cmdline()
     return []
+
+
+def _memory(served: Sequence[psutil.Process]) -> int:
+    """Measure what a service takes in all its processes; what they share is counted for each, before and after."""
+    return sum(one.memory_info().rss for one in served)
 
 
 def _size(folder: Path) -> int:
