@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 DEEPEST = 64  # levels of objects and lists; the deepest that a vendor's documentation shows are eight
@@ -27,6 +27,7 @@ _SUSPICIOUS = re.compile(
 
 #: What may stand for a number that no column holds, or no float.
 _HUGE = re.compile(r"\d{19}|[eE]\+?\d{3}")
+_LARGE = 16 * 1024  # characters of a body whose numbers are looked at only where one may be huge; ours
 _CONTAINERS = (dict, list)
 
 
@@ -68,15 +69,26 @@ def document(body: bytes | str, *, strict: bool = True) -> Document:
         raise Unreadable(f"is not valid JSON: {getattr(error, 'msg', error)}") from error
     if sent.count("{") + sent.count("[") > DEEPEST and _is_deep(value):
         raise Unreadable(f"is nested deeper than {DEEPEST} levels")
-    return Document(_clean(value) if _SUSPICIOUS.search(sent) else value, sent, strict)
+    return Document(_clean(value) if _is_suspicious(sent) else value, sent, strict)
+
+
+def _is_suspicious(sent: str) -> bool:
+    """Whether there may be something to clean; of most bodies that is known without looking closely."""
+    is_plain = sent.isascii() and sent.isprintable() and "\\" not in sent
+    return not is_plain and _SUSPICIOUS.search(sent) is not None
 
 
 def _loaded(sent: str, *, strict: bool, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:  # noqa: ANN401
-    """Read JSON; what is called for each number or object costs, so that it is called only where there is cause."""
-    whole, decimal = (_whole, _decimal) if _HUGE.search(sent) else (None, None)
-    return json.loads(
-        sent, strict=strict, parse_constant=_no_number, parse_int=whole, parse_float=decimal, object_pairs_hook=pairs
-    )
+    """Read JSON; what is called for each number costs, and of a large body is called only where there is cause."""
+    if pairs is not None:
+        return json.loads(sent, strict=strict, parse_constant=_no_number, object_pairs_hook=pairs, **_CAREFUL)
+    is_careful = len(sent) < _LARGE or _HUGE.search(sent) is not None
+    return _decoder(strict=strict, is_careful=is_careful).decode(sent)
+
+
+@cache
+def _decoder(*, strict: bool, is_careful: bool) -> json.JSONDecoder:
+    return json.JSONDecoder(strict=strict, parse_constant=_no_number, **(_CAREFUL if is_careful else {}))
 
 
 def decoded(body: bytes) -> str:
@@ -139,6 +151,9 @@ def _decimal(digits: str) -> float | str:
 
 def _whole(digits: str) -> int | str:
     return int(digits) if len(digits) <= _DIGITS else digits
+
+
+_CAREFUL: dict[str, Any] = {"parse_int": _whole, "parse_float": _decimal}
 
 
 def _is_deep(value: object) -> bool:

@@ -5,6 +5,7 @@ acknowledgement cheap.
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 import queue
@@ -23,7 +24,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.contract.trail import CONCLUDED, TRAIL
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.outside import cleaned, one_line
-from roomkeeper.store.database import Store
+from roomkeeper.store.database import Store, insert_of
 from roomkeeper.store.tables import events
 from roomkeeper.telemetry.metrics import DELIVERIES
 
@@ -34,6 +35,18 @@ _AMBIGUOUS_FOR = 60.0  # seconds in which one meaning may stand for two occurren
 _LONGEST, _SHOWN = 600, 200  # characters of a text that is a key; of a longer one, so many and its digest
 _NEAR = 30.0  # seconds between the moments that a delivery and a trail give for one occurrence
 _REFUSALS_KEPT = 60  # refused deliveries of a connection that are written down in a minute: they come from strangers
+
+# With every delivery: they are put together once.
+_NEARBY = sa.select(
+    *(events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness),
+    *(events.c.received_at, events.c.actor, events.c.subject),
+).where(
+    events.c.connection == sa.bindparam("connection"),
+    events.c.status == "accepted",
+    events.c.occurrence != "",
+    events.c.occurrence.in_(sa.bindparam("occurrences", expanding=True)),
+    events.c.at.between(sa.bindparam("first", type_=sa.Float), sa.bindparam("last", type_=sa.Float)),
+)
 
 Row = dict[str, Any]
 
@@ -272,20 +285,11 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
     found: dict[int, Any] = {}
     for name in {row["connection"] for row in rows if row["occurrence"]}:
         mine = [row for row in rows if row["connection"] == name and row["occurrence"]]
-        columns = (
-            *(events.c.id, events.c.occurrence, events.c.at, events.c.channel, events.c.witness),
-            *(events.c.received_at, events.c.actor, events.c.subject),
-        )
         moments = [row["at"] for row in mine]
-        query = sa.select(*columns).where(
-            events.c.connection == name,
-            events.c.status == "accepted",
-            events.c.occurrence != "",
-            events.c.occurrence.in_([row["occurrence"] for row in mine]),
-            events.c.at.between(min(moments) - _NEAR, max(moments) + _NEAR),
-        )
+        between = {"first": min(moments) - _NEAR, "last": max(moments) + _NEAR}
+        told = {"connection": name, "occurrences": [row["occurrence"] for row in mine], **between}
         there = defaultdict[str, list[Any]](list)
-        for one in connection.execute(query):
+        for one in connection.execute(_NEARBY, told):
             there[one.occurrence].append(one)
         fitting = {id(row): [one for one in there[row["occurrence"]] if _may_be_one(row, one)] for row in mine}
         taken: set[int] = set()
@@ -350,10 +354,7 @@ def _insert_new(store: Store, connection: sa.Connection, rows: list[Row]) -> dic
     """Insert what is new; returns the ids by the identity of the row."""
     if not rows:
         return {}
-    statement = store.insert(events).on_conflict_do_nothing()
-    returned = connection.execute(
-        statement.returning(events.c.id, events.c.connection, events.c.meaning, events.c.delivery), rows
-    )
+    returned = connection.execute(_insert_if_new(is_embedded=store.is_embedded), rows)
     ids = {(row.connection, row.meaning, row.delivery): row.id for row in returned}
     fresh: dict[int, int] = {}
     for row in rows:
@@ -361,6 +362,12 @@ def _insert_new(store: Store, connection: sa.Connection, rows: list[Row]) -> dic
         if number is not None:
             fresh[id(row)] = number
     return fresh
+
+
+@functools.cache
+def _insert_if_new(*, is_embedded: bool) -> Any:  # noqa: ANN401 - the two dialects' Insert classes share no base
+    statement = insert_of(events, is_embedded=is_embedded).on_conflict_do_nothing()
+    return statement.returning(events.c.id, events.c.connection, events.c.meaning, events.c.delivery)
 
 
 def _originals(connection: sa.Connection, rows: list[Row]) -> dict[tuple[str, ...], Any]:

@@ -103,7 +103,7 @@ class Store:
 
     def insert(self, table: sa.Table) -> Any:  # noqa: ANN401 - the two dialects' Insert classes share no base
         """Give an insert that can say ON CONFLICT."""
-        return sqlite.insert(table) if self.is_embedded else postgresql.insert(table)
+        return insert_of(table, is_embedded=self.is_embedded)
 
     def now(self, connection: sa.Connection) -> float:
         """Tell the database's time: processes on several machines compare their signs of life by it."""
@@ -151,6 +151,11 @@ class Store:
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:
         with open_() as connection:
             return act(connection)
+
+
+def insert_of(table: sa.Table, *, is_embedded: bool) -> Any:  # noqa: ANN401 - the two dialects' Insert classes share no base
+    """Give an insert that can say ON CONFLICT, for one kind of store."""
+    return sqlite.insert(table) if is_embedded else postgresql.insert(table)
 
 
 def _make_folder(folder: Path) -> None:
@@ -237,7 +242,13 @@ def durable_sqlite(file: Path) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:  # noqa: ANN401 - a DBAPI connection
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+        ):
             connection.execute(f"PRAGMA {pragma}").close()
         if sqlite3.sqlite_version_info < (3, 42):
             # From Python 3.12 on the engine library counts on unixepoch('subsec'), which an older SQLite does not have.

@@ -158,6 +158,7 @@ class Connection(HttpToolsProtocol):
         self._head = b""  # what has come of a request whose head is not complete
         self._leaves = False  # whether it is to be handed over
         self._beside = 0  # bytes since a head was complete, or a part of a body came
+        self._headers = 0  # bytes of the headers of a head
         self._is_whole = True  # whether nothing of a request is outstanding
         self._too_late: asyncio.TimerHandle | None = None
 
@@ -190,7 +191,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._is_whole = False
+        self._is_whole, self._headers = False, 0
         if self._too_late is None:
             self._wait_for_head()
 
@@ -203,7 +204,8 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Raises TooMuch."""
         super().on_header(name, value)
-        if len(self.headers) > MOST_HEADERS or sum(len(one) + len(other) for one, other in self.headers) > LARGEST_HEAD:
+        self._headers += len(name) + len(value)
+        if len(self.headers) > MOST_HEADERS or self._headers > LARGEST_HEAD:
             raise TooMuch
 
     def on_headers_complete(self) -> None:
