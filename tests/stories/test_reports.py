@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -148,3 +149,55 @@ def test_a_room_whose_history_is_closed_goes_by_its_files_and_is_counted(rooms: 
     listed = told(keeper)["steps"][0]["result"]
 
     assert (listed["count"], listed["unread"]) == (2, 1)
+
+
+def test_each_line_of_a_table_in_a_room_makes_its_room_once_and_a_line_that_does_not_fit_none(
+    rooms: Rooms, keepers: Make
+) -> None:
+    good = "Client;E-mail\n" + "".join(f"Client {number};c{number}@c.example\n" for number in range(30))
+    table = rooms.portal.upload(rooms.internal, "clients.csv", f"{good}Client 30;nobody\n".encode())
+    columns = {"client": "Client", "email": {"column": "E-mail", "as": "email"}}
+    keeper = serving(
+        keepers,
+        rooms,
+        {"do": "read_table", "as": "clients", "with": {"file": table["id"], "columns": columns, "key": "email"}},
+        {
+            "do": "create_room",
+            "for_each": "{{ clients.rows }}",
+            "with": {"title": "Case {{ item.client }}", "type": "custom", "once_per": "client {{ item.email }}"},
+        },
+    )
+
+    failed = told(keeper, state="needs_attention")
+    assert rooms_of(rooms) == []
+    rooms.portal.upload(rooms.internal, "clients.csv", good.encode())  # a new version of it
+    keeper.say("runs", "retry", str(failed["id"]))
+    first = keeper.settle()[0]
+    moved = "Client;E-mail\n" + "".join(f"Client {number};c{number}@c.example\n" for number in reversed(range(31)))
+    rooms.portal.upload(rooms.internal, "clients.csv", moved.encode())
+    again = told(keeper)
+
+    assert "1 of 31 lines of 'clients.csv' do not fit" in failed["error"]
+    assert first["state"] == "done"
+    assert sorted(rooms_of(rooms)) == sorted(f"Case Client {number}" for number in range(31))
+    assert again["steps"][0]["result"]["count"] == 31
+
+
+def rooms_of(rooms: Rooms) -> list[str]:
+    shown = rooms.portal.direct("GET", "/rooms")
+    return [one["title"] for one in shown if one["title"].startswith("Case ")]
+
+
+def test_a_table_of_this_machine_is_read_and_one_that_is_not_there_is_said(
+    rooms: Rooms, keepers: Make, tmp_path: Path
+) -> None:
+    file = tmp_path / "clients.csv"
+    read = {"do": "read_table", "as": "clients", "with": {"path": str(file), "columns": {"client": "Client"}}}
+    keeper = serving(keepers, rooms, read)
+
+    missing = told(keeper, state="needs_attention")
+    file.write_text("Client\nAcme\n")
+    there = told(keeper)
+
+    assert f"{file} cannot be read: No such file or directory" in missing["error"]
+    assert there["steps"][0]["result"]["rows"] == [{"id": "line 2", "line": 2, "client": "Acme"}]

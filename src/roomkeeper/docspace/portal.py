@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -106,29 +106,42 @@ class Portal:
             self._note(call, status, started, "")
             return answer
 
+    async def content(self, file: EntryId, *, most: int) -> bytes | None:
+        """Read a file's content; None if it is refused, or longer than `most` bytes.
+
+        Raises RemoteError where it passes.
+        """
+        content = bytearray()
+        return bytes(content) if await self._read(file, most, content.extend) else None
+
     async def digest(self, file: EntryId, *, most: int) -> str | None:
         """Read a file's content and give its SHA-256; None if it is refused, or longer than `most` bytes.
 
-        The address is that of `viewUrl` (recorded: file.info). Raises RemoteError where it passes.
+        Raises RemoteError where it passes.
         """
+        digest = hashlib.sha256()
+        return digest.hexdigest() if await self._read(file, most, digest.update) else None
+
+    async def _read(self, file: EntryId, most: int, take: Callable[[bytes], object]) -> bool:
+        """Read a file's content; the address is that of `viewUrl` (recorded: file.info)."""
         path = f"{self.url}/filehandler.ashx"
         query = {"action": "download", "fileid": str(file)}
         call = Call("GET", "/filehandler.ashx", query=query)
         async with self.budget.permit(write=False, daily=False, bulk=self._bulk), answered("The portal", call):
-            started, digest, read = time.monotonic(), hashlib.sha256(), 0
+            started, read = time.monotonic(), 0
             async with self._http.stream("GET", path, params=query, follow_redirects=True) as response:
                 self._note(call, response.status_code, started, "")
                 if not is_success(response.status_code):
                     error = by_status(response.status_code, f"The portal answered {call}", response.headers)
                     if error.retryable:
                         raise error
-                    return None
+                    return False
                 async for chunk in response.aiter_bytes():
                     read += len(chunk)
                     if read > most:
-                        return None
-                    digest.update(chunk)
-        return digest.hexdigest()
+                        return False
+                    take(chunk)
+        return True
 
     async def hello(self) -> Hello | None:
         """Ask without the key what anybody may ask: the portal's version and its clock. None if it does not answer."""

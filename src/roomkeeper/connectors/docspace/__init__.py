@@ -24,6 +24,7 @@ from roomkeeper.connectors.docspace import (
     settings,
     sharing,
     surveying,
+    tables,
     trails,
     webhook,
 )
@@ -40,6 +41,7 @@ CONNECTOR = Connector(
     steps=[
         listing.LIST_FILES,
         surveying.LIST_ROOMS,
+        tables.READ_TABLE,
         files.COPY_FILES,
         relocation.MOVE_FILES,
         editing.RENAME_FILE,
