@@ -214,6 +214,10 @@ def events() -> str:
         kind_ = by[0].events[name]
         parts += [f"## `{name}`\n", f"From {', '.join(f'`{one.type}`' for one in by)}.\n"]
         parts += [*_fields(kind_), "", *_bodies(name, by)]
+        if any(name in one.undelivered for one in by):
+            parts.append(
+                "No delivery tells of it: it is found in the room's history, each `look_every` (`poll_every`).\n"
+            )
     return "\n".join(parts)
 
 
@@ -234,13 +238,14 @@ def _bodies(name: str, by: Sequence[Connector]) -> Iterator[str]:
     for one in by:
         body = body_of(name, one)
         if body is not None:
-            yield f"A delivery by `{one.type}`:\n\n```json\n{json.dumps(body, indent=2, ensure_ascii=False)}\n```\n"
+            what = "An entry of a room's history" if name in one.undelivered else f"A delivery by `{one.type}`"
+            yield f"{what}:\n\n```json\n{json.dumps(body, indent=2, ensure_ascii=False)}\n```\n"
 
 
 def body_of(name: str, connector: Connector) -> Any:
     """Find the sample of a delivery that this connector reads as such an event."""
     folder = PACKAGE / "connectors" / connector.settings.__module__.split(".")[2] / "samples"
-    exact = folder / f"{name}.json"
+    exact = (folder / "history" if name in connector.undelivered else folder) / f"{name}.json"
     if exact.exists():
         return json.loads(exact.read_text())
     noun = name.partition(".")[0]

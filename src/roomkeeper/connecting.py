@@ -153,7 +153,9 @@ def kept(config: Config, sources: Mapping[str, Source]) -> list[Kept]:
     for name, one in config.connections.items():
         looked_after = getattr(one.settings, "keep_webhook", False) and not one.settings.polls
         if looked_after and config.public_url is not None:
-            found.append(Kept(sources[name], wanted_hook(config, sources[name]), one.settings.look_every))
+            hook = wanted_hook(config, sources[name])
+            if hook.types or not heard_of(config.automations):  # else automations live by the histories alone
+                found.append(Kept(sources[name], hook, one.settings.look_every))
     return found
 
 
@@ -161,7 +163,7 @@ def wanted_hook(config: Config, source: Source) -> Hook:
     """Say what the webhook of a connection must be like."""
     settings = config.connections[source.name].settings
     secrets = [one.get_secret_value() for one in settings.webhook_secret]
-    types = heard_of(_watched(config, source).listening(config.automations))
+    types = heard_of(_watched(config, source).listening(config.automations)) - source.connector.undelivered
     return Hook(source.name, config.hook_of(source.name), types, secrets[0] if secrets else "")
 
 

@@ -1,4 +1,4 @@
-"""Tables are read strictly: every line fits, or those that do not are named; whatever is in a file, it ends in words."""
+"""Tables are read strictly: each line fits, or those that do not are named; whatever is in a file, it ends in words."""
 
 import io
 import zipfile

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from stage import Keeper, Portal
+import pytest
+import sqlalchemy as sa
+from stage import Keeper, Portal, Rooms, next_second
+
+from roomkeeper.store.tables import alerts
 
 Make = Callable[..., Keeper]
 
@@ -49,3 +53,94 @@ def test_a_room_that_is_deleted_is_told_of_though_it_can_be_asked_for_no_more(po
 
     assert run["state"] == "done"
     assert _rooms(portal) == ["Was Acme"]
+
+
+#: What is written down of each kind that only a room's history knows: automations that save it as a file's title.
+KINDS = {
+    "room.member_added": "{{ room.title }} - {{ member.name }} may {{ member.access }}",
+    "room.member_changed": "{{ room.title }} - {{ member.name }} may {{ member.access }}, not {{ member.old_access }}",
+    "room.member_removed": "{{ room.title }} - {{ member.name }} is gone",
+    "room.tagged": "{{ room.title }} - tagged {{ room.tags | join(' and ') }}",
+    "room.untagged": "{{ room.title }} - no more {{ room.tags | join(' and ') }}",
+    "link.created": "{{ link.room_title }} - link {{ link.title }} for {{ link.access }}",
+    "link.deleted": "{{ link.room_title }} - no link {{ link.title }}",
+    "file.renamed": "{{ file.room_title }} - {{ file.old_title }} is {{ file.title }}",
+    "file.locked": "{{ file.room_title }} - {{ file.title }} is locked",
+    "file.unlocked": "{{ file.room_title }} - {{ file.title }} is free",
+}
+TOLD = [
+    "Case - Mia may Editor, not Viewer",
+    "Case - Mia may Viewer",
+    "Case - Mia is gone",
+    "Case - a.docx is b.docx",
+    "Case - b.docx is free",
+    "Case - b.docx is locked",
+    "Case - link Review for Viewer",
+    "Case - no link Review",
+    "Case - no more urgent",
+    "Case - tagged urgent and open",
+]
+
+
+def _noting(rooms: Rooms) -> list[dict[str, Any]]:
+    """Save what each kind of event tells as a file in the internal room."""
+    where = {kind: {"room": "Case"} if kind.startswith("file") else {} for kind in KINDS}
+    return [
+        {
+            "name": kind.replace(".", "-").replace("_", "-"),
+            "on": kind,
+            "where": where[kind],
+            "gather": 1,
+            "steps": [{"do": "save_file", "with": {"to": rooms.internal, "title": f"{says}.txt", "text": "x"}}],
+        }
+        for kind, says in KINDS.items()
+    ]
+
+
+def _lived_in(portal: Portal, room: int, member: str, file: int) -> None:
+    """Have something of each kind happen in a room, by its owner."""
+    for access in (2, 10, 0):
+        portal.call("PUT", f"/files/rooms/{room}/share", json={"invitations": [{"id": member, "access": access}]})
+    portal.call("PUT", f"/files/rooms/{room}/tags", json={"names": ["urgent", "open"]})
+    portal.call("DELETE", f"/files/rooms/{room}/tags", json={"names": ["urgent"]})
+    link = {"linkType": 1, "access": 2, "title": "Review"}
+    made = portal.call("PUT", f"/files/rooms/{room}/links", json=link)["sharedLink"]["id"]
+    portal.call("PUT", f"/files/rooms/{room}/links", json=link | {"linkId": made, "access": 0})
+    portal.call("PUT", f"/files/file/{file}", json={"title": "b.docx", "lastVersion": 0})
+    for locked in (True, False):
+        portal.call("PUT", f"/files/file/{file}/lock", json={"lockFile": locked})
+
+
+@pytest.mark.parametrize("receive", ["webhook", "poll"])
+def test_what_only_a_history_knows_starts_automations_also_when_nobody_listened(
+    portal: Portal, keepers: Make, receive: str
+) -> None:
+    rooms = Rooms(portal)
+    case = portal.call("POST", "/files/rooms", json={"title": "Case", "roomType": 5})["id"]
+    invited = {"invitations": [{"id": rooms.keeper, "access": 9}]}
+    portal.call("PUT", f"/files/rooms/{case}/share", json=invited)
+    mia = portal.direct("POST", "/users", json={"name": "Mia", "email": "mia@x.example", "kind": "user"})["id"]
+    file = portal.upload(case, "a.docx", b"a")["id"]
+    keeper = keepers(portal, rooms.keeper_key, _noting(rooms), receive=receive)
+    next_second()  # what went before is not asked for, and the portal writes whole seconds
+    keeper.start()
+    keeper.look_back()
+    keeper.stop()
+    next_second()
+    _lived_in(portal, case, mia, file)
+    keeper.start()
+    keeper.settle(lambda: len(portal.tree(rooms.internal)) >= len(TOLD))
+
+    seen = sorted(one["title"].removesuffix(".txt") for one in portal.tree(rooms.internal))
+    assert seen == sorted(TOLD)
+    keeper.say("prove", "room-tagged", "--since", "1h", codes=(0,))
+    with keeper.opened().read() as db:
+        opened = db.execute(sa.select(alerts.c.key).where(alerts.c.closed_at.is_(None))).scalars().all()
+    assert [key for key in opened if key.startswith(("trail", "missed"))] == []
+
+
+def test_what_only_a_history_knows_cannot_be_had_where_nobody_reads_histories(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, _noting(rooms)[3:4], catch_up=False)
+
+    assert "raises room.tagged" in keeper.complaints("check", codes=(2,))

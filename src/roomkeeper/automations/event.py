@@ -71,6 +71,8 @@ class Event:
         noun = self.noun
         known = dict(self.facts.get(noun, {}))
         known |= {"room": place.room, "room_title": place.room_title, "path": "/".join(place.path)}
+        if known.get("id") == place.room:  # it is about the room itself, and may not have said what that is called
+            known.setdefault("title", place.room_title)
         return replace(self, place=place, facts={**self.facts, noun: known})
 
     @property

@@ -83,6 +83,8 @@ class Connector:
     trusted_by: Sequence[str] = ()
     #: The kinds of event that a connection with these settings raises, if not all.
     raises: Callable[[Any], Collection[str]] | None = None
+    #: The kinds of event that no delivery tells of: they are found in a trail.
+    undelivered: frozenset[str] = frozenset()
     #: Finds the room of an event; None if it has none to find.
     place: Callable[[Any, Event], Awaitable[Place | None]] = _nowhere
     #: Reads from the service what the delivery lacks. It may say that the event is to be ignored, and give it the

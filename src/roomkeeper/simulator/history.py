@@ -31,9 +31,11 @@ ACTIONS = {
     "RoomUnarchived": 5073,  # MessageAction.cs
     "RoomUpdateAccessForUser": 5075,
     "AddedRoomTags": 5078,
+    "DeletedRoomTags": 5079,  # MessageAction.cs
     "RoomRemoveUser": 5084,
     "RoomCreateUser": 5085,
     "RoomExternalLinkCreated": 5088,
+    "RoomExternalLinkDeleted": 5090,  # MessageAction.cs
 }
 #: How an access is called there.
 SPOKEN = {

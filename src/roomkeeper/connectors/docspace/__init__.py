@@ -1,9 +1,12 @@
 """ONLYOFFICE DocSpace: its webhooks, and what can be done with files, rooms and guests."""
 
+from collections.abc import Collection
+
 from roomkeeper.connectors.docspace import (
     access,
     archive,
     checkup,
+    chronicle,
     creating,
     editing,
     evidence,
@@ -32,12 +35,21 @@ from roomkeeper.contract.catalog import Connector
 from roomkeeper.docspace import signature
 from roomkeeper.docspace.wire import sanitise_title
 
+
+def _raised(given: settings.DocSpace) -> Collection[str]:
+    """List what a portal tells of, with these settings: by deliveries, and by the histories where they are read."""
+    if given.polls:
+        return trails.IN_HISTORY
+    return {**webhook.EVENTS, **chronicle.EVENTS} if given.catch_up else webhook.EVENTS
+
+
 CONNECTOR = Connector(
     type="docspace",
     summary="An ONLYOFFICE DocSpace portal.",
     settings=settings.DocSpace,
-    events=webhook.EVENTS,
-    raises=lambda given: trails.IN_HISTORY if given.polls else webhook.EVENTS,
+    events={**webhook.EVENTS, **chronicle.EVENTS},
+    raises=_raised,
+    undelivered=frozenset(chronicle.EVENTS),
     steps=[
         listing.LIST_FILES,
         surveying.LIST_ROOMS,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from roomkeeper import outside
 from roomkeeper.automations.event import Event
-from roomkeeper.connectors.docspace import contents, webhook
+from roomkeeper.connectors.docspace import chronicle, contents, webhook
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail, listened_by_number
 from roomkeeper.docspace import EntryId, File, Portal
@@ -54,7 +54,9 @@ _ACTIONS: Mapping[str, str] = {
     "RoomCopied": "room.copied",
 }
 #: The kinds of event that histories tell of: all that a connection without deliveries can raise.
-IN_HISTORY = frozenset(_ACTIONS.values())
+IN_HISTORY = frozenset(_ACTIONS.values()) | frozenset(chronicle.EVENTS)
+#: Of these no delivery was to be expected, or it may not have been: that none came is no fault.
+_UNSURE = frozenset({_AMBIGUOUS, *chronicle.ACTIONS})
 # Ours
 _SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
 _SAY_EVERY = 5.0  # seconds between two notes of how far it was read: each is of all rooms (ours)
@@ -172,7 +174,7 @@ class _Reading:
             dated = [one.date for one in entries if one.date is not None]
             self.youngest = max([*dated, *([self.youngest] if self.youngest is not None else [])], default=None)
             for is_sure in (True, False):
-                chosen = [one for one in entries if (one.action.key != _AMBIGUOUS) is is_sure]
+                chosen = [one for one in entries if (one.action.key not in _UNSURE) is is_sure]
                 yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
         if look is None:
             return
@@ -216,6 +218,11 @@ async def _entries(portal: Portal, room: EntryId, until: datetime) -> AsyncItera
 
 def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: EntryId) -> Iterator[Event]:
     """Read an entry as the event that a delivery would have told of; one whose subject is gone for good is none."""
+    only_here = chronicle.told(entry, search.connection, HISTORY, room)
+    if only_here is not None:
+        if only_here.type in search.types and only_here.at >= search.begins(only_here.type, named, room):
+            yield only_here
+        return
     trigger = _trigger(entry, search)
     number = entry.data.get("id")
     if trigger is None or trigger not in search.types or entry.date is None or not number:

@@ -31,7 +31,7 @@ _SHARED = frozenset(
         *((noun, f) for noun in ("file", "folder", "form") for f in ("room", "room_title")),
     }
 )
-_PLACED = frozenset({"file", "folder", "form", "room"})
+_PLACED = frozenset({"file", "folder", "form", "room", "link"})
 #: What a person's `status` says (EmployeeStatus.cs; recorded: hooks.events).
 _STATUSES = {1: "active", 2: "disabled", 4: "pending"}
 _UNKNOWN = datetime.fromtimestamp(0, UTC)  # ours
@@ -132,7 +132,7 @@ def by_hand(connection: str, trigger: str, fields: Mapping[str, Any]) -> Event:
         delivery=name,
         meaning=name,
         subject=f"{noun} {given['id']} {given.get('title', '')}".strip(),
-        facts={noun: given},
+        facts={noun: given, **({"member": fields["member"]} if "member" in fields else {})},
         lane=_plain(given.get("folder")) or f"{noun} {given['id']}",
         raw={"by_hand": dict(fields)},
     )

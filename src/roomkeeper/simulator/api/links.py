@@ -138,6 +138,8 @@ def _seen(number: int) -> set[int]:
 def _removed(api: Api, room: Folder, known: Link) -> Any:
     """Take a link away; the primary one of a room that must have one is made anew."""
     room.links.remove(known)
+    if known.kind == EXTERNAL_LINK:  # FileStorageService.cs, EventType.Remove
+        api.portal.history.note_other("RoomExternalLinkDeleted", room, api.user, {"title": known.title})
     if known.primary and room.room_type in PRIMARY:
         return shown_link(api, add_primary(room))
     return Reply(None, count=0)

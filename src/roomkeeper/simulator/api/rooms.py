@@ -175,7 +175,10 @@ def room_tags(api: Api) -> Any:
         raise forbidden()
     given = api.body.get("names")
     if api.request.method == "DELETE":
+        taken = [tag for tag in room.tags if tag in given]
         room.tags = [tag for tag in room.tags if tag not in given]
+        if taken:  # CustomTagsService.cs
+            api.portal.history.note_other("DeletedRoomTags", room, api.user, {"tags": taken})
         return dto.folder(room, api.world, api.user)
     known = {api.world.title_key(tag) for tag in room.tags}
     added = [name for name in _checked_tags(given) if api.world.title_key(name) not in known]
