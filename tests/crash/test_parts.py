@@ -16,6 +16,8 @@ from people import PROGRAM, PROGRAMS, with_a_token
 from signing import signed
 from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
 
+from roomkeeper.store import services
+
 Make = Callable[..., Keeper]
 PARTS = {"door", "worker", "desk"}
 
@@ -166,6 +168,21 @@ def test_a_changed_file_is_taken_over_by_all_and_one_that_is_started_again_runs_
     assert run["automation"] == "copies-for-the-team"
 
 
+def test_a_part_that_is_started_again_knows_the_secrets_of_now(rooms: Rooms, keepers: Make) -> None:
+    later = {"dashboard": {"tokens": [{"name": "ops", "token": "!env LATER", "role": "operator"}]}}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], top=later)
+    (keeper.folder / ".env").write_text(f"LATER=old-{'1' * 30}\n")
+    keeper.start_in_parts()
+    until(lambda: set(keeper.parts()) == PARTS)
+    (keeper.folder / ".env").write_text(f"LATER=new-{'2' * 30}\n")
+    keeper.environment["LATER"] = f"new-{'2' * 30}"  # of the command: to the service it is the file's
+    keeper.say("reload")
+    killed(keeper, "desk")
+
+    asked = httpx2.get(f"{keeper.url}/metrics", headers={"Authorization": f"Bearer new-{'2' * 30}"}, timeout=30)
+    assert asked.status_code == 200
+
+
 def test_when_the_supervisor_is_killed_all_end_and_the_next_service_begins_at_once(keeper: Keeper) -> None:
     parts = list(keeper.parts().values())
     keeper.kill()
@@ -188,3 +205,11 @@ def test_a_second_service_on_the_same_store_is_refused_in_words_and_leaves_nothi
     assert [one for one in children if one.is_running()] == []
     assert first.poll() is None
     assert httpx2.get(f"http://127.0.0.1:{other}/readyz").status_code == 200
+    until(lambda: set(parts_of(keeper, first.pid)) == PARTS)  # what the second one said of itself is forgotten
+    assert sorted(one["role"] for one in keeper.ask("reload")) == sorted(PARTS)
+
+
+def parts_of(keeper: Keeper, supervisor: int) -> set[str]:
+    """List the parts of a service that are known in the store."""
+    alive = {one.pid for one in psutil.Process(supervisor).children()}
+    return {one.role for one in services.running(keeper.opened()) if int(one.name.rpartition(" ")[2]) in alive}

@@ -153,6 +153,7 @@ def test_who_falls_again_and_again_is_given_ever_more_time_and_none_after_it_has
     [
         (Part("worker", pid=7, is_ready=True, beat_at=0.0), True),
         (Part("worker", pid=7, is_ready=False, beat_at=0.0), False),  # it begins: a store may take its time to migrate
+        (Part("worker", pid=7, is_ready=False, beat_at=-supervisor.BEGUN_WITHIN), True),
         (Part("worker", pid=0, is_ready=True, beat_at=0.0), False),
         (Part("worker", pid=7, is_ready=True, beat_at=100.0), False),
     ],

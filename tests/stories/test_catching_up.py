@@ -373,3 +373,26 @@ def test_what_was_concluded_and_is_told_later_is_one_upload(portal: Portal, keep
     assert answer.json() == {"status": "duplicate"}
     keeper.settle()
     assert [len(one["digests"]) for one in portal.tree(rooms.internal)] == [1]
+
+
+def test_a_save_that_was_told_of_is_no_upload_to_whoever_reads_the_history(portal: Portal, keepers: Make) -> None:
+    """The history says one word for both: what a delivery said of the same deed counts."""
+    rooms = Rooms(portal)
+    noted = {"to": rooms.internal, "title": "{{ event.type }} {{ event.id }}.txt", "text": "x"}
+    both = {"name": "notes", "on": ["file.uploaded", "file.updated"], "where": {"room": rooms.client}, "gather": 1}
+    keeper = keepers(portal, rooms.keeper_key, [both | {"steps": [{"do": "save_file", "with": noted}]}])
+    keeper.rewrite(public_url=keeper.url)
+    keeper.start()
+    keeper.say("webhooks", "register")
+    file = rooms.upload("Minutes.docx")["id"]
+    keeper.settle(lambda: len(portal.tree(rooms.internal)) == 1)
+    next_second()
+    portal.direct("PUT", f"/files/{file}", json={"saved": "changed", "user": rooms.guest})
+    keeper.settle(lambda: len(portal.tree(rooms.internal)) == 2)
+
+    keeper.say("reconcile")
+    keeper.settle()
+
+    told = sorted(one["title"].split()[0] for one in portal.tree(rooms.internal))
+    assert told == ["file.updated", "file.uploaded"]
+    keeper.say("prove", "notes", "--since", "1h", codes=(0,))

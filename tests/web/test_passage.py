@@ -90,6 +90,34 @@ async def test_who_sends_before_it_is_answered_is_asked_to_come_again_where_the_
     assert b"desk" not in said
 
 
+async def test_an_answer_that_is_still_on_its_way_is_not_cut_off_by_what_is_asked_next() -> None:
+    large = b"x" * 8_000_000
+
+    async def sent(_: Request) -> PlainTextResponse:
+        return PlainTextResponse(large)
+
+    near, far = between()
+    line = bound("127.0.0.1", 0)
+    line.listen()
+    port = line.getsockname()[1]
+    door = Server(Starlette(routes=[Route("/livez", sent)]), Passage(near, is_here))
+    running = asyncio.create_task(door.serve(sockets=[line]))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"GET /pages HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(0.2)  # it comes while most of the answer before is unsent
+    body = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    door.should_exit = True
+    await running
+    for one in (near, far):
+        one.close()
+
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == large
+
+
 async def test_when_nobody_takes_them_on_callers_are_asked_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passage, "_MOST_WAITING", 2)
     near, far = between()

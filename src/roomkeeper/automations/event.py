@@ -52,6 +52,9 @@ class Event:
     #: What happened to what, without the moment: `file.uploaded 50123`. Set where a trail tells of the same occurrence
     #: in other words than a delivery does, so that the two are known for one by their moments.
     occurrence: str = ""
+    #: What it may be instead, as an occurrence: the trail's entry says both by one word. Where a delivery has told of
+    #: that, by the same person at the same moment, it is that.
+    or_else: str = ""
     #: The lasting state that it tells of, without its beginning: `deal 401 won`. Set where nobody says for certain when
     #: that began: it is then the same occurrence as the last one of this standing, unless another was told of between.
     standing: str = ""

@@ -133,10 +133,10 @@ def _serve(config: Path, role: str, line_of: Callable[[Config], socket.socket], 
         raise typer.Exit(code)
 
 
-def _read_anew(local: Local, file: Path, running: Config) -> Config:
-    """Read the file, to take the place of what runs. Raises ConfigError, OrderRefused."""
+def _read_anew(local: Local, file: Path, running: Config, text: str | None = None) -> Config:
+    """Read the file, or a text that stands for it, to take the place of what runs. Raises ConfigError, OrderRefused."""
     local.read()
-    return _fitting(running, load(file, CATALOG))
+    return _fitting(running, load(file, CATALOG, text=text))
 
 
 def _fitting(running: Config, new: Config) -> Config:

@@ -34,6 +34,7 @@ _GROUP = 256  # deliveries in one transaction at most
 _AMBIGUOUS_FOR = 60.0  # seconds in which one meaning may stand for two occurrences
 _LONGEST, _SHOWN = 600, 200  # characters of a text that is a key; of a longer one, so many and its digest
 _NEAR = 30.0  # seconds between the moments that a delivery and a trail give for one occurrence
+_MOMENT = 2.0  # seconds between what a delivery and an entry of the portal's history say of one save; both are whole
 _REFUSALS_KEPT = 60  # refused deliveries of a connection that are written down in a minute: they come from strangers
 
 # With every delivery: they are put together once.
@@ -142,7 +143,8 @@ class Inbox:
             return Taken()
         with self._store.write() as connection:
             _exclude_others(self._store, connection, {one.connection for one in found}, alone=True)
-            new = _unknown(connection, list(rows.values()))
+            something_else = _something_else(connection, found)
+            new = _unknown(connection, [row for name, row in rows.items() if name not in something_else])
             told = _told_otherwise(connection, new)
             for row in new:
                 if id(row) in told:
@@ -205,6 +207,7 @@ def recognised(connection: sa.Connection, told: Sequence[Event]) -> dict[str, in
                 query = sa.select(events.c.id, column).where(events.c.connection == connected, counts, marked)
                 read = connection.execute(query.order_by(events.c.id.desc()))
                 found |= {wanted[value]: number for number, value in read if wanted[value] not in found}
+    found |= {name: number for name, number in _something_else(connection, told).items() if name not in found}
     rest = [row for delivery, row in rows.items() if delivery not in found]
     near = _told_otherwise(connection, rest)
     return found | {row["delivery"]: near[id(row)].id for row in rest if id(row) in near}
@@ -300,6 +303,30 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
                     found[id(row)] = min(others, key=partial(_apart, row))
                     taken.add(found[id(row)].id)
     return found
+
+
+def _something_else(connection: sa.Connection, found: Sequence[Event]) -> dict[str, int]:
+    """Find, of entries that may tell of either of two things, those of which a delivery has told as the other one.
+
+    Gives the delivered event's number by the entry's name. It is the same person's deed, within a moment.
+    """
+    either = [one for one in found if one.or_else]
+    same: dict[str, int] = {}
+    for name in {one.connection for one in either}:
+        mine = [one for one in either if one.connection == name]
+        moments = [one.at.timestamp() for one in mine]
+        between = {"first": min(moments) - _MOMENT, "last": max(moments) + _MOMENT}
+        there = connection.execute(
+            _NEARBY, {"connection": name, "occurrences": [one.or_else for one in mine], **between}
+        )
+        told = [row for row in there if not _teller(row.channel)]
+        for one in mine:
+            at, actor = one.at.timestamp(), storable(one.actor)
+            twins = [row for row in told if row.occurrence == one.or_else and row.actor == actor]
+            near = [row for row in twins if abs(row.at - at) <= _MOMENT]
+            if near:
+                same[storable(one.delivery)] = min(near, key=lambda row: abs(row.at - at)).id
+    return same
 
 
 def _may_be_one(row: Row, twin: Any) -> bool:  # noqa: ANN401 - a database row

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -13,12 +14,11 @@ from roomkeeper.app.app import App
 from roomkeeper.app.building import build
 from roomkeeper.app.door import build_door
 from roomkeeper.configuration.config import Config
-from roomkeeper.configuration.loading import load as load_config
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.serving.log import start_log
 from roomkeeper.serving.service import Service
 from roomkeeper.serving.supervisor import BEAT, Place
-from roomkeeper.store import texts
+from roomkeeper.store import services, texts
 from roomkeeper.store.database import Store
 from roomkeeper.telemetry import tracing
 from roomkeeper.web.door import give_back_memory
@@ -28,9 +28,16 @@ from roomkeeper.web.passage import Passage
 log = structlog.get_logger("serve")
 
 
-async def served(place: Place, loaded: Config, read_anew: Callable[[Config], Config]) -> None:
-    """Serve one part until it is asked to stop. `loaded` is what the whole service began with."""
-    config = loaded if place.is_first else _as_the_others(loaded)
+Read = Callable[[Config, str | None], Config]
+
+
+async def served(place: Place, loaded: Config, read_anew: Read) -> None:
+    """Serve one part until it is asked to stop. `loaded` is what the whole service began with.
+
+    `read_anew(running, text)` reads the file, or a text that stands for it, to take the place of what runs. Raises
+    StoreUnavailable: then the part ends, and is started again.
+    """
+    config = loaded if place.is_first else _as_the_others(loaded, read_anew)
     app = _built(place, config)
     start_log(app.redact, sys.stderr, part=place.role)
     tracing.start()
@@ -42,7 +49,7 @@ async def served(place: Place, loaded: Config, read_anew: Callable[[Config], Con
         app,
         place.line,
         say=typer.echo if place.role == "desk" and place.is_first else None,
-        renew=lambda running: _built(place, read_anew(running.config)),
+        renew=lambda running: _built(place, read_anew(running.config, None)),
         passage=_passage(place),
         lets_in=is_door,
         on_ready=lambda: beating.append(asyncio.create_task(_beat(place))),
@@ -66,17 +73,21 @@ def _passage(place: Place) -> Passage | None:
     return Passage(place.passage, lambda path: is_here(path) is is_door)
 
 
-def _as_the_others(loaded: Config) -> Config:
-    """Give the text that the service runs by now: the file may be in the middle of a change."""
+def _as_the_others(loaded: Config, read_anew: Read) -> Config:
+    """Give the text that the others run by now: the file may be in the middle of a change. Raises StoreUnavailable."""
     store = Store(loaded.store)
     try:
-        (last,) = texts.listed(store, 1)
-        return load_config(loaded.file, loaded.catalog, text=texts.one(store, last["id"]).text)
-    except (RoomkeeperError, ValueError) as error:
-        log.warning("started with the text of the beginning", reason=str(error))
-        return loaded
+        others = {one.text for one in services.running(store)}
+        kept = [texts.one(store, one["id"]).text for one in texts.listed(store)]
     finally:
         store.close()
+    run_by_others = [text for text in kept if hashlib.sha256(text.encode()).hexdigest() in others]
+    for text in [*run_by_others, *kept]:
+        try:
+            return read_anew(loaded, text)
+        except RoomkeeperError as error:
+            log.warning("a text that was run is not taken", reason=error.message)
+    return loaded
 
 
 async def _beat(place: Place) -> None:

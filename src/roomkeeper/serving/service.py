@@ -129,12 +129,29 @@ class Service:
             await change(self._app.store, self._hangup, seen, look=_LOOK, longest=services.SEEN_EVERY)
             seen = self._app.store.version()
             try:
-                if self._hangup.is_set() or await asyncio.to_thread(services.is_ordered, self._app.store, self._name):
+                ordered = await asyncio.to_thread(services.is_ordered, self._app.store, self._name)
+                if ordered is None:  # somebody took this service for gone
+                    await self._announce()
+                elif ordered or self._hangup.is_set():
                     self._hangup.clear()
+                    await self._after_those_that_work(is_ordered=ordered)
                     await self._take_over()
                     seen = None  # that of another connection
             except StoreUnavailable as error:
                 log.warning("cannot see whether another text is to be taken over", reason=error.message)
+
+    async def _after_those_that_work(self, *, is_ordered: bool) -> None:
+        """Let who works here take the text over first: what comes by a new text must not be judged by an old one."""
+        if self._app.role not in {"door", "web"}:
+            return
+        store, machine = self._app.store, self._name.partition(" ")[0]
+        since = None if is_ordered else await asyncio.to_thread(services.clock, store) - _LOOK
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            late = await asyncio.to_thread(services.late, store, machine, since)
+            if not late:
+                return
+            await asyncio.sleep(0.1)
 
     async def _announce(self) -> None:
         app = self._app
@@ -190,6 +207,7 @@ class Service:
             loop.add_signal_handler(number, self._end_in_time)
         if not self._logged_to.isatty():  # there it says that the terminal is gone; to a service: read your file
             loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # a supervisor holds it back until now
 
     def _end_in_time(self) -> None:
         if not self._over.is_set():

@@ -27,6 +27,7 @@ log = structlog.get_logger("supervisor")
 
 BEAT = 5.0  # seconds between two signs of life of a part; ours
 HUNG_AFTER = 30.0  # seconds without one, after which it is ended and started again; ours
+BEGUN_WITHIN = 1800.0  # seconds until the first: a large store may take its time to be migrated; ours
 STOPPING = 27.0  # seconds until what does not end is ended: less than the unit's TimeoutStopSec
 _DOOR_LEAVES = 8.0  # seconds that the door has for its last answers, before the others are asked to stop
 _LIVED = 60.0  # seconds after which a part that ends is not said to have failed at its start
@@ -81,8 +82,8 @@ class Part:
         return rest
 
     def is_hung(self, now: float) -> bool:
-        """Whether it runs and has given no sign of life for too long."""
-        return self.pid != 0 and self.is_ready and now - self.beat_at > HUNG_AFTER
+        """Whether it runs and has given no sign of life for too long; for the first one it has longer."""
+        return self.pid != 0 and now - self.beat_at > (HUNG_AFTER if self.is_ready else BEGUN_WITHIN)
 
 
 class Supervisor:
@@ -147,6 +148,7 @@ class Supervisor:
         now = time.monotonic()
         waits = [part.due_at - now for part in self._parts if not part.pid]
         waits += [part.beat_at + HUNG_AFTER - now for part in self._parts if part.pid and part.is_ready]
+        waits = [max(wait, 0.05) for wait in waits]
         return max(0.0, min(waits, default=HUNG_AFTER))
 
     def _ended(self) -> list[tuple[Part, int]]:
@@ -158,7 +160,14 @@ class Supervisor:
                 if pid:
                     ended.append((part, os.waitstatus_to_exitcode(status)))
                     part.pid = 0
+                    self._forget_pulse_of(part)
         return ended
+
+    def _forget_pulse_of(self, part: Part) -> None:
+        """Read no more of what a process that is gone has left: it is no sign of the next one's life."""
+        for key in [one for one in self._selector.get_map().values() if one.data is part]:
+            self._selector.unregister(key.fd)
+            os.close(key.fd)
 
     def _look(self, now: float) -> None:
         """End what hangs, and start what is due."""
@@ -261,7 +270,8 @@ def _forked(become: Callable[[], int]) -> int:
         signal.set_wakeup_fd(-1)
         for number in (*_HEARD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN if number in {signal.SIGINT, signal.SIGPIPE} else signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+        # What asks for another text waits until somebody hears it (`Service.stop_on_signals`).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_HEARD} - {signal.SIGHUP})
         code = become()
     except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as the one that it was forked off
         traceback.print_exc()

@@ -68,7 +68,8 @@ class Store:
 
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self.engine.begin() as connection:
+        # The turn first: who waits for it does so as long as it takes, and finds the tables up to date.
+        with self._turn or contextlib.nullcontext(), self.engine.begin() as connection:
             if not self.is_embedded:
                 connection.execute(sa.text("set local statement_timeout = 0; set local lock_timeout = 0"))
                 connection.execute(sa.text("select pg_advisory_xact_lock(727274)"))
@@ -140,12 +141,12 @@ class Store:
         end = time.monotonic() + _LAST_USES
         while isinstance(self.engine.pool, sa.QueuePool) and self.engine.pool.checkedout() and time.monotonic() < end:
             time.sleep(0.01)
+        if self._asks is not None:  # first: the last one that is closed puts the journal where it belongs
+            self._asks.close()
+            self._asks = None
         self.engine.dispose()
         if self._turn is not None:
             self._turn.close()
-        if self._asks is not None:
-            self._asks.close()
-            self._asks = None
 
     @staticmethod
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:

@@ -28,15 +28,33 @@ def announce(store: Store, name: str, role: str, text: str) -> None:
         db.execute(insert.on_conflict_do_update(index_elements=[services.c.name], set_=loaded))
 
 
-def is_ordered(store: Store, name: str) -> bool:
-    """Whether this service is to read the file anew; now and then says that it is there. Raises StoreUnavailable."""
+def is_ordered(store: Store, name: str) -> bool | None:
+    """Whether this service is to read the file anew; None if nobody knows of it. Now and then says that it is there.
+
+    Raises StoreUnavailable.
+    """
     with store.read() as db:
         row = db.execute(_OF_NAME, {"name": name}).first()
         now = store.now(db)
     if row is not None and now - row.seen_at > SEEN_EVERY:
         with store.write() as db:
             db.execute(sa.update(services).where(services.c.name == name).values(seen_at=now))
-    return row is not None and row.ordered_at > row.settled_at
+    return row.ordered_at > row.settled_at if row is not None else None
+
+
+def clock(store: Store) -> float:
+    """Tell the time by the clock that orders are dated by. Raises StoreUnavailable."""
+    with store.read() as db:
+        return store.now(db)
+
+
+def late(store: Store, machine: str, since: float | None) -> list[Any]:
+    """List the workers of a machine that have not settled what was asked for: by an order, or since a moment.
+
+    Raises StoreUnavailable.
+    """
+    here = [one for one in running(store) if one.role in {"worker", "all"} and one.name.startswith(f"{machine} ")]
+    return [one for one in here if one.settled_at < (one.ordered_at if since is None else since)]
 
 
 def refuse(store: Store, name: str, trouble: str) -> None:

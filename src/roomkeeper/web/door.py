@@ -253,8 +253,9 @@ class Connection(HttpToolsProtocol):
         sends so has to be ready for that (RFC 9112, 9.3.2).
         """
         self.transport.pause_reading()
-        if self._passage is None or not self._head or not getattr(self.cycle, "response_complete", True):
-            self.transport.close()
+        is_answered = getattr(self.cycle, "response_complete", True) and not self.transport.get_write_buffer_size()
+        if self._passage is None or not self._head or not is_answered:
+            self.transport.close()  # once what is on its way has gone
             return
         line = os.dup(self.transport.get_extra_info("socket").fileno())
         if self._passage.hand_over(line, self._head):

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 _IN_THE_LETTER = 32 * 1024  # bytes that go with it; more goes as a file: letters between processes are small; ours
-_MOST_WAITING = 512  # connections that wait to be handed over: the other one is being started, or stands still; ours
+_MOST_WAITING = 120  # connections that wait to be handed over: less than half of the handles kept back; ours
 _LARGEST = 64 * 1024  # bytes of a letter
 
 Admit = Callable[[socket.socket, bytes], None]
@@ -43,7 +43,11 @@ class Passage:
         if len(self._waiting) >= _MOST_WAITING:
             os.close(line)
             return False
-        self._waiting.append(_letter(line, read))
+        try:
+            self._waiting.append(_letter(line, read))
+        except OSError:  # no place for a file, or no handle
+            os.close(line)
+            return False
         if len(self._waiting) == 1:
             self._send()
         return True

@@ -4,6 +4,7 @@ What does not fit is named, line by line, before anything is done with the other
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _OURS = frozenset({"id", "line"})
 _EMAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>.]{1,63}(?:\.[^@\s,;<>.]{1,63}){1,10}")
 _NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,18})?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _YES, _NO = frozenset({"yes", "true", "1", "x"}), frozenset({"no", "false", "0"})
 #: What a spreadsheet shows where a formula came to nothing (ECMA-376 part 1, 18.17.2.1).
 _BROKEN = frozenset({"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#GETTING_DATA"})
@@ -283,10 +285,10 @@ def _date(cell: Cell) -> str:
         return cell.date().isoformat()
     if isinstance(cell, date):
         return cell.isoformat()
-    try:
-        return date.fromisoformat(str(cell)[:10]).isoformat()
-    except ValueError:
-        raise ValueError("and no date such as 2026-11-27") from None
+    if isinstance(cell, str) and _DATE.fullmatch(cell):
+        with contextlib.suppress(ValueError):
+            return date.fromisoformat(cell).isoformat()
+    raise ValueError("and no date such as 2026-11-27")
 
 
 def _email(cell: Cell) -> str:

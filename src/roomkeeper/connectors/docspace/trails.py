@@ -245,6 +245,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named, "number": room},
         channel=TRAIL,
         occurrence=f"{trigger} {number}",
+        or_else=f"file.updated {number}" if entry.action.key == _AMBIGUOUS and trigger != "file.updated" else "",
         found=HISTORY,
         lane=str(folder or ""),
     )
