@@ -22,7 +22,7 @@ def reload(config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
     elif not told:
         out.print("No service runs on this store: the next `roomkeeper serve` reads the file.")
     for one in [] if as_json else told:
-        (out if one["took_over"] else err).print(escaped(f"{one['service']}: {one['said']}"))
+        (out if one["took_over"] else err).print(escaped(f"{one['service']} ({one['role']}): {one['said']}"))
     if not all(one["took_over"] for one in told):
         raise typer.Exit(FAILED)
 
