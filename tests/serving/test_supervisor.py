@@ -27,7 +27,7 @@ def lives(place):
     while not over:
         place.beat()
         time.sleep(0.1)
-    os.write(1, f"{place.role} stopped\n".encode())  # in one piece: the others write there, too
+    os.write(1, f"{place.role} stopped\\n".encode())  # in one piece: the others write there, too
     return 0
 
 def run(become, roles=("door", "worker", "desk")):
