@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
 
 from starlette.applications import Starlette
@@ -71,8 +72,5 @@ def build(
     limits = connecting.limits(config)
     desk = Desk(config, store, history, warned, limits, rehearse, redact, prove, rooms, check)
     shown = site(opened, inbox, desk, lifespan=lifespan)
-    return App(shown, role, store, redact, config, warned, works.wake if works is not None else _nobody, link)
-
-
-def _nobody() -> None:
-    """Nothing works here that could be woken."""
+    app = App(shown, role, store, redact, config, warned, link=link)
+    return replace(app, wake=works.wake) if works is not None else app

@@ -29,7 +29,7 @@ def build_door(config: Config, on_new: Callable[[], None]) -> App:
             yield
 
     site = doorway.site(gates(config), inbox, lifespan=lifespan)
-    return App(site, "door", store, redactor(config), config, warnings(config), lambda: None, lambda: None)
+    return App(site, "door", store, redactor(config), config, warnings(config))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import IO
 import structlog
 
 from roomkeeper import connecting
+from roomkeeper.app.app import BROKEN, TAKEN_OVER
 from roomkeeper.configuration.config import Config, gathered
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.intake import stranded
@@ -30,7 +31,6 @@ from roomkeeper.watching.notices import Heartbeat, beat
 
 log = structlog.get_logger("app")
 
-_BROKEN, _TAKEN_OVER = 70, 75  # exit codes of a process that must not go on, and wants to be started again
 _LEAVING = 3.0  # seconds that one which is being ended, or was killed a moment ago, may take to be gone
 
 
@@ -44,7 +44,7 @@ class Works:
     def __init__(self, config: Config, store: Store, inbox: Inbox, end: Callable[[int], None], rest: Rest) -> None:
         self._config, self._store, catalog = config, store, config.catalog
         self._end = end
-        self._lease = Lease(store, works=True, on_lost=partial(end, _TAKEN_OVER))
+        self._lease = Lease(store, works=True, on_lost=partial(end, TAKEN_OVER))
         self._sources = connecting.connected(config, store, self._lease.workers)
         stopped = [one.name for one in config.automations if one.paused]
         self._turns = Turns(store, self._sources, stopped)
@@ -116,7 +116,7 @@ class Works:
         """End the process, to be restarted: without one of its parts it would look alive and do nothing."""
         error = None if task.cancelled() else task.exception()
         log.critical("a part of the service ended; stopping", part=task.get_coro().__qualname__, error=repr(error))  # type: ignore[union-attr]
-        self._end(_BROKEN)
+        self._end(BROKEN)
 
 
 @contextlib.contextmanager

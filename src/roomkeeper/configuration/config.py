@@ -55,7 +55,7 @@ class Config:
     @property
     def digest(self) -> str:
         """What tells this text from another."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return digest_of(self.text)
 
     @property
     def changed_text(self) -> str | None:
@@ -97,6 +97,11 @@ class Config:
             known = ", ".join(one.name for one in self.automations) or "none"
             raise NotThere(f"There is no automation {name!r}", remedy=f"There is: {known}.")
         return found
+
+
+def digest_of(text: str) -> str:
+    """Tell texts of the configuration apart."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def gathered(automation: Automation, catalog: Catalog) -> int:

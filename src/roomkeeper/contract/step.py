@@ -180,6 +180,13 @@ class Results(BaseModel):
     skipped: int = 0
 
 
+#: What an event has beside what it is about, as `event.…`; `raw` is whatever the sender has.
+ABOUT: Mapping[str, Mapping[str, Any] | None] = {
+    **{name: {} for name in ("id", "type", "connection", "at", "actor")},
+    "raw": None,
+}
+
+
 @dataclass(frozen=True)
 class EventKind:
     """A kind of event: its fields by variable; None stands for fields that only the sender knows."""

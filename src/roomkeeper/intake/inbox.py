@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -288,12 +288,7 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
     found: dict[int, Any] = {}
     for name in {row["connection"] for row in rows if row["occurrence"]}:
         mine = [row for row in rows if row["connection"] == name and row["occurrence"]]
-        moments = [row["at"] for row in mine]
-        between = {"first": min(moments) - _NEAR, "last": max(moments) + _NEAR}
-        told = {"connection": name, "occurrences": [row["occurrence"] for row in mine], **between}
-        there = defaultdict[str, list[Any]](list)
-        for one in connection.execute(_NEARBY, told):
-            there[one.occurrence].append(one)
+        there = _nearby(connection, name, [(row["occurrence"], row["at"]) for row in mine], _NEAR)
         fitting = {id(row): [one for one in there[row["occurrence"]] if _may_be_one(row, one)] for row in mine}
         taken: set[int] = set()
         for is_alike in (_is_known, _names_the_same, lambda *_: True):
@@ -305,6 +300,19 @@ def _told_otherwise(connection: sa.Connection, rows: list[Row]) -> dict[int, Any
     return found
 
 
+def _nearby(
+    connection: sa.Connection, name: str, told: Sequence[tuple[str, float]], within: float
+) -> Mapping[str, list[Any]]:
+    """Find a connection's accepted events that tell of these occurrences, at about these moments; by occurrence."""
+    moments = [at for _, at in told]
+    between = {"first": min(moments) - within, "last": max(moments) + within}
+    wanted = {"connection": name, "occurrences": [occurrence for occurrence, _ in told], **between}
+    there = defaultdict[str, list[Any]](list)
+    for one in connection.execute(_NEARBY, wanted):
+        there[one.occurrence].append(one)
+    return there
+
+
 def _something_else(connection: sa.Connection, found: Sequence[Event]) -> dict[str, int]:
     """Find, of entries that may tell of either of two things, those of which a delivery has told as the other one.
 
@@ -314,15 +322,10 @@ def _something_else(connection: sa.Connection, found: Sequence[Event]) -> dict[s
     same: dict[str, int] = {}
     for name in {one.connection for one in either}:
         mine = [one for one in either if one.connection == name]
-        moments = [one.at.timestamp() for one in mine]
-        between = {"first": min(moments) - _MOMENT, "last": max(moments) + _MOMENT}
-        there = connection.execute(
-            _NEARBY, {"connection": name, "occurrences": [one.or_else for one in mine], **between}
-        )
-        told = [row for row in there if not _teller(row.channel)]
+        there = _nearby(connection, name, [(one.or_else, one.at.timestamp()) for one in mine], _MOMENT)
         for one in mine:
             at, actor = one.at.timestamp(), storable(one.actor)
-            twins = [row for row in told if row.occurrence == one.or_else and row.actor == actor]
+            twins = [row for row in there[one.or_else] if row.actor == actor and not _teller(row.channel)]
             near = [row for row in twins if abs(row.at - at) <= _MOMENT]
             if near:
                 same[storable(one.delivery)] = min(near, key=lambda row: abs(row.at - at)).id

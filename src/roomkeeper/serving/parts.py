@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import typer
 from roomkeeper.app.app import App
 from roomkeeper.app.building import build
 from roomkeeper.app.door import build_door
-from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.config import Config, digest_of
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.serving.log import start_log
 from roomkeeper.serving.service import Service
@@ -78,10 +77,10 @@ def _as_the_others(loaded: Config, read_anew: Read) -> Config:
     store = Store(loaded.store)
     try:
         others = {one.text for one in services.running(store)}
-        kept = [texts.one(store, one["id"]).text for one in texts.listed(store)]
+        kept = texts.newest(store)
     finally:
         store.close()
-    run_by_others = [text for text in kept if hashlib.sha256(text.encode()).hexdigest() in others]
+    run_by_others = [text for text in kept if digest_of(text) in others]
     for text in [*run_by_others, *kept]:
         try:
             return read_anew(loaded, text)

@@ -13,7 +13,7 @@ from typing import TextIO
 
 import structlog
 
-from roomkeeper.app.app import App
+from roomkeeper.app.app import STUCK, App
 from roomkeeper.automations.address import reached
 from roomkeeper.errors import RoomkeeperError, StoreUnavailable
 from roomkeeper.serving.listening import Server
@@ -28,7 +28,6 @@ log = structlog.get_logger("serve")
 STOPPING = 25.0  # seconds until a service that was asked to stop is ended: less than the unit's TimeoutStopSec
 _LOOK = 1.0  # seconds between two looks for an order
 _PATIENCE = 60.0  # seconds that the store may be away while the application is exchanged
-_STUCK = 71  # the exit code of one that had to be
 
 
 class Service:
@@ -220,4 +219,4 @@ class Service:
 def _give_up() -> None:
     log.critical("stopping took too long; ending the process", seconds=STOPPING)
     sys.stderr.flush()
-    os._exit(_STUCK)
+    os._exit(STUCK)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from roomkeeper.app.app import Role
+from roomkeeper.app.app import BROKEN, STUCK, Role
 from roomkeeper.serving.listening import BACKLOG
 from roomkeeper.web.passage import between
 
@@ -32,7 +32,6 @@ STOPPING = 27.0  # seconds until what does not end is ended: less than the unit'
 _DOOR_LEAVES = 8.0  # seconds that the door has for its last answers, before the others are asked to stop
 _LIVED = 60.0  # seconds after which a part that ends is not said to have failed at its start
 _REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds until a part is started again that ended soon after its start
-_BROKEN, _STUCK = 70, 71  # exit codes: a fault of ours; what had to be ended
 _ASKED_TO_STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 _HEARD = (*_ASKED_TO_STOP, signal.SIGHUP, signal.SIGCHLD)
 
@@ -118,7 +117,7 @@ class Supervisor:
                 ended = self._ended()
                 if ended and not self._is_up:  # it has said why
                     self._stop(signals)
-                    return max(0, ended[0][1]) or _BROKEN
+                    return max(0, ended[0][1]) or BROKEN
                 for part, code in ended:
                     self._restart_later(part, code)
                 self._look(time.monotonic())
@@ -136,8 +135,7 @@ class Supervisor:
                 part: Part = key.data
                 part.beat_at, part.is_ready = time.monotonic(), True
             else:  # its process is gone, and so is the other end
-                self._selector.unregister(key.fd)
-                os.close(key.fd)
+                self._forget_pulse_of(key.data)
         if time.monotonic() - began > seconds + BEAT:  # we were stopped for a while, and so may have been the others
             for part in self._parts:
                 part.beat_at = time.monotonic()
@@ -148,8 +146,7 @@ class Supervisor:
         now = time.monotonic()
         waits = [part.due_at - now for part in self._parts if not part.pid]
         waits += [part.beat_at + HUNG_AFTER - now for part in self._parts if part.pid and part.is_ready]
-        waits = [max(wait, 0.05) for wait in waits]
-        return max(0.0, min(waits, default=HUNG_AFTER))
+        return max(0.05, min(waits, default=HUNG_AFTER))
 
     def _ended(self) -> list[tuple[Part, int]]:
         """List the parts whose process has ended, and its exit code; a negative one is that of a signal."""
@@ -222,7 +219,7 @@ class Supervisor:
             log.critical("stopping took too long; ending a part of the service", part=part.role, seconds=STOPPING)
             os.kill(part.pid, signal.SIGKILL)
             os.waitpid(part.pid, 0)
-        return _STUCK if left else 0
+        return STUCK if left else 0
 
     def _wait_until_gone(self, signals: int, end: float, role: Role | None = None) -> None:
         while any(part.pid for part in self._parts if role in {None, part.role}):
@@ -265,7 +262,7 @@ def _forked(become: Callable[[], int]) -> int:
     pid = os.fork()
     if pid:
         return pid
-    code = _BROKEN
+    code = BROKEN
     try:
         signal.set_wakeup_fd(-1)
         for number in (*_HEARD, signal.SIGPIPE):
@@ -295,7 +292,7 @@ def _held_back() -> Iterator[None]:
 def _end_without(lives: int) -> None:
     """End when the supervisor has: nobody would start this part again, and another service may want its place."""
     os.read(lives, 1)
-    os._exit(_BROKEN)
+    os._exit(BROKEN)
 
 
 def _pipe() -> tuple[int, int]:

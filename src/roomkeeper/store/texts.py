@@ -32,6 +32,12 @@ def listed(store: Store, limit: int = 20) -> list[dict[str, Any]]:
         return [{"id": row.id, "at": moment(row.at), "by": row.by, "why": row.why} for row in rows]
 
 
+def newest(store: Store, limit: int = 20) -> list[str]:
+    """Give the last texts themselves, the newest first. Raises StoreUnavailable."""
+    with store.read() as db:
+        return list(db.execute(sa.select(texts.c.text).order_by(texts.c.id.desc()).limit(limit)).scalars())
+
+
 def one(store: Store, number: int) -> Any:  # noqa: ANN401 - a database row
     """Give one. Raises NotThere, StoreUnavailable."""
     with store.read() as db:

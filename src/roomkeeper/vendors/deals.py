@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from roomkeeper import outside
 from roomkeeper.automations.event import Event
-from roomkeeper.contract.step import EventKind
+from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.contract.trail import Search
 from roomkeeper.vendors import recent
 from roomkeeper.vendors.by_hand import BY_HAND
@@ -24,10 +24,7 @@ _FIELDS: Mapping[str, Mapping[str, Any] | None] = {
     "owner": {"email": {}},
     "fields": None,  # the vendor's own
 }
-_ABOUT: Mapping[str, Mapping[str, Any] | None] = {name: {} for name in ("id", "type", "connection", "at", "actor")} | {
-    "raw": None
-}
-EVENTS = {CLOSED: EventKind(CLOSED, {"event": _ABOUT, "deal": _FIELDS})}
+EVENTS = {CLOSED: EventKind(CLOSED, {"event": ABOUT, "deal": _FIELDS})}
 
 
 @dataclass(frozen=True)

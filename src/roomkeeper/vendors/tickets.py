@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from roomkeeper.automations.event import Event
-from roomkeeper.contract.step import EventKind, StepContext
+from roomkeeper.contract.step import ABOUT, EventKind, StepContext
 from roomkeeper.contract.trail import Search
 from roomkeeper.errors import StepFailed
 from roomkeeper.vendors import recent
@@ -20,11 +20,7 @@ _FIELDS: Mapping[str, Mapping[str, Any] | None] = {
     "requester": {"name": {}, "email": {}},
     "fields": None,  # the vendor's own
 }
-_ABOUT: Mapping[str, Mapping[str, Any] | None] = {
-    **{name: {} for name in ("id", "type", "connection", "at", "actor")},
-    "raw": None,
-}
-EVENTS = {CREATED: EventKind(CREATED, {"event": _ABOUT, "ticket": _FIELDS})}
+EVENTS = {CREATED: EventKind(CREATED, {"event": ABOUT, "ticket": _FIELDS})}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import Any
 
 from roomkeeper.automations.event import Event
-from roomkeeper.contract.step import EventKind
+from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.contract.trail import TRAIL
 from roomkeeper.docspace import EntryId
 from roomkeeper.docspace.models import HistoryEntry
@@ -35,16 +35,14 @@ _ROOM = ("id", "title", "room", "room_title")
 _MEMBER = ("id", "name", "kind", "access", "old_access")
 _LINK = ("id", "title", "access", "room", "room_title")
 _FILE = ("id", "title", "extension", "folder", "room", "room_title", "path")
-_ABOUT = ("id", "type", "connection", "at", "actor")
 
 
 def _kind(type_: str, **fields: tuple[str, ...]) -> EventKind:
-    about: dict[str, Mapping[str, Any] | None] = {**{name: {} for name in _ABOUT}, "raw": None}
     known: dict[str, Mapping[str, Any] | None] = {noun: {name: {} for name in names} for noun, names in fields.items()}
     noun = type_.partition(".")[0]
     shared = {("event", "type"), ("event", "connection"), (noun, "room"), (noun, "room_title")}
     shared |= {("room", "id"), ("room", "title")} if noun == "room" else set()  # one run is for one room
-    return EventKind(type_, {"event": about, **known}, frozenset(shared))
+    return EventKind(type_, {"event": ABOUT, **known}, frozenset(shared))
 
 
 EVENTS: Mapping[str, EventKind] = {

@@ -9,7 +9,7 @@ from roomkeeper import outside
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.contract.delivery import Delivery
-from roomkeeper.contract.step import EventKind
+from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.docspace import EntryId, Portal, signature
 from roomkeeper.docspace.titles import extension
 from roomkeeper.docspace.webhooks import TRIGGERS
@@ -44,10 +44,9 @@ _BESIDE = {"file.created": frozenset({"file.uploaded"}), "file.uploaded": frozen
 
 def _kind(trigger: str) -> EventKind:
     noun = trigger.partition(".")[0]
-    about: dict[str, Mapping[str, Any] | None] = {name: {} for name in ("id", "type", "connection", "at", "actor")}
     return EventKind(
         trigger,
-        {"event": {**about, "raw": None}, noun: {name: {} for name in _FIELDS[noun]}},
+        {"event": ABOUT, noun: {name: {} for name in _FIELDS[noun]}},
         _SHARED,
         _BESIDE.get(trigger, frozenset()),
     )
