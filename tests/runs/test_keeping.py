@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ from roomkeeper.running.ledger import Ledger
 from roomkeeper.running.tally import SharedTally
 from roomkeeper.store import actions, retention
 from roomkeeper.store.database import Store
-from roomkeeper.store.tables import events, processes, runs, steps, waiting
+from roomkeeper.store.tables import events, holds, processes, runs, steps, waiting
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -230,6 +231,51 @@ async def test_a_hold_keeps_others_out_and_falls_when_its_run_is_over(store: Sto
         connection.execute(runs.update().where(runs.c.id == 1).values(state="needs_attention"))
     async with asyncio.timeout(5), hold(store, "room 5", 2, nothing, contextlib.nullcontext):
         pass
+
+
+async def test_a_hold_that_was_being_taken_when_its_run_was_let_go_bars_nobody(store: Store) -> None:
+    """As at a reload: the run's successor may be waiting for what another run has, which then waits for this one."""
+    with store.write() as connection:
+        for number in (1, 2):
+            connection.execute(sa.insert(runs).values(_run(number, state="running")))
+
+    async def nothing() -> None: ...
+
+    async def take(run: int) -> None:
+        async with hold(store, "room 5", run, nothing, contextlib.nullcontext):
+            pass
+
+    with store.write() as connection:  # so that the other cannot be written yet
+        connection.execute(sa.insert(holds).values(name="room 5", run_id=2, since=0.0))
+        taking = asyncio.create_task(take(1))
+        await asyncio.sleep(0.1)
+        taking.cancel()
+        await asyncio.sleep(0.1)
+        assert not taking.done()
+        connection.rollback()
+    await asyncio.gather(taking, return_exceptions=True)
+    left = await store.reading(lambda connection: connection.execute(sa.select(holds.c.run_id)).all())
+
+    assert taking.cancelled()
+    assert left == []
+
+
+async def test_who_is_cancelled_while_writing_goes_when_it_is_written(store: Store) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def act(connection: sa.Connection) -> None:
+        begun.set()
+        may_end.wait(5)
+        connection.execute(sa.insert(runs).values(_run(1, state="running")))
+
+    writer = asyncio.create_task(store.writing(act))
+    await asyncio.to_thread(begun.wait, 5)
+    writer.cancel()
+    threading.Timer(0.1, may_end.set).start()
+    await asyncio.wait([writer])
+
+    assert writer.cancelled()
+    assert await store.reading(lambda connection: connection.execute(sa.select(runs.c.id)).scalars().all()) == [1]
 
 
 async def test_a_process_that_is_silent_is_declared_dead_and_knows_it(postgresql: Any) -> None:

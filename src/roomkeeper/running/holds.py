@@ -30,14 +30,14 @@ async def hold(
     """Wait for the hold on this name, and keep it. Meanwhile `check` is asked, and may raise, and `aside` lasts."""
     turn = _turns.setdefault((run, name), asyncio.Lock())
     async with turn:  # steps of one run that run side by side share the run's hold, and take turns
-        if not await store.writing(lambda connection: _take(store, connection, name, run)):
-            with aside():
-                await _wait(store, name, run, check)
         try:
+            if not await store.writing(lambda connection: _take(store, connection, name, run)):
+                with aside():
+                    await _wait(store, name, run, check)
             yield
-        finally:
+        finally:  # also of who was cancelled while taking it: kept by one who does not have it, it would bar others
             mine = sa.delete(holds).where(holds.c.name == name, holds.c.run_id == run)
-            await asyncio.shield(store.writing(lambda connection: connection.execute(mine)))
+            await store.writing(lambda connection: connection.execute(mine))
 
 
 async def _wait(store: Store, name: str, run: int, check: Callable[[], Awaitable[None]]) -> None:

@@ -95,8 +95,17 @@ class Store:
             raise StoreUnavailable(f"The store cannot be read: {_first_line(error)}") from error
 
     async def writing(self, act: Callable[[sa.Connection], T]) -> T:
-        """Run a function in a writing transaction, off the event loop."""
-        return await asyncio.to_thread(self._within, self.write, act)
+        """Run a function in a writing transaction, off the event loop.
+
+        Who is cancelled meanwhile goes when it is written: a thread cannot be called back, and what it wrote after its
+        owner was gone would meet what a successor has written since.
+        """
+        written = asyncio.ensure_future(asyncio.to_thread(self._within, self.write, act))
+        try:
+            return await asyncio.shield(written)
+        except asyncio.CancelledError:
+            await asyncio.wait([written])
+            raise
 
     async def reading(self, act: Callable[[sa.Connection], T]) -> T:
         """Run a function in a reading transaction, off the event loop."""
