@@ -231,7 +231,8 @@ def examination(config: Config, name: str) -> Examination:
             origin = automation.from_ or name
             if kind is None or acts_on(step, kinds, origin, types) != name:
                 continue
-            scopes |= dict.fromkeys(kind.scopes, f"{automation.name}: {step.do}")
+            needed = kind.scopes | {scope for name, scope in kind.scopes_of_settings.items() if name in step.with_}
+            scopes |= dict.fromkeys(needed, f"{automation.name}: {step.do}")
             places += _named_by(automation, step.with_, kind.places)
     polls = bool(getattr(connection.settings, "polls", False))
     return Examination(

@@ -148,4 +148,4 @@ async def test_a_link_that_was_not_made_is_answered_200() -> None:
     portal, _ = _portal(RECORDED["no link"]["answer"])
 
     with pytest.raises(Rejected, match="made none"):
-        await portal.rooms.make_link(1, {})
+        await portal.links.make("rooms", 1, {})

@@ -164,6 +164,8 @@ class StepKind:
     places: Mapping[str, Literal["write", "manage"]] = field(default_factory=dict)
     #: The permissions that the connection's key needs for it, by the service's names.
     scopes: frozenset[str] = frozenset()
+    #: And those that it needs if a setting is given.
+    scopes_of_settings: Mapping[str, str] = field(default_factory=dict)
     #: Says what a result of it left behind, so that it can be looked for.
     evidence: Callable[[Mapping[str, Any]], list[Evidence]] | None = None
     #: Says what a line of the ledger left behind, for runs that ended without a result; None for others' lines.

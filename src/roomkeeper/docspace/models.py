@@ -185,13 +185,15 @@ class LinkData(_Model):
     share_link: str = ""
     is_expired: bool = False
     primary: bool = False
+    internal: bool = False
+    deny_download: bool = False
     request_token: str = ""
     expiration_date: str | None = None
     password: str | None = Field(default=None, repr=False)
 
 
 class Link(_Model):
-    """A link to a room, and what it gives."""
+    """A link to a room, a folder or a file, and what it gives."""
 
     access: Annotated[Access | int, _tolerant(Access)] = Access.NONE
     shared_link: LinkData = LinkData()
@@ -230,6 +232,32 @@ class Link(_Model):
     def is_primary(self) -> bool:
         """Whether it is the room's own first link (5.4)."""
         return self.shared_link.primary
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether it opens only for people with an account (FileStorageService.cs, ResolveRequiredAuthAsync)."""
+        return self.shared_link.internal
+
+    @property
+    def has_no_download(self) -> bool:
+        """Whether what it opens can be looked at only."""
+        return self.shared_link.deny_download
+
+
+class Shareable(_Model):
+    """A folder or a file, as far as links to it go."""
+
+    id: EntryId
+    title: str
+    #: What may be given there, by names, to whom (recorded: file.info, folder.info).
+    available_share_rights: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def by_external_link(self) -> frozenset[Access]:
+        """What an external link to it may give, as the portal says."""
+        names = {one.name.replace("_", "").casefold(): one for one in Access}
+        given = self.available_share_rights.get("ExternalLink", ())
+        return frozenset(names[one.casefold()] for one in given if one.casefold() in names) - {Access.NONE}
 
 
 class LinkState(IntEnum):  # recorded: links

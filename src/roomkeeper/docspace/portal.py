@@ -14,6 +14,7 @@ from roomkeeper.docspace.budget import Budget
 from roomkeeper.docspace.files import Files
 from roomkeeper.docspace.folders import Folders
 from roomkeeper.docspace.history import History
+from roomkeeper.docspace.links import Links
 from roomkeeper.docspace.models import EntryId, LinkState, Operation
 from roomkeeper.docspace.operations import Operations
 from roomkeeper.docspace.people import People
@@ -34,7 +35,7 @@ class Hello:
 
 
 class Portal:
-    """A portal as one account sees it: `.rooms .folders .files .operations .people .webhooks .history .activity`.
+    """A portal as one account sees it: `.rooms .folders .files .links .people …`.
 
     `wanted` are the fields of events that automations use. `view` gives the same portal for bulk work, or with its
     calls observed; all views share one HTTP client, one budget and the operations seen finished.
@@ -174,6 +175,7 @@ class Portal:
 
     def _bind(self) -> None:
         self.rooms = Rooms(self.send)
+        self.links = Links(self.send)
         self.folders = Folders(self.send)
         self.files = Files(self.send)
         self.people = People(self.send)

@@ -8,7 +8,6 @@ from roomkeeper.docspace.models import (
     Contents,
     EntryId,
     Folder,
-    Link,
     Member,
     Operation,
     RoomType,
@@ -16,7 +15,7 @@ from roomkeeper.docspace.models import (
 )
 from roomkeeper.docspace.titles import bearing, title_key
 from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, sanitise_title, segment, whole
-from roomkeeper.errors import Garbled, Rejected
+from roomkeeper.errors import Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
 TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400 (CreateRoomRequestDto.cs; recorded: rooms.titles)
@@ -92,30 +91,6 @@ class Rooms:
         """Give people and groups access; the answer is no proof: read the members (5.3)."""
         body = {"invitations": list(invitations), "notify": notify, "force": False}
         await self._send(Call("PUT", f"/files/rooms/{segment(room)}/share", body=body))
-
-    async def links(self, room: EntryId, *, external: bool) -> tuple[Link, ...]:
-        """List the room's external or its invitation links (5.4)."""
-        query = {"type": 1 if external else 0}
-        return Link.many((await self._send(Call("GET", f"/files/rooms/{segment(room)}/links", query=query))).response)
-
-    async def make_link(self, room: EntryId, wanted: Mapping[str, object]) -> Link:
-        """Make a link; a request that makes none is answered 200 without one (5.4). Raises Rejected."""
-        answer = await self._send(Call("PUT", f"/files/rooms/{segment(room)}/links", body=wanted))
-        if answer.response is None:
-            raise Rejected("The portal accepted the request for a link, and made none", may_have_happened=False)
-        link = Link.of(answer.response)
-        if not link.url:
-            raise Garbled("The portal made a link and does not give its address")
-        return link
-
-    async def remove_link(self, room: EntryId, link: Link) -> None:
-        """Take a link away: it gives no access any more (5.4)."""
-        gone = {"linkId": link.shared_link.id, "access": int(Access.NONE), "linkType": link.shared_link.link_type}
-        await self._send(Call("PUT", f"/files/rooms/{segment(room)}/links", body=gone | {"title": link.title}))
-
-    async def primary_link(self, room: EntryId) -> Link:
-        """Read the room's primary external link, made if it is missing (5.4). Raises Forbidden where there is none."""
-        return Link.of((await self._send(Call("GET", f"/files/rooms/{segment(room)}/link"))).response)
 
     async def members(self, room: EntryId) -> tuple[Member, ...]:
         """List who has access to a room, by whatever grant (5.3). Raises Garbled where not all of them are shown."""

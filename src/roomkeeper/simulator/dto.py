@@ -32,6 +32,11 @@ SECTIONS = {ARCHIVE_ROOT: "Archive", TRASH_ROOT: "Trash"}  # as an answer names 
 PRIMARY_LINK, OTHER_LINKS, LINKS_OF_AN_ENTRY = 1, 5, 6  # recorded: links
 LINK_RIGHTS = {1: ["FillForms", "None"]}  # recorded: links
 OTHER_LINK_RIGHTS = ["Editing", "Review", "Comment", "Read", "None"]
+#: What a link to a file may give beside reading, by its extension (recorded: file.info).
+LINKS_TO_FILES: Mapping[str, set[str]] = {
+    ".docx": {"Editing", "Review", "Comment"},
+    **{ending: {"Editing", "Comment"} for ending in (".pdf", ".pptx", ".xlsx")},
+}
 #: The kinds of file by extension (recorded: upload.single).
 FILE_TYPES: Mapping[str, int] = {
     **dict.fromkeys((".zip", ".rar", ".7z", ".gz"), 1),
@@ -267,7 +272,7 @@ def _sharing(one: Folder | File, room: Folder | None, *, may_share: bool) -> Jso
         "parentShared": False,
         "shortWebUrl": "",
     }
-    given = LINK_RIGHTS.get(kind or 0, OTHER_LINK_RIGHTS)
+    given = given_by_link(one, room)
     out["availableShareRights"] = {"ExternalLink": given, "PrimaryExternalLink": given}
     if not may_share or (isinstance(one, Folder) and one.parent is None):
         return out
@@ -278,6 +283,15 @@ def _sharing(one: Folder | File, room: Folder | None, *, may_share: bool) -> Jso
     if kind in {5, 6}:
         return out | {"shareSettings": {"PrimaryExternalLink": PRIMARY_LINK, "ExternalLink": OTHER_LINKS}}
     return out
+
+
+def given_by_link(one: Folder | File, room: Folder | None) -> list[str]:
+    """What an external link to it may give (recorded: file.info, rooms.info)."""
+    given = LINK_RIGHTS.get(room.room_type or 0 if room is not None else 0, OTHER_LINK_RIGHTS)
+    if isinstance(one, Folder) or given is not OTHER_LINK_RIGHTS:
+        return given
+    more = LINKS_TO_FILES.get(one.extension, ())
+    return [name for name in given if name in {"Read", "None", *more}]
 
 
 def path_part(one: Folder) -> Json:

@@ -85,7 +85,7 @@ class Share:
 
 @dataclass
 class Link:
-    """A link to a room; `kind` 0 is an invitation, 1 external."""
+    """A link to a room, or to what lies in one; `kind` 0 is an invitation, 1 external."""
 
     kind: int
     access: Access
@@ -173,6 +173,7 @@ class File:
     restricted: set[str] = field(default_factory=set)  # users who may not copy it
     moved_by: User | None = None  # to whom it is not new (recorded: ops.dates, ops.folders)
     origin: Folder | None = None  # where it lay before it came into the trash
+    links: list[Link] = field(default_factory=list)
     converting: bool = False  # then it is counted and in no listing (recorded: facts, "Listings and history")
 
     @property
@@ -233,10 +234,19 @@ class World:
 
     def visitor(self, token: str) -> User:
         """Whoever comes without a key, perhaps by an external link without a password (recorded: links)."""
-        for room in self.rooms() if token else []:
-            if any(one.token == token and one.kind == 1 and not one.password for one in room.links):
-                return User("Anonymous", "", "anonymous", visits=room)
+        linked, link = self.behind(token)
+        if isinstance(linked, Folder) and link is not None and not link.password and not link.internal:
+            return User("Anonymous", "", "anonymous", visits=linked)
         return self.anonymous
+
+    def behind(self, token: str) -> "tuple[Folder | File | None, Link | None]":
+        """What an external link leads to."""
+        every: list[Folder | File] = [*self.folders.values(), *self.files.values()] if token else []
+        for one in every:
+            for link in one.links:
+                if link.token == token and link.kind == 1:
+                    return one, link
+        return None, None
 
     def add_template(self, title: str, room_type: int, folders: list[str], number: int | None = None) -> Folder:
         """Make a room that is only a pattern; it is in no list of rooms."""

@@ -1,21 +1,23 @@
-"""`share_link`: a link to a room that works: the portal's own, used again, and tried."""
+"""`share_link`: a link to a room, a folder or a file that works: the portal's own, used again, and tried."""
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.inviting import AccessName
 from roomkeeper.connectors.docspace.places import address, must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
-from roomkeeper.docspace import EntryId, PathPart, Portal
+from roomkeeper.docspace import EntryId, Portal
+from roomkeeper.docspace.links import EXTERNAL, INVITATION, Linked
 from roomkeeper.docspace.models import Access, Link, LinkState, RoomType
 from roomkeeper.docspace.roles import BY_EXTERNAL_LINK, by_invitation_link, named, room_type_named
-from roomkeeper.errors import Forbidden, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
 Kind = Literal["external", "invitation", "room"]
@@ -28,19 +30,24 @@ _ONLY_PRIMARY = frozenset({RoomType.FORM_FILLING})  # one external link, made wi
 _GONE = frozenset({404, 410})  # ours
 
 
+_Named = Annotated[EntryId, AfterValidator(must_be_named)]
+
+
 class ShareLink(BaseModel):
-    """What `share_link` can be told."""
+    """What `share_link` can be told: one of `room`, `folder` and `file`, and how."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    room: Annotated[EntryId, AfterValidator(must_be_named)] = Field(
-        description="The room: its id or its exact title.", examples=["{{ room.id }}"]
+    room: _Named | None = Field(
+        default=None, description="The room: its id or its exact title.", examples=["{{ room.id }}"]
     )
+    folder: _Named | None = Field(default=None, description="A folder in a room, by its id.", examples=[50123])
+    file: _Named | None = Field(default=None, description="A file, by its id.", examples=["{{ file.id }}"])
     kind: Kind | None = Field(
         default=None,
         description="`external` opens the room to whoever has it, `invitation` makes whoever opens it a member, `room` "
         "is its address for its members. By the room's type, if you do not say: external where there is such a link, "
-        "else room.",
+        "else room. Links to folders and files are external.",
         examples=["room"],
     )
     access: AccessName | None = Field(
@@ -52,9 +59,18 @@ class ShareLink(BaseModel):
         description="The environment variable that holds the link's password; it is never written down.",
         examples=["ROOM_LINK_PASSWORD"],
     )
+    deny_download: bool = Field(
+        default=False, description="Whether what it opens can be looked at only; of external links.", examples=[True]
+    )
     title: str = Field(
         default="Roomkeeper", max_length=255, description="What the link is called.", examples=["Support"]
     )
+
+    @model_validator(mode="after")
+    def _is_to_one(self) -> Self:
+        if sum(one is not None for one in (self.room, self.folder, self.file)) != 1:
+            raise ValueError("name one of `room`, `folder`, `file`")
+        return self
 
 
 class Shared(BaseModel):
@@ -65,6 +81,32 @@ class Shared(BaseModel):
     made: bool
     answered: bool
     because: str = ""
+    internal: bool = Field(default=False, description="Whether it opens only for people with an account.")
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What the link is to; `may` is what external links to a folder or a file may give."""
+
+    linked: Linked
+    id: EntryId
+    title: str
+    may: frozenset[Access] = frozenset()
+    type: RoomType | None = None  # of a room, which says what its links may give
+
+    @property
+    def said(self) -> str:
+        return f"{'room' if self.linked == 'rooms' else self.linked} {self.id}"
+
+    def allowed(self, kind: Kind) -> frozenset[Access]:
+        return self.may if self.type is None else _given_by(kind, self.type)
+
+
+def _given_by(kind: str, room: RoomType) -> frozenset[Access]:
+    """List what a link of that kind to such a room may give."""
+    if kind == "external":
+        return BY_EXTERNAL_LINK.get(room, frozenset())
+    return by_invitation_link(room) if kind == "invitation" else frozenset()
 
 
 def mistakes(given: Mapping[str, Any], type_of_room: str | None) -> list[tuple[tuple[str | int, ...], str, str]]:
@@ -84,8 +126,11 @@ def mistakes(given: Mapping[str, Any], type_of_room: str | None) -> list[tuple[t
             found.append(((name,), what, "leave it out, or use another kind of room or link"))
     if given.get("password_env") is not None and kind == "invitation":
         found.append((("password_env",), "an invitation link has no password", "leave it out"))
+    if given.get("deny_download") and (kind != "external" or room in _ONLY_PRIMARY):
+        what = f"the {kind} link of a {type_of_room} room cannot have `deny_download`"
+        found.append((("deny_download",), what, "leave it out, or use an external link"))
     access = Access.__members__.get(str(given.get("access") or "").upper())
-    may = _allowed(room, kind)
+    may = _given_by(kind, room)
     if access is not None and access not in may:
         what = f"the {kind} link of a {type_of_room} room cannot give the access {named(access)!r}"
         remedy = f"take one of: {', '.join(sorted(map(named, may)))}" if may else "leave out `access`"
@@ -96,32 +141,33 @@ def mistakes(given: Mapping[str, Any], type_of_room: str | None) -> list[tuple[t
 async def apply(params: ShareLink, context: StepContext) -> Shared:
     """Find or make the link, and try it. Raises StepFailed."""
     portal: Portal = context.client
-    room = (await way_to(context, params.room, setting="room"))[-1]
-    kind = _checked(params, room)
+    target = await _target(params, context)
+    kind = _checked(params, target)
     if kind == "room":
-        await context.call(partial(portal.folders.get, room.id))
-        return Shared(url=address(portal, room.id), kind=kind, made=False, answered=True, because="for its members")
+        await context.call(partial(portal.folders.get, target.id))
+        return Shared(url=address(portal, target.id), kind=kind, made=False, answered=True, because="for its members")
     try:
-        link, made = await _link(params, context, room, kind)
+        link, made = await _link(params, context, target, kind)
     except ScopeMissing:
         raise
     except (Forbidden, Rejected) as error:
-        remedy = await _remedy(params, context, room, kind, error)
-        raise StepFailed(f"room {room.id} gets no {kind} link: {error.message}", remedy=remedy) from error
+        remedy = await _remedy(params, context, target, kind, error)
+        raise StepFailed(f"{target.said} gets no {kind} link: {error.message}", remedy=remedy) from error
     answered, because = await _tried(context, link, kind)
-    return Shared(url=link.url, kind=kind, made=made, answered=answered, because=because)
+    internal = kind == "external" and link.is_internal
+    return Shared(url=link.url, kind=kind, made=made, answered=answered, because=because, internal=internal)
 
 
 async def plan(params: ShareLink, context: StepContext) -> Plan:
     """Say which link would be made or used."""
-    room = (await way_to(context, params.room, setting="room"))[-1]
-    kind = _checked(params, room)
-    return Plan((f"give the {kind} link of room {room.id} {room.title!r}, made if it is not there",))
+    target = await _target(params, context)
+    kind = _checked(params, target)
+    return Plan((f"give the {kind} link of {target.said} {target.title!r}, made if it is not there",))
 
 
 SHARE_LINK = StepKind(
     name="share_link",
-    summary="Give a link to a room that works.",
+    summary="Give a link to a room, a folder or a file that works.",
     params=ShareLink,
     result=Shared,
     plan=plan,
@@ -129,56 +175,88 @@ SHARE_LINK = StepKind(
     connection_type="docspace",
     side_by_side=True,
     mistakes=mistakes,
-    places={"room": "manage"},
-    scopes=frozenset({"rooms:write", "files:read"}),
+    places={"room": "manage", "folder": "manage"},
+    scopes=frozenset({"files:read"}),
+    scopes_of_settings={"room": "rooms:write", "folder": "files:write", "file": "files:write"},
 )
 
 
-def _allowed(room: RoomType, kind: str) -> frozenset[Access]:
-    if kind == "external":
-        return BY_EXTERNAL_LINK.get(room, frozenset())
-    return by_invitation_link(room) if kind == "invitation" else frozenset()
+async def _target(params: ShareLink, context: StepContext) -> _Target:
+    """Find what the link is to. Raises StepFailed."""
+    if params.file is not None:
+        return await _entry(context, "file", params.file)
+    if params.room is not None:
+        room = (await way_to(context, params.room, setting="room"))[-1]
+        if not isinstance(room.room_type, RoomType):
+            raise StepFailed(f"{room.title!r} ({room.id}) is no room, or of a type that is not known")
+        return _Target("rooms", room.id, room.title, type=room.room_type)
+    assert params.folder is not None  # noqa: S101 - the settings name one of the three
+    folder = (await way_to(context, params.folder, setting="folder"))[-1]
+    if folder.room_type is not None:
+        what = f"{folder.title!r} ({folder.id}) is a room"
+        raise StepFailed(what, remedy="Correct the automation: write it as `room:`.")
+    return await _entry(context, "folder", folder.id)
 
 
-def _checked(params: ShareLink, room: PathPart) -> Kind:
-    """Choose the kind of link, and refuse what a room of this type does not have. Raises StepFailed."""
-    type_ = room.room_type
-    if not isinstance(type_, RoomType):
-        raise StepFailed(f"{room.title!r} ({room.id}) is no room, or of a type that is not known")
-    wrong = mistakes(params.model_dump(exclude_none=True), type_.name.lower())
-    if wrong:
-        _, what, remedy = wrong[0]
-        raise StepFailed(what, remedy=f"Correct the automation: {remedy}.")
-    return params.kind or _DEFAULT.get(type_, "room")
+async def _entry(context: StepContext, linked: Literal["folder", "file"], number: EntryId) -> _Target:
+    """Read what a folder or a file is, and what links to it may give. Raises StepFailed."""
+    try:
+        entry = await context.call(partial(context.client.links.entry, linked, number))
+    except (NotFound, Forbidden) as error:
+        if isinstance(error, ScopeMissing):
+            raise
+        what = f"{linked} {number} is not there, or the account may not see it: {error.message}"
+        raise StepFailed(what, remedy=_SEE_IT) from error
+    return _Target(linked, entry.id, entry.title, entry.by_external_link)
 
 
-async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: Kind) -> tuple[Link, bool]:
+def _checked(params: ShareLink, target: _Target) -> Kind:
+    """Choose the kind of link, and refuse what it does not have or give. Raises StepFailed."""
+    if target.type is not None:
+        wrong = mistakes(params.model_dump(exclude_none=True, exclude_defaults=True), target.type.name.lower())
+        if wrong:
+            _, what, remedy = wrong[0]
+            raise StepFailed(what, remedy=f"Correct the automation: {remedy}.")
+        return params.kind or _DEFAULT.get(target.type, "room")
+    if params.kind not in {None, "external"}:
+        what = f"{target.said} {target.title!r} has external links only"
+        raise StepFailed(what, remedy="Correct the automation: leave out `kind`, or name a room.")
+    access = Access[params.access.upper()] if params.access is not None else None
+    if not target.may or (access is not None and access not in target.may):
+        given = f"the access {named(access)!r}" if access is not None and target.may else "any access"
+        may = ", ".join(sorted(map(named, target.may)))
+        remedy = f"Correct the automation: take one of {may}." if may else _NOT_THERE
+        raise StepFailed(f"a link to {target.said} {target.title!r} cannot give {given}", remedy=remedy)
+    return "external"
+
+
+async def _link(params: ShareLink, context: StepContext, target: _Target, kind: Kind) -> tuple[Link, bool]:
     """Find our link, or make it once."""
     portal: Portal = context.client
-    room_type = RoomType(int(room.room_type or 0))
-    plain = params.expires is None and params.password_env is None and params.access is None
-    if kind == "external" and (room_type in _ONLY_PRIMARY or (room_type is RoomType.PUBLIC and plain)):
-        return await context.call(partial(portal.rooms.primary_link, room.id)), False
-    access = _access(params, room_type, kind)
+    plain = not (params.expires or params.password_env or params.access or params.deny_download)
+    if kind == "external" and (target.type in _ONLY_PRIMARY or (target.type is RoomType.PUBLIC and plain)):
+        return await context.call(partial(portal.links.primary, target.id)), False
+    access = _access(params, target, kind)
     wanted = _wanted(params, kind, access)
 
     async def ours() -> list[Link]:
-        links = await portal.rooms.links(room.id, external=kind == "external")
+        links = await _of(portal, target, kind)
         return [one for one in links if _is_ours(one, params, kind, access)]
 
     async def find() -> list[str]:
         return [one.url for one in await ours()]
 
     async def make() -> str:
-        return (await portal.rooms.make_link(room.id, wanted)).url
+        return (await portal.links.make(target.linked, target.id, wanted)).url
 
     kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
-    item = f"room {room.id} {kind} {named(access)} {kept} {params.title}"
+    kept += " to look at" if params.deny_download else ""
+    item = f"{target.said} {kind} {named(access)} {kept} {params.title}"
 
     async def drop(url: str) -> bool:
         for one in await ours():
             if one.url == url:
-                await portal.rooms.remove_link(room.id, one)
+                await portal.links.remove(target.linked, target.id, one)
         return url not in await find()
 
     async def stands(url: str) -> bool:
@@ -188,17 +266,22 @@ async def _link(params: ShareLink, context: StepContext, room: PathPart, kind: K
     made = await once(context, scope, item, find=find, make=make, drop=drop, stands=stands)
     link = next((one for one in await context.call(ours) if one.url == made.target), None)
     if link is None:
-        raise await _not_as_wanted(params, context, room, kind)
+        raise await _not_as_wanted(params, context, target, kind)
     return link, made.here
+
+
+async def _of(portal: Portal, target: _Target, kind: Kind) -> tuple[Link, ...]:
+    """List its links of that kind."""
+    return await portal.links.of(target.linked, target.id, external=kind == "external")
 
 
 def _wanted(params: ShareLink, kind: Kind, access: Access) -> dict[str, object]:
     """Write the request for a link."""
     wanted: dict[str, object] = {
-        "linkType": 1 if kind == "external" else 0,
+        "linkType": EXTERNAL if kind == "external" else INVITATION,
         "access": int(access),
         "title": params.title,
-        "denyDownload": False,
+        "denyDownload": params.deny_download,
         "internal": False,
     }
     if params.expires is not None:
@@ -210,23 +293,24 @@ def _wanted(params: ShareLink, kind: Kind, access: Access) -> dict[str, object]:
 
 
 async def _remedy(
-    params: ShareLink, context: StepContext, room: PathPart, kind: Kind, error: Forbidden | Rejected
+    params: ShareLink, context: StepContext, target: _Target, kind: Kind, error: Forbidden | Rejected
 ) -> str:
     """Say what helps against a refusal, by what the portal has now: it says it in words, in its own language."""
     if isinstance(error, Rejected) and params.password_env is not None:
         return _RULES.format(variable=params.password_env)
-    links = await context.call(partial(context.client.rooms.links, room.id, external=kind == "external"))
-    mine = [one.title for one in links if kind == "invitation" or not one.is_primary]
-    if len(mine) >= _AT_MOST[kind]:
+    links = await context.call(partial(_of, context.client, target, kind))
+    is_room = target.type is not None
+    mine = [one.title for one in links if kind == "invitation" or not is_room or not one.is_primary]
+    if len(mine) >= (_AT_MOST[kind] if is_room else _OF_AN_ENTRY):
         return _FULL.format(number=len(mine), titles=", ".join(map(repr, mine)))
     return _LINKS
 
 
-async def _not_as_wanted(params: ShareLink, context: StepContext, room: PathPart, kind: Kind) -> StepFailed:
+async def _not_as_wanted(params: ShareLink, context: StepContext, target: _Target, kind: Kind) -> StepFailed:
     """Say what is wrong with the link that was made. The portal drops an end that is past by its own clock."""
-    links = await context.call(partial(context.client.rooms.links, room.id, external=kind == "external"))
+    links = await context.call(partial(_of, context.client, target, kind))
     made = next((one for one in links if one.title == params.title), None)
-    what = f"the link {params.title!r} of room {room.id} was made, "
+    what = f"the link {params.title!r} of {target.said} was made, "
     if made is not None and made.is_expired:
         return StepFailed(f"{what}and has ended already", remedy="Give it longer: `expires` in the automation.")
     if made is not None and params.expires is not None and not made.has_end:
@@ -234,7 +318,7 @@ async def _not_as_wanted(params: ShareLink, context: StepContext, room: PathPart
         return StepFailed(why, remedy="Delete the link; set the clocks right, or give it longer (`expires`).")
     if made is not None:
         return StepFailed(f"{what}but with another access or password than asked for", remedy=_LINKS)
-    return StepFailed(f"{what}and is not in the list of the room's links", remedy=_LINKS)
+    return StepFailed(f"{what}and is not in the list of its links", remedy=_LINKS)
 
 
 def _is_ours(link: Link, params: ShareLink, kind: Kind, access: Access) -> bool:
@@ -242,14 +326,16 @@ def _is_ours(link: Link, params: ShareLink, kind: Kind, access: Access) -> bool:
     if not link.url or link.is_expired or link.access != access or link.has_end != (params.expires is not None):
         return False
     return kind == "invitation" or (
-        link.title == params.title and link.has_password == (params.password_env is not None)
+        link.title == params.title
+        and link.has_password == (params.password_env is not None)
+        and link.has_no_download == params.deny_download
     )
 
 
-def _access(params: ShareLink, room: RoomType, kind: Kind) -> Access:
+def _access(params: ShareLink, target: _Target, kind: Kind) -> Access:
     if params.access is not None:
         return Access[params.access.upper()]
-    may = _allowed(room, kind)
+    may = target.allowed(kind)
     order = (Access.READ, Access.FILL_FORMS, Access.COMMENT, Access.REVIEW, Access.EDITING, Access.CONTENT_CREATOR)
     return next(access for access in order if access in may)
 
@@ -269,6 +355,8 @@ async def _tried(context: StepContext, link: Link, kind: Kind) -> tuple[bool, st
     if isinstance(state, LinkState):
         if state is LinkState.OK or (state is LinkState.REQUIRED_PASSWORD and link.has_password):
             return True, "the portal says that it works"
+        if state is LinkState.EXTERNAL_ACCESS_DENIED and link.is_internal:
+            return True, "the portal says that it opens for people with an account"
         raise StepFailed(f"the portal says of the new link: {state.name.lower().replace('_', ' ')}", remedy=_LINKS)
     if state in _GONE:
         raise StepFailed(f"the link was made, but it answers {state}", remedy=_LINKS)
@@ -279,15 +367,20 @@ async def _tried(context: StepContext, link: Link, kind: Kind) -> tuple[bool, st
 
 #: How many of them a room can have, beside its primary link (recorded: links).
 _AT_MOST: Mapping[Kind, int] = {"external": 5, "invitation": 1}
+_OF_AN_ENTRY = 6  # links that a folder or a file can have, the first among them (recorded: `shareSettings`)
+_SEE_IT = (
+    "Restore it, or invite the account of the API key into its room as room manager; then `roomkeeper runs retry`."
+)
+_NOT_THERE = "Links are to what lies in a room that is not archived; in a form room, to its forms only."
 _RULES = (
     "If it is the password that is refused: put one into {variable} that the portal's password rules admit (Settings, "
     "Security), `roomkeeper reload`, then `roomkeeper runs retry`."
 )
 _FULL = (
-    "The room has {number} such links already, as many as the portal allows: {titles}. Delete one, or give `title` the "
+    "It has {number} such links already, as many as the portal allows: {titles}. Delete one, or give `title` the "
     "name of one that is to be used; then `roomkeeper runs retry`."
 )
 _LINKS = (
-    "See whether the portal allows external sharing (Settings, Security), whether the room has links left, and whether "
-    "the account of the API key manages it; then `roomkeeper runs retry`."
+    "See whether the portal allows external sharing (Settings, Security), whether it has links left, and whether the "
+    "account of the API key manages the room; then `roomkeeper runs retry`."
 )

@@ -1,6 +1,7 @@
-"""Links to rooms, and what is behind them (recorded: links)."""
+"""Links to rooms, folders and files, and what is behind them (recorded: links)."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from roomkeeper.simulator.api.answering import PortalResponse
 from roomkeeper.simulator.api.request import Api, Reply, Routes, units
 from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, rule_broken
 from roomkeeper.simulator.rights import Access
-from roomkeeper.simulator.world import ARCHIVE_ROOT, Folder, Link, World, now
+from roomkeeper.simulator.world import ARCHIVE_ROOT, File, Folder, Link, World, now
 
 #: What external links of each type of room may give, others have none; and what invitation links may.
 EXTERNAL = {1: {7}, 5: {2, 5, 6, 7, 10}, 6: {2, 5, 6, 7, 10}}  # recorded: links
@@ -26,6 +27,7 @@ TITLE_LIMIT, USES_LIMIT = 255, 1000  # RoomLinkRequestDto.cs
 INVITATION, EXTERNAL_LINK = 0, 1  # RoomLinkRequestDto.cs
 NOT_FOR_IT = "The role is not available for this user type"
 OK, INVALID, WANTS_PASSWORD, WRONG_PASSWORD = 0, 1, 3, 4  # recorded: links
+DENIED = 5  # ExternalShare.cs, Status
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -65,27 +67,71 @@ def room_link(api: Api) -> Any:
     _check(room, wanted, known)
     if wanted.access == Access.NONE:
         return Reply(None, count=0)
-    end = _end(body.get("expirationDate"), wanted.kind)
-    title = str(body.get("title") or "") or (known.title if known else TITLE)
-    link = known or Link(wanted.kind, Access.NONE, title)
-    if known is None:
-        link.id = wanted.id or link.id
-        room.links.append(link)
-    link.access, link.title, link.expires = Access(wanted.access), title, end
-    link.password, link.internal = body.get("password") or None, bool(body.get("internal"))
-    link.deny_download, link.max_use = bool(body.get("denyDownload")), body.get("maxUseCount")
+    link = _set(room, known, wanted, body)
     if known is None and wanted.kind == EXTERNAL_LINK:
         data = {"id": link.id, "title": link.title, "access": "Viewer"}
         api.portal.history.note_other("RoomExternalLinkCreated", room, api.user, data)
     return shown_link(api, link)
 
 
+def entry_links(api: Api) -> Any:
+    """The links of a folder or a file: none for who does not manage the room, and 200 (FileSharing.cs)."""
+    entry = _entry(api)
+    shown = entry.links if _may_share(api, entry) else []
+    return Reply([shown_link(api, one) for one in shown], count=len(shown), total=len(shown))
+
+
+def entry_link(api: Api) -> Any:
+    """Set a link of a folder or a file: external ones only, by the rules of its room (FileStorageService.cs,
+    SetExternalLinkAsync; FileSharing.cs, SetAceObjectAsync; FileSecurity.cs, GetAccesses)."""
+    entry, body = _entry(api), api.body
+    if not _may_share(api, entry):
+        raise forbidden()
+    wanted = _Wanted(api, kind=EXTERNAL_LINK)
+    known = next((one for one in entry.links if one.id == wanted.id), None)
+    if wanted.access == Access.NONE and known is not None:
+        entry.links.remove(known)
+        return Reply(None, count=0)
+    room = (entry if isinstance(entry, Folder) else entry.folder).room
+    may = {name.casefold() for name in dto.given_by_link(entry, room)}
+    if Access(wanted.access).name.replace("_", "").casefold() not in may:
+        raise rule_broken(NOT_FOR_IT)
+    if known is None and len(entry.links) >= dto.LINKS_OF_AN_ENTRY:
+        raise rule_broken(f"The maximum number of links may not exceed {dto.LINKS_OF_AN_ENTRY}")
+    link = _set(entry, known, wanted, body)
+    link.internal = {8: True, 6: False}.get((room.room_type or 0) if room is not None else 0, link.internal)
+    return shown_link(api, link)
+
+
+def _entry(api: Api) -> Folder | File:
+    return api.file() if "file_id" in api.request.path_params else api.folder()
+
+
+def _may_share(api: Api, entry: Folder | File) -> bool:
+    folder = entry if isinstance(entry, Folder) else entry.folder
+    room = folder.room
+    return room is not None and api.world.may_manage(api.user, room) and folder.root.kind != ARCHIVE_ROOT
+
+
+def _set(entry: Folder | File, known: Link | None, wanted: "_Wanted", body: Mapping[str, Any]) -> Link:
+    end = _end(body.get("expirationDate"), wanted.kind)
+    title = str(body.get("title") or "") or (known.title if known else TITLE)
+    link = known or Link(wanted.kind, Access.NONE, title)
+    if known is None:
+        link.id = wanted.id or link.id
+        entry.links.append(link)
+    link.access, link.title, link.expires = Access(wanted.access), title, end
+    link.password, link.internal = body.get("password") or None, bool(body.get("internal"))
+    link.deny_download, link.max_use = bool(body.get("denyDownload")), body.get("maxUseCount")
+    return link
+
+
 class _Wanted:
     """What a request for a link says, checked for itself."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, kind: int | None = None) -> None:
         body = api.body
-        self.kind, self.id = body.get("linkType", INVITATION), body.get("linkId")
+        self.kind, self.id = body.get("linkType", INVITATION) if kind is None else kind, body.get("linkId")
         self.access = _access(body.get("access"))
         if not isinstance(self.kind, int):
             what = "The JSON value could not be converted to ASC.Files.Core.ApiModels.ResponseDto.LinkType."
@@ -211,32 +257,34 @@ async def shared_page(_: Request) -> Response:
 
 async def share_data(request: Request) -> Response:
     """What the portal says of an external link, to anybody."""
-    room, link = _found(request)
-    if room is None or link is None:
+    entry, link = _behind(request)
+    if entry is None or link is None:
         nothing = "Object reference not set to an instance of an object."
         return PortalResponse(ApiError(500, nothing, "System.NullReferenceException").document(), 500)
-    return _said(request, room, link, WANTS_PASSWORD if link.password else OK)
+    if link.internal:  # ExternalShare.cs, ValidateRecordAsync
+        return _said(request, entry, link, DENIED)
+    return _said(request, entry, link, WANTS_PASSWORD if link.password else OK)
 
 
 async def share_password(request: Request) -> Response:
-    room, link = _found(request)
+    entry, link = _behind(request)
     given = (await request.json()).get("password")
     is_right = link is not None and given == link.password
-    return _said(request, room if is_right else None, link, OK if is_right else WRONG_PASSWORD)
+    return _said(request, entry if is_right else None, link, OK if is_right else WRONG_PASSWORD)
 
 
-def _found(request: Request) -> tuple[Folder | None, Link | None]:
+def _behind(request: Request) -> tuple[Folder | File | None, Link | None]:
     world: World = request.app.state.portal.world
-    token = request.path_params["key"]
-    found = ((room, link) for room in world.rooms() for link in room.links if link.token == token)
-    return next(found, (None, None))
+    return world.behind(request.path_params["key"])
 
 
-def _said(request: Request, room: Folder | None, link: Link | None, status: int) -> Response:
+def _said(request: Request, entry: Folder | File | None, link: Link | None, status: int) -> Response:
     is_open = status == OK and link is not None
     body: dict[str, Any] = {"status": status}
-    if room is not None:
-        body |= {"id": str(room.id), "title": room.title, "type": 1, "isRoom": True}
+    if entry is not None:
+        is_room = isinstance(entry, Folder) and entry.room_type is not None
+        type_ = 1 if isinstance(entry, Folder) else 2  # FileEntryType.cs
+        body |= {"id": str(entry.id), "title": entry.title, "type": type_, "isRoom": is_room}
     body |= {"tenantId": int(is_open), "shared": False, "linkId": link.id if is_open and link is not None else NOBODY}
     body |= {"isAuthenticated": False, "isRoomMember": False}
     return PortalResponse(dto.envelope(body, link={"href": str(request.url), "action": request.method}))
@@ -252,4 +300,10 @@ ROUTES: Routes = [
     ("PUT", "/files/rooms/{room_id}/links", room_link, "rooms"),
     ("GET", "/files/rooms/{room_id}/links", room_links, "rooms"),
     ("GET", "/files/rooms/{room_id}/link", room_primary_link, "rooms"),
+    # FilesController.cs, FoldersController.cs
+    *(
+        (method, f"/files/{entry}/links", answer, "files")
+        for entry in ("file/{file_id}", "folder/{folder_id}")
+        for method, answer in (("PUT", entry_link), ("GET", entry_links))
+    ),
 ]
