@@ -176,6 +176,23 @@ class Section(_Model):
     used_space: int = 0
 
 
+class BackupTask(_Model):
+    """A backup that is under way or over (BackupProgress.cs); `progress` is in per cent."""
+
+    task_id: str
+    is_completed: bool = False
+    progress: int = 0
+    error: str | None = None
+    warning: str | None = None
+
+
+class BackupRecord(_Model):
+    """A backup that is kept (BackupServiceModel.cs)."""
+
+    id: str
+    file_name: str
+
+
 class LinkData(_Model):
     """What a link itself has; its address is `share_link` (5.4)."""
 

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx2
 
 from roomkeeper.docspace.activity import Activity
+from roomkeeper.docspace.backups import Backups
 from roomkeeper.docspace.budget import Budget
 from roomkeeper.docspace.files import Files
 from roomkeeper.docspace.folders import Folders
@@ -183,6 +184,7 @@ class Portal:
         self.webhooks = Webhooks(self.send)
         self.history = History(self.send)
         self.activity = Activity(self.send)
+        self.backups = Backups(self.send)
 
     def _note(self, call: Call, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from roomkeeper.connectors.docspace import (
     access,
     archive,
+    backup,
     checkup,
     chronicle,
     creating,
@@ -63,6 +64,7 @@ CONNECTOR = Connector(
         restore.RESTORE_FILES,
         records.READ_ACTIVITY,
         records.READ_USAGE,
+        backup.BACKUP,
         people.LIST_PEOPLE,
         people.LIST_MEMBERS,
         access.SET_ACCESS,

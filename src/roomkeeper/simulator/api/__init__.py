@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from roomkeeper.simulator.api import (
+    backups,
     files,
     folders,
     groups,
@@ -27,6 +28,7 @@ from roomkeeper.simulator.api.request import Portal
 
 #: In this order, for a pattern such as /files/{folder_id} fits what comes before it, too.
 RESOURCES = (
+    backups,
     people,
     keys,
     groups,

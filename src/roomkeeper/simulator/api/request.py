@@ -33,6 +33,17 @@ class Session:
 
 
 @dataclass
+class Backups:
+    """What the portal knows of its backups; `seconds`, `left` and `fails` are for stories to set."""
+
+    seconds: float = 0.3  # ours
+    left: int | None = None
+    fails: str = ""
+    task: dict[str, Any] | None = None
+    kept: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
 class Portal:
     """What the handlers work on."""
 
@@ -48,6 +59,7 @@ class Portal:
     sensitive: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     template_job: dict[str, Any] | None = None
     template_made: dict[str, Any] | None = None
+    backups: Backups = field(default_factory=Backups)
     jobs: set[Any] = field(default_factory=set)
 
 
