@@ -176,6 +176,21 @@ class Section(_Model):
     used_space: int = 0
 
 
+class Handover(_Model):
+    """What somebody leaves is being given to another (TaskProgressResponseDto.cs); `percentage` says how far it is."""
+
+    percentage: int = 0
+    is_completed: bool = False
+    error: str | None = None
+
+
+class AllowedAddress(_Model):
+    """An address that people may come from (IPRestriction.cs)."""
+
+    ip: str
+    for_admin: bool = False
+
+
 class BackupTask(_Model):
     """A backup that is under way or over (BackupProgress.cs); `progress` is in per cent."""
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
-from roomkeeper.docspace.models import ACTIVE, DISABLED, Account, Group, Key, Person
+from roomkeeper.docspace.models import ACTIVE, DISABLED, Account, Group, Handover, Key, Person
 from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, Pages, segment, whole
 from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteFault, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
+_TYPES = {"room_admin": 1, "guest": 2, "admin": 3, "user": 4}  # EmployeeType (recorded: people.lookup)
 
 
 class People:
@@ -82,6 +83,40 @@ class People:
         """
         await self._send(Call("DELETE", "/people/guests", body={"userIds": [guest]}))
 
+    async def invite(self, email: str, kind: str, language: str | None) -> None:
+        """Make an account for an address; the portal writes to it (recorded: hooks.events; UserController.cs).
+
+        An address that has an account is left as it is, unless its type is a lesser one: that is raised. Raises
+        QuotaExceeded, Rejected, Forbidden.
+        """
+        body = {"invitations": [{"email": email, "type": _TYPES[kind]}], "culture": language or ""}
+        await self._send(Call("POST", "/people/invite", body=body))
+
+    async def reassign(self, person: str, to: str) -> Handover | None:
+        """Start giving to another what a disabled account has; it may be repeated (ReassignController.cs).
+
+        Raises Rejected where one of the two is not as it must be.
+        """
+        body = {"fromUserId": person, "toUserId": to, "deleteProfile": False}
+        return _handover((await self._send(Call("POST", "/people/reassign/start", body=body))).response)
+
+    async def reassigning(self, person: str) -> Handover | None:
+        """Tell how far it is; None if the portal knows of none, as some time after its end."""
+        call = Call("GET", f"/people/reassign/progress/{segment(person)}")
+        return _handover((await self._send(call)).response)
+
+    async def has_rooms(self, person: Person) -> bool:
+        """Tell whether a room is somebody's (ReassignController.cs, NecessaryReassign)."""
+        query = {"userId": person.id, "type": _TYPES.get(person.kind, _TYPES["user"])}
+        told = (await self._send(Call("GET", "/people/reassign/necessary", query=query))).response
+        if not isinstance(told, bool):
+            raise Garbled("The portal does not say whether that account has rooms")
+        return told
+
     async def disable(self, person: str) -> None:
         """Disable an account: whoever it is is logged out at once, and can be enabled again (6.2)."""
         await self._send(Call("PUT", "/people/status/Terminated", body={"userIds": [person]}))
+
+
+def _handover(response: object) -> Handover | None:
+    return Handover.of(response) if response is not None else None

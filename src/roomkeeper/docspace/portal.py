@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx2
 
 from roomkeeper.docspace.activity import Activity
+from roomkeeper.docspace.allowlist import Allowlist
 from roomkeeper.docspace.backups import Backups
 from roomkeeper.docspace.budget import Budget
 from roomkeeper.docspace.files import Files
@@ -185,6 +186,7 @@ class Portal:
         self.history = History(self.send)
         self.activity = Activity(self.send)
         self.backups = Backups(self.send)
+        self.allowlist = Allowlist(self.send)
 
     def _note(self, call: Call, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)

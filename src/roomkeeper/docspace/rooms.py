@@ -108,6 +108,13 @@ class Rooms:
         """Give or end a person's or a group's access; the answer is no proof: read the members (5.3, 14)."""
         await self.invite(room, [{"id": person, "access": int(access)}], notify=False)
 
+    async def give(self, room: EntryId, to: str) -> None:
+        """Give a room another owner; who had it becomes its manager (SecurityController.cs, ChangeFileOwner).
+
+        It may be repeated. Raises Forbidden for who may not, or if the other can own none.
+        """
+        await self._send(Call("POST", "/files/owner", body={"folderIds": [room], "fileIds": [], "userId": to}))
+
     async def archive(self, room: EntryId) -> Operation | None:
         """Start bringing a room to the Archive section; None if the operation is over and consumed already (5.6)."""
         return await self._archiving(room, "archive")

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from roomkeeper.simulator.api import (
+    addresses,
     backups,
     files,
     folders,
@@ -18,6 +19,7 @@ from roomkeeper.simulator.api import (
     members,
     operations,
     people,
+    reassigning,
     rooms,
     settings,
     templates,
@@ -29,6 +31,8 @@ from roomkeeper.simulator.api.request import Portal
 #: In this order, for a pattern such as /files/{folder_id} fits what comes before it, too.
 RESOURCES = (
     backups,
+    addresses,
+    reassigning,
     people,
     keys,
     groups,

@@ -26,6 +26,7 @@ FILTERS = {"": (True, True, False), "0": (True, True, False), "1": (False, False
 FILTERS |= {"3": (True, True, True), "4": (False, False, False), "5": (True, True, True), "8": (False, False, True)}
 FILTERS |= {"user": (True, False, False), "group": (False, True, False), "externallink": (False, False, True)}
 ALL_BUT_OWNER = {"3", "5"}
+ACTIVE = 1  # recorded: people.lookup
 
 
 def room_share(api: Api) -> Any:
@@ -117,6 +118,22 @@ def room_members(api: Api) -> Any:
     return Reply(page + shown_links, count=left, total=total)
 
 
+def room_owner(api: Api) -> Any:
+    """Give rooms another owner; who had one manages it (FileStorageService.cs, ChangeOwnerAsync)."""
+    heir = api.person(api.body.get("userId"), "$.userId")
+    if not heir.may_manage_rooms or heir.status != ACTIVE:
+        raise rule_broken("Failed to change owner. Please choose another user.")
+    rooms = [api.world.folder(one) for one in api.body.get("folderIds") or []]
+    for room in rooms:
+        if room is None or "ChangeOwner" not in api.world.folder_rights(api.user, room):
+            raise rule_broken("You don't have enough permission to perform the operation")
+        if room.created_by is not heir:
+            room.shares.pop(heir.id, None)
+            room.shares[room.created_by.id] = Share(Access.ROOM_MANAGER, api.user.id)
+            room.created_by = heir
+    return Reply([dto.folder(room, api.world, api.user) for room in rooms if room is not None], count=len(rooms))
+
+
 def _filtered(api: Api) -> tuple[bool, bool, bool]:
     text = api.query("filterType")
     wanted = FILTERS.get(text.casefold())
@@ -158,4 +175,5 @@ def _group(api: Api, member: str) -> tuple[str, int]:
 ROUTES: Routes = [
     ("PUT", "/files/rooms/{room_id}/share", room_share, "rooms"),
     ("GET", "/files/rooms/{room_id}/share", room_members, "rooms"),
+    ("POST", "/files/owner", room_owner, "files"),
 ]

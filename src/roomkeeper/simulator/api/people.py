@@ -132,9 +132,18 @@ def people_make(api: Api) -> Any:
 def people_invite(api: Api) -> Any:
     if not api.user.may_manage_rooms:
         raise unauthorised()
+    there = {user.email.casefold(): user for user in api.world.users.values()}
     for one in api.body.get("invitations") or []:
-        user = _made(api, str(one.get("email")), one.get("type", 4))
-        api.portal.webhooks.publish_person("user.invited", user, api.user)
+        email, kind = str(one.get("email")), KINDS.get(int(one.get("type", 4)), "user")
+        known = there.get(email.casefold())
+        if known is not None and known.status == TERMINATED:
+            raise ApiError(400, f"User disabled: {email}", "System.ArgumentException")
+        may = {"admin": {"owner"}, "room_admin": {"owner", "admin"}, "guest": set()}  # UserController.cs, InviteUsers
+        if api.user.kind not in may.get(kind, {"owner", "admin", "room_admin"}):
+            raise forbidden()
+        if known is None:
+            user = _made(api, email, one.get("type", 4))
+            api.portal.webhooks.publish_person("user.invited", user, api.user)
     return Reply([dto.employee(one) for one in api.world.users.values()])
 
 

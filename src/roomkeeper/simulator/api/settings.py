@@ -216,7 +216,6 @@ ROUTES: Routes = [  # recorded: settings.version, envelope.anonymous
     ("GET", "/files/settings", file_settings, ""),
     ("GET", "/settings/security/password", password_policy, ""),
     ("GET", "/settings/devtoolsaccess", said({"limitedAccessForUsers": False}), "*"),
-    ("GET", "/settings/iprestrictions", said([], to_administrators=True), "*"),
     ("GET", "/portal", said(PORTAL), "*"),
     ("GET", "/portal/tariff", said(tariff), "*"),
     ("GET", "/modules", said([""]), "*"),

@@ -1,0 +1,267 @@
+"""`create_user` and `reassign`: an account for who comes, and another owner for what somebody leaves behind."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from roomkeeper.contract.approve import ask_over, asked_first
+from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.docspace import Portal
+from roomkeeper.docspace.models import Person
+from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, ScopeMissing, StepFailed
+from roomkeeper.once import once
+
+_LOOK = 2.0  # seconds between two looks at what the portal is handing over (ours)
+_RANK = ("user", "room_admin", "admin", "owner")  # each may do what those before it may (EmployeeType.cs)
+
+
+def _address(value: str) -> str:
+    """Refuse what is no e-mail address. Raises ValueError."""
+    value = value.strip()
+    if "@" not in value.strip("@") or any(letter.isspace() for letter in value):
+        raise ValueError("is no e-mail address")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("came out empty")
+    return value.strip()
+
+
+class CreateUser(BaseModel):
+    """What `create_user` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    email: Annotated[str, AfterValidator(_address)] = Field(
+        description="The address; the portal writes to it, and whoever reads it chooses name and password.",
+        examples=["{{ event.raw.email }}"],
+    )
+    type: Literal["user", "room_admin", "admin"] = Field(
+        default="user",
+        description="What kind of account. The last two are paid for; only the owner's key makes administrators.",
+        examples=["room_admin"],
+    )
+    language: str | None = Field(
+        default=None, description="Of the portal's mail: a culture such as `de` or `en-US`.", examples=["de"]
+    )
+
+
+class UserCreated(BaseModel):
+    """The account, and whether this step made it."""
+
+    id: str
+    email: str
+    type: str
+    made: bool
+
+
+async def create_user(params: CreateUser, context: StepContext) -> UserCreated:
+    """Make an account, unless the address has one. Raises StepFailed."""
+    known = await _by_email(params.email, context)
+    if known is not None:
+        return _usable(known, params, made=False)
+    portal: Portal = context.client
+
+    async def find() -> list[str]:
+        there = await _by_email(params.email, context)
+        return [there.id] if there is not None else []
+
+    async def make() -> str:
+        await portal.people.invite(params.email, params.type, params.language)
+        there = await _by_email(params.email, context)
+        if there is None:
+            raise Rejected("The portal said that it made an account, and has none", may_have_happened=True)
+        return there.id
+
+    async def stands(_: str) -> bool:
+        return bool(await find())
+
+    scope, item = f"accounts: {context.connection}", params.email.casefold()
+    try:
+        made = await once(context, scope, item, find=find, make=make, stands=stands)
+    except ScopeMissing:
+        raise
+    except QuotaExceeded as error:
+        raise StepFailed(f"{params.email} gets no account: {error.message}", remedy=_NONE_LEFT) from error
+    except (Forbidden, Rejected) as error:
+        raise StepFailed(f"{params.email} gets no account: {error.message}", remedy=_MAY_INVITE) from error
+    now = await _by_email(params.email, context)
+    if now is None:
+        raise StepFailed(f"the account of {params.email} was made, and is gone", remedy=_AGAIN)
+    return _usable(now, params, made=made.here)
+
+
+async def plan_creating(params: CreateUser, context: StepContext) -> Plan:
+    """Say whether an account would be made."""
+    known = await _by_email(params.email, context)
+    if known is not None:
+        there = _usable(known, params, made=False)
+        return Plan((), f"{params.email} has an account: {there.type}", result=there)
+    return Plan((f"make an account of the type {params.type!r} for {params.email}; the portal writes to it",))
+
+
+CREATE_USER = StepKind(
+    name="create_user",
+    summary="Make an account for an address, by the portal's own invitation; once.",
+    params=CreateUser,
+    result=UserCreated,
+    plan=plan_creating,
+    apply=create_user,
+    connection_type="docspace",
+    scopes=frozenset({"accounts:write", "accounts:read"}),
+)
+
+
+async def _by_email(email: str, context: StepContext) -> Person | None:
+    try:
+        found: Person = await context.call(partial(context.client.people.by_email, email))
+    except NotFound:
+        return None
+    return found
+
+
+def _usable(person: Person, params: CreateUser, *, made: bool) -> UserCreated:
+    """Give the account that is there. Raises StepFailed where it is not what was asked for: nobody is raised here."""
+    if person.is_disabled:
+        raise StepFailed(f"the account of {params.email} is disabled", remedy=_ENABLE)
+    if person.is_guest or _RANK.index(person.kind) < _RANK.index(params.type):
+        what = f"{params.email} has an account of the type {person.kind!r}, not {params.type!r}"
+        raise StepFailed(what, remedy=_CHANGE_TYPE)
+    return UserCreated(id=person.id, email=person.email, type=person.kind, made=made)
+
+
+class Reassign(BaseModel):
+    """What `reassign` can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    person: Annotated[str, AfterValidator(_not_blank)] = Field(
+        description="Whose rooms and shared files they are: an id or an e-mail address. The account must be disabled.",
+        examples=["{{ event.raw.email }}"],
+    )
+    to: Annotated[str, AfterValidator(_not_blank)] = Field(
+        description="Who gets them: an id or an e-mail address, of an administrator or a room admin.",
+        examples=["lead@acme.example"],
+    )
+    approve_over: int | None = Field(
+        default=0, ge=0, description="Ask a person if it is more than so many; `null` never asks.", examples=[0]
+    )
+
+
+class Reassigned(BaseModel):
+    """Who left, who has it now, and whether this step did it."""
+
+    person: str
+    to: str
+    made: bool
+
+
+async def reassign(params: Reassign, context: StepContext) -> Reassigned:
+    """Have the portal give everything to another, and see that no room is left. Raises StepFailed."""
+    leaving, heir = await _both(params, context)
+    done = Reassigned(person=leaving.email or leaving.id, to=heir.email or heir.id, made=False)
+    portal: Portal = context.client
+    scope, item = f"reassigned: {context.connection}", f"{leaving.id} to {heir.id}"
+    known = (await context.ledger.look(scope, [item])).get(item)
+    if known is not None and known.done and not await context.call(partial(portal.people.has_rooms, leaving)):
+        return done
+    line = _giving(leaving, heir)
+    await ask_over(context, [line], limit=params.approve_over, question=line)
+    async with context.hold(f"belongings of {leaving.id}"):
+        try:
+            await _given(leaving, heir, context)
+        except ScopeMissing:
+            raise
+        except (Forbidden, Rejected) as error:
+            what = f"the portal does not give to another what {leaving.email} has: {error.message}"
+            raise StepFailed(what, remedy=_ADMINISTRATOR) from error
+        if await context.call(partial(portal.people.has_rooms, leaving)):
+            what = f"the portal said that all was given away, and {leaving.email} still owns a room"
+            raise StepFailed(what, remedy=_AGAIN)
+        await context.ledger.done(scope, {item: (heir.id, {})})
+    return done.model_copy(update={"made": True})
+
+
+async def plan_reassigning(params: Reassign, context: StepContext) -> Plan:
+    """Say what would be given to whom."""
+    try:
+        leaving, heir = await _both(params, context)
+    except StepFailed as error:
+        return Plan((f"fail: {error.message}",))
+    line = _giving(leaving, heir)
+    return Plan((*asked_first([line], params.approve_over), line))
+
+
+REASSIGN = StepKind(
+    name="reassign",
+    summary="Give the rooms and shared files of a disabled account to another, asking a person first.",
+    params=Reassign,
+    result=Reassigned,
+    plan=plan_reassigning,
+    apply=reassign,
+    connection_type="docspace",
+    in_a_loop=False,
+    scopes=frozenset({"accounts:write", "accounts:read"}),
+)
+
+
+def _giving(leaving: Person, heir: Person) -> str:
+    return f"give the rooms and shared files of {leaving.display_name} <{leaving.email}> to {heir.display_name}"
+
+
+async def _both(params: Reassign, context: StepContext) -> tuple[Person, Person]:
+    """Look both up, and refuse what the portal would (ReassignController.cs). Raises StepFailed."""
+    leaving, heir = await _found(params.person, context), await _found(params.to, context)
+    if leaving.is_owner:
+        raise StepFailed(f"{params.person} owns the portal", remedy="Give the portal itself to another first.")
+    if not leaving.is_disabled:
+        what = f"the account of {leaving.email} is not disabled"
+        raise StepFailed(what, remedy="Put `disable_people` before it in the automation, or disable it by hand.")
+    if heir.is_disabled or heir.kind not in {"owner", "admin", "room_admin"}:
+        why = "is disabled" if heir.is_disabled else f"is of the type {heir.kind!r}, which can own no room"
+        raise StepFailed(f"the account of {heir.email} {why}", remedy=_HEIR)
+    return leaving, heir
+
+
+async def _found(name: str, context: StepContext) -> Person:
+    people = context.client.people
+    try:
+        found: Person = await context.call(partial(people.by_email if "@" in name else people.get, name))
+    except ScopeMissing:
+        raise
+    except (NotFound, Forbidden) as error:
+        what = f"{name!r} is nobody on the portal, or not to be seen: {error.message}"
+        raise StepFailed(what, remedy="Correct it where it comes from, then `roomkeeper runs retry`.") from error
+    return found
+
+
+async def _given(leaving: Person, heir: Person, context: StepContext) -> None:
+    """Have it done, and wait for its end. Doing it again is harmless: it gives what is still there."""
+    portal: Portal = context.client
+    under_way = await context.call(partial(portal.people.reassigning, leaving.id))
+    if under_way is None or under_way.is_completed:
+        under_way = await context.call(partial(portal.people.reassign, leaving.id, heir.id))
+    while under_way is not None and not under_way.is_completed:
+        await context.progress(f"the portal gives away what {leaving.email} has: {under_way.percentage} %")
+        await context.pause(_LOOK)
+        under_way = await context.call(partial(portal.people.reassigning, leaving.id))
+    if under_way is not None and under_way.error:
+        raise StepFailed(f"the portal stopped: {under_way.error}", remedy=_AGAIN)
+
+
+_NONE_LEFT = "The tariff has no such account left: disable one or raise it; then `roomkeeper runs retry`."
+_MAY_INVITE = (
+    "Administrators are made by the owner's key, room admins by an administrator's, and the portal must allow inviting "
+    "(Settings, Security); give the connection such a key, then `roomkeeper runs retry`."
+)
+_ENABLE = "Enable the account on the portal's people page if that person is to come back; then `roomkeeper runs retry`."
+_CHANGE_TYPE = "Change the type on the portal's people page, or `type` in the automation; then `roomkeeper runs retry`."
+_HEIR = "Correct `to` in the automation: it takes an active administrator or room admin."
+_ADMINISTRATOR = (
+    "It needs a key of the owner or an administrator with `accounts:write`; what an administrator has is given away "
+    "with the owner's key only. Then `roomkeeper runs retry`."
+)
+_AGAIN = "See the portal's people page; then `roomkeeper runs retry`, which goes on with what is left."
