@@ -25,10 +25,11 @@ from roomkeeper.configuration.resolving import Resolver
 from roomkeeper.configuration.sources import sources
 from roomkeeper.configuration.top import Top
 from roomkeeper.contract.catalog import Catalog
-from roomkeeper.contract.step import StepKind
+from roomkeeper.contract.step import EventKind, StepKind
 from roomkeeper.errors import ConfigError
 
 CLOCK = "clock"  # the name and the type of the connection that is there by itself
+_TAKEN = frozenset({"event", "item", "number", "run", "loop"})  # words that templates know otherwise; ours
 _LOOK = 5.0  # seconds between two looks at the clock; ours
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
@@ -78,6 +79,7 @@ class _Reader:
         self._check_store(top.store)
         # A connection with a fault of its own still counts as one, so that its fault is not reported at each step.
         connections = {name: one for name in top.connections if (one := self._connection(name)) is not None}
+        self._take_in_events(connections)
         clock = self._clock(connections)
         automations = AutomationCheck(self._document, self._catalog, connections | clock).read(len(top.automations))
         self._check_dashboard(top)
@@ -145,6 +147,24 @@ class _Reader:
                 else:
                     more.append(step)
         self._catalog = self._catalog.extended(more)
+
+    def _take_in_events(self, connections: Mapping[str, Connection]) -> None:
+        """Add the kinds of event that connections give a name; one that is known keeps its meaning."""
+        known = {type_.partition(".")[0] for type_ in self._catalog.event_types} | _TAKEN
+        added: dict[str, EventKind] = {}
+        for name, one in connections.items():
+            own = self._catalog.connectors[one.type].own(one.settings) if one.settings is not None else {}
+            for type_, kind in own.items():
+                noun = type_.partition(".")[0]
+                if noun in known:
+                    what = f"{type_!r} cannot be an event of {name}: {noun!r} stands for something else in automations"
+                    self._say(("connections", name, "event"), what, "begin its name with another word")
+                elif type_ in added and added[type_] != kind:
+                    what = f"two connections tell of {type_!r}, with different fields"
+                    self._say(("connections", name, "fields"), what, "give both the same, or one another `event`")
+                else:
+                    added[type_] = kind
+                    self._catalog = self._catalog.telling(one.type, own)
 
     def _connection(self, name: str) -> Connection | None:
         where: Place = ("connections", name)

@@ -10,6 +10,7 @@ from roomkeeper.configuration.top import Top
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import StepKind
 
+_OWN = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"  # an event that an `http` connection gives a name
 _TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "A template."}
 
 
@@ -22,7 +23,9 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
     schema["properties"]["automations"]["items"] = {"$ref": "#/$defs/Automation"}
     automation = _inlined(Automation, definitions)
     one, several = automation["properties"]["on"]["anyOf"]
-    one["enum"] = several["items"]["enum"] = catalog.event_types
+    kinds = {"anyOf": [{"enum": catalog.event_types}, {"pattern": _OWN}]}
+    one |= kinds
+    several["items"] |= kinds
     definitions["Automation"] = automation
     definitions["Step"]["properties"]["do"]["enum"] = catalog.steps
     definitions["Step"]["allOf"] = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -52,6 +52,10 @@ async def _nobody(_client: Any) -> str:  # noqa: ANN401
     return ""
 
 
+def _none_of_its_own(_settings: Any) -> Mapping[str, EventKind]:  # noqa: ANN401
+    return {}
+
+
 def _nowhere_signed(_settings: Any) -> Sequence[str]:  # noqa: ANN401
     return ()
 
@@ -83,6 +87,8 @@ class Connector:
     trusted_by: Sequence[str] = ()
     #: The kinds of event that a connection with these settings raises, if not all.
     raises: Callable[[Any], Collection[str]] | None = None
+    #: Those that a connection with these settings adds to the ones that are known.
+    own: Callable[[Any], Mapping[str, EventKind]] = _none_of_its_own
     #: The kinds of event that no delivery tells of: they are found in a trail.
     undelivered: frozenset[str] = frozenset()
     #: Finds the room of an event; None if it has none to find.
@@ -144,6 +150,11 @@ class Catalog:
     def extended(self, more: Sequence[StepKind]) -> "Catalog":
         """Give this catalogue with more steps."""
         return Catalog(list(self.connectors.values()), [*self._more, *more])
+
+    def telling(self, type_: str, more: Mapping[str, EventKind]) -> "Catalog":
+        """Give this catalogue with more kinds of event that connections of a type raise."""
+        changed = replace(self.connectors[type_], events={**self.connectors[type_].events, **more})
+        return Catalog([changed if one.type == type_ else one for one in self.connectors.values()], self._more)
 
     @property
     def steps(self) -> list[str]:

@@ -31,3 +31,13 @@ def overlaid(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any
         elif value not in (None, "") or name not in out:
             out[name] = value
     return out
+
+
+def inside(value: object, path: str) -> object:
+    """Follow a dotted path: fields of objects, and positions in lists; None where it leads nowhere."""
+    for part in path.split("."):
+        if isinstance(value, list):
+            value = value[int(part)] if part.isdecimal() and int(part) < len(value) else None
+        else:
+            value = mapping(value).get(part)
+    return value

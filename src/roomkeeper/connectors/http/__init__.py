@@ -1,6 +1,6 @@
-"""Anything that can POST JSON: it may tell of closed deals and of new tickets."""
+"""Anything that can POST JSON: it may tell of closed deals, of new tickets, and of what else one gives a name."""
 
-from roomkeeper.connectors.http import webhook
+from roomkeeper.connectors.http import own, webhook
 from roomkeeper.connectors.http.settings import Http, connect
 from roomkeeper.contract.catalog import Connector
 
@@ -15,6 +15,7 @@ CONNECTOR = Connector(
     events=webhook.EVENTS,
     trusted_by=("token", "hmac_secret"),
     raises=webhook.raises,
+    own=own.kinds,
     verify=webhook.verify,
     signed_in=lambda settings: (settings.signature_header,),
     read=webhook.read,

@@ -1,9 +1,10 @@
 """What a connection to a sender of JSON can be told; there is nothing to call there."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.secret import Secrets
@@ -12,20 +13,26 @@ from roomkeeper.vendors.settings import VendorSettings
 #: Our fields, and thus what `fields` may name.
 DEAL_FIELDS = ("id", "name", "status", "company", "contact.email", "owner.email", "amount", "currency", "url", "at")
 TICKET_FIELDS = ("id", "key", "subject", "url", "priority", "requester.name", "requester.email", "created_at")
+_OURS = frozenset({"deal.closed", "ticket.created"})  # which other services raise, too
+_EVENT = r"^[a-z][a-z0-9_]{0,39}\.[a-z][a-z0-9_]{0,39}$"
+_OWN_FIELD = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _HEADER = r"^[A-Za-z0-9-]{1,64}$"
 
 
 class Http(VendorSettings):
     """A sender of JSON."""
 
-    event: Literal["deal.closed", "ticket.created"] | None = Field(
+    event: Annotated[str, Field(pattern=_EVENT)] | None = Field(
         default=None,
-        description="What its deliveries mean. If it is left out, the sample documents' own bodies are understood.",
+        description="What its deliveries mean: `deal.closed`, `ticket.created`, or a name of your own, such as "
+        "`employee.hired`, for automations to listen to. If it is left out, the sample documents' own bodies are "
+        "understood.",
         examples=["deal.closed"],
     )
     fields: dict[str, str] = Field(
         default_factory=dict,
-        description="Our field: the dotted path in the body.",
+        description="Our field, or one of your own event: the dotted path in the body. With `id`, what is about one "
+        "thing is done one after the other.",
         examples=[{"id": "dealId", "status": "deal.status", "company": "clientName"}],
     )
     token: Secrets = Field(
@@ -61,20 +68,32 @@ class Http(VendorSettings):
         examples=["webhook"],
     )
 
-    @field_validator("fields")
-    @classmethod
-    def _are_ours(cls, value: dict[str, str]) -> dict[str, str]:
-        known = {*DEAL_FIELDS, *TICKET_FIELDS}
-        wrong = sorted(set(value) - known)
-        if wrong:
-            raise ValueError(f"there is no field {', '.join(wrong)}; there is {', '.join(sorted(known))}")
-        return value
+    @property
+    def is_known(self) -> bool:
+        """Whether its event is one that other services raise, too, or is recognised by its body."""
+        return self.event is None or self.event in _OURS
+
+    @model_validator(mode="after")
+    def _has_fields_of_its_event(self) -> Self:
+        if self.is_known:
+            known = {*DEAL_FIELDS, *TICKET_FIELDS}
+            if wrong := sorted(set(self.fields) - known):
+                raise ValueError(f"there is no field {', '.join(wrong)}; there is {', '.join(sorted(known))}")
+        elif wrong := sorted(one for one in self.fields if not _OWN_FIELD.fullmatch(one)):
+            said = f"a field of your own is written in small letters, digits and underscores, not {', '.join(wrong)}"
+            raise ValueError(said)
+        return self
 
     @model_validator(mode="after")
     def _a_time_is_signed(self) -> Self:
         if self.timestamp_header is not None and not self.hmac_secret:
             raise ValueError("`timestamp_header` says what is signed: set `hmac_secret`, too")
         return self
+
+
+def noun_of(event: str) -> str:
+    """Give what an event is about, as templates call it."""
+    return event.partition(".")[0]
 
 
 class Nothing:

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from roomkeeper import outside
 from roomkeeper.automations.event import Event
+from roomkeeper.connectors.http import own
 from roomkeeper.connectors.http.settings import Http
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.step import EventKind
 from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
 from roomkeeper.vendors import deals, templated, tickets, trust
 from roomkeeper.vendors.deals import Deal
-from roomkeeper.vendors.reading import mapping, moment, text
+from roomkeeper.vendors.reading import inside, moment, text
 from roomkeeper.vendors.tickets import Ticket
 
 KEY = "Idempotency-Key"
@@ -114,13 +115,16 @@ def read(connection: str, settings: Http, delivery: Delivery) -> list[Event]:
     name = _named(settings, delivery)
     body, repeated = _body(settings, delivery.body)
     kind = settings.event or _recognised(body)
-    unclear = _unclear(settings.fields or (_SAMPLE_TICKET if kind == tickets.CREATED else _SAMPLE_DEAL), repeated)
+    samples = {} if not settings.is_known else _SAMPLE_TICKET if kind == tickets.CREATED else _SAMPLE_DEAL
+    unclear = _unclear(settings.fields or samples, repeated)
     if unclear:
         raise DeliveryUnreadable(f"ambiguous: the body has {unclear} twice, with different values")
     if kind is None:
         why = "it is neither a deal nor a ticket: set `event` and `fields` for this connection"
         at = datetime.now(UTC)
         return [Event("unknown", connection, at, delivery=name, meaning=name, subject="", raw=body, ignored=why)]
+    if not settings.is_known:
+        return [own.told(connection, settings, body, name)]
     if kind == deals.CLOSED:
         return [_deal(connection, settings.fields, body, name)]
     why = templated.of(body).why_not_created if settings.event is None else ""
@@ -154,6 +158,8 @@ def _unclear(fields: Mapping[str, str], repeated: Collection[str]) -> str:
 
 def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
     """Make the event that somebody asks for by hand; there is nobody to ask for what is left out. Raises NotThere."""
+    if type_ not in EVENTS:
+        return own.by_hand(connection, type_, fields)
     if type_ == deals.CLOSED:
         event = deals.by_hand(connection, type_, fields)
         empty = Deal(id=deals.identified(event), status="won").facts(connection)
@@ -247,16 +253,6 @@ def _reader(fields: Mapping[str, str], body: Mapping[str, Any]) -> Any:  # noqa:
     """Give a function that reads our fields from where they stand in the body."""
 
     def field(name: str) -> str:
-        value: object = body
-        for part in fields.get(name, "").split("."):
-            value = _inside(value, part)
-        return text(value)
+        return text(inside(body, fields.get(name, "")))
 
     return field
-
-
-def _inside(value: object, part: str) -> object:
-    """Take one part of a dotted path: a field of an object, or a position in a list."""
-    if isinstance(value, list):
-        return value[int(part)] if part.isdecimal() and int(part) < len(value) else None
-    return mapping(value).get(part)
