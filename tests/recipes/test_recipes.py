@@ -559,3 +559,139 @@ def test_a_day_in_the_data_room_is_told_by_person(
     address = f"{rooms.portal.url}/filehandler.ashx?action=download&fileid={report['id']}"
     text = httpx2.get(address, headers={"Authorization": f"Bearer {admin['key']}"}).text
     assert ("Elsewhere" in text, text.count("File Uploaded: File ")) == (False, MANY // 2)
+
+
+def test_a_file_gets_one_link_for_a_week_and_it_is_told(rooms: Rooms, keepers: Make, chat: Chat) -> None:
+    keeper = listening(keepers, rooms, "temporary-external-link", chat=chat)
+
+    file = rooms.upload("Draft.docx")["id"]
+    keeper.settle(lambda: len(chat.told) == 1)
+
+    (link,) = rooms.portal.call("GET", f"/files/file/{file}/links")
+    assert (link["access"], link["sharedLink"]["denyDownload"]) == (2, True)
+    assert link["sharedLink"]["shareLink"] in chat.texts
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+
+
+def test_a_backup_lies_there_before_it_is_told_of(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat
+) -> None:
+    invite = {"invitations": [{"id": admin["id"], "access": 9}]}
+    rooms.portal.call("PUT", f"/files/rooms/{rooms.internal}/share", json=invite)
+    keeper = put_in(keepers, rooms, "manual-backup-notify", chat=chat, key=admin["key"])
+    keeper.start()
+
+    rooms.portal.direct("PUT", "/settings", json={"backups": {"fails": "no space"}})
+    assert "no space" in asked(keeper, "manual-backup-notify", state="needs_attention")["error"]
+    assert (chat.told, rooms.portal.tree(rooms.internal)) == ([], [])
+    rooms.portal.direct("PUT", "/settings", json={"backups": {"fails": ""}})
+    keeper.say("runs", "retry", "1", "--wait")
+    keeper.settle(lambda: len(chat.told) == 1)
+
+    (file,) = rooms.portal.tree(rooms.internal)
+    assert file["title"] in chat.told[0]["subject"]
+
+
+def test_who_leaves_is_disabled_after_a_consent_and_the_rooms_are_another_s(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat
+) -> None:
+    heir = rooms.portal.direct(
+        "POST", "/users", json={"name": "Lea", "email": "lead@acme.example", "kind": "room_admin"}
+    )["id"]
+    room = rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": "Theirs", "roomType": 5})[
+        "id"
+    ]
+    keeper = put_in(keepers, rooms, "offboard-employee", chat=chat, key=admin["key"])
+    keeper.start()
+
+    tell(keeper, "hr", {"id": 7, "email": "keeper@x.example"})
+    tell(keeper, "hr", {"id": 7, "email": "keeper@x.example"})
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+    assert "disable 1 account?" in run["error"]
+    assert rooms.portal.call("GET", f"/people/{rooms.keeper}")["status"] == 1
+    keeper.say("runs", "approve", str(run["id"]), "--wait")
+    keeper.settle(lambda: len(chat.told) == 1)
+
+    assert rooms.portal.call("GET", f"/people/{rooms.keeper}")["status"] == 2
+    assert rooms.portal.call("GET", f"/files/folder/{room}")["createdBy"]["id"] == heir
+    assert "lead@acme.example's now" in chat.told[0]["text"]
+
+
+def test_who_comes_has_an_account_a_room_and_a_link_once(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat
+) -> None:
+    first = rooms.portal.call("POST", "/files/rooms", key=admin["key"], json={"title": "First", "roomType": 5})["id"]
+    rooms.portal.upload(first, "Read me.docx", b"hello", key=admin["key"])
+    keeper = put_in(keepers, rooms, "onboard-employee", source=first, chat=chat, key=admin["key"])
+    keeper.start()
+
+    comes = {"id": 9, "email": "mia@x.example", "name": "Mia Acme"}
+    tell(keeper, "hr", comes)
+    tell(keeper, "hr", comes | {"again": 1})
+    keeper.settle(lambda: len(chat.told) >= 1 and len(keeper.runs()) == 2)
+
+    everybody = rooms.portal.call("GET", "/people/filter", params={"count": 100})
+    assert [one["email"] for one in everybody].count("mia@x.example") == 1
+    (room,) = rooms_called(rooms.portal, "Welcome - ")
+    assert places(rooms.portal, room["id"]) == {"First days/Read me.docx"}
+    assert "mia@x.example" in str(rooms.portal.call("GET", f"/files/rooms/{room['id']}/share", key=admin["key"]))
+    inside = rooms.portal.call("GET", f"/files/{room['id']}", key=admin["key"])["folders"]
+    links = {
+        one["title"]: len(rooms.portal.call("GET", f"/files/folder/{one['id']}/links", key=admin["key"]))
+        for one in inside
+    }
+    assert links == {"First days": 1, "Contracts": 0}
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+
+
+def test_logins_from_elsewhere_are_told_and_an_address_is_let_in_with_a_consent(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat
+) -> None:
+    allowed = {"ipRestrictions": [{"ip": "198.51.100.1", "forAdmin": False}], "enable": True}
+    rooms.portal.call("PUT", "/settings/iprestrictions", json=allowed)
+    rooms.portal.direct("PUT", "/logins", json={"made": 90, "logins": {rooms.guest: 0}})
+    keeper = put_in(keepers, rooms, "monitor-logins-ip-allowlist", chat=chat, key=admin["key"])
+    keeper.start()
+
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": "/security/audit/login/filter", "every": 1}])
+    assert "Access denied" in asked(keeper, "monitor-logins", state="needs_attention")["error"]
+    rooms.portal.direct("PUT", "/faults", json=[])
+    asked(keeper, "monitor-logins")
+    tell(keeper, "hr", {"id": 1, "ip": "203.0.113.7"})
+    until(lambda: keeper.runs()[0]["automation"] == "let-an-address-in" and bool(keeper.runs()[0]["error"]))
+    run = keeper.runs()[0]
+    before = [one["ip"] for one in rooms.portal.call("GET", "/settings/iprestrictions")]
+    keeper.say("runs", "approve", str(run["id"]), "--wait")
+    keeper.settle()
+
+    assert ("guest" in chat.told[0]["text"], "in force" in chat.told[0]["subject"]) == (True, True)
+    assert before == ["198.51.100.1"]
+    assert {one["ip"] for one in rooms.portal.call("GET", "/settings/iprestrictions")} == {
+        "198.51.100.1",
+        "203.0.113.7",
+    }
+
+
+def test_a_project_s_room_is_put_in_order_and_stays_its_owner_s(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any]
+) -> None:
+    rooms.portal.direct("POST", "/users", json={"name": "Arc", "email": "archive@acme.example", "kind": "user"})
+    keeper = put_in(keepers, rooms, "auto-configure-room", key=admin["key"])
+    keeper.start()
+    keeper.say("webhooks", "register")
+
+    made = {
+        title: rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": title, "roomType": 2})[
+            "id"
+        ]
+        for title in ("Project Bridge", "Party")
+    }
+    keeper.settle(lambda: bool(keeper.runs()))
+
+    assert [one["state"] for one in keeper.runs()] == ["done"]
+    room = made["Project Bridge"]
+    assert rooms.portal.call("GET", f"/files/folder/{room}")["createdBy"]["id"] == rooms.keeper
+    inside = rooms.portal.call("GET", f"/files/{room}", key=rooms.keeper_key)["folders"]
+    assert {one["title"] for one in inside} == {"Contracts", "Drafts", "Final"}
+    assert "archive@acme.example" in str(rooms.portal.call("GET", f"/files/rooms/{room}/share", key=rooms.keeper_key))
+    assert admin["id"] not in str(rooms.portal.call("GET", f"/files/rooms/{made['Party']}/share", key=rooms.keeper_key))
