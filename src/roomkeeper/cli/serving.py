@@ -66,7 +66,7 @@ def set_up(
     together: Together = False,
 ) -> None:
     """Ask on pages for what a first configuration needs, try it live, write it, and go on serving it."""
-    from roomkeeper.serving.listening import bound, serve_until  # noqa: PLC0415
+    from roomkeeper.serving.listening import Stopped, bound, serve_until  # noqa: PLC0415
     from roomkeeper.serving.log import start_log  # noqa: PLC0415
     from roomkeeper.setup import site  # noqa: PLC0415
     from roomkeeper.setup.draft import Draft  # noqa: PLC0415
@@ -81,15 +81,17 @@ def set_up(
     interview = site.Interview(Draft(config, f"{listen.rpartition(':')[0]}:{port}"))
     start_log(interview.redact, sys.stderr)
 
-    async def asked() -> bool:
+    async def asked(stopped: Stopped) -> None:
         line.listen()  # whoever is quicker with the link than we are waits, and is not refused
         typer.echo(f"There is no {config} yet. Set it up in a browser, by a link that is good once:")
         typer.echo(f"  {reached(address[0], port)}{interview.path}")
         typer.echo(f"(Or in this terminal: stop it, and `{PROGRAM} init`.)")
         sys.stdout.flush()
-        return await serve_until(interview.done, site.site(interview), line)
+        await serve_until(interview.done, site.site(interview), line, stopped)
 
-    if _run(asked()):
+    with Stopped() as stopped:
+        _run(asked(stopped))
+    if not stopped.asked:
         _serve(config, "all", lambda _: line, together=together)
 
 

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -88,20 +89,54 @@ async def _admitted(made: asyncio.Protocol, line: socket.socket) -> None:
         await asyncio.get_running_loop().connect_accepted_socket(lambda: made, line)
 
 
-async def serve_until(over: asyncio.Event, site: ASGIApp, line: socket.socket) -> bool:
-    """Serve a site until something is over; whoever calls then waits for who listens next. False if it was stopped.
+class Stopped:
+    """Whether somebody has asked this process to stop; a context, within which no such signal is lost.
 
-    Signals go to whoever is asked for them next: between the two, none is lost.
+    A loop hears signals only while it runs: one that comes while it is being closed, or between two, it forgets.
     """
-    server, loop, stopped = Server(site), asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    watching = asyncio.create_task(_leave_after((over, stopped), server))
-    try:
-        await server.serve(sockets=[line.dup()])
-    finally:
-        watching.cancel()
-    return not stopped.is_set()
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._tell: Callable[[], object] = _nobody
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, *_: object) -> None:
+        self.asked = True
+        self._tell()
+
+    @contextlib.contextmanager
+    def heard_by(self, event: asyncio.Event) -> Iterator[None]:
+        """Set an event of the running loop, as long as this lasts."""
+        loop = asyncio.get_running_loop()
+        self._tell = lambda: loop.call_soon_threadsafe(event.set)
+        if self.asked:
+            event.set()
+        try:
+            yield
+        finally:
+            self._tell = _nobody
+
+
+def _nobody() -> None: ...
+
+
+async def serve_until(over: asyncio.Event, site: ASGIApp, line: socket.socket, stopped: Stopped) -> None:
+    """Serve a site until something is over, or it is to stop; whoever calls then waits for who listens next."""
+    server, asked = Server(site), asyncio.Event()
+    with stopped.heard_by(asked):
+        watching = asyncio.create_task(_leave_after((over, asked), server))
+        try:
+            await server.serve(sockets=[line.dup()])
+        finally:
+            watching.cancel()
 
 
 async def _leave_after(ends: Iterable[asyncio.Event], server: Server) -> None:

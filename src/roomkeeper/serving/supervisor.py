@@ -238,11 +238,11 @@ class Supervisor:
         """Hear signals as bytes of a descriptor."""
         reads, writes = _pipe()
         before = {number: signal.getsignal(number) for number in _HEARD}
+        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)  # first: a signal that only the handlers see is lost
         for number in _HEARD:
             if number == signal.SIGHUP and sys.stderr.isatty():
                 continue  # there it says that the terminal is gone
             signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
         self._selector.register(reads, selectors.EVENT_READ)
         try:
             yield reads

@@ -367,7 +367,7 @@ async def _tried(context: StepContext, link: Link, kind: Kind) -> tuple[bool, st
 
 #: How many of them a room can have, beside its primary link (recorded: links).
 _AT_MOST: Mapping[Kind, int] = {"external": 5, "invitation": 1}
-_OF_AN_ENTRY = 6  # links that a folder or a file can have, the first among them (recorded: `shareSettings`)
+_OF_AN_ENTRY = 6  # links that a folder or a file can have, the first among them (recorded: file.info)
 _SEE_IT = (
     "Restore it, or invite the account of the API key into its room as room manager; then `roomkeeper runs retry`."
 )
