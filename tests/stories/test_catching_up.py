@@ -70,6 +70,28 @@ def test_what_was_uploaded_while_nobody_listened_is_copied_once(
     print(f"{readable}: 300 uploads missed, {rooms.copies() - 1} copies, {keeper.copy_requests()} requests to copy")
 
 
+@pytest.mark.parametrize("receive", ["webhook", "poll"])
+def test_what_is_found_afterwards_has_the_fields_that_it_is_chosen_by(
+    portal: Portal, keepers: Make, receive: str
+) -> None:
+    rooms = Rooms(portal)
+    chosen = copy_uploads(rooms)
+    chosen["where"] |= {"extension": "pdf"}
+    keeper = keepers(portal, rooms.keeper_key, [chosen], receive=receive)
+    next_second()
+    keeper.start()
+    keeper.look_back()
+    keeper.stop()
+    next_second()
+    rooms.upload("Plan.PDF")
+    rooms.upload("Plan.docx")
+    keeper.start()
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    assert [one["title"] for one in portal.tree(rooms.internal)] == ["Plan.PDF"]
+    assert keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"] == {"done": 1, "excluded": 1}
+
+
 def test_an_upload_seen_by_webhook_log_and_history_is_one_event(portal: Portal, keepers: Make) -> None:
     rooms = Rooms(portal)
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])

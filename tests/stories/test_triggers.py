@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 import sqlalchemy as sa
-from stage import Keeper, Portal, Rooms, next_second
+from mailboxes import Chat
+from stage import Keeper, Portal, Rooms, next_second, until
 
+from roomkeeper.connectors.docspace.webhook import EVENTS as DELIVERED
 from roomkeeper.store.tables import alerts
 
 Make = Callable[..., Keeper]
@@ -144,3 +147,121 @@ def test_what_only_a_history_knows_cannot_be_had_where_nobody_reads_histories(po
     keeper = keepers(portal, rooms.keeper_key, _noting(rooms)[3:4], catch_up=False)
 
     assert "raises room.tagged" in keeper.complaints("check", codes=(2,))
+
+
+#: Fields that are empty: only a form that was filled in has an original, who was invited has said no name yet, and
+#: nobody can be asked what kind of account it was that is gone.
+EMPTY = {
+    *(
+        (f"form.{what}", f"form {name}")
+        for what in ("filled.out", "stopped")
+        for name in ("original", "original_title")
+    ),
+    ("user.invited", "user last_name"),
+    ("user.deleted", "user type"),
+}
+
+
+def _telling(trigger: str) -> dict[str, Any]:
+    """Have everything told that an event of this kind is documented to have."""
+    noun = trigger.partition(".")[0]
+    named = [(noun, name) for name in DELIVERED[trigger].fields[noun] or ()]
+    named += [("event", name) for name in ("id", "type", "connection", "at", "actor")]
+    lines = "\n".join(f"{whose} {name}={{{{ {whose}.{name} }}}}" for whose, name in named)
+    told = {"do": "notify", "via": "team", "with": {"subject": trigger, "text": lines}}
+    return {"name": trigger.replace(".", "-"), "on": trigger, "gather": 1, "where": {}, "steps": [told]}
+
+
+def _operated(portal: Portal, what: str, **given: Any) -> None:
+    portal.call("PUT", f"/files/fileops/{what}", json={"deleteAfter": False} | given)
+    _are_over(portal)
+
+
+def _are_over(portal: Portal) -> None:
+    until(lambda: all(one["finished"] for one in portal.call("GET", "/files/fileops") or []))
+
+
+def _folder(portal: Portal, title: str, parent: int) -> int:
+    made: int = portal.call("POST", f"/files/folder/{parent}", json={"title": title})["id"]
+    return made
+
+
+def _files_and_folders(portal: Portal, room: int) -> None:
+    """Cause an event of every kind that files and folders have, in a folder of a room."""
+    inner, other = _folder(portal, "Inner", room), _folder(portal, "Other", room)
+    file = portal.upload(inner, "Plan.docx", b"1")["id"]
+    portal.upload(inner, "Plan.docx", b"2")
+    _operated(portal, "copy", fileIds=[file], destFolderId=other, conflictResolveType=2)
+    _operated(portal, "move", fileIds=[file], destFolderId=other, conflictResolveType=2)
+    portal.call("PUT", f"/files/file/{file}", json={"title": "Plan B.docx", "lastVersion": 0})
+    gone = portal.upload(inner, "Gone.docx", b"3")["id"]
+    _operated(portal, "delete", fileIds=[gone])
+    lost = portal.upload(inner, "Lost.docx", b"4")["id"]
+    _operated(portal, "delete", fileIds=[lost], immediately=True)
+    _operated(portal, "bulkdownload", fileIds=[file])
+    deep = _folder(portal, "Deep", inner)
+    portal.call("PUT", f"/files/folder/{deep}", json={"title": "Deeper"})
+    _operated(portal, "copy", folderIds=[deep], destFolderId=other, conflictResolveType=2)
+    _operated(portal, "move", folderIds=[deep], destFolderId=other, conflictResolveType=2)
+    for title, at_once in (("Old", False), ("Older", True)):
+        _operated(portal, "delete", folderIds=[_folder(portal, title, inner)], immediately=at_once)
+
+
+def _rooms_people_and_what_is_told_only(portal: Portal, room: int, admin: str) -> None:
+    """Cause the rest; what cannot be done on the pretend portal, it tells of."""
+    made = portal.call("POST", "/files/rooms", json={"title": "Case", "roomType": 5})["id"]
+    portal.call("PUT", f"/files/rooms/{made}", json={"title": "Case 2"})
+    _operated(portal, "duplicate", folderIds=[made])
+    for what in ("archive", "unarchive"):
+        portal.call("PUT", f"/files/rooms/{made}/{what}", json={"deleteAfter": False})
+        _are_over(portal)
+    doomed = portal.call("POST", "/files/rooms", json={"title": "Doomed", "roomType": 5})["id"]
+    portal.call("DELETE", f"/files/rooms/{doomed}", json={"deleteAfter": False})
+    agent = portal.call("POST", "/files/rooms", json={"title": "Agent", "roomType": 9})["id"]
+    person = {"email": "mia@x.example", "firstName": "Mia", "lastName": "Acme", "type": 4}
+    mia = portal.call("POST", "/people/active", json=person)["id"]
+    portal.call("POST", "/people/invite", json={"invitations": [{"email": "new@x.example", "type": 4}]})
+    portal.call("PUT", "/people/status/Terminated", json={"userIds": [mia]})
+    group = portal.call("POST", "/group", json={"groupName": "Sales", "groupManager": admin, "members": []})["id"]
+    portal.call("PUT", f"/group/{group}", json={"groupName": "Sales 2"})
+    gone = httpx2.delete(f"{portal.url}/api/2.0/group/{group}", headers={"Authorization": f"Bearer {portal.owner}"})
+    assert gone.is_success
+    other = _folder(portal, "Shown", room)
+    file, filled = (portal.upload(other, title, b"%PDF")["id"] for title in ("Form.pdf", "Form 1.pdf"))
+    forms = {"file": file, "submitted": filled}
+    for trigger, about in (
+        ("user.deleted", {"person": mia}),
+        ("form.submit", forms),
+        ("form.filled.out", {"file": file}),
+        ("form.stopped", {"file": file}),
+        ("agent.updated", {"folder": agent}),
+        ("agent.deleted", {"folder": agent}),
+        ("folder.downloaded", {"folder": _folder(portal, "Inside", other)}),
+        ("file.restored", {"file": file}),
+        ("folder.restored", {"folder": _folder(portal, "Inside 2", other)}),
+    ):
+        portal.direct("POST", "/tell", json={"trigger": trigger, "user": admin, **about})
+
+
+def test_every_trigger_comes_with_every_field_that_its_page_promises(portal: Portal, keepers: Make) -> None:
+    """What people do is told to an administrator who is in the room: of its own acts nobody is told."""
+    owner = portal.call("GET", "/people/@self")["id"]
+    ada = portal.direct("POST", "/users", json={"name": "Ada", "email": "ada@x.example", "kind": "admin"})
+    chat = Chat()
+    team = {"type": "webhook", "url": chat.url, "token": "!env CRM_SECRET"}
+    rooms = Rooms(portal)
+    portal.call("PUT", f"/files/rooms/{rooms.client}/share", json={"invitations": [{"id": ada["id"], "access": 9}]})
+    keeper = keepers(portal, ada["key"], [_telling(one) for one in DELIVERED], others={"team": team})
+    keeper.rewrite(public_url=keeper.url)
+    keeper.start()
+    keeper.say("webhooks", "register")
+    _files_and_folders(portal, rooms.client)
+    _rooms_people_and_what_is_told_only(portal, rooms.client, owner)
+    keeper.settle(lambda: {one["subject"] for one in chat.told} >= set(DELIVERED))
+    chat.close()
+
+    told = [(one["subject"], *line.partition("=")) for one in chat.told for line in one["text"].splitlines()]
+    promised = {(trigger, name) for trigger, name, _, _ in told}
+    filled = {(trigger, name) for trigger, name, _, value in told if value}
+    assert {trigger for trigger, _ in promised} == set(DELIVERED)
+    assert promised - filled == EMPTY

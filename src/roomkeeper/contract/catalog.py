@@ -132,6 +132,14 @@ class Connector:
         return self.raises(settings) if self.raises is not None and settings is not None else self.events
 
 
+def _filled(fields: Mapping[str, Any] | None, known: Any) -> Any:  # noqa: ANN401 - a value of a template
+    """Add what is not known to what is; nothing where only the sender knows what there is."""
+    if not fields:
+        return known if known is not None else {} if fields is None else ""
+    given = known if isinstance(known, Mapping) else {}
+    return {**given, **{name: _filled(inner, given.get(name)) for name, inner in fields.items()}}
+
+
 class Catalog:
     """The connectors by type and the steps by name; `more` are steps of a company's own, or bound to no service."""
 
@@ -168,6 +176,12 @@ class Catalog:
     def event(self, type_: str) -> EventKind | None:
         """Find a kind of event, whoever raises it."""
         return next((c.events[type_] for c in self.connectors.values() if type_ in c.events), None)
+
+    def variables(self, event: Event) -> dict[str, Any]:
+        """Give what templates see of an event: every field that its kind promises, empty where it is not known."""
+        kind, known = self.event(event.type), event.variables()
+        promised = {noun: fields for noun, fields in (kind.fields if kind else {}).items() if noun != "event"}
+        return known | {noun: _filled(fields, known.get(noun)) for noun, fields in promised.items()}
 
     @property
     def event_types(self) -> list[str]:

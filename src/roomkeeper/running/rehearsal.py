@@ -59,7 +59,7 @@ async def rehearse(
         return Rehearsed(applies=False, why=f"its `where` does not hold for {about}: {unfit}")
     # What is not closed yet, say, is planned all the same: as it would be if it were.
     planned: list[dict[str, Any]] = []
-    done, variables = set[tuple[str, str]](), event.variables()
+    done, variables = set[tuple[str, str]](), catalog.variables(event)
     for position, step in enumerate(automation.steps):
         context = Dry(Ledger(store, 0), source_of(position), [event], automation, position, foretold=done)
         planned.append(await foretold(step, catalog, variables, context))

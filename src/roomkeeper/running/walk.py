@@ -355,7 +355,7 @@ class Walker:
             query = sa.select(steps).where(steps.c.run_id == run, steps.c.position < position, steps.c.state == "done")
             return {row.name: json.loads(row.result or "{}") for row in connection.execute(query)}
 
-        first = happened[0].variables() if happened else {}
+        first = self._catalog.variables(happened[0]) if happened else {}
         return first | await self._store.reading(results)
 
     async def _ahead(

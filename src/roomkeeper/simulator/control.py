@@ -138,6 +138,23 @@ def routes(faults: list[Fault]) -> list[Route]:
                 portal.webhooks.publish("file.uploaded", file, user)
         return JSONResponse({})
 
+    async def tell(request: Request) -> JSONResponse:
+        """Tell the webhooks of something, as if {user} had done it: {trigger, file | folder | person, submitted?}.
+
+        For what cannot be done here: forms, agents, deleted accounts.
+        """
+        portal, wanted = _portal(request), await request.json()
+        world, trigger = portal.world, wanted["trigger"]
+        actor = world.users[wanted["user"]]
+        if "person" in wanted:
+            portal.webhooks.publish_person(trigger, world.users[wanted["person"]], actor)
+        elif "submitted" in wanted:
+            portal.webhooks.publish_form(trigger, world.files[wanted["file"]], world.files[wanted["submitted"]], actor)
+        else:
+            entity = world.files[wanted["file"]] if "file" in wanted else world.folders[wanted["folder"]]
+            portal.webhooks.publish(trigger, entity, actor)
+        return JSONResponse({})
+
     async def logins(request: Request) -> JSONResponse:
         """Let people log in: {user: how many days ago}; and make their accounts so old, with {made: days}."""
         world = _portal(request).world
@@ -242,6 +259,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/rooms", rooms),
         Route("/_sim/templates", templates, methods=["PUT"]),
         Route("/_sim/logins", logins, methods=["PUT"]),
+        Route("/_sim/tell", tell, methods=["POST"]),
         Route("/_sim/rooms/{id}/members", members),
         Route("/_sim/rooms/{id}/join", join, methods=["POST"]),
         Route("/_sim/folders/{id}/grow", grow, methods=["POST"]),

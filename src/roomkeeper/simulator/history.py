@@ -26,6 +26,7 @@ ACTIONS = {
     "FolderMoved": 5024,
     "FolderMovedToTrash": 5026,  # MessageAction.cs
     "RoomCreated": 5070,
+    "AgentCreated": 5154,  # MessageAction.cs
     "RoomRenamed": 5071,
     "RoomArchived": 5072,
     "RoomUnarchived": 5073,  # MessageAction.cs

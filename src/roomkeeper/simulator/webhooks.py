@@ -207,6 +207,12 @@ class Webhooks:
         is_shown = trigger.startswith("room.") and bool(folder.shares)
         self._publish(trigger, _payload(entity, is_shared=is_shown), entity.id, actor, folder)
 
+    def publish_form(self, trigger: str, original: File, submitted: File, actor: User) -> None:
+        """Tell of a form that was filled in: two entities in one payload (WebhookManager.cs)."""
+        both = {"originalForm": original, "submittedForm": submitted}
+        payload = {name: _payload(one, is_shared=False) for name, one in both.items()}
+        self._publish(trigger, payload, original.id, actor, original.folder)
+
     def publish_person(self, trigger: str, person: User, actor: User) -> None:
         self._publish(trigger, _person(person, is_invited=trigger == "user.invited"), person.id, actor)
 

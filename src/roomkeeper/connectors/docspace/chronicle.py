@@ -9,11 +9,11 @@ from datetime import UTC
 from typing import Any
 
 from roomkeeper.automations.event import Event
+from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.contract.trail import TRAIL
 from roomkeeper.docspace import EntryId
 from roomkeeper.docspace.models import HistoryEntry
-from roomkeeper.docspace.titles import extension
 
 #: What an entry's action tells of.
 ACTIONS: Mapping[str, str] = {
@@ -101,8 +101,7 @@ def _facts(type_: str, data: Mapping[str, Any], room: EntryId) -> dict[str, dict
         case _:
             title = _text(data.get("newTitle")) or _text(data.get("title"))
             number, folder = (data.get(name) if _is_id(data.get(name)) else None for name in ("id", "parentId"))
-            file = {"id": number, "title": title, "extension": extension(title), "folder": folder}
-            file |= {"old_title": _text(data.get("oldTitle"))}
+            file = of_entry("file", number, title, folder, old_title=_text(data.get("oldTitle")))
             return {"file": _known(file)} if number else {}  # what is deleted for good has none there (11.3)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 
 from roomkeeper.automations.event import Event
+from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.contract.trail import CONCLUDED, Search
 from roomkeeper.docspace import EntryId, File, PathPart, Portal
 from roomkeeper.docspace.models import HistoryEntry
@@ -120,7 +121,7 @@ def event_of(file: File, search: Search, named: EntryId | None, room: EntryId) -
         meaning=f"{TAKEN_FOR} {mark}",
         subject=f"file {file.id} {file.title}",
         actor=file.updated_by.id,
-        facts={"file": {"id": file.id, "title": file.title, "folder": file.folder_id}},
+        facts={"file": of_entry("file", file.id, file.title, file.folder_id)},
         raw={"listed": mark, "room": named, "number": room},
         channel=CONCLUDED,
         occurrence=f"{TAKEN_FOR} {file.id}",

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace import chronicle, contents, webhook
+from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail, listened_by_number
 from roomkeeper.docspace import EntryId, File, Portal
@@ -232,7 +233,6 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
     noun = trigger.partition(".")[0]
     title = str(entry.data.get("title") or entry.data.get("newTitle") or "")  # a rename has only the new one
     folder = number if noun == "room" else entry.data.get("parentId") or entry.data.get("toFolderId")
-    facts = {"id": number, "title": title, "folder": folder}
     yield Event(
         type=trigger,
         connection=search.connection,
@@ -241,7 +241,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         meaning=f"{trigger} {number} history {entry.id}",
         subject=f"{noun} {number} {title}".strip(),
         actor=entry.initiator.id,
-        facts={noun: {name: value for name, value in facts.items() if value is not None}},
+        facts={noun: of_entry(noun, number, title, folder)},
         raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named, "number": room},
         channel=TRAIL,
         occurrence=f"{trigger} {number}",

@@ -7,11 +7,11 @@ from typing import Any
 
 from roomkeeper import outside
 from roomkeeper.automations.event import Event, Place
+from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.docspace import EntryId, Portal, signature
-from roomkeeper.docspace.titles import extension
 from roomkeeper.docspace.webhooks import TRIGGERS
 from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotThere, ScopeMissing
 
@@ -120,6 +120,8 @@ def by_hand(connection: str, trigger: str, fields: Mapping[str, Any]) -> Event:
     """Make the event that somebody asks for by hand: `file.id=123`. Raises NotThere."""
     noun = trigger.partition(".")[0]
     given = dict(fields.get(noun) or {})
+    if isinstance(given.get("title"), str):
+        given = of_entry(noun, given.get("id"), given["title"], given.get("folder")) | given
     if not isinstance(given.get("id"), int | str):
         raise NotThere(f"{trigger} needs to know which {noun}", remedy=f"Add `--with {noun}.id=…`.")
     now = datetime.now(UTC)
@@ -215,19 +217,13 @@ def _name(person: Mapping[str, Any]) -> str:
 
 
 def _facts(noun: str, entity: Mapping[str, Any], title: str, folder: object) -> dict[str, Any]:
-    names = _FIELDS[noun]
-    known = {
-        "id": entity.get("id"),
-        "title": title,
-        "extension": extension(title),
-        "name": title,
+    known = of_entry(noun, entity.get("id"), title, folder, name=title) | {
         "first_name": _plain(entity.get("firstName")),
         "last_name": _plain(entity.get("lastName")),
         "email": _plain(entity.get("email")),
         "status": _STATUSES.get(status) if isinstance(status := entity.get("status"), int) else None,
-        "folder": folder if isinstance(folder, int | str) else None,
     }
-    return {name: known[name] for name in names if known.get(name) is not None}
+    return {name: known[name] for name in _FIELDS[noun] if known.get(name) is not None}
 
 
 def _text(value: object, where: str) -> str:

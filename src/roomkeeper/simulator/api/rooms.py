@@ -135,8 +135,9 @@ def made_room(api: Api, title: str, number: int, tags: list[str]) -> Folder:
     if number == AI_ROOM:
         for name in AI_FOLDERS:
             api.world.add_folder(room, name, api.user)
-    api.portal.history.note("RoomCreated", room, api.user)
-    api.portal.webhooks.publish("agent.created" if number == AI_ROOM else "room.created", room, api.user)
+    kind = "Agent" if number == AI_ROOM else "Room"  # FileStorageService.cs, CreateRoomAsync
+    api.portal.history.note(f"{kind}Created", room, api.user)
+    api.portal.webhooks.publish(f"{kind.lower()}.created", room, api.user)
     return room
 
 
