@@ -13,7 +13,8 @@ from aiosmtpd.controller import Controller
 class Chat:
     """An address that takes JSON, as a chat's incoming webhook or a program does."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, knows_again: bool = False) -> None:
+        """`knows_again` keeps what was told before out, by its run and task."""
         self.told: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.beats = 0
@@ -23,8 +24,10 @@ class Chat:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                if chat.answer == 200:
-                    chat.told.append(json.loads(body))
+                said = json.loads(body)
+                known = [one for one in chat.told if knows_again and all(one.get(n) == said.get(n) for n in said)]
+                if chat.answer == 200 and not known:
+                    chat.told.append(said)
                     chat.headers.append({"body": body.decode(), **dict(self.headers)})
                 self._end()
 
