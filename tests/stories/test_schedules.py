@@ -2,12 +2,14 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from stage import Keeper, Portal, Rooms, copy_uploads, until
+from mailboxes import Chat
+from stage import Keeper, Portal, Rooms, copy_uploads, sized, until
 
 from roomkeeper.automations.schedule import Schedule
 from roomkeeper.store.database import opened
@@ -30,11 +32,11 @@ def made(portal: Portal, name: str) -> list[str]:
     return sorted(f"{one.replace('_', ':')}+00:00" for one in mine)
 
 
-def be_away(keeper: Keeper, names: Sequence[str], since: datetime) -> None:
+def be_away(keeper: Keeper, names: Sequence[str], since: datetime, every: float = EVERY) -> None:
     """Have it so that nobody has looked since then."""
     store = opened(keeper.store if "://" in keeper.store else str(keeper.folder / keeper.store))
     began = since.timestamp()
-    places = [f"{name} every {EVERY:g}s" for name in names]
+    places = [f"{name} every {every:g}s" for name in names]
     starts = {f"schedule in {place}": began for place in places}
     with store.write() as db:
         mine = sa.update(trails).where(trails.c.connection == "clock")
@@ -82,6 +84,36 @@ def test_two_processes_and_a_kill_make_one_run_for_each_moment(
 
     moments = [datetime.fromisoformat(one).timestamp() for one in made(portal, "often")]
     assert [later - earlier for earlier, later in itertools.pairwise(moments)] == [10.0] * (len(moments) - 1)
+
+
+def test_each_of_many_missed_moments_has_one_run_on_two_machines_of_which_one_is_killed(
+    portal: Portal, keepers: Make, postgresql: Callable[[], str]
+) -> None:
+    many, rooms, chat = sized(10_000, 120), Rooms(portal), Chat(knows_again=True)
+    told = {"do": "notify", "via": "team", "with": {"text": "{{ schedule.due }}"}}
+    often = {"name": "often", "on": "schedule", "every": "10s", "missed": "all", "gather": 1, "steps": [told]}
+    team = {"type": "webhook", "url": chat.url, "token": "!env CRM_SECRET"}
+    keeper = keepers(portal, rooms.keeper_key, [often], others={"team": team}, store=postgresql())
+    keeper.start_apart()
+    until(lambda: "every 10s" in looked_for(keeper))
+    keeper.stop()
+    since = datetime.fromtimestamp(datetime.now(UTC).timestamp() // 10 * 10, UTC) - timedelta(seconds=10 * many)
+    be_away(keeper, ["often"], since, every=10.0)
+    before = len(chat.told)
+
+    first = keeper.start_apart()
+    keeper.start_apart(port=keeper.port + 1, role="worker")
+    until(lambda: len(chat.told) > before + many // 4, within=2400)
+    keeper.kill(first)
+    until(lambda: len(chat.told) >= before + many, within=2400)
+    keeper.stop()
+    chat.close()
+
+    seen = Counter(datetime.fromisoformat(one["text"]) for one in chat.told[before:])
+    moments = [since + timedelta(seconds=10 * number) for number in range(1, many + 1)]
+    assert set(seen.values()) == {1}
+    assert set(moments) <= set(seen)
+    print(f"{many} moments that were missed, {len(seen)} runs with those that came meanwhile, each once")
 
 
 def test_what_is_wrong_with_a_schedule_is_said_at_its_line(portal: Portal, keepers: Make) -> None:
@@ -139,7 +171,7 @@ def test_another_schedule_under_the_same_name_begins_now_and_misses_nothing(port
 
 
 def looked_for(keeper: Keeper) -> str:
-    store = opened(str(keeper.folder / keeper.store))
+    store = opened(keeper.store if "://" in keeper.store else str(keeper.folder / keeper.store))
     with store.read() as db:
         found = db.execute(sa.select(trails.c.starts).where(trails.c.connection == "clock")).scalar() or ""
     store.close()
