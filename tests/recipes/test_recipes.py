@@ -17,7 +17,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 from mailboxes import Chat, Mailbox
-from stage import CRM_SECRETS, SECRET, Keeper, Portal, Rooms, free_port, sized, until
+from stage import CRM_SECRETS, SECRET, Keeper, Portal, Rooms, free_port, next_second, sized, until
 
 from roomkeeper.docspace.webhooks import mask
 from roomkeeper.store.tables import steps
@@ -744,3 +744,83 @@ def test_a_project_s_room_is_put_in_order_and_stays_its_owner_s(
     assert {one["title"] for one in inside} == {"Contracts", "Drafts", "Final"}
     assert "archive@acme.example" in str(rooms.portal.call("GET", f"/files/rooms/{room}/share", key=rooms.keeper_key))
     assert admin["id"] not in str(rooms.portal.call("GET", f"/files/rooms/{made['Party']}/share", key=rooms.keeper_key))
+
+
+def test_a_project_has_a_room_with_its_sections_once(rooms: Rooms, keepers: Make) -> None:
+    """`asana-to-docspace-structure`."""
+    keeper = put_in(keepers, rooms, "asana-to-docspace-structure", key=rooms.portal.owner)
+    keeper.start()
+
+    project = {"gid": "12", "name": "Bridge", "sections": ["Design", "Review", "Design"]}
+    tell(keeper, "pm", project)
+    tell(keeper, "pm", project | {"name": "Bridge, renamed"})
+    keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    (room,) = rooms_called(rooms.portal, "Bridge")
+    inside = rooms.portal.call("GET", f"/files/{room['id']}")["folders"]
+    assert sorted(one["title"] for one in inside) == ["Design", "Review"]
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+
+
+def test_a_board_has_a_room_and_who_cannot_come_in_is_named(rooms: Rooms, keepers: Make) -> None:
+    """`trello-board-to-room`."""
+    gone = rooms.portal.direct("POST", "/users", json={"name": "Gone", "email": "gone@x.example", "kind": "user"})["id"]
+    rooms.portal.call("PUT", "/people/status/Terminated", json={"userIds": [gone]})
+    keeper = put_in(keepers, rooms, "trello-board-to-room", key=rooms.portal.owner)
+    keeper.start()
+
+    members = ["keeper@x.example", "gone@x.example", "new@x.example"]
+    tell(keeper, "pm", {"id": "b1", "name": "Launch", "lists": ["Doing", "Done"], "members": members})
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    (room,) = rooms_called(rooms.portal, "Board - ")
+    there = str(rooms.portal.call("GET", f"/files/rooms/{room['id']}/share"))
+    assert ("keeper@x.example" in there, "new@x.example" in there, "gone@x.example" in there) == (True, True, False)
+    assert (run["state"], "1 of 3 items failed" in run["error"]) == ("needs_attention", True)
+    assert "gone@x.example" in run["error"]
+
+
+def test_who_gets_a_task_has_an_account_and_is_in_the_room_once(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any]
+) -> None:
+    """`asana-task-user-invite`."""
+    room = rooms.portal.call("POST", "/files/rooms", key=admin["key"], json={"title": "Work", "roomType": 2})["id"]
+    keeper = put_in(keepers, rooms, "asana-task-user-invite", source=room, key=admin["key"])
+    keeper.start()
+
+    for number in (1, 2):
+        tell(keeper, "pm", {"gid": number, "name": "Draw", "assignee": {"email": "mia@x.example"}})
+    tell(keeper, "pm", {"gid": 3, "name": "Nobody's", "assignee": None})
+    keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    everybody = rooms.portal.call("GET", "/people/filter", params={"count": 100})
+    assert [one["email"] for one in everybody].count("mia@x.example") == 1
+    shown = rooms.portal.call("GET", f"/files/rooms/{room}/share", key=admin["key"])
+    assert [one["sharedToUser"]["email"] for one in shown].count("mia@x.example") == 1
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+
+
+def test_everybody_in_a_table_has_an_account_or_nobody(rooms: Rooms, keepers: Make, admin: dict[str, Any]) -> None:
+    """`people-from-a-table`."""
+    room = rooms.add("People", {admin["id"]: 9})
+    keeper = put_in(keepers, rooms, "people-from-a-table", source=room, key=admin["key"])
+    text = keeper.file.read_text().replace("People.xlsx", "People.csv")
+    keeper.file.write_text(text)
+    keeper.start()
+    rooms.portal.register(f"{keeper.url}/hooks/acme", SECRET, key=admin["key"], triggers=mask(["file.updated"]))
+    wanted = [f"person{number}@x.example" for number in range(120)]
+
+    file = rooms.portal.upload(room, "People.csv", b"E-mail")["id"]
+    for lines in ([*wanted, "nobody"], wanted):
+        saved = "\n".join(["E-mail", *lines])
+        rooms.portal.direct("PUT", f"/files/{file}", json={"saved": saved, "user": rooms.guest})
+        keeper.settle(lambda lines=lines: len(keeper.runs()) == (1 if len(lines) > len(wanted) else 2))  # type: ignore[misc]
+        next_second()
+
+    first, second = sorted(keeper.runs(), key=lambda one: one["id"])
+    assert (first["state"], "122" in str(keeper.ask("runs", "show", str(first["id"])))) == ("needs_attention", True)
+    assert (second["state"], second["error"]) == ("done", None)
+    everybody = rooms.portal.call("GET", "/people/filter", params={"count": 100})
+    everybody += rooms.portal.call("GET", "/people/filter", params={"count": 100, "startIndex": 100})
+    there = Counter(one["email"] for one in everybody)
+    assert {there[one] for one in wanted} == {1}
