@@ -824,3 +824,73 @@ def test_everybody_in_a_table_has_an_account_or_nobody(rooms: Rooms, keepers: Ma
     everybody += rooms.portal.call("GET", "/people/filter", params={"count": 100, "startIndex": 100})
     there = Counter(one["email"] for one in everybody)
     assert {there[one] for one in wanted} == {1}
+
+
+#: What is asked for in the recipes that go by a record or a list, beside those above; and what it is that is refused.
+RECORDS = {
+    "detect-bulk-changes": "/security/audit/events/filter",
+    "monthly-compliance-report": "/security/audit/events/filter",
+    "monitor-vdr-activity": "/security/audit/events/filter",
+    "monitor-disk-quota": "/files/filesusedspace",
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_refused_record_is_a_failure_and_nobody_is_told_anything(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat, name: str
+) -> None:
+    invite = {"invitations": [{"id": admin["id"], "access": 9}]}
+    rooms.portal.call("PUT", f"/files/rooms/{rooms.internal}/share", json=invite)
+    keeper = put_in(keepers, rooms, name, chat=chat, key=admin["key"])
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": RECORDS[name], "every": 1}])
+    keeper.start()
+
+    run = asked(keeper, name, state="needs_attention")
+
+    assert "Access denied" in run["error"]
+    assert (chat.told, rooms.portal.tree(rooms.internal)) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["create-client-room", "onboard-employee"])
+def test_a_refused_list_of_first_files_lets_nobody_in_before_it_is_read(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any], chat: Chat, name: str
+) -> None:
+    first = rooms.add("First", {admin["id"]: 9})
+    rooms.portal.direct("POST", f"/folders/{first}/grow", json={"user": rooms.keeper, "folders": 2, "files": MANY})
+    keeper = put_in(keepers, rooms, name, source=first, chat=chat, key=admin["key"])
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/{first}$"}])
+    keeper.start()
+
+    tell(keeper, "crm" if name == "create-client-room" else "hr", {"id": "7", "name": "Mia", "email": "mia@x.example"})
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+    (room,) = [
+        one for one in rooms.portal.call("GET", "/files/rooms", key=admin["key"])["folders"] if "Mia" in one["title"]
+    ]
+    early = str(rooms.portal.call("GET", f"/files/rooms/{room['id']}/share", key=admin["key"]))
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    keeper.settle(lambda: len(chat.told) == 1)
+
+    assert (run["state"], "Access denied" in run["error"]) == ("needs_attention", True)
+    assert "mia@x.example" not in early
+    assert len(rooms.portal.tree(room["id"])) == MANY
+    assert "mia@x.example" in str(rooms.portal.call("GET", f"/files/rooms/{room['id']}/share", key=admin["key"]))
+
+
+def test_members_that_cannot_be_listed_leave_the_room_as_it_is(rooms: Rooms, keepers: Make) -> None:
+    room = rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": "Done", "roomType": 5})["id"]
+    invited(rooms, room, 120)
+    keeper = put_in(keepers, rooms, "remove-guest-on-archive")
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/rooms/{room}/share"}])
+    keeper.start()
+    rooms.portal.register(f"{keeper.url}/hooks/acme", SECRET, triggers=mask(["room.archived"]))
+
+    rooms.portal.call("PUT", f"/files/rooms/{room}/archive", json={"deleteAfter": False})
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+    rooms.portal.direct("PUT", "/faults", json=[])
+
+    assert (run["state"], "Access denied" in run["error"]) == ("needs_attention", True)
+    assert len(rooms.portal.direct("GET", f"/rooms/{room}/members")) >= 120
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    until(lambda: keeper.runs()[0]["state"] not in {"waiting", "running"})
+    assert "approve" in str(keeper.runs()[0]["remedy"])  # 120 are more than anybody loses without being asked
