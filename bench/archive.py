@@ -3,6 +3,8 @@
 Rooms of the same size in one simulated portal: the sample's steps (list one page of each folder, move in chunks of a
 hundred with its pause of half a second, never look), our `flat` and our `tree`. The portal's own time is what its
 operations take by themselves: so many files, so long each. A room of 300 files of one title shows what renames cost.
+While it archives, the service's memory is looked at (of all its processes, what they share counted once), and how long
+the door leaves a question unanswered at the worst.
 """
 
 import argparse
@@ -16,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 
 from roomkeeper.demo import Portal, free_port, wait_for
 
 OWNER_KEY = "sk-" + "0" * 63 + "1"
+ROOMS = ("sample", "flat", "tree", "different", "equal")
+_LOOK = 1.0  # seconds between two looks whether it is done
 PAUSE = 0.5  # seconds that the sample program waits between two chunks
 CONFIG = """\
 version: 1
@@ -46,6 +51,8 @@ def main() -> None:
     arguments.add_argument("--files", type=int, default=10_000)
     arguments.add_argument("--folders", type=int, default=500)
     arguments.add_argument("--seconds-per-file", type=float, default=0.002)
+    arguments.add_argument("--equal", type=int, default=300, help="files of one title, and as many of different ones")
+    arguments.add_argument("--only", nargs="*", choices=ROOMS, default=ROOMS)
     options = arguments.parse_args()
     port = free_port()
     simulator = _spawn("simulate", "--port", str(port))
@@ -54,15 +61,15 @@ def main() -> None:
         wait_for(f"{portal.url}/_sim/usage", process=simulator)
         portal.direct("PUT", "/operations", json={"seconds_per_item": options.seconds_per_file})
         keeper = portal.direct("POST", "/users", json={"name": "keeper", "email": "k@x.example", "kind": "room_admin"})
-        rooms = {name: _room(portal, keeper["id"], name, options) for name in ("sample", "flat", "tree")}
         vault = _room(portal, keeper["id"], "vault", None)
-        _told("the sample's steps", portal, _sample(portal, keeper["key"], rooms["sample"], vault), options)
-        for layout in ("flat", "tree"):
-            _told(
-                f"archive_files, {layout}", portal, _ours(portal, keeper["key"], rooms[layout], vault, layout), options
-            )
-        options.files, options.folders = 300, 0
-        for title, layout in (("", "different"), ("Offer.docx", "equal")):
+        if "sample" in options.only:
+            room = _room(portal, keeper["id"], "sample", options)
+            _told("the sample's steps", portal, _sample(portal, keeper["key"], room, vault), options)
+        for layout in (one for one in ("flat", "tree") if one in options.only):
+            room = _room(portal, keeper["id"], layout, options)
+            _told(f"archive_files, {layout}", portal, _ours(portal, keeper["key"], room, vault, layout), options)
+        options.files, options.folders = options.equal, 0
+        for title, layout in (one for one in (("", "different"), ("Offer.docx", "equal")) if one[1] in options.only):
             room = _room(portal, keeper["id"], layout, options, title=title)
             seen = _ours(portal, keeper["key"], room, _room(portal, keeper["id"], f"vault of {layout}", None), "flat")
             _told(f"{options.files} {layout} titles", portal, seen, options)
@@ -95,7 +102,7 @@ def _sample(portal: Portal, key: str, room: int, vault: int) -> dict[str, Any]:
         chunk = {"fileIds": files[at : at + 100], "folderIds": [], "destFolderId": folder, "deleteAfter": True}
         portal.call("PUT", "/files/fileops/move", key=key, json=chunk)
         time.sleep(PAUSE)
-    return {"room": room, "seconds": time.monotonic() - began, "since": since, "said": len(files)}
+    return {"room": room, "seconds": time.monotonic() - began, "since": since, "seen": ""}
 
 
 def _ours(portal: Portal, key: str, room: int, vault: int, layout: str) -> dict[str, Any]:
@@ -109,16 +116,34 @@ def _ours(portal: Portal, key: str, room: int, vault: int, layout: str) -> dict[
             since, began = len(portal.direct("GET", "/journal")), time.monotonic()
             httpx2.post(f"http://127.0.0.1:{port}/hooks/erp", json={"dealId": layout, "clientName": layout})
             run: dict[str, Any] = {"state": "waiting"}
+            memory, silence, looked_at = [0.0], [0.0], began
             while run["state"] in {"waiting", "running"}:
-                time.sleep(0.2)
-                run = (_runs(folder) or [run])[0]
+                memory.append(_memory(service.pid))
+                silence.append(_silence(port))
+                if time.monotonic() - looked_at > _LOOK:
+                    looked_at = time.monotonic()
+                    run = (_runs(folder) or [run])[0]
             seconds = time.monotonic() - began
         finally:
             service.terminate()
             service.wait(20)
         if run["state"] != "done":
             raise SystemExit(f"the run is {run['state']}: {run.get('error')}")
-        return {"room": room, "seconds": seconds, "since": since, "said": None}
+        seen = f", {max(memory):.0f} MiB, the door silent for {1000 * max(silence):.0f} ms at most"
+        return {"room": room, "seconds": seconds, "since": since, "seen": seen}
+
+
+def _memory(service: int) -> float:
+    """Give the memory of a service and its parts, in MiB, what they share counted once."""
+    one = psutil.Process(service)
+    return sum(each.memory_full_info().pss for each in (one, *one.children(recursive=True))) / 2**20
+
+
+def _silence(port: int) -> float:
+    time.sleep(0.1)
+    asked = time.monotonic()
+    httpx2.get(f"http://127.0.0.1:{port}/livez", timeout=60)
+    return time.monotonic() - asked
 
 
 def _runs(folder: Path) -> list[dict[str, Any]]:
@@ -142,7 +167,8 @@ def _told(what: str, portal: Portal, seen: dict[str, Any], options: Any) -> None
     own = options.files * options.seconds_per_file
     print(
         f"{what:>22}: {seen['seconds']:6.1f} s ({own:.0f} s of it the portal's own for {options.files} files), "
-        f"{moves} requests to move, {renames} renames, {reads} reads, {left} files left behind"
+        f"{moves} requests to move, {renames} renames, {reads} reads, {left} files left behind{seen['seen']}",
+        flush=True,
     )
 
 

@@ -8,7 +8,7 @@ something has changed: a run was made, or one is over (docs/adr/0031).
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,21 +34,39 @@ _REST = 1.0  # seconds after the store or the engine's failed
 _WAITS = (runs.c.state == "waiting", runs.c.handed_over.is_(False))
 _ANY = sa.select(runs.c.id).where(*_WAITS).limit(1)
 _OTHER = runs.alias("other")
-_BEFORE = sa.exists().where(
+# Written out, for the index is of these states only.
+_OTHER_IS_OPEN = _OTHER.c.state.in_(sa.bindparam("open", _OPEN, expanding=True, literal_execute=True))
+_OTHER_IS_AT_WORK = sa.or_(_OTHER.c.state == "running", _OTHER.c.handed_over)
+# The oldest of each automation and key of which none is at work: each run is looked at once, however many wait for one.
+_FIRST = (
+    sa.select(sa.func.min(_OTHER.c.id))
+    .where(_OTHER_IS_OPEN)
+    .group_by(_OTHER.c.automation, _OTHER.c.key)
+    .having(sa.func.max(sa.case((_OTHER_IS_AT_WORK, 1), else_=0)) == 0)
+)
+_GOES_BEFORE = sa.exists().where(
     _OTHER.c.automation == runs.c.automation,
     _OTHER.c.key == runs.c.key,
     _OTHER.c.id != runs.c.id,
-    # Written out, for the index is of these states only.
-    _OTHER.c.state.in_(sa.bindparam("open", _OPEN, expanding=True, literal_execute=True)),
-    sa.or_(_OTHER.c.state == "running", _OTHER.c.handed_over, _OTHER.c.id < runs.c.id),
+    _OTHER_IS_OPEN,
+    sa.or_(_OTHER_IS_AT_WORK, _OTHER.c.id < runs.c.id),
 )
+_MAY_BEGIN = (
+    *_WAITS,
+    runs.c.automation.not_in(pauses.names()),
+    runs.c.automation.not_in(sa.bindparam("stopped", expanding=True)),
+)
+#: The runs of a connection whose turn it is, the oldest first; and those of a few that it still is.
 _DUE = (
-    sa.select(runs.c.id, runs.c.attempt, runs.c.connection)
-    .where(*_WAITS, runs.c.connection.in_(sa.bindparam("connections", expanding=True)))
-    .where(runs.c.automation.not_in(pauses.names()), runs.c.automation.not_in(sa.bindparam("stopped", expanding=True)))
-    .where(~_BEFORE)
+    sa.select(runs.c.id)
+    .where(*_MAY_BEGIN, runs.c.connection == sa.bindparam("connection"), runs.c.id.in_(_FIRST))
     .order_by(runs.c.id)
     .limit(sa.bindparam("most"))
+)
+_STILL_DUE = (
+    sa.select(runs.c.id, runs.c.attempt, runs.c.connection)
+    .where(*_MAY_BEGIN, runs.c.id.in_(sa.bindparam("these", expanding=True)), ~_GOES_BEFORE)
+    .order_by(runs.c.id)
 )
 
 
@@ -119,10 +137,10 @@ class Turns:
         working = Counter(name for run, name in self._at_work.items() if run not in self._aside)
         left = {name: min(_AT_WORK - working[name], _BEGUN - begun[name]) for name in self._connections}
         places = {name: most for name, most in left.items() if most > 0}
-        is_any_due = await self._store.reading(partial(self._is_any_due, list(places)))
-        if not is_any_due:  # mostly so, and then nobody's writing waits
-            return None if is_any_due is None else []
-        return await self._store.writing(partial(self._take, places))
+        due = await self._store.reading(partial(self._due, places))
+        if not due:  # mostly so, and then nobody's writing waits
+            return None if due is None else []
+        return await self._store.writing(partial(self._take, due))
 
     async def _give(self, turns: Sequence[Turn], begin: Callable[[Turn], Awaitable[None]]) -> None:
         """Have these begin; those that could not will have another turn."""
@@ -150,23 +168,22 @@ class Turns:
         for number in set(numbers) - set(connection.execute(ours).scalars()):
             self._at_work.pop(number, None)
 
-    def _take(self, places: dict[str, int], connection: sa.Connection) -> list[Turn]:
+    def _due(self, places: Mapping[str, int], connection: sa.Connection) -> list[int] | None:
+        """Find the runs whose turn it is, so many of each connection; None if none waits at all."""
+        if connection.execute(_ANY).first() is None:
+            return None
+        due = list[int]()
+        for name, most in places.items():
+            due += connection.execute(_DUE, {"connection": name, "stopped": self._stopped, "most": most}).scalars()
+        return due
+
+    def _take(self, due: Sequence[int], connection: sa.Connection) -> list[Turn]:
+        """Take those of them whose turn it still is."""
         if not self._store.is_embedded:  # processes decide one after another
             connection.execute(sa.text("select pg_advisory_xact_lock(727275)"))
-        taken = []
-        for name, most in places.items():
-            taken += self._due([name], most, connection)
+        rows = connection.execute(_STILL_DUE, {"these": list(due), "stopped": self._stopped})
+        taken = [Turn(row.id, row.attempt, row.connection) for row in rows]
         mine = runs.update().where(runs.c.id.in_([turn.run for turn in taken]))
         if taken:
             connection.execute(mine.values(handed_over=True))
         return taken
-
-    def _is_any_due(self, connections: Sequence[str], connection: sa.Connection) -> bool | None:
-        if connection.execute(_ANY).first() is None:
-            return None
-        return bool(self._due(connections, 1, connection))
-
-    def _due(self, connections: Sequence[str], most: int, connection: sa.Connection) -> list[Turn]:
-        """Find the runs whose turn it is, the oldest first."""
-        asked = {"connections": list(connections), "stopped": self._stopped, "most": most}
-        return [Turn(row.id, row.attempt, row.connection) for row in connection.execute(_DUE, asked)]
