@@ -254,6 +254,81 @@ def test_an_operator_finds_a_mistake_in_the_configuration_mends_it_and_publishes
     assert stage[1].file.read_text().startswith("# Read by")
 
 
+TEXT = """\
+version: 1
+connections:
+  acme:
+    type: docspace
+    url: https://acme.example
+automations:
+  - name: copy
+    on: file.uploaded
+    where:
+      room: 1
+    steps:
+      - do: copy_files
+        with:
+          to: 2
+"""
+#: Where somebody is about to write, and what is offered there, the first of it; nothing where nothing can be known.
+OFFERED: dict[str, tuple[str, list[str]]] = {
+    "a section of the file": ("version: 1\nst|", ["store"]),
+    "a setting of a connection": (TEXT.replace("url: https://acme.example", "api|"), ["api_key"]),
+    "a kind of connection": (TEXT.replace("type: docspace", "type: docs|"), ["docspace"]),
+    "a field of an automation": (TEXT.replace("on: file.uploaded", "ga|"), ["gather"]),
+    "an event": (TEXT.replace("file.uploaded", "file.upl|"), ["file.uploaded"]),
+    "what can be asked of an event": (TEXT.replace("room: 1", "ext|"), ["extension"]),
+    "a step": (TEXT.replace("copy_files", "copy|"), ["copy_files"]),
+    "the first word of a step": (TEXT + "      - d|", ["do"]),
+    "another word of a step": (TEXT + "        v|", ["via"]),
+    "a setting of a step": (TEXT + "          on_c|", ["on_conflict"]),
+    "a setting of a step that is written before": (TEXT.replace("to: 2", "|"), ["to", "on_conflict"]),
+    "a connection": (TEXT + "        via: a|", ["acme"]),
+    "a value that can be anything": (TEXT.replace("to: 2", "to: |"), []),
+}
+
+
+def _at(editor: Any, place: int) -> None:
+    """Put the caret there, as a click or a key does."""
+    editor.evaluate(f"one => one.setSelectionRange({place}, {place})")
+    editor.dispatch_event("keyup")
+
+
+@pytest.mark.parametrize("place", OFFERED)
+def test_the_editor_offers_what_may_stand_where_one_writes(page: Any, place: str) -> None:
+    text, offered = OFFERED[place]
+    before, after = text.split("|")
+    page.goto("/configuration")
+    page.wait_for_load_state("networkidle")  # the words are there
+    editor = page.get_by_label("The text")
+    editor.fill(before + after)
+    editor.focus()
+    _at(editor, len(before))
+
+    seen = page.locator("#offered button").all_inner_texts()
+    assert seen[: len(offered)] == offered if offered and len(offered) == 1 else set(offered) <= set(seen)
+    assert bool(seen) is bool(offered)
+
+
+def test_what_is_offered_is_taken_by_the_keyboard_and_mistakes_are_said_while_one_writes(page: Any) -> None:
+    page.goto("/configuration")
+    page.wait_for_load_state("networkidle")  # the words are there
+    editor = page.get_by_label("The text")
+    editor.fill(TEXT.replace("copy_files", "copy"))
+    editor.focus()
+    _at(editor, TEXT.index("copy_files") + 4)
+    picture(page, "what-may-stand-here")
+    page.keyboard.press("Control+Space")
+    page.keyboard.press("Enter")
+    assert "- do: copy_files\n" in editor.input_value()
+
+    playwright.expect(page.locator("#said")).to_contain_text("api_key", timeout=20_000)
+    playwright.expect(page.locator(".lines .wrong").first).to_be_visible()
+    picture(page, "a-mistake-while-writing")
+    page.keyboard.press("Control+z")
+    assert "- do: copy\n" in editor.input_value()
+
+
 PAGES = {
     "recipes": "/recipes",
     "recipe": "/recipes/route-docs-by-status",

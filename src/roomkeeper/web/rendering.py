@@ -24,7 +24,7 @@ from roomkeeper.web.access import CLOSED, Access, Who
 from roomkeeper.web.desk import Desk
 
 _HERE = Path(__file__).parent
-_STATIC = {"style.css": "text/css", "desk.js": "text/javascript"}
+_STATIC = {"style.css": "text/css", "desk.js": "text/javascript", "editor.js": "text/javascript"}
 _EVERY = 1.0  # seconds between two looks whether a page has changed
 _REST = 20  # times as long as it took to render
 _LIVE_PAGES = 12  # at once, of one session: each is rendered again and again
@@ -160,7 +160,7 @@ def alone(title: str, inner: str, *, status: int = 200) -> Response:
 
 
 async def static(request: Request) -> Response:
-    """Serve the two files that the pages need."""
+    """Serve the files that the pages need."""
     name = request.path_params["name"]
     if name not in _STATIC:
         return PlainTextResponse("not found\n", 404)

@@ -37,6 +37,7 @@ ROUTES: list[Route] = [
     *page("/recipes/{name}", recipes.one),
     deed("/recipes/{name}", recipes.use),
     *page("/configuration", configuration.view),
+    download("/configuration/words", configuration.known_words),
     deed("/configuration", configuration.order, most=configuration.LARGEST),
     *page("/reload", configuration.ask_reload),
     deed("/reload", configuration.reload),

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from roomkeeper.configuration import writing
 from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.words import words
 from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import ConfigError, OrderRefused, Problem
 from roomkeeper.intake import stranded
@@ -16,7 +18,7 @@ from roomkeeper.store import services, texts
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
-from roomkeeper.web.rendering import Shown, fit_to_send
+from roomkeeper.web.rendering import HEADERS, Shown, fit_to_send
 
 LARGEST = 1024 * 1024  # bytes of the form that brings it
 _WITHIN = 20.0  # seconds
@@ -59,6 +61,11 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
         await asyncio.to_thread(writing.replace, desk.config.file, text, current)
         raise
     return "/configuration"
+
+
+async def known_words(_request: Request, desk: Desk, _who: Who) -> Response:
+    """Give the words that may stand in the file, for the editor."""
+    return JSONResponse(words(desk.config.catalog), headers=HEADERS)
 
 
 async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:

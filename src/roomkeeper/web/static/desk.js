@@ -65,27 +65,3 @@ if (path) {
   document.addEventListener("visibilitychange", () => { source.close(); if (!document.hidden) listen(); });
   setInterval(() => { if (held !== null && !busy()) { show(held); held = null; } }, 1000);
 }
-
-// The editor: numbers beside the lines, and a way from a sentence to its line.
-const editor = document.getElementById("editor");
-
-if (editor) {
-  const lines = editor.previousElementSibling;
-  const number = () => { lines.textContent = editor.value.split("\n").map((_, at) => at + 1).join("\n"); };
-  const follow = () => { lines.style.height = `${editor.clientHeight}px`; lines.scrollTop = editor.scrollTop; };
-  const fit = () => { number(); follow(); };
-  editor.addEventListener("input", fit);
-  editor.addEventListener("scroll", follow);
-  new ResizeObserver(follow).observe(editor);
-  fit();
-  document.addEventListener("click", (event) => {
-    const line = Number(event.target.dataset?.line);
-    if (!line) return;
-    event.preventDefault();
-    const begins = editor.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-    editor.focus();
-    editor.setSelectionRange(begins, begins + (editor.value.split("\n")[line - 1] || "").length);
-    editor.scrollTop = Math.max(0, (line - 5) * (editor.scrollHeight / editor.value.split("\n").length));
-    follow();
-  });
-}
