@@ -112,6 +112,7 @@ def test_an_automation_listens_to_it_and_uses_its_fields(tmp_path: Path) -> None
         (NAMED | {"event": "item.sold"}, {"do": "read_usage"}, {"on": "item.sold"}, "stands for something else"),
         (NAMED | {"event": "Hired"}, {"do": "read_usage"}, {"on": "Hired"}, "event"),
         (NAMED | {"fields": {"E-Mail": "mail"}}, {"do": "read_usage"}, {}, "small letters"),
+        (NAMED | {"fields": {"connection": "mail"}}, {"do": "read_usage"}, {}, "already"),
         (
             NAMED,
             {"do": "read_usage"},

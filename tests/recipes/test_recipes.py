@@ -658,6 +658,9 @@ def test_who_leaves_is_disabled_after_a_consent_and_the_rooms_are_another_s(
     (run,) = keeper.settle(lambda: bool(keeper.runs()))
     assert "disable 1 account?" in run["error"]
     assert rooms.portal.call("GET", f"/people/{rooms.keeper}")["status"] == 1
+    keeper.say("runs", "approve", str(run["id"]), "--wait", codes=(0, 1, 3))
+    until(lambda: "give the rooms" in str(keeper.runs()[0]["error"]))
+    assert rooms.portal.call("GET", f"/files/folder/{room}")["createdBy"]["id"] == rooms.keeper
     keeper.say("runs", "approve", str(run["id"]), "--wait")
     keeper.settle(lambda: len(chat.told) == 1)
 

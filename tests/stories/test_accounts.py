@@ -194,7 +194,7 @@ def test_who_may_not_take_a_room_or_could_not_give_it_back_leaves_it_alone(rooms
 
     done = run(keeper)
 
-    assert "whose account is disabled" in done["error"]
+    assert "whose account is not active" in done["error"]
     assert writes(rooms.portal, "/files/owner") == 0
 
 
@@ -252,3 +252,51 @@ def test_a_range_is_no_address(rooms: Rooms, keepers: Make) -> None:
     keeper = keepers(rooms.portal, rooms.portal.owner, [automation])
 
     assert "203.0.113.0/24" in keeper.complaints("check", codes=(2,))
+
+
+def test_what_somebody_else_gives_away_is_not_said_to_be_ours(rooms: Rooms, keepers: Make) -> None:
+    leaving, heir = person(rooms.portal, "leaving", "room_admin"), person(rooms.portal, "heir", "room_admin")
+    other = person(rooms.portal, "other", "room_admin")
+    room = rooms.add("Theirs", {})
+    rooms.portal.call("POST", "/files/owner", json={"folderIds": [room], "userId": leaving})
+    rooms.portal.call("PUT", "/people/status/Terminated", json={"userIds": [leaving]})
+    given = {"person": "leaving@x.example", "to": heir, "approve_over": None}
+    keeper = doing(keepers, rooms, {"do": "reassign", "with": given})
+    rooms.portal.direct("PUT", "/settings", json={"handover_seconds": 4})
+    rooms.portal.call("POST", "/people/reassign/start", json={"fromUserId": leaving, "toUserId": other})
+
+    done = run(keeper)
+
+    assert rooms.portal.call("GET", f"/files/folder/{room}")["createdBy"]["id"] == other
+    assert (done["state"], "to whom is not known" in done["error"]) == ("needs_attention", True)
+    assert writes(rooms.portal, "/people/reassign/start") == 1
+
+
+def test_a_room_that_was_taken_is_given_back_though_the_run_is_killed_and_cancelled(
+    rooms: Rooms, keepers: Make
+) -> None:
+    steward = rooms.portal.direct("POST", "/users", json={"name": "s", "email": "s@x.example", "kind": "admin"})
+    theirs = rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": "Theirs", "roomType": 2})
+    joining = {"do": "join_room", "with": {"room": theirs["id"]}}
+    automation = {"name": "job", "on": "schedule", "every": "365d", "missed": "skip", "steps": [joining, joining]}
+    automation["steps"] = [joining, joining | {"as": "again"}]
+    keeper = keepers(rooms.portal, steward["key"], [automation])
+    away = {"kind": "status", "status": 503, "method": "POST", "path": "files/owner", "body": ""}
+    keeper.start_apart()
+
+    def owner() -> str:
+        shown_room: dict[str, Any] = rooms.portal.call("GET", f"/files/folder/{theirs['id']}")
+        return str(shown_room["createdBy"]["id"])
+
+    rooms.portal.direct("PUT", "/faults", json=[away | {"every": 2, "times": 1}, away | {"every": 3}])
+    keeper.say("start", "job")
+    until(lambda: owner() == steward["id"])
+    keeper.kill()
+    keeper.say("runs", "cancel", "1", codes=(0, 1, 3))
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.start_apart()
+    until(lambda: keeper.runs()[0]["state"] == "cancelled")
+
+    assert owner() == rooms.keeper
+    keeper.ask("start", "job", "--wait", codes=(0, 1, 3))
+    assert shown(keeper)["steps"][0]["result"]["owner"] == rooms.keeper

@@ -100,3 +100,37 @@ def test_what_fails_says_why_and_a_retry_makes_one(kind: str, rooms: Rooms, keep
     expected = "failed" if kind == "no administrator" else "done"
     assert again["state"] == expected
     assert len(files(rooms)) == (expected == "done")
+
+
+def test_two_runs_at_once_make_two_backups(rooms: Rooms, keepers: Make) -> None:
+    rooms.portal.direct("PUT", "/settings", json={"backups": {"seconds": 1.5}})
+    one = {
+        "on": "schedule",
+        "every": "365d",
+        "missed": "skip",
+        "steps": [{"do": "backup", "with": {"to": rooms.client}}],
+    }
+    keeper = keepers(rooms.portal, rooms.portal.owner, [one | {"name": "first"}, one | {"name": "second"}])
+    keeper.start()
+
+    for name in ("first", "second"):
+        keeper.say("start", name)
+    runs = keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    results = [keeper.ask("runs", "show", str(run["id"]))["steps"][0]["result"] for run in runs]
+    assert len({result["id"] for result in results}) == len({result["file"] for result in results}) == 2
+    assert len(rooms.portal.tree(rooms.client)) == asked(rooms.portal) == 2
+
+
+def test_one_whose_file_is_gone_is_made_again_by_a_retry_from_the_start(rooms: Rooms, keepers: Make) -> None:
+    keeper = backing_up(keepers, rooms)
+    keeper.start()
+    keeper.ask("start", "backup", "--wait")
+    gone = step(keeper)["result"]["file"]
+    rooms.portal.call("DELETE", f"/files/file/{gone}", json={"deleteAfter": False, "immediately": True})
+    until(lambda: not files(rooms))
+
+    keeper.say("runs", "retry", "1", "--from-start", "--wait")
+
+    assert step(keeper)["state"] == "done"
+    assert len(files(rooms)) == 1

@@ -95,6 +95,7 @@ def test_in_a_data_room_it_opens_only_for_people_with_an_account(rooms: Rooms, k
         ({"folder": "client"}, "is a room"),
         ({"folder": "inner", "kind": "invitation"}, "has external links only"),
         ({"file": "full"}, "gets no external link"),
+        ({"file": "form"}, "lies in a form room"),
     ],
 )
 def test_what_cannot_be_given_is_said_with_a_remedy(
@@ -107,6 +108,10 @@ def test_what_cannot_be_given_is_said_with_a_remedy(
         "inner": rooms.portal.call("POST", f"/files/folder/{rooms.client}", json={"title": "Inner"})["id"],
         "full": full,
     }
+    forms = rooms.portal.call("POST", "/files/rooms", json={"title": "Forms", "roomType": 1})["id"]
+    invited = {"invitations": [{"id": rooms.keeper, "access": 9}]}
+    rooms.portal.call("PUT", f"/files/rooms/{forms}/share", json=invited)
+    named["form"] = rooms.portal.upload(forms, "Form.pdf", b"%PDF")["id"]
     for number in range(6):
         rooms.portal.call("PUT", f"/files/file/{full}/links", json={"access": 2, "title": f"Link {number}"})
 

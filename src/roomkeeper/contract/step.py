@@ -11,6 +11,9 @@ from roomkeeper.automations.event import Event
 from roomkeeper.contract.evidence import Evidence
 
 T = TypeVar("T")
+#: What a step records while it is in the middle of something that must not be left so: it goes on although its run is
+#: cancelled meanwhile, and is cancelled afterwards.
+UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)

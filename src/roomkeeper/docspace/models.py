@@ -118,6 +118,10 @@ class Group(_Model):
     name: str = ""
 
 
+#: The kinds of account that can own a room (FileStorageService.cs, ChangeOwnerAsync).
+MAY_OWN = frozenset({"owner", "admin", "room_admin"})
+
+
 class Person(_Model):
     """Somebody on the portal; who only made or changed something comes with id and name."""
 
@@ -239,6 +243,11 @@ class Link(_Model):
     def title(self) -> str:
         """What it is called."""
         return self.shared_link.title
+
+    @property
+    def ends(self) -> str:
+        """When it ends, as the portal writes it; empty if it does not."""
+        return self.shared_link.expiration_date or ""
 
     @property
     def has_end(self) -> bool:

@@ -30,24 +30,45 @@ async def hold(
     """Wait for the hold on this name, and keep it. Meanwhile `check` is asked, and may raise, and `aside` lasts."""
     turn = _turns.setdefault((run, name), asyncio.Lock())
     async with turn:  # steps of one run that run side by side share the run's hold, and take turns
+        taking = _Taking(store, name, run)
         try:
-            if not await store.writing(lambda connection: _take(store, connection, name, run)):
+            if not await taking.take():
                 with aside():
-                    await _wait(store, name, run, check)
+                    await _wait(taking, check)
             yield
-        finally:  # also of who was cancelled while taking it: kept by one who does not have it, it would bar others
-            mine = sa.delete(holds).where(holds.c.name == name, holds.c.run_id == run)
-            await store.writing(lambda connection: connection.execute(mine))
+        finally:
+            await taking.let_go()
 
 
-async def _wait(store: Store, name: str, run: int, check: Callable[[], Awaitable[None]]) -> None:
+class _Taking:
+    """A hold that is being taken.
+
+    What may have become ours is let go of, also by who was cancelled while taking it: kept by one who does not have
+    it, it would bar others. By who only waited it is not: another process may have taken the run over, and have it.
+    """
+
+    def __init__(self, store: Store, name: str, run: int) -> None:
+        self.store, self.name, self.run = store, name, run
+        self._may_be_ours = False
+
+    async def take(self) -> bool:
+        self._may_be_ours = True
+        self._may_be_ours = await self.store.writing(lambda db: _take(self.store, db, self.name, self.run))
+        return self._may_be_ours
+
+    async def let_go(self) -> None:
+        if self._may_be_ours:
+            mine = sa.delete(holds).where(holds.c.name == self.name, holds.c.run_id == self.run)
+            await self.store.writing(lambda db: db.execute(mine))
+
+
+async def _wait(taking: _Taking, check: Callable[[], Awaitable[None]]) -> None:
     """Wait until the hold is ours. Looking costs nobody the right to write."""
     while True:
         await check()
         await asyncio.sleep(_LOOK_AGAIN)
-        if await store.reading(lambda connection: _is_free(connection, name, run)) and await store.writing(
-            lambda connection: _take(store, connection, name, run)
-        ):
+        is_free = await taking.store.reading(lambda db: _is_free(db, taking.name, taking.run))
+        if is_free and await taking.take():
             return
 
 

@@ -21,8 +21,8 @@ from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step, acts_on, stages
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.step import UNFINISHED, Results, StepKind
 from roomkeeper.contract.step import Ledger as StepLedger
-from roomkeeper.contract.step import Results, StepKind
 from roomkeeper.errors import (
     COMPLETE_IT,
     ApprovalNeeded,
@@ -252,7 +252,8 @@ class Walker:
     async def _outcome(self, run: Any, step: Step, position: int, work: "_Work") -> tuple[str, dict[str, Any]]:  # noqa: ANN401
         """Do the step and say how it went."""
         try:
-            await work.check()
+            if not await work.was_left_unfinished():
+                await work.check()
             return await self._acted(run, step, position, work)
         except ApprovalNeeded as error:
             until = time.time() + error.within
@@ -471,14 +472,21 @@ class _Work:
         if len(self._calls) >= _CALLS_KEPT_BACK:
             await self.write_calls()
 
+    async def was_left_unfinished(self) -> bool:
+        """Whether an earlier life of this step stopped where nobody may stop; then it is not cancelled now."""
+        recorded = await self.recorded()
+        unfinished = isinstance(recorded, dict) and bool(recorded.get(UNFINISHED))
+        self._may_cancel = not unfinished
+        return unfinished
+
     @contextlib.contextmanager
     def to_the_end(self) -> Iterator[None]:
         """Let nobody cancel what is done within."""
-        self._may_cancel = False
+        before, self._may_cancel = self._may_cancel, False
         try:
             yield
         finally:
-            self._may_cancel = True
+            self._may_cancel = before
 
     def hold(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Keep every other run from working on what bears this name."""

@@ -51,8 +51,8 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def settings(request: Request) -> JSONResponse:
         """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, space_limit, has_audit,
-        conversion_seconds, backups: {seconds, left, fails}, enforce_limits, loses_history, titles: mysql | postgresql
-        (while it is empty)} and the limits, of the portal and of the vendors.
+        conversion_seconds, backups: {seconds, left, fails}, handover_seconds, enforce_limits, loses_history, titles:
+        mysql | postgresql (while it is empty)} and the limits, of the portal and of the vendors.
         """
         portal, wanted = _portal(request), await request.json()
         portal.suspended = wanted.pop("suspended", portal.suspended)
@@ -63,6 +63,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         portal.history.loses = wanted.pop("loses_history", portal.history.loses)
         if "titles" in wanted:
             portal.world.title_key = {"mysql": title_key, "postgresql": exactly}[wanted.pop("titles")]
+        portal.handover_seconds = wanted.pop("handover_seconds", portal.handover_seconds)
         for name, value in wanted.pop("backups", {}).items():
             setattr(portal.backups, name, value)
         for name in {"room_limit", "space_limit", "has_audit"} & set(wanted):

@@ -14,7 +14,7 @@ from roomkeeper.connectors.docspace.people import of_room
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.connectors.docspace.rooms import archive, bring_back
 from roomkeeper.contract.approve import ask_over, asked_first
-from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import UNFINISHED, Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Member, Person
 from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
@@ -266,7 +266,7 @@ async def _changed(
             finally:
                 if was_archived:
                     await archive(context, room.id)
-                    await context.record((await context.recorded() or {}) | {"was_archived": False})
+                    await context.record((await context.recorded() or {}) | {"was_archived": False, UNFINISHED: False})
     now = {one.id: one.access for one in await of_room(context, room)}
     for one in changing:
         if one.id not in failed and now.get(one.id, Access.NONE) != wanted:
@@ -279,7 +279,7 @@ async def _brought_back(context: StepContext, room: PathPart) -> bool:
     recorded = await context.recorded() or {}
     folder = await context.call(partial(context.client.folders.get, room.id))
     if folder.is_archived and not recorded.get("was_archived"):
-        await context.record(recorded | {"was_archived": True})
+        await context.record(recorded | {"was_archived": True, UNFINISHED: True})
     return await bring_back(context, room.id) or bool(recorded.get("was_archived"))
 
 

@@ -8,11 +8,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import Portal
-from roomkeeper.docspace.models import Person
+from roomkeeper.docspace.models import MAY_OWN, Person
 from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
 _LOOK = 2.0  # seconds between two looks at what the portal is handing over (ours)
+_ATTEMPTS, _ALL = 3, 100  # times, per cent (ours; ReassignProgressItem.cs)
 _RANK = ("user", "room_admin", "admin", "owner")  # each may do what those before it may (EmployeeType.cs)
 
 
@@ -82,12 +83,10 @@ async def create_user(params: CreateUser, context: StepContext) -> UserCreated:
     scope, item = f"accounts: {context.connection}", params.email.casefold()
     try:
         made = await once(context, scope, item, find=find, make=make, stands=stands)
-    except ScopeMissing:
-        raise
-    except QuotaExceeded as error:
-        raise StepFailed(f"{params.email} gets no account: {error.message}", remedy=_NONE_LEFT) from error
-    except (Forbidden, Rejected) as error:
-        raise StepFailed(f"{params.email} gets no account: {error.message}", remedy=_MAY_INVITE) from error
+    except (QuotaExceeded, Rejected, Forbidden) as error:
+        if isinstance(error, ScopeMissing):
+            raise
+        raise StepFailed(f"{params.email} gets no account: {error.message}", remedy=_against(error)) from error
     now = await _by_email(params.email, context)
     if now is None:
         raise StepFailed(f"the account of {params.email} was made, and is gone", remedy=_AGAIN)
@@ -121,6 +120,12 @@ async def _by_email(email: str, context: StepContext) -> Person | None:
     except NotFound:
         return None
     return found
+
+
+def _against(error: Exception) -> str:
+    if isinstance(error, QuotaExceeded):
+        return _NONE_LEFT
+    return _CORRECT_IT if isinstance(error, Rejected) else _MAY_INVITE
 
 
 def _usable(person: Person, params: CreateUser, *, made: bool) -> UserCreated:
@@ -168,10 +173,13 @@ async def reassign(params: Reassign, context: StepContext) -> Reassigned:
     known = (await context.ledger.look(scope, [item])).get(item)
     if known is not None and known.done and not await context.call(partial(portal.people.has_rooms, leaving)):
         return done
+    if known is None:
+        await _others_are_over(leaving, context)
     line = _giving(leaving, heir)
     await ask_over(context, [line], limit=params.approve_over, question=line)
     async with context.hold(f"belongings of {leaving.id}"):
         try:
+            await context.ledger.trying(scope, {item: {"asked_at": await context.now()}})
             await _given(leaving, heir, context)
         except ScopeMissing:
             raise
@@ -179,7 +187,7 @@ async def reassign(params: Reassign, context: StepContext) -> Reassigned:
             what = f"the portal does not give to another what {leaving.email} has: {error.message}"
             raise StepFailed(what, remedy=_ADMINISTRATOR) from error
         if await context.call(partial(portal.people.has_rooms, leaving)):
-            what = f"the portal said that all was given away, and {leaving.email} still owns a room"
+            what = f"the portal said that all was given away, and a room is still {leaving.email}'s"
             raise StepFailed(what, remedy=_AGAIN)
         await context.ledger.done(scope, {item: (heir.id, {})})
     return done.model_copy(update={"made": True})
@@ -220,7 +228,7 @@ async def _both(params: Reassign, context: StepContext) -> tuple[Person, Person]
     if not leaving.is_disabled:
         what = f"the account of {leaving.email} is not disabled"
         raise StepFailed(what, remedy="Put `disable_people` before it in the automation, or disable it by hand.")
-    if heir.is_disabled or heir.kind not in {"owner", "admin", "room_admin"}:
+    if heir.is_disabled or heir.kind not in MAY_OWN:
         why = "is disabled" if heir.is_disabled else f"is of the type {heir.kind!r}, which can own no room"
         raise StepFailed(f"the account of {heir.email} {why}", remedy=_HEIR)
     return leaving, heir
@@ -238,21 +246,45 @@ async def _found(name: str, context: StepContext) -> Person:
     return found
 
 
+async def _others_are_over(leaving: Person, context: StepContext) -> None:
+    """Wait until nobody else has it given away: the portal would take our order for theirs. Raises StepFailed.
+
+    What it tells of one that is under way does not say to whom (TaskProgressResponseDto.cs).
+    """
+    portal: Portal = context.client
+    waited = False
+    while (other := await context.call(partial(portal.people.reassigning, leaving.id))) and not other.is_completed:
+        waited = True
+        await context.progress(f"waits until what somebody else ordered for {leaving.email} is done")
+        await context.pause(_LOOK)
+    if waited and not await context.call(partial(portal.people.has_rooms, leaving)):
+        what = f"somebody else had what {leaving.email} has given away at the same time, to whom is not known"
+        raise StepFailed(what, remedy=_SEE_WHO_HAS_IT)
+
+
 async def _given(leaving: Person, heir: Person, context: StepContext) -> None:
     """Have it done, and wait for its end. Doing it again is harmless: it gives what is still there."""
     portal: Portal = context.client
-    under_way = await context.call(partial(portal.people.reassigning, leaving.id))
-    if under_way is None or under_way.is_completed:
-        under_way = await context.call(partial(portal.people.reassign, leaving.id, heir.id))
-    while under_way is not None and not under_way.is_completed:
-        await context.progress(f"the portal gives away what {leaving.email} has: {under_way.percentage} %")
-        await context.pause(_LOOK)
+    for _ in range(_ATTEMPTS):
         under_way = await context.call(partial(portal.people.reassigning, leaving.id))
-    if under_way is not None and under_way.error:
-        raise StepFailed(f"the portal stopped: {under_way.error}", remedy=_AGAIN)
+        if under_way is None or under_way.is_completed:
+            under_way = await context.call(partial(portal.people.reassign, leaving.id, heir.id))
+        while under_way is not None and not under_way.is_completed:
+            await context.progress(f"the portal gives away what {leaving.email} has: {under_way.percentage} %")
+            await context.pause(_LOOK)
+            under_way = await context.call(partial(portal.people.reassigning, leaving.id))
+        if under_way is None:  # the portal has forgotten it: it was started anew, say
+            continue
+        if under_way.error or under_way.percentage < _ALL:
+            why = under_way.error or f"it was cancelled at {under_way.percentage} %"
+            raise StepFailed(f"the portal stopped: {why}", remedy=_AGAIN)
+        return
+    what = f"the portal forgets again and again that it gives away what {leaving.email} has"
+    raise StepFailed(what, remedy=_AGAIN)
 
 
 _NONE_LEFT = "The tariff has no such account left: disable one or raise it; then `roomkeeper runs retry`."
+_CORRECT_IT = "Correct the address where it comes from, or enable the account; then `roomkeeper runs retry`."
 _MAY_INVITE = (
     "Administrators are made by the owner's key, room admins by an administrator's, and the portal must allow inviting "
     "(Settings, Security); give the connection such a key, then `roomkeeper runs retry`."
@@ -263,5 +295,9 @@ _HEIR = "Correct `to` in the automation: it takes an active administrator or roo
 _ADMINISTRATOR = (
     "It needs a key of the owner or an administrator with `accounts:write`; what an administrator has is given away "
     "with the owner's key only. Then `roomkeeper runs retry`."
+)
+_SEE_WHO_HAS_IT = (
+    "See on the portal who owns those rooms now. If that is right, `roomkeeper runs cancel`; if not, change their "
+    "owners there."
 )
 _AGAIN = "See the portal's people page; then `roomkeeper runs retry`, which goes on with what is left."

@@ -10,8 +10,8 @@ from roomkeeper.connectors.docspace.saving import saved_file
 from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, PathPart, Portal
-from roomkeeper.docspace.models import BackupRecord, BackupTask
-from roomkeeper.errors import Forbidden, QuotaExceeded, Rejected, ScopeMissing, StepFailed
+from roomkeeper.docspace.models import BackupRecord
+from roomkeeper.errors import Clash, Forbidden, QuotaExceeded, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
 _LOOK = 10.0  # seconds between two looks at a backup that is under way: it takes minutes or hours (ours)
@@ -105,39 +105,52 @@ async def _begun(folder: PathPart, context: StepContext) -> tuple[str, bool]:
     before = await _before(context)
 
     async def find() -> list[str]:
-        known = (await context.ledger.look(scope, [item])).get(item)
+        if (await context.ledger.look(scope, [item])).get(item) is None:
+            return []  # nothing that is there can be ours
         latest = await portal.backups.latest()
-        ours = [latest.task_id] if known is not None and latest is not None and _is_good(latest) else []
-        there = {file.title for file in (await directly_in(context, folder.id)).files.values()}
-        ours += [one.id for one in await portal.backups.kept() if one.file_name in there and one.id not in ours]
-        return [one for one in ours if one not in before]
+        ours = [latest.task_id] if latest is not None and not latest.is_completed else []
+        ours += [one for one in await _kept_in(folder, context) if one not in ours]
+        taken = await context.ledger.known_targets(scope, ours)
+        return [one for one in ours if one not in before and one not in taken]
 
     async def make() -> str:
-        return (await portal.backups.start(folder.id)).task_id
+        others = await _ids(context)
+        task = (await portal.backups.start(folder.id)).task_id
+        if task in others or await context.ledger.known_targets(scope, [task]):
+            raise Clash("Somebody else began a backup in the same moment", may_have_happened=False)
+        return task
 
     async def stands(task: str) -> bool:
         latest = await portal.backups.latest()
-        under_way = latest is not None and latest.task_id == task and _is_good(latest)
-        return under_way or task in {one.id for one in await portal.backups.kept()}
+        is_under_way = latest is not None and latest.task_id == task and not latest.is_completed
+        return is_under_way or task in await _kept_in(folder, context)
 
-    if (await context.ledger.look(scope, [item])).get(item) is None:
-        await _others_are_over(context)
-    made = await once(context, scope, item, find=find, make=make, stands=stands)
-    return made.target, made.here
+    async with context.hold("backups"):  # the portal makes one at a time
+        if (await context.ledger.look(scope, [item])).get(item) is None:
+            await _others_are_over(context)
+        made = await once(context, scope, item, find=find, make=make, stands=stands)
+        return made.target, made.here
 
 
-def _is_good(task: BackupTask) -> bool:
-    """Whether it may still come to something, or has."""
-    return not task.is_completed or not task.error
+async def _ids(context: StepContext) -> set[str]:
+    """List the backups that there are, and the one that the portal tells of."""
+    portal: Portal = context.client
+    latest = await portal.backups.latest()
+    return {one.id for one in await portal.backups.kept()} | ({latest.task_id} if latest is not None else set())
+
+
+async def _kept_in(folder: PathPart, context: StepContext) -> list[str]:
+    """List the backups whose file lies in this folder, and has something in it."""
+    portal: Portal = context.client
+    there = {file.title for file in (await directly_in(context, folder.id)).files.values() if file.size}
+    return [one.id for one in await portal.backups.kept() if one.file_name in there]
 
 
 async def _before(context: StepContext) -> set[str]:
     """Recall which backups there were when this run came to it: none of them is its own. Raises RemoteError."""
     known = await context.recorded()
     if known is None:
-        latest = await context.call(context.client.backups.latest)
-        ids = [one.id for one in await context.call(context.client.backups.kept)]
-        known = {"before": ids + ([latest.task_id] if latest is not None else [])}
+        known = {"before": sorted(await context.call(partial(_ids, context)))}
         await context.record(known)
     return set(known["before"])
 

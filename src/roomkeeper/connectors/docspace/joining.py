@@ -11,9 +11,10 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
-from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import UNFINISHED, Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, PathPart, Portal
-from roomkeeper.errors import Forbidden, Rejected, ScopeMissing, StepFailed
+from roomkeeper.docspace.models import ACTIVE, MAY_OWN
+from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 
 
 class JoinRoom(BaseModel):
@@ -36,22 +37,32 @@ class Joined(BaseModel):
 
 
 async def apply(params: JoinRoom, context: StepContext) -> Joined:
-    """Join it, unless the account manages it already; it is its owner's again in the end. Raises StepFailed."""
+    """Join it, unless the account manages it already; it is its owner's again in the end. Raises StepFailed.
+
+    Whose it is stands in the ledger from before it is taken until it is given back: whatever becomes of a run that
+    stopped between the two, the next one gives it back.
+    """
     room = await _room(params, context)
     me = (await context.call(context.client.people.myself)).id
-    recorded = await context.recorded() or {}
+    scope, item = f"joined: {context.connection}", str(room.id)
     async with context.hold(f"members of room {room.id}"):
         now = await _seen(room, context)
-        if now.created_by.id == me and not recorded.get("owner"):
-            return Joined(room=room.id, title=room.title, owner=me, made=False)
-        if now.security.get("EditAccess") and now.created_by.id != me:
-            return Joined(room=room.id, title=room.title, owner=now.created_by.id, made=False)
-        owner = str(recorded.get("owner") or now.created_by.id)
-        await _make_sure_that_it_can_be_given_back(room, owner, context)
-        await context.record({"owner": owner})
+        begun = (await context.ledger.look(scope, [item])).get(item)
+        if begun is None:
+            owner, holders = now.created_by.id, [me, now.created_by.id]
+            if owner == me or now.security.get("EditAccess"):
+                return Joined(room=room.id, title=room.title, owner=owner, made=False)
+            await _make_sure_that_it_can_be_given_back(room, owner, context)
+            await context.record({UNFINISHED: True})
+            await context.ledger.trying(scope, {item: {"owner": owner}})
+        else:  # an earlier run has taken it, or was about to
+            owner = str(begun.detail["owner"])
+            holders = _still_to_hold(now, me, owner)
         with context.to_the_end():  # else the room stays ours
-            for holder in (me, owner):
+            for holder in holders:
                 await _give(room, holder, context)
+            await context.ledger.undone(scope, [item])
+        await context.record({})
         after = await _seen(room, context)
     if not after.security.get("EditAccess"):
         what = f"room {room.id} {room.title!r} was taken and given back, and the account does not manage it"
@@ -81,6 +92,14 @@ JOIN_ROOM = StepKind(
 )
 
 
+def _still_to_hold(now: Folder, me: str, owner: str) -> list[str]:
+    """Say who has to have the room yet, one after the other, for it to be its owner's with us in it."""
+    if now.created_by.id == me:
+        return [owner]
+    is_untouched = now.created_by.id == owner and not now.security.get("EditAccess")
+    return [me, owner] if is_untouched else []  # else it was given back, or people gave it to somebody else
+
+
 async def _room(params: JoinRoom, context: StepContext) -> PathPart:
     room = (await way_to(context, params.room, setting="room"))[-1]
     if room.room_type is None:
@@ -95,10 +114,15 @@ async def _seen(room: PathPart, context: StepContext) -> Folder:
 
 async def _make_sure_that_it_can_be_given_back(room: PathPart, owner: str, context: StepContext) -> None:
     """Refuse a room whose owner can own none any more. Raises StepFailed."""
-    person = await context.call(partial(context.client.people.get, owner))
-    if person.is_disabled:
-        what = f"room {room.id} {room.title!r} is {person.display_name}'s, whose account is disabled"
-        raise StepFailed(what, remedy="Give what that person has to another first: `reassign` does that.")
+    try:
+        person = await context.call(partial(context.client.people.get, owner))
+    except NotFound as error:
+        what = f"the owner of room {room.id} {room.title!r} has no account any more: {error.message}"
+        raise StepFailed(what, remedy=_ANOTHER_OWNER) from error
+    if person.status != ACTIVE or person.kind not in MAY_OWN:
+        why = "is not active" if person.status != ACTIVE else f"is of the type {person.kind!r}, which can own no room"
+        what = f"room {room.id} {room.title!r} is {person.display_name}'s, whose account {why}"
+        raise StepFailed(what, remedy=_ANOTHER_OWNER)
 
 
 async def _give(room: PathPart, holder: str, context: StepContext) -> None:
@@ -126,4 +150,5 @@ _ADMINISTRATOR = (
     "It takes a key of the owner or an administrator, and an owner of the room whose account is active. If the room is "
     "not its owner's any more, give it back on the portal; then `roomkeeper runs retry`."
 )
+_ANOTHER_OWNER = "Give the room to another first, on the portal's pages or by `reassign`; then `roomkeeper runs retry`."
 _BY_HAND = "Have the room's owner invite the account of the API key as room manager; then `roomkeeper runs retry`."

@@ -82,6 +82,7 @@ class Shared(BaseModel):
     answered: bool
     because: str = ""
     internal: bool = Field(default=False, description="Whether it opens only for people with an account.")
+    ends: str = Field(default="", description="When it ends, as the portal says; empty if it does not.")
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,9 @@ async def apply(params: ShareLink, context: StepContext) -> Shared:
         raise StepFailed(f"{target.said} gets no {kind} link: {error.message}", remedy=remedy) from error
     answered, because = await _tried(context, link, kind)
     internal = kind == "external" and link.is_internal
-    return Shared(url=link.url, kind=kind, made=made, answered=answered, because=because, internal=internal)
+    return Shared(
+        url=link.url, kind=kind, made=made, answered=answered, because=because, internal=internal, ends=link.ends
+    )
 
 
 async def plan(params: ShareLink, context: StepContext) -> Plan:
@@ -222,6 +225,9 @@ def _checked(params: ShareLink, target: _Target) -> Kind:
         what = f"{target.said} {target.title!r} has external links only"
         raise StepFailed(what, remedy="Correct the automation: leave out `kind`, or name a room.")
     access = Access[params.access.upper()] if params.access is not None else None
+    if target.may == {Access.FILL_FORMS}:
+        what = f"{target.said} {target.title!r} lies in a form room, which has one link for all that is in it"
+        raise StepFailed(what, remedy="Correct the automation: write the room as `room:`.")
     if not target.may or (access is not None and access not in target.may):
         given = f"the access {named(access)!r}" if access is not None and target.may else "any access"
         may = ", ".join(sorted(map(named, target.may)))
@@ -301,7 +307,8 @@ async def _remedy(
     links = await context.call(partial(_of, context.client, target, kind))
     is_room = target.type is not None
     mine = [one.title for one in links if kind == "invitation" or not is_room or not one.is_primary]
-    if len(mine) >= (_AT_MOST[kind] if is_room else _OF_AN_ENTRY):
+    has_first = not is_room and any(one.is_primary for one in links)
+    if len(mine) >= (_AT_MOST[kind] if is_room else _OF_AN_ENTRY if has_first else _OF_AN_ENTRY - 1):
         return _FULL.format(number=len(mine), titles=", ".join(map(repr, mine)))
     return _LINKS
 
@@ -367,11 +374,11 @@ async def _tried(context: StepContext, link: Link, kind: Kind) -> tuple[bool, st
 
 #: How many of them a room can have, beside its primary link (recorded: links).
 _AT_MOST: Mapping[Kind, int] = {"external": 5, "invitation": 1}
-_OF_AN_ENTRY = 6  # links that a folder or a file can have, the first among them (recorded: file.info)
+_OF_AN_ENTRY = 6  # links of a folder or a file, the first among them (recorded: file.info; FileSecurity.cs)
 _SEE_IT = (
     "Restore it, or invite the account of the API key into its room as room manager; then `roomkeeper runs retry`."
 )
-_NOT_THERE = "Links are to what lies in a room that is not archived; in a form room, to its forms only."
+_NOT_THERE = "Links are to what lies in a room that is not archived, and is no form room."
 _RULES = (
     "If it is the password that is refused: put one into {variable} that the portal's password rules admit (Settings, "
     "Security), `roomkeeper reload`, then `roomkeeper runs retry`."

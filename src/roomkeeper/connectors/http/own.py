@@ -20,7 +20,7 @@ def kinds(settings: Http) -> Mapping[str, EventKind]:
     """List the kind of event that this connection adds to those that are known."""
     if settings.event is None or settings.is_known:
         return {}
-    own: dict[str, Any] = dict.fromkeys((*settings.fields, "id", "connection", _WHOLE))
+    own: dict[str, Any] = {name: {} for name in (*settings.fields, "id", "connection")} | {_WHOLE: None}
     return {settings.event: EventKind(settings.event, {"event": ABOUT, noun_of(settings.event): own})}
 
 

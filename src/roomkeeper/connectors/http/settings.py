@@ -15,6 +15,7 @@ DEAL_FIELDS = ("id", "name", "status", "company", "contact.email", "owner.email"
 TICKET_FIELDS = ("id", "key", "subject", "url", "priority", "requester.name", "requester.email", "created_at")
 _OURS = frozenset({"deal.closed", "ticket.created"})  # which other services raise, too
 _EVENT = r"^[a-z][a-z0-9_]{0,39}\.[a-z][a-z0-9_]{0,39}$"
+_THERE = frozenset({"connection", "fields"})  # which every event of one's own has by itself
 _OWN_FIELD = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _HEADER = r"^[A-Za-z0-9-]{1,64}$"
 
@@ -82,6 +83,8 @@ class Http(VendorSettings):
         elif wrong := sorted(one for one in self.fields if not _OWN_FIELD.fullmatch(one)):
             said = f"a field of your own is written in small letters, digits and underscores, not {', '.join(wrong)}"
             raise ValueError(said)
+        elif taken := sorted(set(self.fields) & _THERE):
+            raise ValueError(f"every event has {', '.join(taken)} already: give it another name")
         return self
 
     @model_validator(mode="after")

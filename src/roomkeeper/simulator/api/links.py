@@ -96,8 +96,9 @@ def entry_link(api: Api) -> Any:
     may = {name.casefold() for name in dto.given_by_link(entry, room)}
     if Access(wanted.access).name.replace("_", "").casefold() not in may:
         raise rule_broken(NOT_FOR_IT)
-    if known is None and len(entry.links) >= dto.LINKS_OF_AN_ENTRY:
-        raise rule_broken(f"The maximum number of links may not exceed {dto.LINKS_OF_AN_ENTRY}")
+    most = {1: 0, 6: dto.OTHER_LINKS}.get((room.room_type or 0) if room is not None else 0, dto.LINKS_OF_AN_ENTRY)
+    if known is None and len(entry.links) >= most:  # FileSecurity.cs, _linkCountRoomFileSettingsAccesses
+        raise rule_broken(f"The maximum number of links may not exceed {most}")
     link = _set(entry, known, wanted, body)
     link.internal = {8: True, 6: False}.get((room.room_type or 0) if room is not None else 0, link.internal)
     return shown_link(api, link)

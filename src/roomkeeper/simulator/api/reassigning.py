@@ -7,7 +7,6 @@ from roomkeeper.simulator.api.request import Api, Routes
 from roomkeeper.simulator.problems import ApiError, forbidden
 from roomkeeper.simulator.world import User
 
-SECONDS = 0.3  # ours
 DISABLED = 2  # recorded: people.lookup
 
 
@@ -36,7 +35,7 @@ def _refused(what: str) -> ApiError:
 
 
 async def _give(api: Api, task: dict[str, Any], leaving: User, heir: User) -> None:
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(api.portal.handover_seconds)
     for folder in api.world.folders.values():
         if folder.room is not None and folder.created_by is leaving:
             folder.created_by = heir

@@ -60,6 +60,7 @@ class Portal:
     template_job: dict[str, Any] | None = None
     template_made: dict[str, Any] | None = None
     backups: Backups = field(default_factory=Backups)
+    handover_seconds: float = 0.3  # ours
     handovers: dict[str, dict[str, Any]] = field(default_factory=dict)
     addresses: list[dict[str, Any]] = field(default_factory=list)
     is_restricted: bool = False
