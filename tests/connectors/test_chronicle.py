@@ -28,6 +28,8 @@ DATA: dict[str, dict[str, Any]] = {
     "FileRenamed": {"id": 55, "oldTitle": "a.docx", "newTitle": "b.docx", "parentId": 187},
     "FileLocked": {"id": 55, "title": "b.docx", "parentId": 187},
     "FileUnlocked": {"id": 55, "title": "b.docx", "parentId": 187},
+    "FileSavedButRoomQuotaExceeded": {"id": 55, "title": "b.docx", "parentId": 187, "userName": "Case"},
+    "FileNotSavedDueToRoomQuota": {"id": 0, "title": "b.docx", "parentId": 187, "userName": "Case"},
 }
 
 

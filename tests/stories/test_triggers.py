@@ -64,6 +64,7 @@ KINDS = {
     "room.member_changed": "{{ room.title }} - {{ member.name }} may {{ member.access }}, not {{ member.old_access }}",
     "room.member_removed": "{{ room.title }} - {{ member.name }} is gone",
     "room.tagged": "{{ room.title }} - tagged {{ room.tags | join(' and ') }}",
+    "room.quota_exceeded": "{{ room.title }} - {{ file.title }} is too much, {{ 'kept' if file.saved else 'refused' }}",
     "room.untagged": "{{ room.title }} - no more {{ room.tags | join(' and ') }}",
     "link.created": "{{ link.room_title }} - link {{ link.title }} for {{ link.access }}",
     "link.deleted": "{{ link.room_title }} - no link {{ link.title }}",
@@ -78,6 +79,7 @@ TOLD = [
     "Case - a.docx is b.docx",
     "Case - b.docx is free",
     "Case - b.docx is locked",
+    "Case - b.docx is too much, kept",
     "Case - link Review for Viewer",
     "Case - no link Review",
     "Case - no more urgent",
@@ -110,6 +112,8 @@ def _lived_in(portal: Portal, room: int, member: str, file: int) -> None:
     made = portal.call("PUT", f"/files/rooms/{room}/links", json=link)["sharedLink"]["id"]
     portal.call("PUT", f"/files/rooms/{room}/links", json=link | {"linkId": made, "access": 0})
     portal.call("PUT", f"/files/file/{file}", json={"title": "b.docx", "lastVersion": 0})
+    owner = portal.call("GET", "/people/@self")["id"]
+    portal.direct("POST", "/tell", json={"history": "FileSavedButRoomQuotaExceeded", "file": file, "user": owner})
     for locked in (True, False):
         portal.call("PUT", f"/files/file/{file}/lock", json={"lockFile": locked})
 

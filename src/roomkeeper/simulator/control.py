@@ -140,14 +140,17 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def tell(request: Request) -> JSONResponse:
-        """Tell the webhooks of something, as if {user} had done it: {trigger, file | folder | person, submitted?}.
+        """Tell the webhooks of something, as if {user} had done it: {trigger, file | folder | person, submitted?}; or
+        write it into the history: {history, file}.
 
-        For what cannot be done here: forms, agents, deleted accounts.
+        For what cannot be done here: forms, agents, deleted accounts, rooms with a quota.
         """
         portal, wanted = _portal(request), await request.json()
-        world, trigger = portal.world, wanted["trigger"]
+        world, trigger = portal.world, wanted.get("trigger", "")
         actor = world.users[wanted["user"]]
-        if "person" in wanted:
+        if "history" in wanted:
+            portal.history.note(wanted["history"], world.files[wanted["file"]], actor)
+        elif "person" in wanted:
             portal.webhooks.publish_person(trigger, world.users[wanted["person"]], actor)
         elif "submitted" in wanted:
             portal.webhooks.publish_form(trigger, world.files[wanted["file"]], world.files[wanted["submitted"]], actor)

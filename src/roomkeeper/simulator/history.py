@@ -27,6 +27,8 @@ ACTIONS = {
     "FolderMovedToTrash": 5026,  # MessageAction.cs
     "RoomCreated": 5070,
     "AgentCreated": 5154,  # MessageAction.cs
+    "FileSavedButRoomQuotaExceeded": 5203,  # MessageAction.cs
+    "FileNotSavedDueToRoomQuota": 5204,  # MessageAction.cs
     "RoomRenamed": 5071,
     "RoomArchived": 5072,
     "RoomUnarchived": 5073,  # MessageAction.cs

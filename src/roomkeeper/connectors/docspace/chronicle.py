@@ -1,4 +1,4 @@
-"""What only a room's history knows, and no webhook tells: members, tags, links, renamed and locked files.
+"""What only a room's history knows, and no webhook tells: members, tags, links, full rooms, renamed and locked files.
 
 The number and the fields of each are those of MessageAction.cs and RoomInterpreters.cs; recorded (history):
 RoomUpdateAccessForUser, RoomRemoveUser, RoomExternalLinkCreated, FileLocked, FileUnlocked.
@@ -30,7 +30,11 @@ ACTIONS: Mapping[str, str] = {
     "FileRenamed": "file.renamed",
     "FileLocked": "file.locked",
     "FileUnlocked": "file.unlocked",
+    # What is over the quota of a user is written to no room's history: it lies in none (FileDao.cs, SaveFileAsync).
+    "FileSavedButRoomQuotaExceeded": "room.quota_exceeded",
+    "FileNotSavedDueToRoomQuota": "room.quota_exceeded",
 }
+_REFUSED = "FileNotSavedDueToRoomQuota"
 _ROOM = ("id", "title", "room", "room_title")
 _MEMBER = ("id", "name", "kind", "access", "old_access")
 _LINK = ("id", "title", "access", "room", "room_title")
@@ -50,6 +54,7 @@ EVENTS: Mapping[str, EventKind] = {
     for one in (
         *(_kind(f"room.member_{what}", room=_ROOM, member=_MEMBER) for what in ("added", "changed", "removed")),
         *(_kind(type_, room=(*_ROOM, "tags")) for type_ in ("room.tagged", "room.untagged")),
+        _kind("room.quota_exceeded", room=_ROOM, file=("id", "title", "extension", "folder", "saved")),
         *(_kind(type_, link=_LINK) for type_ in ("link.created", "link.deleted")),
         _kind("file.renamed", file=(*_FILE, "old_title")),
         *(_kind(type_, file=_FILE) for type_ in ("file.locked", "file.unlocked")),
@@ -63,7 +68,7 @@ def told(entry: HistoryEntry, connection: str, found: str, room: EntryId) -> Eve
     if type_ is None or entry.date is None:
         return None
     noun = type_.partition(".")[0]
-    facts = _facts(type_, entry.data, room)
+    facts = _facts(type_, entry, room)
     about = facts.get("member") or facts.get(noun) or {}
     if not about:
         return None
@@ -84,12 +89,16 @@ def told(entry: HistoryEntry, connection: str, found: str, room: EntryId) -> Eve
     )
 
 
-def _facts(type_: str, data: Mapping[str, Any], room: EntryId) -> dict[str, dict[str, Any]]:
+def _facts(type_: str, entry: HistoryEntry, room: EntryId) -> dict[str, dict[str, Any]]:
     """Say what it is about, by the names of `EVENTS`; nothing if the entry does not say it."""
+    data = entry.data
     match type_.partition(".")[0]:
         case "room" if "member" in type_:
             member = _member(data)
             return {"room": {"id": room}, "member": member} if member else {}
+        case "room" if "quota" in type_:  # what was refused has no number yet (FileDao.cs)
+            file = _file(data) | {"saved": entry.action.key != _REFUSED}
+            return {"room": {"id": room}, "file": file} if file.get("title") else {}
         case "room":
             given = data.get("tags")
             tags = [tag for tag in given if isinstance(tag, str)] if isinstance(given, list) else []
@@ -99,10 +108,14 @@ def _facts(type_: str, data: Mapping[str, Any], room: EntryId) -> dict[str, dict
             link = {"id": _text(data.get("id")) or title, "title": title, "access": _text(data.get("access"))}
             return {"link": _known({**link, "folder": room})} if link["id"] else {}
         case _:
-            title = _text(data.get("newTitle")) or _text(data.get("title"))
-            number, folder = (data.get(name) if _is_id(data.get(name)) else None for name in ("id", "parentId"))
-            file = of_entry("file", number, title, folder, old_title=_text(data.get("oldTitle")))
-            return {"file": _known(file)} if number else {}  # what is deleted for good has none there (11.3)
+            file = _file(data)
+            return {"file": file} if file.get("id") else {}  # what is deleted for good has none there (11.3)
+
+
+def _file(data: Mapping[str, Any]) -> dict[str, Any]:
+    title = _text(data.get("newTitle")) or _text(data.get("title"))
+    number, folder = (data.get(name) if _is_id(data.get(name)) else None for name in ("id", "parentId"))
+    return _known(of_entry("file", number or None, title, folder, old_title=_text(data.get("oldTitle"))))
 
 
 def _member(data: Mapping[str, Any]) -> dict[str, Any]:

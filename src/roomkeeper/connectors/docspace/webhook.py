@@ -22,7 +22,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "form": ("id", "title", "extension", "original", "original_title", "folder", "room", "room_title", "path"),
     "user": ("id", "name", "first_name", "last_name", "email", "status", "type"),
     "group": ("id", "name"),
-    "agent": ("id", "title"),
+    "agent": ("id", "title", "room", "room_title"),
 }
 _SHARED = frozenset(
     {
@@ -31,7 +31,8 @@ _SHARED = frozenset(
         *((noun, f) for noun in ("file", "folder", "form") for f in ("room", "room_title")),
     }
 )
-_PLACED = frozenset({"file", "folder", "form", "room", "link"})
+_PLACED = frozenset({"file", "folder", "form", "room", "link", "agent"})
+_ROOMS = frozenset({"room", "agent"})  # which lie in no room: they are one
 #: What a person's `status` says (EmployeeStatus.cs; recorded: hooks.events).
 _STATUSES = {1: "active", 2: "disabled", 4: "pending"}
 _UNKNOWN = datetime.fromtimestamp(0, UTC)  # ours
@@ -101,7 +102,7 @@ def read(connection: str, settings: DocSpace, delivery: Delivery) -> list[Event]
     subject_id = _text(entity.get("id"), "payload.id")
     parts = (trigger, subject_id, at.isoformat(), _plain(entity.get("modifiedOn")), _plain(entity.get("parentId")))
     title = _plain(entity.get("title") or entity.get("name") or _name(entity) or entity.get("email"))[:_LONGEST]
-    folder = entity["id"] if noun == "room" else entity.get("parentId")
+    folder = entity["id"] if noun in _ROOMS else entity.get("parentId")
     return [
         Event(
             type=trigger,
@@ -159,9 +160,12 @@ async def place(portal: Portal, event: Event) -> Place | None:
     if event.noun not in _PLACED:
         return None
     about = event.facts.get(event.noun, {})
-    if event.type == "room.deleted":  # it can be asked for no more, and its delivery has all there is
+    if event.type in {
+        "room.deleted",
+        "agent.deleted",
+    }:  # it can be asked for no more, and its delivery has all there is
         return Place(about["id"], str(about.get("title") or ""), about["id"])
-    folder: EntryId | None = about.get("folder") or (about.get("id") if event.noun == "room" else None)
+    folder: EntryId | None = about.get("folder") or (about.get("id") if event.noun in _ROOMS else None)
     if folder is None and event.noun in {"file", "form"}:
         folder = (await portal.files.get(about["id"])).folder_id
     if folder is None:
