@@ -1,5 +1,6 @@
 """What the portal tells of people and rooms: each event runs, with the fields that its page promises."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,10 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 from mailboxes import Chat
-from stage import Keeper, Portal, Rooms, next_second, until
+from stage import SECRET, Keeper, Portal, Rooms, next_second, until
 
 from roomkeeper.connectors.docspace.webhook import EVENTS as DELIVERED
+from roomkeeper.docspace.webhooks import mask
 from roomkeeper.store.tables import alerts
 
 Make = Callable[..., Keeper]
@@ -269,3 +271,30 @@ def test_every_trigger_comes_with_every_field_that_its_page_promises(portal: Por
     filled = {(trigger, name) for trigger, name, _, value in told if value}
     assert {trigger for trigger, _ in promised} == set(DELIVERED)
     assert promised - filled == EMPTY
+
+
+def test_changes_of_a_file_are_told_apart_by_its_history(portal: Portal, keepers: Make) -> None:
+    rooms, chat = Rooms(portal), Chat()
+    file = rooms.upload("a.docx")["id"]
+    told = {"do": "notify", "via": "team", "with": {"subject": "{{ file.change }}", "text": "{{ file.title }}"}}
+    changed = {"name": "changes", "on": "file.updated", "gather": 1, "steps": [told]}
+    chosen = {"change": ["renamed", "saved", "locked", "other"]}
+    team = {"type": "webhook", "url": chat.url, "token": "!env CRM_SECRET"}
+    others = {"team": team}
+    keeper = keepers(portal, rooms.keeper_key, [changed | {"where": chosen}], others=others, catch_up=False)
+    keeper.start()
+    portal.register(f"{keeper.url}/hooks/acme", SECRET, key=rooms.keeper_key, triggers=mask(["file.updated"]))
+
+    def people(method: str, path: str, **given: Any) -> None:
+        portal.call(method, path, key=portal.owner, **given)
+        time.sleep(3)  # what has no entry is not to be taken for what went before it
+
+    people("PUT", f"/files/file/{file}", json={"title": "b.docx", "lastVersion": 0})
+    people("PUT", f"/files/file/{file}/lock", json={"lockFile": True})
+    portal.direct("PUT", f"/files/{file}", json={"locked_by": None})
+    people("PUT", f"/files/file/{file}/comment", json={"version": 1, "comment": "Seen"})
+    portal.direct("PUT", f"/files/{file}", json={"saved": "new", "user": rooms.guest})
+    keeper.settle(lambda: len(chat.told) >= 4)
+    chat.close()
+
+    assert sorted(one["subject"] for one in chat.told) == ["locked", "other", "renamed", "saved"]

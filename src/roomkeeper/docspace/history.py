@@ -23,6 +23,11 @@ class History:
     def __init__(self, send: Send) -> None:
         self._send = send
 
+    async def of_file(self, file: EntryId) -> tuple[HistoryEntry, ...]:
+        """Read the newest of a file's own history. Raises NotFound, Forbidden."""
+        answer = await self._send(Call("GET", f"/files/file/{segment(file)}/log", query={"count": PAGE}))
+        return tuple(one for entry in HistoryEntry.many(answer.response) for one in entry.flattened())
+
     async def of_folder(self, folder: EntryId, start: int = 0) -> Told:
         """Read a page of a room's or folder's history. Raises NotFound, Forbidden.
 

@@ -241,7 +241,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         meaning=f"{trigger} {number} history {entry.id}",
         subject=f"{noun} {number} {title}".strip(),
         actor=entry.initiator.id,
-        facts={noun: of_entry(noun, number, title, folder)},
+        facts={noun: of_entry(noun, number, title, folder, change="saved" if trigger == "file.updated" else None)},
         raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named, "number": room},
         channel=TRAIL,
         occurrence=f"{trigger} {number}",

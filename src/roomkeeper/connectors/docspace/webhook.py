@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roomkeeper import outside
@@ -13,7 +13,7 @@ from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.docspace import EntryId, Portal, signature
 from roomkeeper.docspace.webhooks import TRIGGERS
-from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotThere, ScopeMissing
+from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotFound, NotThere, ScopeMissing
 
 _FIELDS: dict[str, tuple[str, ...]] = {
     "file": ("id", "title", "extension", "folder", "room", "room_title", "path"),
@@ -45,14 +45,29 @@ _BESIDE = {"file.created": frozenset({"file.uploaded"}), "file.uploaded": frozen
 
 def _kind(trigger: str) -> EventKind:
     noun = trigger.partition(".")[0]
+    names = (*_FIELDS[noun], "change") if trigger == "file.updated" else _FIELDS[noun]
     return EventKind(
         trigger,
-        {"event": ABOUT, noun: {name: {} for name in _FIELDS[noun]}},
+        {"event": ABOUT, noun: {name: {} for name in names}},
         _SHARED,
         _BESIDE.get(trigger, frozenset()),
     )
 
 
+#: What was changed of a file, by what its history has of that moment (HistoryService.cs, TrackedActions).
+CHANGES: Mapping[str, str] = {
+    "UserFileUpdated": "saved",
+    "FileUpdated": "saved",
+    "FileUploadedWithOverwriting": "saved",
+    "FileRenamed": "renamed",
+    "FileLocked": "locked",
+    "FileUnlocked": "unlocked",
+    "FileRestoreVersion": "restored",
+    "FileVersionRemoved": "version removed",
+}
+OTHER_CHANGE = "other"  # such as a comment, of which no history tells
+_ONE_MOMENT = timedelta(seconds=1)  # between a delivery's time and its entry's, both in whole seconds (ours)
+_WRITTEN_WITHIN = timedelta(seconds=20)  # that an entry may be on its way (ours: MessagesRepository.cs has a queue)
 #: The portal's trigger names (1.3), used as they are.
 EVENTS: Mapping[str, EventKind] = {trigger: _kind(trigger) for trigger in TRIGGERS}
 
@@ -141,10 +156,12 @@ def by_hand(connection: str, trigger: str, fields: Mapping[str, Any]) -> Event:
 
 
 async def complete(portal: Portal, event: Event) -> Event:
-    """Look up what kind of account a person has, where an automation asks for it: no delivery says so (1.2).
+    """Look up what no delivery says (1.2), where an automation asks for it. Raises RemoteError.
 
-    Raises RemoteError.
+    That is what kind of account a person has, and what was changed of a file.
     """
+    if event.type == "file.updated" and "change" in portal.wanted and "change" not in event.facts["file"]:
+        return await _with_change(portal, event)
     if event.noun != "user" or "type" not in portal.wanted or event.type == "user.deleted":
         return event
     about = event.facts["user"]
@@ -153,6 +170,17 @@ async def complete(portal: Portal, event: Event) -> Event:
     except ScopeMissing as error:  # this event waits, and no other for it
         raise Forbidden(error.message, remedy="Give the API key the scope `accounts:read`, for `user.type`.") from error
     return replace(event, facts={"user": {**about, "type": person.kind}})
+
+
+async def _with_change(portal: Portal, event: Event) -> Event:
+    """Say what was changed of a file; while its history may not have it yet, it is as if it was not there."""
+    about = event.facts["file"]
+    entries = await portal.history.of_file(about["id"])
+    near = [one for one in entries if one.date is not None and abs(one.date - event.at) <= _ONE_MOMENT]
+    found = [CHANGES[one.action.key] for one in near if one.action.key in CHANGES]
+    if not found and abs(datetime.now(UTC) - event.at) < _WRITTEN_WITHIN:
+        raise NotFound("the file's history does not say yet what was changed")
+    return replace(event, facts={"file": {**about, "change": found[0] if found else OTHER_CHANGE}})
 
 
 async def place(portal: Portal, event: Event) -> Place | None:
