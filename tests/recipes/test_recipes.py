@@ -897,3 +897,29 @@ def test_members_that_cannot_be_listed_leave_the_room_as_it_is(rooms: Rooms, kee
     keeper.say("runs", "retry", str(run["id"]), "--wait")
     until(lambda: keeper.runs()[0]["state"] not in {"waiting", "running"})
     assert "approve" in str(keeper.runs()[0]["remedy"])  # 120 are more than anybody loses without being asked
+
+
+def test_a_newcomer_s_home_waits_for_the_list_of_first_files(
+    rooms: Rooms, keepers: Make, admin: dict[str, Any]
+) -> None:
+    welcome = rooms.add("Welcome", {admin["id"]: 9})
+    rooms.portal.direct("POST", f"/folders/{welcome}/grow", json={"user": rooms.keeper, "folders": 2, "files": MANY})
+    keeper = put_in(keepers, rooms, "auto-create-home-room", source=welcome, key=admin["key"])
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/{welcome}$"}])
+    keeper.start()
+    keeper.say("webhooks", "register")
+
+    wanted = {"email": "Mia@x.example", "firstName": "Mia", "lastName": "Acme", "type": 4}
+    rooms.portal.call("POST", "/people/active", json=wanted)
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+    rooms.portal.direct("PUT", "/faults", json=[])
+    (home,) = [
+        one for one in rooms.portal.call("GET", "/files/rooms", key=admin["key"])["folders"] if "Home" in one["title"]
+    ]
+    early = str(rooms.portal.call("GET", f"/files/rooms/{home['id']}/share", key=admin["key"]))
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    keeper.settle()
+
+    assert (run["state"], "Access denied" in run["error"]) == ("needs_attention", True)
+    assert "Mia@x.example" not in early
+    assert len(rooms.portal.tree(home["id"])) == MANY
