@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace.inviting import AccessName
-from roomkeeper.connectors.docspace.people import of_room
+from roomkeeper.connectors.docspace.people import of_room, person_of
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.connectors.docspace.rooms import archive, bring_back
 from roomkeeper.contract.approve import ask_over, asked_first
@@ -227,7 +227,7 @@ async def _absent(
         if name in known or name.casefold() in known:
             continue
         try:
-            person = await _person(context, name)
+            person = await person_of(context, name)
         except (NotFound, Forbidden) as error:
             failed.append(FailedItem(name, error.message, _CORRECT_IT))
             continue
@@ -238,13 +238,6 @@ async def _absent(
         else:
             absent.append(name)
     return absent
-
-
-async def _person(context: StepContext, name: str) -> Person:
-    """Find somebody by id or address. Raises NotFound, Forbidden."""
-    people = context.client.people
-    found: Person = await context.call(partial(people.by_email, name) if "@" in name else partial(people.get, name))
-    return found
 
 
 async def _changed(
@@ -290,7 +283,7 @@ async def _looked_up(params: DisablePeople, context: StepContext) -> tuple[list[
     found, failed = dict[str, Person](), list[FailedItem]()
     for name in params.people:
         try:
-            person = await _person(context, name)
+            person = await person_of(context, name)
         except ScopeMissing:
             raise
         except (NotFound, Forbidden) as error:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from roomkeeper.connectors.docspace.people import person_of
 from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import Portal
@@ -235,15 +236,13 @@ async def _both(params: Reassign, context: StepContext) -> tuple[Person, Person]
 
 
 async def _found(name: str, context: StepContext) -> Person:
-    people = context.client.people
     try:
-        found: Person = await context.call(partial(people.by_email if "@" in name else people.get, name))
+        return await person_of(context, name)
     except ScopeMissing:
         raise
     except (NotFound, Forbidden) as error:
         what = f"{name!r} is nobody on the portal, or not to be seen: {error.message}"
         raise StepFailed(what, remedy="Correct it where it comes from, then `roomkeeper runs retry`.") from error
-    return found
 
 
 async def _others_are_over(leaving: Person, context: StepContext) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from roomkeeper.connectors.docspace.people import person_of
 from roomkeeper.connectors.docspace.places import way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
@@ -139,10 +140,8 @@ class _Revoking:
         return next((one for one in people if wanted.casefold() in {one.id, one.email.casefold()}), None)
 
     async def _looked_up(self, wanted: str, room: PathPart | None) -> Person:
-        people = self._portal.people
-        find = partial(people.by_email, wanted) if "@" in wanted else partial(people.get, wanted)
         try:
-            return await self._context.call(find)
+            return await person_of(self._context, wanted)
         except NotFound as error:
             what = f"nobody on the portal is {wanted!r}: the account was deleted, or this is another's id"
             remedy = (

@@ -225,6 +225,13 @@ async def of_room(context: StepContext, room: PathPart) -> tuple[Member, ...]:
     return members
 
 
+async def person_of(context: StepContext, name: str) -> Person:
+    """Find somebody by id or e-mail address. Raises NotFound, Forbidden."""
+    people = context.client.people
+    found: Person = await context.call(partial(people.by_email if "@" in name else people.get, name))
+    return found
+
+
 async def _inactive(
     members: Sequence[ListedMember], room: PathPart, inactive_for: float, context: StepContext
 ) -> list[ListedMember]:
