@@ -80,8 +80,8 @@ class Event:
 
     @property
     def noun(self) -> str:
-        """What it is about: `file` for `file.uploaded`."""
-        return self.type.partition(".")[0]
+        """What it is about."""
+        return noun_of(self.type)
 
     def variables(self) -> dict[str, Any]:
         """Give the variables that templates and conditions see."""
@@ -94,3 +94,8 @@ class Event:
             "raw": self.raw,
         }
         return {"event": about, **{name: dict(values) for name, values in self.facts.items()}}
+
+
+def noun_of(type_: str) -> str:
+    """Give what events of a type are about, as templates call it: `file` for `file.uploaded`."""
+    return type_.partition(".")[0]

@@ -5,6 +5,7 @@ from typing import Any
 
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.event import noun_of
 from roomkeeper.configuration.config import Connection
 from roomkeeper.configuration.document import Document, Place
 from roomkeeper.configuration.explaining import hint
@@ -80,7 +81,7 @@ class AutomationCheck:
         return " and ".join(type_ for type_ in automation.event_types if type_ not in raised)
 
     def _check_where(self, automation: Automation, kind: EventKind, where: Place) -> None:
-        noun = kind.type.partition(".")[0]
+        noun = noun_of(kind.type)
         if any(str(one) in {"", "0"} for one in automation.rooms):
             self._say((*where, "where", "room"), "`room` is empty", "write the room's id or its exact title")
         fields = kind.fields.get(noun) or {}

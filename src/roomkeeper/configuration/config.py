@@ -8,6 +8,7 @@ from typing import Any
 
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, heard_of
+from roomkeeper.automations.event import noun_of
 from roomkeeper.configuration.dashboard import Dashboard
 from roomkeeper.configuration.notify import Notify
 from roomkeeper.configuration.top import Retention
@@ -116,7 +117,7 @@ def wanted_of(connector: Connector, config: Config) -> frozenset[str]:
     """List which fields of this connector's events the automations use, dotted: {"company", "fields.room"}."""
     wanted: set[str] = set()
     for one in config.automations:
-        nouns = {type_.partition(".")[0] for type_ in one.event_types if type_ in connector.events}
+        nouns = {noun_of(type_) for type_ in one.event_types if type_ in connector.events}
         if not nouns:
             continue
         wanted |= set(one.where)

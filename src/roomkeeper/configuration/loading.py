@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from roomkeeper.automations.address import is_outside, listening
 from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.event import noun_of
 from roomkeeper.automations.redaction import secrets_in
 from roomkeeper.automations.secret import NOT_SET, Reference
 from roomkeeper.configuration.automations import AutomationCheck
@@ -150,12 +151,12 @@ class _Reader:
 
     def _take_in_events(self, connections: Mapping[str, Connection]) -> None:
         """Add the kinds of event that connections give a name; one that is known keeps its meaning."""
-        known = {type_.partition(".")[0] for type_ in self._catalog.event_types} | _TAKEN
+        known = {noun_of(type_) for type_ in self._catalog.event_types} | _TAKEN
         added: dict[str, EventKind] = {}
         for name, one in connections.items():
             own = self._catalog.connectors[one.type].own(one.settings) if one.settings is not None else {}
             for type_, kind in own.items():
-                noun = type_.partition(".")[0]
+                noun = noun_of(type_)
                 if noun in known:
                     what = f"{type_!r} cannot be an event of {name}: {noun!r} stands for something else in automations"
                     self._say(("connections", name, "event"), what, "begin its name with another word")

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from roomkeeper.automations.automation import Automation, Step
+from roomkeeper.automations.event import noun_of
 from roomkeeper.configuration.top import Top
 from roomkeeper.contract.catalog import Catalog
 
@@ -43,4 +44,4 @@ def _said(catalog: Catalog, type_: str) -> str:
 
 def _asked_for(catalog: Catalog, type_: str) -> list[str]:
     kind = catalog.event(type_)
-    return ["actor", *(kind.fields.get(type_.partition(".")[0]) or {})] if kind is not None else []
+    return ["actor", *(kind.fields.get(noun_of(type_)) or {})] if kind is not None else []

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from roomkeeper.automations.event import Event
+from roomkeeper.automations.event import Event, noun_of
 from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.contract.trail import TRAIL
@@ -43,7 +43,7 @@ _FILE = ("id", "title", "extension", "folder", "room", "room_title", "path")
 
 def _kind(type_: str, **fields: tuple[str, ...]) -> EventKind:
     known: dict[str, Mapping[str, Any] | None] = {noun: {name: {} for name in names} for noun, names in fields.items()}
-    noun = type_.partition(".")[0]
+    noun = noun_of(type_)
     shared = {("event", "type"), ("event", "connection"), (noun, "room"), (noun, "room_title")}
     shared |= {("room", "id"), ("room", "title")} if noun == "room" else set()  # one run is for one room
     return EventKind(type_, {"event": ABOUT, **known}, frozenset(shared))
@@ -67,7 +67,7 @@ def told(entry: HistoryEntry, connection: str, found: str, room: EntryId) -> Eve
     type_ = ACTIONS.get(entry.action.key)
     if type_ is None or entry.date is None:
         return None
-    noun = type_.partition(".")[0]
+    noun = noun_of(type_)
     facts = _facts(type_, entry, room)
     about = facts.get("member") or facts.get(noun) or {}
     if not about:
@@ -92,7 +92,7 @@ def told(entry: HistoryEntry, connection: str, found: str, room: EntryId) -> Eve
 def _facts(type_: str, entry: HistoryEntry, room: EntryId) -> dict[str, dict[str, Any]]:
     """Say what it is about, by the names of `EVENTS`; nothing if the entry does not say it."""
     data = entry.data
-    match type_.partition(".")[0]:
+    match noun_of(type_):
         case "room" if "member" in type_:
             member = _member(data)
             return {"room": {"id": room}, "member": member} if member else {}

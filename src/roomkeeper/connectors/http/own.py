@@ -6,8 +6,8 @@ What is before the full stop is what templates call it: `{{ employee.email }}`.
 from collections.abc import Mapping
 from typing import Any
 
-from roomkeeper.automations.event import Event
-from roomkeeper.connectors.http.settings import Http, noun_of
+from roomkeeper.automations.event import Event, noun_of
+from roomkeeper.connectors.http.settings import Http
 from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.errors import DeliveryUnreadable
 from roomkeeper.vendors.by_hand import about as by_hand_about

@@ -94,11 +94,6 @@ class Http(VendorSettings):
         return self
 
 
-def noun_of(event: str) -> str:
-    """Give what an event is about, as templates call it."""
-    return event.partition(".")[0]
-
-
 class Nothing:
     """The client of a service that is never called."""
 
