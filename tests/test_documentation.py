@@ -17,6 +17,8 @@ from roomkeeper.cli import cli
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.connectors.docspace import chronicle
+from roomkeeper.contract.catalog import Connector
+from roomkeeper.contract.instruction import followed
 from roomkeeper.docspace.models import HistoryEntry
 from roomkeeper.errors import ConfigError
 from roomkeeper.store.alerts import KINDS
@@ -74,6 +76,31 @@ def test_every_trigger_of_a_connector_has_an_example_body_that_it_reads(connecto
             assert told.type == name
         elif connector.type == "docspace":  # type: ignore[attr-defined]
             assert body["event"]["trigger"] == name
+
+
+@pytest.mark.parametrize("connector", [one for one in CATALOG.written if one.instructions], ids=lambda one: one.type)
+def test_what_the_setup_tells_to_do_at_a_service_stands_on_its_page_word_for_word(connector: Connector) -> None:
+    readme = ROOT / "src/roomkeeper/connectors" / connector.type / "README.md"
+    text = readme.read_text()
+    if linked := re.search(r"What to click: \[(docs/how-to/[a-z-]+\.md)\]", text):
+        text = (ROOT / linked[1]).read_text()
+    hook = f"https://<your host>/hooks/{'support' if 'ticket.created' in connector.events and linked else 'sales'}"
+
+    for one in followed(connector.instructions, hook):
+        assert f"**{one.title}.** {one.text}" in text
+        assert all(line.strip() in text for line in one.paste.splitlines())
+
+
+def test_every_service_that_the_setup_offers_tells_what_to_do_there() -> None:
+    offered = [one for one in CATALOG.written if one.first]
+
+    assert [one.type for one in offered if not one.instructions or not one.name] == []
+    silent = [
+        one.type
+        for one in offered
+        if followed(one.instructions, None) == followed(one.instructions, "https://rk.example/hooks/x")
+    ]
+    assert silent == []
 
 
 def test_every_alert_has_a_declared_kind() -> None:

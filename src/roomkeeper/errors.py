@@ -250,9 +250,7 @@ class Forbidden(RemoteError):
 class ScopeMissing(Forbidden):
     """The key lacks the permission for this."""
 
-    remedy = (
-        "Give the API key the scopes `files:write` and `rooms:write` (or full access), then `roomkeeper runs retry`."
-    )
+    remedy = "Give the API key the scope that is named (or full access), then `roomkeeper runs retry`."
 
 
 class NotFound(RemoteError):

@@ -1,6 +1,7 @@
 """The wire: envelopes, errors, titles, pages."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -44,6 +45,24 @@ def test_a_status_becomes_the_error_that_fits(status: int, body: bytes, kind: ty
     assert raised.value.retryable is retryable
     assert raised.value.status == status
     assert "PUT /files/fileops/copy" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("call", "scope"),
+    [
+        (Call("PUT", "/files/fileops/copy"), "files:write"),
+        (Call("GET", "/files/rooms/7/share"), "rooms:read"),
+        (Call("GET", "/people/email"), "accounts:read"),
+        (Call("GET", "/people/@self"), "accounts.self:read"),
+        (Call("GET", "/group"), "accounts:read"),
+        (Call("POST", "/settings/webhook"), "*:write"),
+    ],
+)
+def test_a_scope_that_is_missing_is_named_by_what_was_asked(call: Call, scope: str) -> None:
+    with pytest.raises(errors.ScopeMissing, match=re.escape(f"`{scope}`")) as raised:
+        wire.read(call, 403, {}, b"")
+
+    assert f"`{scope}`" in raised.value.remedy
 
 
 def test_a_failed_validation_in_the_success_shape_names_its_fields() -> None:

@@ -183,6 +183,19 @@ def test_who_is_there_by_a_group_is_not_said_to_be_gone(rooms: Rooms, keepers: M
     assert run["steps"][0]["result"]["absent"] == ["ada@x.example"]
 
 
+def test_a_key_that_may_not_look_people_up_is_what_is_wrong_not_their_names(rooms: Rooms, keepers: Make) -> None:
+    may = ["files:write", "rooms:write"]
+    account = {"name": "P", "email": "p@x.example", "kind": "room_admin", "permissions": may}
+    poor = rooms.portal.direct("POST", "/users", json=account)
+    room = rooms.add("Hers", {poor["id"]: 9})
+    step = {"do": "set_access", "with": {"room": room, "people": ["uma@x.example"], "access": "none"}}
+
+    run = told(serving(keepers, rooms, step, key=poor["key"]), state="needs_attention")
+
+    assert "accounts:read" in run["remedy"]
+    assert run["steps"][0].get("items", []) == []
+
+
 def test_cancelled_in_the_middle_the_room_is_archived_again_all_the_same(rooms: Rooms, keepers: Make) -> None:
     room = rooms.portal.call("POST", "/files/rooms", key=rooms.keeper_key, json={"title": "Done", "roomType": 5})["id"]
     addresses = guests(rooms, room, 3)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+#: How the type of an event is written that an `http` connection gives a name of its own.
+OWN_TYPE = r"^[a-z][a-z0-9_]{0,39}\.[a-z][a-z0-9_]{0,39}$"
+
 
 @dataclass(frozen=True)
 class Place:

@@ -15,6 +15,8 @@ from roomkeeper.cli.options import USAGE
 from roomkeeper.cli.printing import PROGRAM, err, escaped, out, stop
 from roomkeeper.cli.webhooks import webhooks_register
 from roomkeeper.configuration import env
+from roomkeeper.connectors import CATALOG
+from roomkeeper.contract.instruction import followed
 from roomkeeper.contract.naming import called
 from roomkeeper.docspace.models import Folder
 from roomkeeper.errors import RoomkeeperError
@@ -281,8 +283,11 @@ def _write(file: Path, setup: Setup, secret: str) -> list[str]:
 def _say_next(file: Path, setup: Setup, missing: Sequence[str]) -> None:
     where = "" if file.parent == Path() else f" -c {file}"
     steps = []
+    for service in (setup.crm, setup.helpdesk):
+        if service is not None:
+            _tell_of(service, service.hook(setup.public_url, setup.listen))
     if missing:
-        steps.append(f"Fill in {', '.join(missing)} in {file.parent / '.env'}; docs/how-to says where to find them.")
+        steps.append(f"Fill in {', '.join(missing)} in {file.parent / '.env'}, as is said above.")
     steps.append(f"{PROGRAM} serve{where}      runs it; leave it running, and go on in another terminal")
     if setup.public_url is not None:
         steps.append(f"{PROGRAM} webhooks register{where}      tells the portal where to deliver to")
@@ -292,6 +297,16 @@ def _say_next(file: Path, setup: Setup, missing: Sequence[str]) -> None:
     out.print("\n[bold]Next:[/bold]")
     for at, one in enumerate(steps, start=1):
         out.print(f"  {at}. {escaped(one)}")
+
+
+def _tell_of(service: Service, hook: str | None) -> None:
+    """Tell what is to be done at a service, as its page does."""
+    connector = CATALOG.connectors[service.type]
+    out.print(f"\n[bold]{escaped(connector.name)}:[/bold]")
+    for at, one in enumerate(followed(connector.instructions, hook), start=1):
+        out.print(f"  {at}. {escaped(one.title)}: {escaped(one.text)}")
+        if one.paste:
+            out.print(escaped(one.paste), soft_wrap=True)
 
 
 def _wants_registration(given: bool | None) -> bool:

@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.event import OWN_TYPE
 from roomkeeper.configuration.top import Top
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.step import StepKind
 
-_OWN = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"  # an event that an `http` connection gives a name
 _TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "A template."}
 
 
@@ -23,7 +23,7 @@ def json_schema(catalog: Catalog) -> dict[str, Any]:
     schema["properties"]["automations"]["items"] = {"$ref": "#/$defs/Automation"}
     automation = _inlined(Automation, definitions)
     one, several = automation["properties"]["on"]["anyOf"]
-    kinds = {"anyOf": [{"enum": catalog.event_types}, {"pattern": _OWN}]}
+    kinds = {"anyOf": [{"enum": catalog.event_types}, {"pattern": OWN_TYPE}]}
     one |= kinds
     several["items"] |= kinds
     definitions["Automation"] = automation

@@ -11,6 +11,7 @@ from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.checkup import Examine
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.evidence import Evidence, Sight
+from roomkeeper.contract.instruction import Instruction
 from roomkeeper.contract.message import Message
 from roomkeeper.contract.step import EventKind, StepKind
 from roomkeeper.contract.trail import Trail
@@ -83,6 +84,10 @@ class Connector:
     #: What `roomkeeper init` writes for a connection, beside its type; it asks for `{url}` and `{email}`. Without any,
     #: it does not offer this service.
     first: Sequence[str] = ()
+    #: How the service is called where the setup asks about it.
+    name: str = ""
+    #: What an administrator does at the service, for the setup and the pages that say how to.
+    instructions: Sequence[Instruction] = ()
     #: The settings by which deliveries are trusted: without any of them, none is.
     trusted_by: Sequence[str] = ()
     #: The kinds of event that a connection with these settings raises, if not all.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from roomkeeper import outside
+from roomkeeper.docspace import scopes
 from roomkeeper.errors import Forbidden, Garbled, RemoteError, ScopeMissing, Unauthorized, Unavailable
 from roomkeeper.statuses import by_status, is_success
 
@@ -164,7 +165,7 @@ def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
     said = _said(document)
     told = f"The portal answered {call} with {status}" + (f": {said}" if said else "")
     if status == HTTPStatus.FORBIDDEN:
-        return _forbidden(told, document, body)
+        return _forbidden(call, told, document, body)
     if status == HTTPStatus.UNAUTHORIZED:
         # A token that is not accepted is answered without a word, one whose account is disabled with an error
         # (recorded: envelope.anonymous, keys.create, people.guest-disabled).
@@ -180,7 +181,7 @@ _NOT_ACCEPTED = "the key is not known there: mistyped, deleted, switched off, or
 _ENABLE = "Enable the account (Accounts), or make a key with another one; then `roomkeeper runs retry`."
 
 
-def _forbidden(told: str, document: object, body: bytes) -> Forbidden:
+def _forbidden(call: Call, told: str, document: object, body: bytes) -> Forbidden:
     if document is not None:
         return Forbidden(told, status=403)
     if body.strip():
@@ -190,7 +191,12 @@ def _forbidden(told: str, document: object, body: bytes) -> Forbidden:
             remedy="Something in front of the portal, or its IP restriction, refuses this address: allow it.",
         )
     # An empty body means that the key lacks the scope; a missing right comes with an error in JSON (8).
-    return ScopeMissing(f"{told}, without a word: the key lacks the permission for this", status=403)
+    scope = scopes.needed(call.method, call.path)
+    return ScopeMissing(
+        f"{told}, without a word: the key lacks the permission `{scope}`",
+        status=403,
+        remedy=f"Give the API key the scope `{scope}` (or full access), then `roomkeeper runs retry`.",
+    )
 
 
 def _said(document: object) -> str:

@@ -26,10 +26,20 @@ class Room:
 
 @dataclass(frozen=True)
 class Service:
-    """A service that was chosen: its type, and what its connection says beside it; `{url}`, `{email}` are asked for."""
+    """A service that was chosen: its type, and what its connection says beside it; `{url}`, `{email}` are asked for.
 
+    `name` is the connection's.
+    """
+
+    name: str
     type: str
     lines: Sequence[str]
+
+    def hook(self, public_url: str | None, listen: str) -> str | None:
+        """Give the address that its deliveries go to; None if it is asked for events instead."""
+        if public_url is None and self.type != "http":  # who sends JSON cannot be asked
+            return None
+        return f"{public_url or f'http://{listen}'}/hooks/{self.name}"
 
     @property
     def needs_address(self) -> bool:
@@ -78,9 +88,9 @@ def yaml_of(setup: Setup) -> str:
     """Write the configuration."""
     parts = [_top(setup), "connections:", _portal(setup)]
     if setup.crm is not None:
-        parts.append(_service("sales", setup.crm, setup.crm_url, setup))
+        parts.append(_service(setup.crm, setup.crm_url, setup))
     if setup.helpdesk is not None:
-        parts.append(_service("support", setup.helpdesk, setup.helpdesk_url, setup))
+        parts.append(_service(setup.helpdesk, setup.helpdesk_url, setup))
     parts.append("\nautomations:")
     writers = {"copy": _copying, "archive": _archiving, "rooms": _opening}
     parts += [writers[job](setup) for job in JOBS if job in setup.jobs]
@@ -121,12 +131,12 @@ def _portal(setup: Setup) -> str:
     return "\n".join(lines)
 
 
-def _service(name: str, service: Service, url: str, setup: Setup) -> str:
+def _service(service: Service, url: str, setup: Setup) -> str:
     given = {"url": json.dumps(url), "email": json.dumps(setup.email)}
     settings = [_filled(line, service, setup).format(**given) for line in service.lines]
     if setup.public_url is None and service.type != "http":
         settings.append("receive: poll")
-    return "\n".join([f"  {name}:", f"    type: {service.type}", *(f"    {line}" for line in settings)])
+    return "\n".join([f"  {service.name}:", f"    type: {service.type}", *(f"    {line}" for line in settings)])
 
 
 def _filled(line: str, service: Service, setup: Setup) -> str:

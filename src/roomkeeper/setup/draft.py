@@ -62,13 +62,16 @@ class Draft:
         """Whether somebody will be able to log in."""
         return ADMIN_SECRET in self.secrets
 
+    def hook(self, service: Service) -> str | None:
+        """Give the address that its deliveries go to; None if it is asked for events instead."""
+        return service.hook(self.public_url, self.listen)
+
     def asked_secrets(self, service: Service) -> dict[str, str]:
         """Name the secrets of a service that somebody has to give, by their settings.
 
         Where nothing is delivered, no delivery is trusted by one.
         """
-        is_told = self.public_url is not None or service.type == "http"
-        trusted = () if is_told else CATALOG.connectors[service.type].trusted_by
+        trusted = () if self.hook(service) is not None else CATALOG.connectors[service.type].trusted_by
         return {setting: name for setting, name in service.secrets.items() if setting not in trusted}
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roomkeeper.connectors import CATALOG
+from roomkeeper.contract.instruction import Instruction, followed
 from roomkeeper.contract.naming import one_called, written
 from roomkeeper.docspace.models import Folder
 from roomkeeper.errors import ConfigError, RoomkeeperError
@@ -44,6 +45,14 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Guide:
+    """What is to be done at a service, so that there is something to fill in."""
+
+    where: str
+    instructions: Sequence[Instruction]
+
+
+@dataclass(frozen=True)
 class Question:
     """One page of them. A form's empty secret leaves the one that was given before."""
 
@@ -61,6 +70,10 @@ class Question:
         """List what is asked."""
         raise NotImplementedError
 
+    def guides(self, _draft: Draft) -> list[Guide]:
+        """List what is to be done elsewhere, to be read beside the fields."""
+        return []
+
     async def take(self, draft: Draft, form: Form) -> str:
         """Take the answers into the draft, and say what was found out. Raises Unfit, RoomkeeperError."""
         raise NotImplementedError
@@ -70,8 +83,12 @@ class _OfPortal(Question):
     def fields(self, draft: Draft) -> list[Field]:
         return [
             Field("url", "The portal's address", "Such as https://acme.onlyoffice.com", "url", draft.url),
-            _secret("key", "API key", asking.MAKE_A_KEY, is_given=API_KEY in draft.secrets),
+            _secret("key", "API key", "It begins with sk-.", is_given=API_KEY in draft.secrets),
         ]
+
+    def guides(self, _draft: Draft) -> list[Guide]:
+        portal = CATALOG.connectors["docspace"]
+        return [Guide(portal.name, portal.instructions)]
 
     async def take(self, draft: Draft, form: Form) -> str:
         url = asking.of_portal(form.get("url", "").strip())
@@ -200,6 +217,10 @@ class _OfServices(Question):
             fields.append(Field("invited", "Who works in new rooms", hint, "text", ", ".join(draft.invited)))
         return fields
 
+    def guides(self, draft: Draft) -> list[Guide]:
+        chosen = [(CATALOG.connectors[one.type], draft.hook(one)) for one in draft.services]
+        return [Guide(one.name, followed(one.instructions, hook)) for one, hook in chosen]
+
     async def take(self, draft: Draft, form: Form) -> str:
         wrong: dict[str, str] = {}
         for service in draft.services:
@@ -220,7 +241,7 @@ class _OfServices(Question):
             raise RoomkeeperError("; ".join(f"{one.what}: {one.remedy}" for one in error.problems)) from error
         failed = [
             f"{name}: {one.said}. {one.remedy}"
-            for name, one in await trying.examined(config, ("sales", "support"))
+            for name, one in await trying.examined(config, [one.name for one in draft.services])
             if one.state == "failed" and one.check != "address"
         ]
         if failed:
@@ -235,7 +256,7 @@ QUESTIONS: tuple[Question, ...] = (
     _OfArrival(
         "arrival", "How things arrive", "How Roomkeeper hears of what happens, and how you come back here.", "Go on"
     ),
-    _OfServices("services", "CRM and helpdesk", "docs/how-to says for each where to find these, click by click."),
+    _OfServices("services", "CRM and helpdesk", "What they are to know of Roomkeeper, and Roomkeeper of them."),
 )
 
 
@@ -277,7 +298,7 @@ async def _may_work(draft: Draft) -> None:
 def _of_service(service: Service, draft: Draft) -> list[Field]:
     """List what a service asks for: its address, what stands there as an example, and its secrets."""
     settings = CATALOG.connectors[service.type].settings.model_fields
-    called = service.type.capitalize()
+    called = CATALOG.connectors[service.type].name
 
     def about(setting: str) -> str:
         return settings[setting].description or "" if setting in settings else ""

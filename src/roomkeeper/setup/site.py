@@ -184,6 +184,7 @@ def _question(
     data = {
         "question": question,
         "fields": question.fields(interview.draft),
+        "guides": question.guides(interview.draft),
         "filled": form or {},
         "is_again": form is not None,
         "wrong": wrong or {},

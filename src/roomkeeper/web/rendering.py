@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -307,6 +308,17 @@ def _said(text: object) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(parts))
 
 
+def _instructed(text: str) -> Markup:
+    """Write an instruction: code between backticks, and what stands on a vendor's page between stars."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return Markup("").join(_said(one) if one.startswith("`") else _emphasised(one) for one in parts)
+
+
+def _emphasised(text: str) -> Markup:
+    parts = text.split("*")
+    return Markup("").join(Markup("<em>{}</em>").format(one) if at % 2 else one for at, one in enumerate(parts))
+
+
 def _plainly(word: object) -> str:
     return str(word).replace("_", " ")
 
@@ -314,5 +326,11 @@ def _plainly(word: object) -> str:
 _pages = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
-_pages.filters |= {"when": _when, "plainly": _plainly, "said": _said, "segment": lambda text: quote(str(text), safe="")}
+_pages.filters |= {
+    "when": _when,
+    "plainly": _plainly,
+    "said": _said,
+    "instructed": _instructed,
+    "segment": lambda text: quote(str(text), safe=""),
+}
 _pages.globals |= {"took": _took, "query": _query, "spoken": spoken}

@@ -35,6 +35,7 @@ from roomkeeper.connectors.docspace import (
     trails,
     webhook,
 )
+from roomkeeper.connectors.docspace.instructions import INSTRUCTIONS
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.docspace import signature
 from roomkeeper.docspace.wire import sanitise_title
@@ -50,6 +51,8 @@ def _raised(given: settings.DocSpace) -> Collection[str]:
 CONNECTOR = Connector(
     type="docspace",
     summary="An ONLYOFFICE DocSpace portal.",
+    name="The portal",
+    instructions=INSTRUCTIONS,
     settings=settings.DocSpace,
     events={**webhook.EVENTS, **chronicle.EVENTS},
     raises=_raised,

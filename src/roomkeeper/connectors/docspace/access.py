@@ -228,6 +228,8 @@ async def _absent(
             continue
         try:
             person = await person_of(context, name)
+        except ScopeMissing:
+            raise  # of the key, not of this person: its own remedy says what the key lacks
         except (NotFound, Forbidden) as error:
             failed.append(FailedItem(name, error.message, _CORRECT_IT))
             continue

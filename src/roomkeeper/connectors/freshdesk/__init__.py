@@ -1,6 +1,7 @@
 """Freshdesk: new tickets, told by an automation's webhook; private notes and fields."""
 
 from roomkeeper.connectors.freshdesk import client, webhook
+from roomkeeper.connectors.freshdesk.instructions import INSTRUCTIONS
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, tickets
@@ -11,6 +12,8 @@ from roomkeeper.vendors.notes import note_on_ticket
 CONNECTOR = Connector(
     type="freshdesk",
     summary="A Freshdesk account.",
+    name="Freshdesk",
+    instructions=INSTRUCTIONS,
     first=(
         "url: {url}",
         "api_key: !env FRESHDESK_KEY",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from roomkeeper.automations.duration import Duration
+from roomkeeper.automations.event import OWN_TYPE
 from roomkeeper.automations.secret import Secrets
 from roomkeeper.vendors.settings import VendorSettings
 
@@ -14,7 +15,6 @@ from roomkeeper.vendors.settings import VendorSettings
 DEAL_FIELDS = ("id", "name", "status", "company", "contact.email", "owner.email", "amount", "currency", "url", "at")
 TICKET_FIELDS = ("id", "key", "subject", "url", "priority", "requester.name", "requester.email", "created_at")
 _OURS = frozenset({"deal.closed", "ticket.created"})  # which other services raise, too
-_EVENT = r"^[a-z][a-z0-9_]{0,39}\.[a-z][a-z0-9_]{0,39}$"
 _THERE = frozenset({"connection", "fields"})  # which every event of one's own has by itself
 _OWN_FIELD = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _HEADER = r"^[A-Za-z0-9-]{1,64}$"
@@ -23,7 +23,7 @@ _HEADER = r"^[A-Za-z0-9-]{1,64}$"
 class Http(VendorSettings):
     """A sender of JSON."""
 
-    event: Annotated[str, Field(pattern=_EVENT)] | None = Field(
+    event: Annotated[str, Field(pattern=OWN_TYPE)] | None = Field(
         default=None,
         description="What its deliveries mean: `deal.closed`, `ticket.created`, or a name of your own, such as "
         "`employee.hired`, for automations to listen to. If it is left out, the sample documents' own bodies are "

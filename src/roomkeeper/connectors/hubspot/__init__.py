@@ -1,6 +1,7 @@
 """HubSpot: closed deals, told by webhooks or workflows; notes on them."""
 
 from roomkeeper.connectors.hubspot import client, webhook
+from roomkeeper.connectors.hubspot.instructions import INSTRUCTIONS
 from roomkeeper.connectors.hubspot.settings import HubSpot
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, deals
@@ -10,6 +11,8 @@ from roomkeeper.vendors.notes import note_on_deal
 CONNECTOR = Connector(
     type="hubspot",
     summary="A HubSpot account.",
+    name="HubSpot",
+    instructions=INSTRUCTIONS,
     first=(
         "access_token: !env HUBSPOT_TOKEN",
         "client_secret: !env HUBSPOT_SECRET",

@@ -1,6 +1,7 @@
 """Jira Service Management, Cloud and Data Center: new issues; internal comments, links and fields."""
 
 from roomkeeper.connectors.jira import client, steps, webhook
+from roomkeeper.connectors.jira.instructions import INSTRUCTIONS
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, tickets
@@ -10,6 +11,8 @@ from roomkeeper.vendors.fields import set_ticket_field
 CONNECTOR = Connector(
     type="jira",
     summary="A Jira Service Management site.",
+    name="Jira",
+    instructions=INSTRUCTIONS,
     first=(
         "url: {url}",
         "email: {email}",

@@ -1,6 +1,7 @@
 """Pipedrive: closed deals, told by webhooks; notes on them."""
 
 from roomkeeper.connectors.pipedrive import client, webhook
+from roomkeeper.connectors.pipedrive.instructions import INSTRUCTIONS
 from roomkeeper.connectors.pipedrive.settings import Pipedrive
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, deals
@@ -10,6 +11,8 @@ from roomkeeper.vendors.notes import note_on_deal
 CONNECTOR = Connector(
     type="pipedrive",
     summary="A Pipedrive company.",
+    name="Pipedrive",
+    instructions=INSTRUCTIONS,
     first=(
         "url: {url}",
         "api_token: !env PIPEDRIVE_TOKEN",

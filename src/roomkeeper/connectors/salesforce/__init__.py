@@ -1,6 +1,7 @@
 """Salesforce: closed opportunities, told by Outbound Messages or a flow's callout; tasks on them as notes."""
 
 from roomkeeper.connectors.salesforce import client, webhook
+from roomkeeper.connectors.salesforce.instructions import INSTRUCTIONS
 from roomkeeper.connectors.salesforce.settings import Salesforce
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, deals
@@ -10,6 +11,8 @@ from roomkeeper.vendors.notes import note_on_deal
 CONNECTOR = Connector(
     type="salesforce",
     summary="A Salesforce organisation.",
+    name="Salesforce",
+    instructions=INSTRUCTIONS,
     first=(
         "url: {url}",
         "client_id: the-connected-app   # its consumer key",

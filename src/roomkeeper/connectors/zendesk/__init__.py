@@ -1,6 +1,7 @@
 """Zendesk: new tickets, told by triggers or event webhooks; internal notes and fields."""
 
 from roomkeeper.connectors.zendesk import client, webhook
+from roomkeeper.connectors.zendesk.instructions import INSTRUCTIONS
 from roomkeeper.connectors.zendesk.settings import Zendesk
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.vendors import checkup, tickets
@@ -11,6 +12,8 @@ from roomkeeper.vendors.notes import note_on_ticket
 CONNECTOR = Connector(
     type="zendesk",
     summary="A Zendesk account.",
+    name="Zendesk",
+    instructions=INSTRUCTIONS,
     first=(
         "url: {url}",
         "email: {email}",
