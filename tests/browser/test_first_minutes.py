@@ -121,6 +121,40 @@ def test_from_nothing_to_a_verified_copy(
     context.close()
 
 
+def test_what_to_do_at_a_vendor_stands_beside_the_fields_with_the_address_that_it_is_to_call(
+    browser: Any, new: Newcomer, portal: Portal
+) -> None:
+    rooms = Rooms(portal)
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    hand = Mouse(page)
+
+    page.goto(new.link)
+    hand.fill("The portal's address", rooms.portal.url)
+    hand.fill("API key", rooms.keeper_key)
+    hand.press("go on")
+    hand.tick("Archive a client's files when the CRM closes the deal")
+    hand.tick("Open an investigation room for each new ticket")
+    page.get_by_label("Where deals are closed").select_option("hubspot")
+    page.get_by_label("Where tickets are opened").select_option("zendesk")
+    hand.press("go on")
+    hand.fill("The room that holds the archive", "Client: Acme")
+    hand.press("go on")
+    hand.fill("Public address", new.url)
+    hand.fill("A password for these pages", PASSWORD)
+    hand.press("go on")
+
+    looked_at(page, "services", "CRM and helpdesk")
+    told = page.get_by_role("region", name="Zendesk")
+    playwright.expect(told).to_contain_text(f"{new.url}/hooks/support")
+    playwright.expect(told).to_contain_text('"requester_email": "{{ticket.requester.email}}"')
+    playwright.expect(page.get_by_role("region", name="HubSpot")).to_contain_text(f"{new.url}/hooks/sales")
+    asked = page.get_by_label("Zendesk: api token").bounding_box()
+    beside = told.bounding_box()
+    assert asked["x"] + asked["width"] <= beside["x"]
+    context.close()
+
+
 def set_up(page: Any, hand: Hand, rooms: Rooms, url: str) -> None:
     looked_at(page, "portal", "The portal")
     hand.fill("The portal's address", rooms.portal.url)

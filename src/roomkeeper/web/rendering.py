@@ -310,13 +310,9 @@ def _said(text: object) -> Markup:
 
 def _instructed(text: str) -> Markup:
     """Write an instruction: code between backticks, and what stands on a vendor's page between stars."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return Markup("").join(_said(one) if one.startswith("`") else _emphasised(one) for one in parts)
-
-
-def _emphasised(text: str) -> Markup:
-    parts = text.split("*")
-    return Markup("").join(Markup("<em>{}</em>").format(one) if at % 2 else one for at, one in enumerate(parts))
+    parts = re.split(r"\*((?:[^*`]|`[^`]*`)+)\*", text)
+    said = (_said(one) for one in parts)
+    return Markup("").join(Markup("<em>{}</em>").format(one) if at % 2 else one for at, one in enumerate(said))
 
 
 def _plainly(word: object) -> str:

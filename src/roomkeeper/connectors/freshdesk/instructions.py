@@ -3,8 +3,14 @@
 from roomkeeper.contract.instruction import Instruction
 
 _BODY = """\
-{"freshdesk_webhook": {"ticket_id": "{{ticket.id}}", "ticket_subject": "{{ticket.subject}}", "ticket_priority": "{{ticket.priority}}",
- "requester_name": "{{ticket.requester.name}}", "requester_email": "{{ticket.requester.email}}", "triggered_event": "{{triggered_event}}"}}"""  # noqa: E501 - as it is to be pasted
+{"freshdesk_webhook": {
+ "ticket_id": "{{ticket.id}}",
+ "ticket_subject": "{{ticket.subject}}",
+ "ticket_priority": "{{ticket.priority}}",
+ "requester_name": "{{ticket.requester.name}}",
+ "requester_email": "{{ticket.requester.email}}",
+ "triggered_event": "{{triggered_event}}"
+}}"""
 
 INSTRUCTIONS = (
     Instruction(

@@ -3,9 +3,15 @@
 from roomkeeper.contract.instruction import Instruction
 
 _BODY = """\
-{"ticket_id":"{{ticket.id}}","subject":"{{ticket.title}}","url":"{{ticket.link}}",
- "requester_name":"{{ticket.requester.name}}","requester_email":"{{ticket.requester.email}}",
- "priority":"{{ticket.priority}}","created_at":"{{ticket.created_at_with_timestamp}}"}"""
+{
+ "ticket_id": "{{ticket.id}}",
+ "subject": "{{ticket.title}}",
+ "url": "{{ticket.link}}",
+ "requester_name": "{{ticket.requester.name}}",
+ "requester_email": "{{ticket.requester.email}}",
+ "priority": "{{ticket.priority}}",
+ "created_at": "{{ticket.created_at_with_timestamp}}"
+}"""
 
 INSTRUCTIONS = (
     Instruction(
