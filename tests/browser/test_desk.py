@@ -147,6 +147,8 @@ def test_an_operator_approves_an_archive_and_undoes_it(page: Any, stage: tuple[C
 
     said = order(page, "Approve")
     assert f"{files} files" in said
+    assert "then revoke_guest: end the access of" in said
+    assert "For good: Access that ended is not given back by undoing" in said
     playwright.expect(page.get_by_role("heading", level=1)).to_contain_text("done", timeout=90_000)
     assert scene.portal.tree(scene.client) == []
     page.locator("summary", has_text="Report").click()

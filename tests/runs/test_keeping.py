@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from roomkeeper import errors
 from roomkeeper.automations.event import Event
+from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.trail import CONCLUDED, TRAIL
 from roomkeeper.desk import offers
 from roomkeeper.desk.history import History, Part
@@ -376,7 +377,7 @@ def test_a_run_that_was_undone_is_not_gone_on_with(store: Store) -> None:
     for order in (orders.retry, orders.restart):
         with pytest.raises(errors.OrderRefused, match="undone by run 2"):
             order(store, 1)
-    assert offers.of_run(History(store).run(1), None) == []
+    assert offers.of_run(History(store).run(1), None, CATALOG) == []
 
 
 def test_every_order_is_recorded_with_who_gave_it(store: Store) -> None:

@@ -154,6 +154,8 @@ class StepKind:
     side_by_side: bool = False
     #: Whether it may be done for each of a list; not what keeps a plan of its own with the run, or asks a person.
     in_a_loop: bool = True
+    #: What of it cannot be taken back from here, in a sentence, for whoever is asked to consent.
+    lasting: str = ""
     #: Whether it ends somebody's access, so that nothing more of theirs comes in afterwards.
     closes: bool = False
     #: Whether it is done once more when a later step has closed the door: something may have come in before.

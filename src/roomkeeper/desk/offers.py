@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from roomkeeper.contract.catalog import Catalog
 from roomkeeper.running.orders import MOVES, UNDO
 
 Shown = Mapping[str, Any]
+_SHOWN = 8  # lines of what is asked about (ours)
 _UNDER_WAY = {"waiting", "running"}
 
 
@@ -19,14 +21,14 @@ class Offer:
     will: tuple[str, ...]
 
 
-def of_run(run: Shown, present: Shown | None) -> list[Offer]:
+def of_run(run: Shown, present: Shown | None, catalog: Catalog) -> list[Offer]:
     """List what can be ordered of a run, as `History.run` shows it; `present` is its automation as it is now."""
     if run["undone_by"] is not None:
         return []
     asking = next((step for step in run["steps"] if step["state"] == "asks"), None)
     offers = []
     if run["state"] == "needs_attention" and asking is not None:
-        offers.append(_approve(run, asking))
+        offers.append(_approve(run, asking, catalog))
     if run["state"] in {"needs_attention", "cancelled"}:
         offers.append(_retry(run, asks=asking is not None))
         if present is not None and present["steps"] != run["text"]["steps"] and not _undoes(run):
@@ -51,9 +53,27 @@ def of_event(event: Shown) -> list[Offer]:
     return [Offer("replay", "Replay", will)]
 
 
-def _approve(run: Shown, asking: Shown) -> Offer:
+def _approve(run: Shown, asking: Shown, catalog: Catalog) -> Offer:
+    what = f"Run {run['id']} goes on with what it plans: {asking['error']}"
     until = f"Without it nothing is done, and the question ends at {asking['ask_until'][:16].replace('T', ' ')} UTC."
-    return Offer("approve", "Approve", (f"Run {run['id']} goes on with what it plans: {asking['error']}", until))
+    return Offer("approve", "Approve", (what, *_planned(asking), *_lasting(run, asking, catalog), until))
+
+
+def _planned(asking: Shown) -> list[str]:
+    """Tell what was planned: what this step would do, in part if it is much, and all that the later ones would."""
+    plan = asking["plan"] or []
+    lines = plan.get("lines", []) if isinstance(plan, Mapping) else plan
+    later = [line for line in lines if line.startswith("then ")]
+    own = [line for line in lines if line not in later]
+    more = [f"… and {len(own) - _SHOWN} lines more, on the run's page"] if len(own) > _SHOWN else []
+    return [*own[:_SHOWN], *more, *later]
+
+
+def _lasting(run: Shown, asking: Shown, catalog: Catalog) -> list[str]:
+    """Tell what of this step and the later ones cannot be taken back."""
+    to_come = run["text"]["steps"][asking["position"] :]
+    kinds = [kind for step in to_come for kind in catalog.kinds(step["do"]).values()]
+    return list(dict.fromkeys(f"For good: {kind.lasting}" for kind in kinds if kind.lasting))
 
 
 def _retry(run: Shown, *, asks: bool) -> Offer:

@@ -53,6 +53,7 @@ def set_ticket_field(connection_type: str) -> StepKind:
     return StepKind(
         name="set_ticket_field",
         summary="Write a value into a field of the ticket.",
+        lasting="What the field held before is not kept.",
         params=SetTicketField,
         result=FieldSet,
         plan=_plan,

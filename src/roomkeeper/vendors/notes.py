@@ -77,6 +77,7 @@ def note_on_deal(connection_type: str) -> StepKind:
     return StepKind(
         name="note_on_deal",
         summary="Write a note on the deal, once.",
+        lasting="A note stays until somebody deletes it there.",
         params=NoteOnDeal,
         result=Noted,
         plan=_plan_on_deal,
@@ -90,6 +91,7 @@ def note_on_ticket(connection_type: str) -> StepKind:
     return StepKind(
         name="note_on_ticket",
         summary="Write an internal note on the ticket, once.",
+        lasting="A note stays until somebody deletes it there.",
         params=NoteOnTicket,
         result=Noted,
         plan=_plan_on_ticket,

@@ -141,7 +141,7 @@ async def _runs(call: Call) -> Any:  # noqa: ANN401
 async def _run(call: Call) -> Any:  # noqa: ANN401
     run = await asyncio.to_thread(call.desk.history.run, call.number)
     done = await asyncio.to_thread(actions.listed, call.desk.store, run=call.number)
-    given = offers.of_run(run, call.desk.text_of(run["automation"]))
+    given = offers.of_run(run, call.desk.text_of(run["automation"]), call.desk.config.catalog)
     return run | {"offers": [vars(one) for one in given], "actions": done}
 
 

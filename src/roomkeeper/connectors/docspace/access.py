@@ -172,6 +172,7 @@ async def plan_disabling(params: DisablePeople, context: StepContext) -> Plan:
 SET_ACCESS = StepKind(
     name="set_access",
     summary="Change or end people's access to a room, of an archived one, too; verified.",
+    lasting="Whoever loses access here gets it back only by hand.",
     params=SetAccess,
     result=AccessSet,
     plan=plan_access,
@@ -185,6 +186,7 @@ SET_ACCESS = StepKind(
 DISABLE_PEOPLE = StepKind(
     name="disable_people",
     summary="Disable people's accounts, asking a person first; verified.",
+    lasting="A disabled account is enabled again on the portal, by hand.",
     params=DisablePeople,
     result=Disabled,
     plan=plan_disabling,

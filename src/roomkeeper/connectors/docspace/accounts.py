@@ -106,6 +106,7 @@ async def plan_creating(params: CreateUser, context: StepContext) -> Plan:
 CREATE_USER = StepKind(
     name="create_user",
     summary="Make an account for an address, by the portal's own invitation; once.",
+    lasting="The portal mails an invitation, which cannot be called back.",
     params=CreateUser,
     result=UserCreated,
     plan=plan_creating,
@@ -207,6 +208,7 @@ async def plan_reassigning(params: Reassign, context: StepContext) -> Plan:
 REASSIGN = StepKind(
     name="reassign",
     summary="Give the rooms and shared files of a disabled account to another, asking a person first.",
+    lasting="What was given away belongs to its new owner, and only they can give it back.",
     params=Reassign,
     result=Reassigned,
     plan=plan_reassigning,

@@ -76,6 +76,7 @@ async def plan(params: IpAllowlist, context: StepContext) -> Plan:
 IP_ALLOWLIST = StepKind(
     name="ip_allowlist",
     summary="Read or change the addresses that people may come from, asking a person first; never locks itself out.",
+    lasting="Whoever comes from another address is kept out of the portal, Roomkeeper, too.",
     params=IpAllowlist,
     result=Allowed,
     plan=plan,

@@ -149,6 +149,7 @@ RENAME_FILE = StepKind(
 COMMENT_ON_FILE = StepKind(
     name="comment_on_file",
     summary="Set the comment of a file's newest version, verified.",
+    lasting="A comment stays until somebody deletes it on the portal.",
     params=CommentOnFile,
     result=Commented,
     plan=plan_comment,

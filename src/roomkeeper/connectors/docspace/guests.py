@@ -69,6 +69,7 @@ async def plan(params: RevokeGuest, context: StepContext) -> Plan:
 REVOKE_GUEST = StepKind(
     name="revoke_guest",
     summary="End a guest's access to a room or to the portal, verified; refuses anybody who is not a guest.",
+    lasting="Access that ended is not given back by undoing: the guest is to be invited again.",
     params=RevokeGuest,
     result=Revoked,
     plan=plan,

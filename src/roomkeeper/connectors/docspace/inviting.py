@@ -165,6 +165,7 @@ async def plan(params: Invite, context: StepContext) -> Plan:
 INVITE = StepKind(
     name="invite",
     summary="Invite people and groups into a room, as the member list shows it.",
+    lasting="An invitation that was mailed cannot be called back; the access it gives can be ended.",
     params=Invite,
     result=Invited,
     plan=plan,

@@ -51,6 +51,7 @@ async def plan(params: ArchiveRoom, context: StepContext) -> Plan:
 ARCHIVE_ROOM = StepKind(
     name="archive_room",
     summary="Bring a room to the portal's Archive section, verified.",
+    lasting="An archived room is brought back on the portal, by hand.",
     params=ArchiveRoom,
     result=ArchivedRoom,
     plan=plan,

@@ -171,6 +171,7 @@ async def plan(params: ShareLink, context: StepContext) -> Plan:
 SHARE_LINK = StepKind(
     name="share_link",
     summary="Give a link to a room, a folder or a file that works.",
+    lasting="Whoever has the link may use it until it ends, or is taken away on the portal.",
     params=ShareLink,
     result=Shared,
     plan=plan,

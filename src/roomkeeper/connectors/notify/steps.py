@@ -96,6 +96,7 @@ def notify_by(
     return StepKind(
         name="notify",
         summary="Tell people something: a chat, an e-mail, or a program of yours.",
+        lasting="A message that was sent cannot be called back.",
         params=params_of,
         result=Notified,
         plan=plan,

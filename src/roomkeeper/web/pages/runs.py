@@ -44,7 +44,7 @@ async def one(request: Request, desk: Desk, _who: Who) -> Shown:
     run = await asyncio.to_thread(desk.history.run, number)
     happened = await asyncio.to_thread(desk.history.events_of, number)
     done = await asyncio.to_thread(actions.listed, desk.store, run=number)
-    given = offers.of_run(run, desk.text_of(run["automation"]))
+    given = offers.of_run(run, desk.text_of(run["automation"]), desk.config.catalog)
     data = {"run": run, "events": happened, "offers": given, "actions": done, "lines": _LINES}
     return Shown(f"Run {number}", "run.html", data | {"steps": _timeline(run)})
 
@@ -75,7 +75,7 @@ async def report(request: Request, desk: Desk, _who: Who) -> Response:
 
 
 def _offered(run: Mapping[str, Any], wanted: str, desk: Desk) -> offers.Offer:
-    given = offers.of_run(run, desk.text_of(run["automation"]))
+    given = offers.of_run(run, desk.text_of(run["automation"]), desk.config.catalog)
     found = next((offer for offer in given if offer.order == wanted), None)
     if found is None:
         what = f"Run {run['id']} is {run['state'].replace('_', ' ')}: {wanted!r} makes no sense for it now"
