@@ -22,8 +22,8 @@ serve: $(VENV)/.runtime           ## run with $(CONFIG)
 	$(BIN)/roomkeeper serve -c $(CONFIG)
 
 test: check                       ## everything that CI runs
-	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST)
-	$(BIN)/coverage report --skip-covered --omit='*/simulator/*,*/cli/*,*/demo.py,*/__main__.py' $(if $(PYTEST),,--fail-under=$(COVERED))
+	$(BIN)/python -m slipcover -m pytest $(PYTEST)
+	$(BIN)/python -m slipcover --format text --out .coverage.json $(if $(PYTEST),,--fail-under $(COVERED)) --merge .coverage.json
 
 quick: check                      ## all that starts no process: a minute
 	$(BIN)/python -m pytest -q -n 2 $(QUICK)

@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -39,13 +38,7 @@ ROOT = Path(__file__).parents[1]
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
 MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
 ROOMY = 8 * 1024**3  # bytes
-#: Folders and files whose tests are not measured: worst days, and what goes through the product from outside.
-UNMEASURED = {
-    *("browser", "crash", "simulator", "test_archiving_faults", "test_catching_up", "test_documentation"),
-    *("test_faults", "test_histories", "test_late_answers", "test_outages", "test_stuck_places", "test_tutorial"),
-}
 LEDGER = ROOT / "test-output" / "durations.tsv"
-_NO_PARAMETERS = SimpleNamespace(params={})
 _numbers = itertools.count(1)
 
 
@@ -60,14 +53,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have each worker begin with its part of what takes long, so that no such test stands alone at the end.
 
-    Workers begin with equal parts of the list, and then take from each other's ends. What takes long, the worst days
-    and the same story on the other store are not measured: tracing doubles what they take, and what they go through
-    shorter tests do, too.
+    Workers begin with equal parts of the list, and then take from each other's ends.
     """
-    for one in items:
-        again = "postgresql" in getattr(one, "callspec", _NO_PARAMETERS).params.values()
-        if again or one.get_closest_marker("long") or {one.path.parent.name, one.path.stem} & UNMEASURED:
-            one.add_marker(pytest.mark.no_cover)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [one for one in items if one.get_closest_marker("long")]
     rest = [one for one in items if not one.get_closest_marker("long")]

@@ -289,7 +289,6 @@ async def asked(service: Service, url: str, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.no_cover
 def test_whatever_is_answered_is_read_or_named_and_comes_to_an_end(
     name: str, loop: asyncio.AbstractEventLoop, pretender: Pretender
 ) -> None:

@@ -62,7 +62,6 @@ def bodies(draw: st.DrawFn, document: Any) -> bytes:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one.parent.parent.name}-{one.stem}")
-@pytest.mark.no_cover
 def test_no_reader_breaks_and_every_row_is_shown(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

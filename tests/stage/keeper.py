@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -32,7 +33,7 @@ from roomkeeper.store.tables import runs, trails
 from roomkeeper.web import sessions
 from stage.commands import command, surroundings
 from stage.ports import free_port
-from stage.processes import Apart, unmeasured
+from stage.processes import Apart
 from stage.stores import put_blank
 from stage.waiting import LOOK, until
 
@@ -118,7 +119,7 @@ class Keeper:
     def _start(self, port: int | None, more: Sequence[str], *, wait: bool) -> Apart:
         port = self.port if port is None else port
         said = self.folder / "log.txt"
-        process = Apart(self._serving(port, *more), unmeasured() | self.environment, said)
+        process = Apart(self._serving(port, *more), os.environ | self.environment, said)
         self.processes.append(process)
         if wait:
             wait_for(f"http://127.0.0.1:{port}/readyz", process=process, said=said)
@@ -129,7 +130,7 @@ class Keeper:
         said = self.folder / "log.txt"
         with said.open("ab") as log:
             command_line = [sys.executable, "-m", "roomkeeper", *self._serving(self.port)]
-            process = subprocess.Popen(command_line, env=unmeasured() | self.environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command_line, env=os.environ | self.environment, stdout=log, stderr=log)
         self.processes.append(process)
         wait_for(f"{self.url}/readyz", process=process, said=said)
 

@@ -1,5 +1,6 @@
 """Somebody who has nothing yet but a portal: a service without a configuration, and the link that it printed."""
 
+import os
 import re
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stage.ports import free_port
-from stage.processes import Apart, unmeasured
+from stage.processes import Apart
 from stage.waiting import until
 
 PASSWORD = "correct horse battery"
@@ -21,7 +22,7 @@ class Newcomer:
         self.file, self.port = folder / "roomkeeper.yaml", free_port()
         self._said = folder / "said"
         words = ["setup", "-c", str(self.file), "--listen", f"127.0.0.1:{self.port}"]
-        self.process = Apart(words, unmeasured(), self._said)
+        self.process = Apart(words, os.environ, self._said)
         until(lambda: "once=" in self.said, within=60)
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from roomkeeper.demo import Portal, wait_for
 from stage.ports import free_port
-from stage.processes import Apart, unmeasured
+from stage.processes import Apart
 
 OWNER_KEY = "sk-" + "0" * 63 + "1"
 _idle: list[tuple[Portal, Apart]] = []
@@ -26,7 +26,7 @@ def simulated_portal() -> Iterator[Portal]:
 
 def _started() -> tuple[Portal, Apart]:
     port = free_port()
-    process = Apart(["simulate", "--port", str(port)], unmeasured(), Path(os.devnull))
+    process = Apart(["simulate", "--port", str(port)], os.environ, Path(os.devnull))
     url = f"http://127.0.0.1:{port}"
     wait_for(f"{url}/_sim/usage", process=process)
     return Portal(url, OWNER_KEY), process

@@ -62,8 +62,3 @@ def _run(words: list[str], environment: dict[str, str], said: str) -> None:
 def forks(process: psutil.Process) -> bool:
     """Whether it is one that others are forked off, or counts what they share: they end with this process."""
     return any(word.startswith("from multiprocessing.") for word in process.cmdline())
-
-
-def unmeasured() -> dict[str, str]:
-    """Leave coverage out of processes: what is measured is measured in this one."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COV_CORE")}

@@ -33,7 +33,6 @@ def scene(portal: Portal) -> ClosingDeals:
 
 @pytest.mark.parametrize("told", [True, False], ids=["told", "found"])
 @pytest.mark.parametrize("vendor", ["hubspot", "pipedrive", "salesforce"])
-@pytest.mark.no_cover
 def test_each_closing_is_acted_on_once(scene: ClosingDeals, keepers: Make, vendor: str, told: bool) -> None:
     note = {"do": "note_on_deal", "with": {"text": "Closed: {{ deal.status }}"}}
     automation = {"name": "note", "on": "deal.closed", "steps": [note]}

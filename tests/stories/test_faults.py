@@ -110,7 +110,6 @@ def test_two_versions_uploaded_within_one_second_both_reach_the_copy(portal: Por
 
 
 @pytest.mark.long
-@pytest.mark.no_cover
 def test_thousands_of_uploads_at_once_take_few_requests_and_keep_the_limits(portal: Portal, keepers: Make) -> None:
     many = sized(5000, 1000)
     rooms = Rooms(portal)
