@@ -11,12 +11,14 @@ from roomkeeper.cli.options import NEEDS_A_PERSON
 from roomkeeper.cli.printing import err, escaped, print_json, print_run
 from roomkeeper.desk.history import History
 
+_LOOK = 0.1  # seconds between two looks, which are cheap (ours)
+
 
 def wait_for_events(history: History, numbers: Sequence[int], as_json: bool) -> None:
     """Wait until the events have been dispatched, then for their runs."""
     with _patience(as_json, "waiting for the service to take it up"):
-        while any(history.event(number)["state"] == "new" or not _settled(history, number) for number in numbers):
-            time.sleep(0.3)
+        while history.is_undecided(numbers):
+            time.sleep(_LOOK)
     shown = [history.event(number) for number in numbers]
     idle = [one for one in shown if not one["runs"]]
     for one in idle:
@@ -26,16 +28,11 @@ def wait_for_events(history: History, numbers: Sequence[int], as_json: bool) -> 
         raise typer.Exit(NEEDS_A_PERSON)
 
 
-def _settled(history: History, number: int) -> bool:
-    shown = history.event(number)
-    return bool(shown["state"] in {"over", "failed"} or shown["runs"])
-
-
 def wait_for_runs(history: History, numbers: Sequence[int], as_json: bool) -> None:
     """Wait until these runs have ended, and print them."""
     with _patience(as_json, "running"):
-        while any(history.run(number)["state"] in {"waiting", "running"} for number in numbers):
-            time.sleep(0.3)
+        while history.is_under_way(numbers):
+            time.sleep(_LOOK)
     shown = [history.run(number) for number in numbers]
     if as_json:
         print_json(shown)

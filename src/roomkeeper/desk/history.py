@@ -151,6 +151,21 @@ class History:
         shown["steps"] = [_step(step, [call for call in made if call.position == step.position]) for step in walked]
         return shown
 
+    def is_under_way(self, numbers: Collection[int]) -> bool:
+        """Whether any of these runs waits or is at work."""
+        going_on = (runs.c.id.in_(numbers), runs.c.state.in_(("waiting", "running")))
+        with self._store.read() as db:
+            return db.execute(sa.select(runs.c.id).where(*going_on).limit(1)).first() is not None
+
+    def is_undecided(self, numbers: Collection[int]) -> bool:
+        """Whether it is open what any of these events comes to."""
+        taken = sa.exists().where(waiting.c.event_id == events.c.id, waiting.c.run_id.is_not(None))
+        open_ = sa.or_(events.c.state == "new", sa.and_(events.c.state.not_in(("over", "failed")), ~taken))
+        with self._store.read() as db:
+            return (
+                db.execute(sa.select(events.c.id).where(events.c.id.in_(numbers), open_).limit(1)).first() is not None
+            )
+
     def events_of(self, run: int, limit: int = 100) -> list[Shown]:
         """List the events that a run took, oldest first."""
         taken = sa.select(waiting.c.event_id).where(waiting.c.run_id == run).order_by(waiting.c.id).limit(limit)

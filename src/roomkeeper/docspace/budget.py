@@ -57,6 +57,7 @@ class Budget:
             (write, bulk): deque() for write in (True, False) for bulk in (True, False)
         }
         self._prepaid, self._prepaid_until = 0, 0.0
+        self._bundle = 1  # reads to be bought next: twice as many as last time, if those were used up in time
         self._paused_until, self._pause, self._day_over_until = 0.0, 0.0, 0.0
         self._buying = asyncio.Lock()
 
@@ -164,7 +165,9 @@ class Budget:
         """Take one of the reads bought, buying more if there is none; None, or the seconds to wait."""
         async with self._buying:  # never held while somebody waits for the minute to pass
             if self._prepaid == 0 or time.monotonic() > self._prepaid_until:
-                wanted = max(1, min(_PREPAID, self._in_flight[False]))
+                is_brisk = self._prepaid == 0 and time.monotonic() <= self._prepaid_until
+                self._bundle = min(_PREPAID, 2 * self._bundle) if is_brisk else 1
+                wanted = max(self._bundle, min(_PREPAID, self._in_flight[False]))
                 per_day = self.limits.writes_per_day
                 self._prepaid, wait = await self._tally.take(
                     calls=wanted, writes=0, per_minute=per_minute, per_day=per_day

@@ -219,11 +219,24 @@ class Engine:
             "notification_listener_polling_interval_sec": _STOP,
         }
         if self._store.is_embedded:
-            self._sqlite = durable_sqlite(Path(self._store.where) / "engine.sqlite")
+            self._sqlite = durable_sqlite(_file(self._store))
             return config | {"system_database_engine": self._sqlite}
-        url = address(self._store.where).set(drivername="postgresql+psycopg")
-        url = url.update_query_dict({name: str(value) for name, value in NOTICE.items()})
-        return config | {"system_database_url": url.render_as_string(hide_password=False), "sys_db_pool_size": 12}
+        return config | {"system_database_url": _url(self._store), "sys_db_pool_size": 12}
+
+
+def make_tables(store: Store) -> None:
+    """Make the engine's own tables, which it makes itself when it starts."""
+    DBOS.migrate(f"sqlite:///{_file(store)}" if store.is_embedded else _url(store), schema=_SCHEMA)
+
+
+def _file(store: Store) -> Path:
+    return Path(store.where) / "engine.sqlite"
+
+
+def _url(store: Store) -> str:
+    url = address(store.where).set(drivername="postgresql+psycopg")
+    url = url.update_query_dict({name: str(value) for name, value in NOTICE.items()})
+    return url.render_as_string(hide_password=False)
 
 
 class JsonSerializer(Serializer):

@@ -1,6 +1,7 @@
 """Counts one portal user's calls over all processes: calls of the last minute, writes of the day."""
 
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ class SharedTally:
 
     def __init__(self, store: Store, budget: str, processes: Callable[[], int]) -> None:
         self._store, self._budget, self._processes = store, budget, processes
+        self._forgetting, self._counting, self._noting = _statements(store)
 
     def processes(self) -> int:
         """Tell how many processes share the calls in flight."""
@@ -51,11 +53,8 @@ class SharedTally:
             connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": self._budget})
 
     def _used(self, connection: sa.Connection, second: int) -> tuple[int, int]:
-        mine = tallies.c.budget == self._budget
-        connection.execute(sa.delete(tallies).where(mine, tallies.c.second <= second - _WINDOW - 1))
-        row = connection.execute(
-            sa.select(sa.func.sum(tallies.c.calls), sa.func.min(tallies.c.second)).where(mine)
-        ).one()
+        connection.execute(self._forgetting, {"mine": self._budget, "last": second - _WINDOW - 1})
+        row = connection.execute(self._counting, {"mine": self._budget}).one()
         return int(row[0] or 0), int(row[1] or second)
 
     def _take_writes(self, connection: sa.Connection, day: int, writes: int, per_day: int) -> bool:
@@ -68,8 +67,16 @@ class SharedTally:
         return connection.execute(added.returning(days.c.writes)).first() is not None
 
     def _note(self, connection: sa.Connection, second: int, calls: int) -> None:
-        statement = self._store.insert(tallies).values(budget=self._budget, second=second, calls=calls)
-        summed = {"calls": tallies.c.calls + statement.excluded.calls}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=[tallies.c.budget, tallies.c.second], set_=summed)
-        )
+        connection.execute(self._noting, {"budget": self._budget, "second": second, "calls": calls})
+
+
+def _statements(store: Store) -> tuple[sa.Delete, sa.Select[Any], Any]:
+    """Make the statements of every call once: to forget old ones, to count, and to note some."""
+    mine = tallies.c.budget == sa.bindparam("mine")
+    adding = store.insert(tallies)
+    summed = {"calls": tallies.c.calls + adding.excluded.calls}
+    return (
+        sa.delete(tallies).where(mine, tallies.c.second <= sa.bindparam("last")),
+        sa.select(sa.func.sum(tallies.c.calls), sa.func.min(tallies.c.second)).where(mine),
+        adding.on_conflict_do_update(index_elements=[tallies.c.budget, tallies.c.second], set_=summed),
+    )
