@@ -25,9 +25,6 @@ _SUSPICIOUS = re.compile(
 )
 
 
-#: What may stand for a number that no column holds, or no float.
-_HUGE = re.compile(r"\d{19}|[eE]\+?\d{3}")
-_LARGE = 16 * 1024  # characters of a body whose numbers are looked at only where one may be huge; ours
 _CONTAINERS = (dict, list)
 
 
@@ -79,16 +76,14 @@ def _is_suspicious(sent: str) -> bool:
 
 
 def _loaded(sent: str, *, strict: bool, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:  # noqa: ANN401
-    """Read JSON; what is called for each number costs, and of a large body is called only where there is cause."""
     if pairs is not None:
-        return json.loads(sent, strict=strict, parse_constant=_no_number, object_pairs_hook=pairs, **_CAREFUL)
-    is_careful = len(sent) < _LARGE or _HUGE.search(sent) is not None
-    return _decoder(strict=strict, is_careful=is_careful).decode(sent)
+        return json.loads(sent, strict=strict, object_pairs_hook=pairs, **_CAREFUL)
+    return _decoder(strict).decode(sent)
 
 
 @cache
-def _decoder(*, strict: bool, is_careful: bool) -> json.JSONDecoder:
-    return json.JSONDecoder(strict=strict, parse_constant=_no_number, **(_CAREFUL if is_careful else {}))
+def _decoder(strict: bool) -> json.JSONDecoder:  # noqa: FBT001 - the key of a cache
+    return json.JSONDecoder(strict=strict, **_CAREFUL)
 
 
 def decoded(body: bytes) -> str:
@@ -153,7 +148,7 @@ def _whole(digits: str) -> int | str:
     return int(digits) if len(digits) <= _DIGITS else digits
 
 
-_CAREFUL: dict[str, Any] = {"parse_int": _whole, "parse_float": _decimal}
+_CAREFUL: dict[str, Any] = {"parse_int": _whole, "parse_float": _decimal, "parse_constant": _no_number}
 
 
 def _is_deep(value: object) -> bool:

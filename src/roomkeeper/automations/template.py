@@ -5,9 +5,11 @@ A value that is one expression keeps its type: `{{ deal.fields.room }}` stays a 
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
+from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Context
@@ -16,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from roomkeeper.errors import TemplateError
 
 LARGEST = 1_000_000  # characters of a value, and digits of a number
+_KEPT = 1024  # texts whose meaning is remembered: a list's items have one in common (ours)
 
 
 class _Bounded(ImmutableSandboxedEnvironment):
@@ -88,7 +91,7 @@ def render(value: Any, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - J
     try:
         if expression is not None:
             return _evaluate(expression, variables)
-        return _written(_environment.from_string(value).generate(variables), value)
+        return _written(_template(value).generate(variables), value)
     except (JinjaError, ArithmeticError, TypeError, ValueError, LookupError) as error:
         raise TemplateError(f"{value!r} cannot be worked out: {error}") from error
 
@@ -106,8 +109,7 @@ def _written(parts: Iterator[str], template: str) -> str:
 def holds(condition: str, variables: Mapping[str, Any]) -> bool:
     """Work out the expression of an `if:`. A variable that is not there counts as false. Raises TemplateError."""
     try:
-        expression = _environment.compile_expression(condition, undefined_to_none=True)
-        return bool(expression(**variables))
+        return bool(_expression(condition, undefined_to_none=True)(**variables))
     except (JinjaError, ArithmeticError, TypeError, ValueError, LookupError) as error:
         raise TemplateError(f"the condition {condition!r} cannot be worked out: {error}") from error
 
@@ -123,6 +125,17 @@ def references(source: str, *, condition: bool = False) -> set[Reference]:
     return {path for path in _paths(tree) if path[0] not in own and path[0] not in _environment.globals}
 
 
+@lru_cache(_KEPT)
+def _template(source: str) -> Template:
+    return _environment.from_string(source)
+
+
+@lru_cache(_KEPT)
+def _expression(source: str, *, undefined_to_none: bool) -> TemplateExpression:
+    return _environment.compile_expression(source, undefined_to_none=undefined_to_none)
+
+
+@lru_cache(_KEPT)
 def _only_expression(value: str) -> str | None:
     """Give the expression if the value is nothing but one, else None."""
     text = value.strip()
@@ -137,7 +150,7 @@ def _only_expression(value: str) -> str | None:
 
 
 def _evaluate(expression: str, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    value = _environment.compile_expression(expression, undefined_to_none=False)(**variables)
+    value = _expression(expression, undefined_to_none=False)(**variables)
     if isinstance(value, StrictUndefined):
         str(value)  # raises what Jinja2 has to say about it
     # Filters such as `select` give what has yet to be gone through: here, where its errors are met.

@@ -63,6 +63,8 @@ class StepContext(Protocol):
     task: str
     #: Which item of a list it is done for, the same in every run; empty without `for_each`.
     item: str
+    #: What the items of one list know together, while this process is at it.
+    common: dict[str, Any]
     events: Sequence[Event]
     ledger: Ledger
     client: Any

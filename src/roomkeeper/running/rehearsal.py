@@ -155,6 +155,7 @@ class Dry:
         foretold: set[tuple[str, str]],
     ) -> None:
         self.ledger, self.events = ledger, happened
+        self.common: dict[str, Any] = {}
         self.client: Any = source.client
         self.connection, self.type = source.name, source.connector.type
         self.task = f"{automation.name}/{automation.steps[position].name}"

@@ -317,6 +317,7 @@ class Walker:
             if step.if_ is not None and not template.holds(step.if_, here):
                 return None
             own = self._work(run, position, item.key)
+            own.common = work.common
             own.ready(source, happened, _nothing_ahead, many=len(listed))
             try:
                 result = await self._done(step, here, own, source)
@@ -405,6 +406,7 @@ class _Work:
         self.run: int = run.id
         self.task = f"{run.automation}/{_automation(run).steps[position].name}" + (f"[{item}]" if item else "")
         self.item = item
+        self.common: dict[str, Any] = {}
         self.events: Sequence[Event] = ()
         self.ledger: StepLedger = Ledger(store, run.id)
         self.client: Any = None

@@ -268,7 +268,7 @@ def search_for(watched: Watched, automations: Sequence[Automation], since: datet
         since=since,
         types=heard_of(listening),
         rooms=tuple(dict.fromkeys(rooms)) if rooms is not None else None,
-        hook=watched.hook,
+        hook="" if watched.polls else watched.hook,
     )
 
 

@@ -1,5 +1,6 @@
 """`rename_file` and `comment_on_file`: change what a file says of itself, and see that it says so."""
 
+import time
 from functools import partial
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from roomkeeper.outside import cleaned
 
 COMMENT_LIMIT = 255  # characters that the portal keeps of a comment (FileDao.cs, UpdateCommentAsync)
 _ATTEMPTS = 3  # ours
+_FRESH = 10.0  # seconds for which a listing of titles serves the files of one list; ours: equal titles are no fault
 _LET_IN = (
     "Invite the account of the API key into the file's room as room manager or content creator, then "
     "`roomkeeper runs retry`."
@@ -81,11 +83,11 @@ async def rename(params: RenameFile, context: StepContext) -> Renamed:
     portal: Portal = context.client
     was = await _file(params.file, context)
     async with context.hold(f"contents of folder {was.folder_id}"):
+        file = await _file(was.id, context)
         for _ in range(_ATTEMPTS):
-            file = await _file(was.id, context)
             wanted = await _free_title(params, context, file)
             if file.title == wanted:
-                return Renamed(file=file.id, title=wanted, was=was.title, made=file.title != was.title)
+                return Renamed(file=file.id, title=wanted, was=was.title, made=False)
             _must_not_be_locked(file)
             try:
                 await context.call(partial(portal.files.rename, file.id, wanted))
@@ -93,6 +95,10 @@ async def rename(params: RenameFile, context: StepContext) -> Renamed:
                 raise
             except (Forbidden, Rejected) as error:
                 raise StepFailed(f"{_name(file)} keeps its title: {error.message}", remedy=_LET_IN) from error
+            file = await _file(was.id, context)
+            if file.title == wanted:
+                _note_title(context, file)
+                return Renamed(file=file.id, title=wanted, was=was.title, made=True)
     what = f"{_name(was)} was renamed again and again, and somebody else gives it another title each time"
     raise StepFailed(what, remedy="Find out who does, then `roomkeeper runs retry`.")
 
@@ -195,12 +201,33 @@ async def _free_title(params: RenameFile, context: StepContext, file: File) -> s
     wanted = f"{archiving.shortened(stem, kept)}{kept}"
     if same_title(file.title, wanted) or file.folder_id is None:
         return wanted
-    others = await directly_in(context, file.folder_id)
-    taken = {title_key(one.title) for one in others.files.values() if one.id != file.id}
+    titles = await _titles_in(context, file.folder_id)
+    taken = {title for one, title in titles.items() if one != file.id}
     if title_key(wanted) not in taken:
         return wanted
     numbered = archiving.numbered(wanted)
     return next(one for one in numbered if title_key(one) not in taken or one == file.title)
+
+
+async def _titles_in(context: StepContext, folder: EntryId) -> dict[EntryId, str]:
+    """Give the titles in a folder, by file; for the items of one list they are listed anew every few seconds only."""
+    known: tuple[float, dict[EntryId, str]] | None = context.common.get(_listed(folder))
+    if known is not None and time.monotonic() - known[0] < _FRESH:
+        return known[1]
+    found = await directly_in(context, folder)
+    titles = {one.id: title_key(one.title) for one in found.files.values()}
+    context.common[_listed(folder)] = time.monotonic(), titles
+    return titles
+
+
+def _note_title(context: StepContext, file: File) -> None:
+    """Know of a title that has just been given."""
+    if file.folder_id is not None and (known := context.common.get(_listed(file.folder_id))) is not None:
+        known[1][file.id] = title_key(file.title)
+
+
+def _listed(folder: EntryId) -> str:
+    return f"titles in folder {folder}"
 
 
 def _kept(text: str) -> str:

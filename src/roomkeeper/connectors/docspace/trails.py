@@ -5,9 +5,10 @@ Histories have also what was moved or overwritten (facts/docspace.md 11), and wh
 contents show it.
 """
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -60,6 +61,7 @@ IN_HISTORY = frozenset(_ACTIONS.values()) | frozenset(chronicle.EVENTS)
 _UNSURE = frozenset({_AMBIGUOUS, *chronicle.ACTIONS})
 # Ours
 _SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
+_HEAD_START = 3.0  # seconds that a delivery may take; one that is later is told beside what was found
 _SAY_EVERY = 5.0  # seconds between two notes of how far it was read: each is of all rooms (ours)
 _EPOCH = datetime.fromtimestamp(0, UTC)  # ours
 _STORED_ELSEWHERE = (
@@ -176,6 +178,8 @@ class _Reading:
             self.youngest = max([*dated, *([self.youngest] if self.youngest is not None else [])], default=None)
             for is_sure in (True, False):
                 chosen = [one for one in entries if (one.action.key not in _UNSURE) is is_sure]
+                if not is_sure and search.hook:
+                    await _deliveries_go_first(chosen)
                 yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
         if look is None:
             return
@@ -206,6 +210,15 @@ async def rooms_called(portal: Portal, wanted: EntryId) -> list[EntryId]:
         return [wanted]
     titled: list[EntryId] = [room.id for room in await portal.rooms.titled(wanted)]
     return titled or ([int(wanted)] if wanted.isdecimal() else [])
+
+
+async def _deliveries_go_first(entries: Sequence[HistoryEntry]) -> None:
+    """Wait until what may be two things is old enough that a delivery has said which of them it is."""
+    ages = [
+        (datetime.now(UTC) - one.date).total_seconds() for one in entries if one.action.key == _AMBIGUOUS and one.date
+    ]
+    if ages and abs(min(ages)) < _HEAD_START:
+        await asyncio.sleep(_HEAD_START - abs(min(ages)))
 
 
 async def _entries(portal: Portal, room: EntryId, until: datetime) -> AsyncIterator[list[HistoryEntry]]:
