@@ -160,6 +160,7 @@ def test_every_recipe_is_played_and_has_a_page() -> None:
             assert (folder / "README.md").read_text().startswith("# ")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LISTING)
 def test_a_list_is_acted_on_whole_and_the_second_time_nothing_changes(
     rooms: Rooms, keepers: Make, chat: Chat, name: str
@@ -197,6 +198,7 @@ def test_a_list_is_acted_on_whole_and_the_second_time_nothing_changes(
     assert len(chat.told) == told + (name == "weekly-contracts-report")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LISTING)
 def test_a_refused_page_is_a_failure_and_nothing_is_done(rooms: Rooms, keepers: Make, chat: Chat, name: str) -> None:
     fill(rooms, LISTING[name])

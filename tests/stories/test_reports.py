@@ -48,13 +48,13 @@ def test_rooms_in_which_nothing_happened_are_told_by_their_history_and_saved_as_
     for room in made.values():
         rooms.portal.upload(room, "a.docx", b"a")
     file = rooms.portal.tree(made["Case 1"])[0]["id"]
-    time.sleep(4.1)
-    rooms.portal.upload(made["Case 2"], "b.docx", b"b")
-    rooms.portal.call("PUT", f"/files/file/{file}", json={"title": "renamed", "lastVersion": 0})  # `updated` stays
-    quiet = LIST | {"with": {**LIST["with"], "inactive_for": "4s"}}  # type: ignore[dict-item]
+    quiet = LIST | {"with": {**LIST["with"], "inactive_for": "10s"}}  # type: ignore[dict-item]
     columns = ["title", "id", "created_by"]
     saved = {"to": rooms.internal, "folder": "Reports/Rooms", "title": "Quiet: rooms.csv", "rows": "{{ listed.rooms }}"}
     keeper = serving(keepers, rooms, quiet, {"do": "save_file", "with": saved | {"columns": columns}})
+    time.sleep(10.1)
+    rooms.portal.upload(made["Case 2"], "b.docx", b"b")
+    rooms.portal.call("PUT", f"/files/file/{file}", json={"title": "renamed", "lastVersion": 0})  # `updated` stays
 
     run = told(keeper)
 

@@ -92,13 +92,17 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
         title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
         tags = list(dict.fromkeys([tag, *params.tags]))
         if params.from_template is not None:
-            template = await _template(context, params.from_template)
-            return str(await _from_template(context, template, title, tags))
+            chosen = template or await _template(context, params.from_template)
+            return str(await _from_template(context, chosen, title, tags))
         return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
 
     async def drop(room: str) -> bool:
         return await dropped(portal, entry_id(room), portal.rooms.delete)
 
+    template = 0
+    if params.from_template is not None and not await context.call(find):
+        # Looked up before the ledger says that the room is being made: one that is not there has had no effect.
+        template = await _template(context, params.from_template)
     # Of rooms from a template, which has things in it, the oldest is taken: nothing tells which was made last.
     may_drop = drop if params.from_template is None else None
     try:
