@@ -17,6 +17,7 @@ from typing import Any
 import hypothesis
 import psutil
 import pytest
+import slipcover
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,6 +29,9 @@ from stage.stores import migrated
 
 from roomkeeper.store.database import Store
 
+#: What was passed stays marked: to take the marks out, all functions of all modules and frames are looked through
+#: again and again, which takes more than the marks do.
+slipcover.Slipcover.deinstrument_seen = lambda _: None
 #: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
 shared()
