@@ -40,13 +40,8 @@ check: $(VENV)/.dev               ## format, lint, imports, types: seconds
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev               ## the measurements, each beside its yardstick
-	$(BIN)/python bench/ack.py
-	$(BIN)/python bench/door.py
-	$(BIN)/python bench/archive.py
-	$(BIN)/python bench/ticket.py
-	$(BIN)/python bench/pages.py
-	$(BIN)/python bench/idle.py
+bench: $(VENV)/.dev               ## the measurements, each beside its yardstick, in one table; ONLY=ack for some
+	$(BIN)/python bench/table.py $(ONLY)
 
 screenshots: $(VENV)/.dev         ## the pictures of the pages in docs/, as a real Chromium shows them
 	ROOMKEEPER_BROWSER=required ROOMKEEPER_SCREENSHOTS=docs/pages $(BIN)/python -m pytest -n0 -p no:randomly tests/browser
