@@ -65,7 +65,7 @@ ROWS = (
     Row(
         "an archive of 2,000 files, flat, beside the sample's steps",
         "archive.py --only flat --files 2000",
-        found(r": +([\d.]+ s \([^)]*\))"),
+        found(r"archive_files, flat: +([\d.]+ s \([^)]*\))"),
     ),
     Row(
         "ticket to note, of the calls that must follow one another", "ticket.py", found(r"p50 is ([\d.]+) of that sum")
