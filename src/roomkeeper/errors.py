@@ -35,7 +35,7 @@ from http import HTTPStatus
 #: What to do where a run's settings came out wrong.
 COMPLETE_IT = (
     "Complete what the event is about (the deal, the ticket), then `roomkeeper runs retry`, which reads it again. If "
-    "it is the automation that is wrong, correct it: that holds for new runs (`roomkeeper events replay`)."
+    "it is the automation that is wrong, correct it, then `roomkeeper runs retry --as-now`."
 )
 
 

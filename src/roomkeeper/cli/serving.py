@@ -33,7 +33,7 @@ T = TypeVar("T")
 #: The parts of a role that go apart, in the order in which they begin: deliveries are taken first.
 _APART: dict[str, tuple["Role", ...]] = {"all": ("door", "worker", "desk"), "web": ("door", "desk")}
 Together = Annotated[
-    bool, typer.Option("--together", help="One process instead of three: less memory, and less that stands by itself.")
+    bool, typer.Option("--together", help="One process instead of four: less memory, and less that stands by itself.")
 ]
 
 

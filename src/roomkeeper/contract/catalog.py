@@ -86,6 +86,8 @@ class Connector:
     first: Sequence[str] = ()
     #: How the service is called where the setup asks about it.
     name: str = ""
+    #: The fields of a deal there in which the setup has the automation look for the client's room, and the guest.
+    of_deal: tuple[str, str] = ("docspace_room_id", "docspace_guest_id")
     #: What an administrator does at the service, for the setup and the pages that say how to.
     instructions: Sequence[Instruction] = ()
     #: The settings by which deliveries are trusted: without any of them, none is.

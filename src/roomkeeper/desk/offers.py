@@ -30,9 +30,9 @@ def of_run(run: Shown, present: Shown | None, catalog: Catalog) -> list[Offer]:
     if run["state"] == "needs_attention" and asking is not None:
         offers.append(_approve(run, asking, catalog))
     if run["state"] in {"needs_attention", "cancelled"}:
-        offers.append(_retry(run, asks=asking is not None))
         if present is not None and present["steps"] != run["text"]["steps"] and not _undoes(run):
-            offers.append(_renew(run, present))
+            offers.append(_renew(run, present))  # first: whoever changed the automation did it for this run, perhaps
+        offers.append(_retry(run, asks=asking is not None))
     if run["state"] not in _UNDER_WAY and run["steps"]:
         offers.append(_restart(run))
     if run["state"] in {*_UNDER_WAY, "needs_attention"} and not run["cancel_requested"]:
@@ -64,7 +64,7 @@ def _planned(asking: Shown) -> list[str]:
     plan = asking["plan"] or []
     lines = plan.get("lines", []) if isinstance(plan, Mapping) else plan
     later = [line for line in lines if line.startswith("then ")]
-    own = [line for line in lines if line not in later]
+    own = [line for line in lines if line not in later and line not in str(asking["error"])]
     more = [f"… and {len(own) - _SHOWN} lines more, on the run's page"] if len(own) > _SHOWN else []
     return [*own[:_SHOWN], *more, *later]
 

@@ -51,11 +51,18 @@ async def prove(store: Store, prover: Prover, automation: Automation, day: str) 
     proof = await prover.prove(automation, since)
     await store.writing(partial(_note, store, proof, day))
     log.info("proved", automation=automation.name, counts=proof.counts, digest=proof.digest)
-    unaccounted, blind = _unaccounted(proof), _blind(proof)
-    if unaccounted or not blind:  # what could not be looked at is not over
-        await asyncio.to_thread(alerts.settle, store, f"proof {automation.name} unaccounted", unaccounted)
-    await asyncio.to_thread(alerts.settle, store, f"proof {automation.name} blind", blind)
+    await asyncio.to_thread(tell, store, proof)
     return proof
+
+
+def tell(store: Store, proof: Proof) -> None:
+    """Keep alerts of what a proof found, and close those of what it did not, if it went back as far as a night's."""
+    unaccounted, blind = _unaccounted(proof), _blind(proof)
+    goes_far = datetime.fromisoformat(proof.since) <= day_ago(_DAYS) + timedelta(hours=1)
+    if unaccounted or (goes_far and not blind):  # what could not be looked at is not over
+        alerts.settle(store, f"proof {proof.automation} unaccounted", unaccounted)
+    if blind or goes_far:
+        alerts.settle(store, f"proof {proof.automation} blind", blind)
 
 
 def _impossible(key: str, automation: str, error: Exception) -> Alert:

@@ -22,6 +22,7 @@ from roomkeeper.running.ledger import Ledger
 from roomkeeper.store.database import Store
 
 T = TypeVar("T")
+_LATER = "what it does is worked out when the steps before it are done"
 _SHOWN = 30  # items of a list that are planned one by one (ours)
 _INSTALL = "Install it again, then retry the run."
 
@@ -81,7 +82,7 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
         params = kind.params.model_validate(template.render(step.with_, variables))
     except (TemplateError, ValidationError) as error:
         if used_by(step) - set(variables):  # what the steps before it are to give
-            return shown | {"plan": ["go on from what the steps before it give"], "because": ""}
+            return shown | {"plan": [_LATER], "because": ""}
         return shown | {"plan": [f"fail: {' '.join(str(error).split())}"], "because": ""}
     same = (step.do, params.model_dump_json())
     if same in context.foretold:
@@ -99,7 +100,7 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
 async def _foretold_each(step: Step, kind: StepKind, variables: dict[str, Any], context: "Dry") -> dict[str, Any]:
     """Say what a step would do for the first items of its list, and how many more there are."""
     if used_by(step) - set(variables):
-        return {"plan": ["go on from what the steps before it give"], "because": ""}
+        return {"plan": [_LATER], "because": ""}
     lines, results = list[str](), list[dict[str, Any] | None]()
     try:
         items = items_of(template.render(step.for_each, variables))

@@ -34,6 +34,8 @@ class Service:
     name: str
     type: str
     lines: Sequence[str]
+    #: The fields of a deal that hold the client's room and the guest.
+    of_deal: tuple[str, str]
 
     def hook(self, public_url: str | None, listen: str) -> str | None:
         """Give the address that its deliveries go to; None if it is asked for events instead."""
@@ -82,6 +84,11 @@ class Setup:
     invited: Sequence[str] = ()
     #: What is given in the place of examples, by the service's type and the setting.
     given: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def of_deal(self) -> tuple[str, str]:
+        """The fields of a deal that hold the client's room and the guest; of no CRM, none."""
+        return self.crm.of_deal if self.crm is not None else ("", "")
 
 
 def yaml_of(setup: Setup) -> str:
@@ -145,14 +152,15 @@ def _filled(line: str, service: Service, setup: Setup) -> str:
     given = setup.given.get((service.type, name)) if about else None
     if given is None:
         return line
-    return f"{name}: {json.dumps(given)}".replace("{", "{{").replace("}", "}}")
+    before = " " * (len(line) - len(line.lstrip()))
+    return f"{before}{name}: {json.dumps(given)}".replace("{", "{{").replace("}", "}}")
 
 
 def _example(line: str) -> tuple[str, str]:
     """Read a setting that has a word about it, and is no secret: its name, and the word; empty if it is another."""
     said, _, about = line.partition("   # ")
     name, _, example = said.partition(": ")
-    return name, "" if example.startswith(("!env", "{")) else about
+    return name.strip(), "" if example.startswith(("!env", "{")) else about
 
 
 def _copying(setup: Setup) -> str:
@@ -171,6 +179,7 @@ def _copying(setup: Setup) -> str:
 
 
 def _archiving(setup: Setup) -> str:
+    room, guest = (f"deal.fields.{one}" for one in setup.of_deal)
     return f"""\
   - name: archive-closed-deal
     on: deal.closed
@@ -179,16 +188,16 @@ def _archiving(setup: Setup) -> str:
       - do: archive_files
         as: archive
         with:
-          room: "{{{{ deal.fields.docspace_room_id }}}}"   # a field of the deal that holds the room's number
+          room: "{{{{ {room} }}}}"   # a field of the deal that holds the room's number
           under: {_named(setup.archive)}{_titled(setup.archive)}
           title: "{{{{ deal.company or deal.name }}}}"
           layout: flat
           approve_over: 500                      # ask a person before moving more files than this
       - do: revoke_guest
-        if: deal.fields.docspace_guest_id
+        if: {guest}
         with:
-          guest: "{{{{ deal.fields.docspace_guest_id }}}}"
-          room: "{{{{ deal.fields.docspace_room_id }}}}"
+          guest: "{{{{ {guest} }}}}"
+          room: "{{{{ {room} }}}}"
 {_note_on_deal(setup)}"""
 
 

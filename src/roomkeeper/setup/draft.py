@@ -33,6 +33,8 @@ class Draft:
     public_url: str | None = None
     #: What was given, by the names that the configuration has for it.
     secrets: dict[str, str] = field(default_factory=dict)
+    #: Secrets that were typed beside an answer that would not do: nobody is to type them twice.
+    typed: dict[str, str] = field(default_factory=dict)
     #: What is ours to make, or nobody's to give; it is forgotten where somebody is to give it after all.
     invented: dict[str, str] = field(default_factory=dict)
 
@@ -43,6 +45,7 @@ class Draft:
             rooms=dict(self.rooms),
             said=dict(self.said),
             secrets=dict(self.secrets),
+            typed=dict(self.typed),
             invented=dict(self.invented),
         )
 
@@ -56,6 +59,10 @@ class Draft:
     def has_services(self) -> bool:
         """Whether all that the services need was given, and somebody is invited where rooms are made."""
         return self._asked <= set(self.secrets) and ("rooms" not in self.jobs or bool(self.invited))
+
+    def knows(self, secret: str) -> bool:
+        """Whether it was given, or typed at least."""
+        return secret in self.secrets or secret in self.typed
 
     @property
     def has_password(self) -> bool:

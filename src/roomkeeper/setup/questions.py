@@ -15,6 +15,11 @@ from roomkeeper.setup.offered import CRMS, HELPDESKS
 from roomkeeper.web.passwords import LONGEST, SHORTEST, hashed
 
 Form = Mapping[str, str]
+_FROM_ELSEWHERE = Instruction(
+    "From elsewhere",
+    "That address is reached from this machine alone. For a service on another one, give a public address in *How "
+    "things arrive* first.",
+)
 _ROOMS = {
     "client": ("copy", "The room that clients upload to", "Uploads in it, and in all its folders, are copied."),
     "internal": ("copy", "The room that gets the copies", "Clients need no access to it."),
@@ -83,7 +88,7 @@ class _OfPortal(Question):
     def fields(self, draft: Draft) -> list[Field]:
         return [
             Field("url", "The portal's address", "Such as https://acme.onlyoffice.com", "url", draft.url),
-            _secret("key", "API key", "It begins with sk-.", is_given=API_KEY in draft.secrets),
+            _secret("key", "API key", "It begins with sk-.", is_given=draft.knows(API_KEY)),
         ]
 
     def guides(self, _draft: Draft) -> list[Guide]:
@@ -92,7 +97,8 @@ class _OfPortal(Question):
 
     async def take(self, draft: Draft, form: Form) -> str:
         url = asking.of_portal(form.get("url", "").strip())
-        key = form.get("key", "").strip() or draft.secrets.get(API_KEY, "")
+        draft.typed |= {API_KEY: key} if (key := form.get("key", "").strip()) else {}
+        key = draft.typed.get(API_KEY) or draft.secrets.get(API_KEY, "")
         wrong = {}
         if not asking.is_address(url):
             wrong["url"] = "This is no address. Write it with https:// (or http:// on your own network)."
@@ -219,7 +225,11 @@ class _OfServices(Question):
 
     def guides(self, draft: Draft) -> list[Guide]:
         chosen = [(CATALOG.connectors[one.type], draft.hook(one)) for one in draft.services]
-        return [Guide(one.name, followed(one.instructions, hook)) for one, hook in chosen]
+        far = [_FROM_ELSEWHERE] if draft.public_url is None else []
+        return [
+            Guide(one.name, [*followed(one.instructions, hook), *(far if one.type == "http" else [])])
+            for one, hook in chosen
+        ]
 
     async def take(self, draft: Draft, form: Form) -> str:
         wrong: dict[str, str] = {}
@@ -246,7 +256,9 @@ class _OfServices(Question):
         ]
         if failed:
             raise RoomkeeperError(" ".join(failed).strip())
-        return f"{' and '.join(one.type for one in draft.services)} let us in."
+        asked = [CATALOG.connectors[one.type].name for one in draft.services if one.type != "http"]
+        waits = ["Your CRM is heard of when it first calls."] if len(asked) < len(draft.services) else []
+        return " ".join([*([f"{' and '.join(asked)} let us in."] if asked else []), *waits])
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -316,9 +328,9 @@ def _of_service(service: Service, draft: Draft) -> list[Field]:
     return found + [
         _secret(
             f"secret-{name}",
-            f"{called}: {setting.replace('_', ' ')}",
-            about(setting),
-            is_given=name in draft.secrets,
+            f"{called}: {setting.replace('_', ' ').replace('api ', 'API ')}",
+            about(setting).partition("; a list of two")[0],
+            is_given=draft.knows(name),
         )
         for setting, name in draft.asked_secrets(service).items()
     ]
@@ -350,7 +362,9 @@ def _take_service(service: Service, draft: Draft, form: Form) -> dict[str, str]:
         draft.said[service.type, setting] = said.rstrip("/") if kind == "url" else said
     for name in draft.asked_secrets(service).values():
         if given := form.get(f"secret-{name}", "").strip():
-            draft.secrets[name] = given
+            draft.typed[name] = given
+        if name in draft.typed:
+            draft.secrets[name] = draft.typed[name]
         elif name not in draft.secrets:
             wrong[f"secret-{name}"] = "This is needed."
     return wrong

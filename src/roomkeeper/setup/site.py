@@ -62,7 +62,7 @@ class Interview:
 
     def redact(self, text: str) -> str:
         """Take out what was given as a secret; for pages and the log."""
-        return Redactor([*self.draft.secrets.values(), *self.draft.invented.values()])(text)
+        return Redactor([*self.draft.secrets.values(), *self.draft.typed.values(), *self.draft.invented.values()])(text)
 
     @property
     def path(self) -> str:
@@ -162,9 +162,12 @@ async def _take(question: Question, interview: Interview, request: Request) -> R
     try:
         interview.said = await question.take(draft, form)
     except Unfit as error:
+        interview.draft.typed = draft.typed
         return _question(interview, question, form, wrong=error.wrong)
     except RoomkeeperError as error:
+        interview.draft.typed = draft.typed
         return _question(interview, question, form, trouble=error)
+    draft.typed = {}
     interview.draft = draft
     following = open_ones(draft)
     at = following.index(question) + 1

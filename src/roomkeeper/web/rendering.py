@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import time
 from collections import Counter
@@ -308,6 +309,11 @@ def _said(text: object) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(parts))
 
 
+def _shown(value: object) -> str:
+    """Write data as people read it; what is dangerous in a page is escaped like any other text."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _instructed(text: str) -> Markup:
     """Write an instruction: code between backticks, and what stands on a vendor's page between stars."""
     parts = re.split(r"\*((?:[^*`]|`[^`]*`)+)\*", text)
@@ -327,6 +333,7 @@ _pages.filters |= {
     "plainly": _plainly,
     "said": _said,
     "instructed": _instructed,
+    "shown": _shown,
     "segment": lambda text: quote(str(text), safe=""),
 }
 _pages.globals |= {"took": _took, "query": _query, "spoken": spoken}

@@ -297,8 +297,11 @@ def _unseen(invitee: Invitee) -> FailedItem:
 
 _ENABLE = "Enable it under Accounts, or name somebody else in the automation; then `roomkeeper runs retry`."
 _EACH = "Each has its reason and remedy below; put them right, then `roomkeeper runs retry`."
-_GROUP = "Correct the name in the automation (it holds for new runs), or make the group; then `roomkeeper runs retry`."
-_ONE_GROUP = "Write the id of one of them into the automation: that holds for new runs (`roomkeeper events replay`)."
+_GROUP = (
+    "Correct the name in the automation, then `roomkeeper runs retry --as-now`; or make the group, then "
+    "`roomkeeper runs retry`."
+)
+_ONE_GROUP = "Write the id of one of them into the automation, then `roomkeeper runs retry --as-now`."
 _MAY = (
     "See whether the account of the API key manages the room, and guests may be invited; then `roomkeeper runs retry`."
 )

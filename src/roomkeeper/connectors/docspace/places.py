@@ -39,8 +39,9 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
         way = await context.call(lambda: portal.folders.path(place))
     except NotFound as error:
         remedy = (
-            f"Correct `{setting}` where it comes from (the deal or the ticket), or restore the folder; then "
-            "`roomkeeper runs retry`. If it stands in the automation, correct it there: that holds for new runs."
+            f"Correct `{setting}` in the automation, then retry with the automation as it is now "
+            "(`roomkeeper runs retry --as-now`). If a deal or a ticket gives it, correct it there, or restore the "
+            "folder; then `roomkeeper runs retry`."
         )
         raise StepFailed(f"`{setting}` {wanted} does not exist: {error.message}", remedy=remedy) from error
     except ScopeMissing:

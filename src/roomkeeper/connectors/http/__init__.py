@@ -10,6 +10,7 @@ CONNECTOR = Connector(
     summary="Anything that can POST JSON.",
     name="Your CRM",
     instructions=INSTRUCTIONS,
+    of_deal=("clientRoomId", "guestUserId"),
     first=(
         "event: deal.closed",
         "token: !env CRM_TOKEN   # expected in `Authorization: Bearer`",

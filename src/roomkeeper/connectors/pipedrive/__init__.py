@@ -8,6 +8,7 @@ from roomkeeper.vendors import checkup, deals
 from roomkeeper.vendors.client import opener
 from roomkeeper.vendors.notes import note_on_deal
 
+_NO_KEY = "0" * 40  # as long as a field's (facts/vendors.md 5)
 CONNECTOR = Connector(
     type="pipedrive",
     summary="A Pipedrive company.",
@@ -18,6 +19,9 @@ CONNECTOR = Connector(
         "api_token: !env PIPEDRIVE_TOKEN",
         "webhook_user: roomkeeper",
         "webhook_password: !env PIPEDRIVE_WEBHOOK_PASSWORD",
+        "fields:",
+        f'  docspace_room_id: "{_NO_KEY}"   # API key of the field of deals for the id of the room',
+        f'  docspace_guest_id: "{_NO_KEY}"   # API key of the field of deals for the address of the guest',
     ),
     settings=Pipedrive,
     events=deals.EVENTS,

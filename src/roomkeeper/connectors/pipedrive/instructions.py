@@ -6,8 +6,8 @@ INSTRUCTIONS = (
     Instruction(
         "Where the room is",
         "In Pipedrive, *Settings*, *Data fields*, *Deal*: make two text fields, for the room's id and for the guest's "
-        "e-mail address. Each field's API key (40 digits, under the three dots) goes into `fields:` of the connection, "
-        "with the name that the automation has for it, such as `docspace_room_id: dcf5…`.",
+        "e-mail address. Copy each field's API key (40 digits, under the three dots): in the connection they are "
+        "`docspace_room_id` and `docspace_guest_id`, below `fields:`.",
     ),
     Instruction(
         "The token",

@@ -13,6 +13,7 @@ CONNECTOR = Connector(
     summary="A Salesforce organisation.",
     name="Salesforce",
     instructions=INSTRUCTIONS,
+    of_deal=("DocSpace_Room__c", "DocSpace_Guest__c"),
     first=(
         "url: {url}",
         "client_id: the-connected-app   # its consumer key",

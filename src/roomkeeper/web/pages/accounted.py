@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from roomkeeper.desk import overview
 from roomkeeper.errors import OrderRefused
+from roomkeeper.proving import nightly
 from roomkeeper.proving.prove import day_ago
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
@@ -30,7 +31,7 @@ async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 
 async def prove(_request: Request, desk: Desk, _who: Who, form: Mapping[str, str]) -> Shown:
-    """Prove an automation now; nothing is written. Raises OrderRefused if that takes too long."""
+    """Prove an automation now; what is missing is said on the first page, too. Raises OrderRefused if it takes long."""
     automation, days = desk.config.present(form.get("automation", "")), numbers.read(form.get("days", "")) or _DAYS[0]
     if _one_at_a_time.locked():
         raise OrderRefused("Another proof is being made just now", remedy="Try again when it is there.")
@@ -42,6 +43,7 @@ async def prove(_request: Request, desk: Desk, _who: Who, form: Mapping[str, str
         raise OrderRefused(
             what, remedy=f"`roomkeeper prove {automation.name} --since {days}d` takes its time."
         ) from error
+    await asyncio.to_thread(nightly.tell, desk.store, proof)
     open_ones = [line for line in proof.lines if line.outcome != "done"]
     data = {
         "proof": proof,
