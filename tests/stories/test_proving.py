@@ -77,6 +77,39 @@ def test_three_copies_removed_one_upload_failed_and_one_excluded_by_hand_are_sho
     assert all(said[title][2] for title in ("File 3.docx", "Failing.docx"))
 
 
+def test_what_a_proof_by_hand_finds_missing_is_told_on_the_first_page_until_one_that_goes_far_finds_it(
+    portal: Portal, keepers: Make
+) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    next_second()
+    keeper.start()
+    keeper.register()
+    rooms.upload("Offer.docx")
+    keeper.settle(lambda: rooms.copies() == 1)
+    (copy,) = portal.tree(rooms.internal)
+    portal.call("DELETE", f"/files/file/{copy['id']}", json={"immediately": True})
+    visitor = keeper.visitor()
+
+    def prove(days: int) -> str:
+        given = {"token": form_token(visitor, "/accounted"), "automation": NAME, "days": str(days)}
+        return visitor.post("/accounted", data=given, headers={"Origin": keeper.url}).text
+
+    assert "All is well" in visitor.get("/").text
+    assert "unaccounted" in prove(1)
+    first = visitor.get("/").text
+    assert ("All is well" in first, "1 unaccounted for" in first) == (False, True)
+
+    accepted = keeper.ask("events", "list", "--status", "accepted")
+    keeper.say("events", "replay", str(accepted[0]["id"]))
+    keeper.settle(lambda: rooms.copies() == 1)
+    prove(1)
+    assert "1 unaccounted for" in visitor.get("/").text  # it did not look at what a night looks at
+    prove(7)
+    assert "1 unaccounted for" not in visitor.get("/").text
+    visitor.close()
+
+
 def test_what_waits_and_what_roomkeeper_itself_uploads_is_said(portal: Portal, keepers: Make) -> None:
     rooms = Rooms(portal)
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"paused": True}])
