@@ -58,6 +58,13 @@ def logged_in(keeper: Keeper, name: str) -> httpx2.Client:
     return client
 
 
+def kept_word(client: httpx2.Client) -> str:
+    """Give the session's word that a browser keeps."""
+    (word,) = [one.value for one in client.cookies.jar if one.name.startswith("roomkeeper")]
+    assert word
+    return word
+
+
 def form_token(client: httpx2.Client, path: str) -> str:
     """Read what a form must bring back."""
     found = re.search(r'name="token" value="([0-9a-f]+)"', client.get(path).text)

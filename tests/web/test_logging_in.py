@@ -148,7 +148,7 @@ def test_with_an_https_address_the_word_is_given_for_tls_alone(tmp_path: Path) -
         keeper.stop()
 
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-roomkeeper=")
+    assert cookie.startswith("__Host-roomkeeper")
     assert "Secure" in cookie
     assert "Path=/" in cookie
     assert "Domain" not in cookie

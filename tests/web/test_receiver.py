@@ -177,7 +177,7 @@ def test_a_link_is_good_once(keeper: Keeper) -> None:
     assert mine.get(link).status_code == 303
     assert others.get(link).status_code == 403
     assert (mine.get("/").status_code, others.get("/").status_code) == (200, 403)
-    others.cookies.set("roomkeeper", link.partition("once=")[2])  # what the link brings is no session
+    others.cookies.set(f"roomkeeper-{keeper.port}", link.partition("once=")[2])  # what the link brings is no session
     assert others.get("/").status_code == 403
 
 

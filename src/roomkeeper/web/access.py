@@ -79,12 +79,12 @@ class Access:
 
     def word_of(self, request: Request) -> str:
         """Give the word that the browser keeps; empty if there is none. Over TLS, nobody else's host can plant one."""
-        return request.cookies.get(SECURE_COOKIE if self.is_secure(request) else COOKIE, "")
+        return request.cookies.get(_named(SECURE_COOKIE if self.is_secure(request) else COOKIE, request), "")
 
     def give_word(self, response: Response, request: Request, word: str, *, seconds: float | None = None) -> None:
         """Have the browser keep a session's word."""
         secure, age = self.is_secure(request), int(seconds) if seconds is not None else None
-        name = SECURE_COOKIE if secure else COOKIE
+        name = _named(SECURE_COOKIE if secure else COOKIE, request)
         response.set_cookie(name, word, max_age=age, httponly=True, samesite="lax", secure=secure)
 
     def is_same_origin(self, request: Request) -> bool:
@@ -129,7 +129,12 @@ def origin_by(service: LoginService) -> str:
     return f"oidc {hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
-def take_word(response: Response) -> None:
+def take_word(response: Response, request: Request) -> None:
     """Have the browser forget it."""
-    response.delete_cookie(COOKIE)
-    response.delete_cookie(SECURE_COOKIE, secure=True)
+    response.delete_cookie(_named(COOKIE, request))
+    response.delete_cookie(_named(SECURE_COOKIE, request), secure=True)
+
+
+def _named(cookie: str, request: Request) -> str:
+    """Name a cookie by the port, too: browsers keep one jar for all of a host's ports, and another may be ours."""
+    return f"{cookie}-{request.url.port}" if request.url.port is not None else cookie

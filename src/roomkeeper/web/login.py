@@ -113,7 +113,7 @@ class Doorman:
         if who is not None:
             await asyncio.to_thread(sessions.end, self._desk.store, who.word)
         answer = RedirectResponse("/login", 303)
-        take_word(answer)
+        take_word(answer, request)
         return answer
 
     async def _let_in(self, request: Request, name: str, role: str, origin: str, then: str) -> Response:

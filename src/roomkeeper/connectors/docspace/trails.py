@@ -61,7 +61,7 @@ IN_HISTORY = frozenset(_ACTIONS.values()) | frozenset(chronicle.EVENTS)
 _UNSURE = frozenset({_AMBIGUOUS, *chronicle.ACTIONS})
 # Ours
 _SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
-_HEAD_START = 3.0  # seconds that a delivery may take; one that is later is told beside what was found
+_HEAD_START = 3.0  # seconds that a delivery may take; one that is later is told beside what was found (ours)
 _SAY_EVERY = 5.0  # seconds between two notes of how far it was read: each is of all rooms (ours)
 _EPOCH = datetime.fromtimestamp(0, UTC)  # ours
 _STORED_ELSEWHERE = (

@@ -3,10 +3,15 @@ const path = document.body.dataset.live;
 const main = document.getElementById("main");
 const state = document.getElementById("state");
 
+// A page that is put in another's place between a press and its release swallows the click.
+let pressed = false;
+addEventListener("pointerdown", () => { pressed = true; });
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { pressed = false; }));
+
 const busy = () => {
   const field = document.activeElement;
   const typing = field && main.contains(field) && field.matches("input, select, textarea");
-  return typing || (window.getSelection() && String(window.getSelection()).length > 0);
+  return pressed || typing || (window.getSelection() && String(window.getSelection()).length > 0);
 };
 
 // Times as the clock on the wall has them; whoever wants them in UTC points at one.
