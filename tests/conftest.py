@@ -18,6 +18,7 @@ import hypothesis
 import psutil
 import pytest
 import slipcover
+from slipcover import pytest_plugin as measuring
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -32,6 +33,8 @@ from roomkeeper.store.database import Store
 #: What was passed stays marked: to take the marks out, all functions of all modules and frames are looked through
 #: again and again, which takes more than the marks do.
 slipcover.Slipcover.deinstrument_seen = lambda _: None
+if measuring._slipcover_instance is not None:  # in workers, what Alembic loads by its path is not marked by itself
+    slipcover.wrap_spec_from_file_location(measuring._slipcover_instance, measuring._file_matcher)
 #: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
 shared()
