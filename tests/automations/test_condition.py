@@ -80,7 +80,7 @@ def test_what_does_not_hold_is_said_as_it_stands_in_the_file() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"contain": "x"}, "'contain' is not one of contains, like, above, below and not"),
+        ({"contain": "x"}, "'contain' is not one of contains, like, above, below, not: did you mean 'contains'?"),
         ({}, "must say what it contains"),
         ({"contains": None}, "must say what it contains"),
         ({"not": None, "like": "x"}, "must say what it contains"),

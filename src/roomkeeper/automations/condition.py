@@ -1,5 +1,6 @@
 """What a field must be: this, one of these, or like that. Pure."""
 
+import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -96,9 +97,17 @@ def _condition(value: object) -> object:
     except ValidationError as error:
         errors = error.errors()
         wrong = next((one for one in errors if not one["type"].endswith("_type")), errors[0])
-        word, known = ".".join(map(str, wrong["loc"][:1])), "contains, like, above, below and not"
-        what = f"{word!r} is not one of {known}" if wrong["type"] == "extra_forbidden" else wrong["msg"]
+        if wrong["type"] == "extra_forbidden":
+            raise ValueError(_unknown(".".join(map(str, wrong["loc"][:1])))) from error
+        what = wrong["msg"]
         raise ValueError(what.removeprefix("Value error, ")) from error
+
+
+def _unknown(word: str) -> str:
+    """Say that a word means nothing here, and which may have been meant."""
+    words = [field.alias or name for name, field in Condition.model_fields.items()]
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"{word!r} is not one of {', '.join(words)}" + (f": did you mean {near[0]!r}?" if near else "")
 
 
 #: What a field must be: this, one of these, or like that.

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -44,7 +45,6 @@ from roomkeeper.running.orders import CANCELLED
 from roomkeeper.running.outages import Outages
 from roomkeeper.running.rehearsal import Dry, foretold, kind_for
 from roomkeeper.store.database import Store
-from roomkeeper.store.moments import moment
 from roomkeeper.store.tables import calls, events, runs, steps, waiting
 from roomkeeper.telemetry import tracing
 from roomkeeper.telemetry.metrics import CALLS, RUNS, STEPS, VERIFIED
@@ -257,7 +257,8 @@ class Walker:
             return await self._acted(run, step, position, work)
         except ApprovalNeeded as error:
             until = time.time() + error.within
-            remedy = f"`roomkeeper runs approve {run.id}` lets it go on, until {moment(until)}; or cancel it."
+            ends = datetime.fromtimestamp(until, UTC)
+            remedy = f"Approve it (`roomkeeper runs approve {run.id}`) until {ends:%Y-%m-%d %H:%M} UTC, or cancel it."
             return "asks", {"error": error.message, "remedy": remedy, "ask_until": until}
         except RunCancelled:
             return "cancelled", {"error": "cancelled by hand"}
