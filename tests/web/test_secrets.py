@@ -1,6 +1,7 @@
 """No secret anywhere: one is planted wherever one can be, and looked for wherever somebody can read."""
 
 import base64
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -17,10 +18,12 @@ BODY, QUERY, HEADER, COOKIE = (f"planted-in-the-{place}-8f3a" for place in ("bod
 
 @pytest.mark.long
 def test_no_secret_is_in_any_page_log_metric_or_answer(tmp_path: Path) -> None:
-    chat = Chat()
-    with simulated_portal() as portal:
+    with simulated_portal() as portal, contextlib.ExitStack() as at_the_end:
+        chat = Chat()
+        at_the_end.callback(chat.close)
         scene = ClosingDeals(portal)
         keeper = _keeper(tmp_path, scene, chat)
+        at_the_end.callback(keeper.stop)
         keeper.start_by_command()
         keeper.register()
         signature = _plant(scene, keeper)
@@ -33,8 +36,6 @@ def test_no_secret_is_in_any_page_log_metric_or_answer(tmp_path: Path) -> None:
         said |= {" ".join(words): keeper.say(*words) for words in COMMANDS}
         said |= {"chat": json.dumps(chat.told), "process": _arguments(keeper)}
         word = kept_word(ann)
-        keeper.stop()
-    chat.close()
 
     assert len(said) > 60
     assert sum("Offer.docx" in text for text in said.values()) > 5  # what is to be seen is seen
