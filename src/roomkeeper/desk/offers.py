@@ -82,8 +82,9 @@ def _retry(run: Shown, *, asks: bool) -> Offer:
     later = [_name(step) for step in run["text"]["steps"][len(run["steps"]) :]]
     kept = f"What is done is not repeated: {', '.join(done)}." if done else "No step was finished so far."
     goes = f"It goes on with: {', '.join([*left, *later])}." if [*left, *later] else "There is no step left to do."
-    asked = ("It looks again, and asks anew.",) if asks else ()
-    return Offer("retry", "Retry from the step that failed", (goes, kept, *asked))
+    asked = ("What it asks about is planned anew: something may have come in meanwhile.",) if asks else ()
+    label = "Look again, and ask anew" if asks else "Retry from the step that failed"
+    return Offer("retry", label, (goes, kept, *asked))
 
 
 def _restart(run: Shown) -> Offer:
