@@ -76,6 +76,7 @@ class Keeper:
             put_blank(folder / store)
         self.port = free_port()
         self._store: Store | None = None
+        self._opening = threading.Lock()  # who kills looks into the store beside who waits
         self._here: _Here | None = None
         self.processes: list[Apart | subprocess.Popen[bytes]] = []
         self.environment = {"API_KEY": key, "SECRET": SECRET, **CRM_SECRETS}
@@ -193,9 +194,10 @@ class Keeper:
 
     def opened(self) -> Store:
         """Look into its store from here; it is closed with the keeper."""
-        if self._store is None:
-            self._store = opened(self.store if "://" in self.store else str((self.folder / self.store).resolve()))
-        return self._store
+        with self._opening:
+            if self._store is None:
+                self._store = opened(self.store if "://" in self.store else str((self.folder / self.store).resolve()))
+            return self._store
 
     def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 240.0) -> list[dict[str, Any]]:
         """Wait until nothing is going on, or until something holds; gives the runs."""
