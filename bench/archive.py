@@ -9,7 +9,6 @@ the door leaves a question unanswered at the worst.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx2
 import psutil
+from processes import spawn
 
 from roomkeeper.demo import Portal, free_port, wait_for
 
@@ -55,7 +55,7 @@ def main() -> None:
     arguments.add_argument("--only", nargs="*", choices=ROOMS, default=ROOMS)
     options = arguments.parse_args()
     port = free_port()
-    simulator = _spawn("simulate", "--port", str(port))
+    simulator = spawn("simulate", "--port", str(port))
     portal = Portal(f"http://127.0.0.1:{port}", OWNER_KEY)
     try:
         wait_for(f"{portal.url}/_sim/usage", process=simulator)
@@ -110,7 +110,7 @@ def _ours(portal: Portal, key: str, room: int, vault: int, layout: str) -> dict[
         folder, port = Path(place), free_port()
         automations = AUTOMATION.format(layout=layout, room=room, under=vault)
         (folder / "roomkeeper.yaml").write_text(CONFIG.format(port=port, portal=portal.url, automations=automations))
-        service = _spawn("serve", "-c", str(folder / "roomkeeper.yaml"), KEY=key)
+        service = spawn("serve", "-c", str(folder / "roomkeeper.yaml"), KEY=key)
         try:
             wait_for(f"http://127.0.0.1:{port}/readyz", process=service)
             since, began = len(portal.direct("GET", "/journal")), time.monotonic()
@@ -169,13 +169,6 @@ def _told(what: str, portal: Portal, seen: dict[str, Any], options: Any) -> None
         f"{what:>22}: {seen['seconds']:6.1f} s ({own:.0f} s of it the portal's own for {options.files} files), "
         f"{moves} requests to move, {renames} renames, {reads} reads, {left} files left behind{seen['seen']}",
         flush=True,
-    )
-
-
-def _spawn(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "roomkeeper", *words]
-    return subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 

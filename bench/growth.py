@@ -9,21 +9,16 @@ import asyncio
 import contextlib
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 import sqlalchemy as sa
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from pages import CONFIG, KEY, PAGES, fill, visitor
+from processes import end, spawn
 
 from roomkeeper.app.building import build
 from roomkeeper.automations.event import Event
@@ -159,7 +154,7 @@ async def _slowest(folder: Path, store: Store) -> tuple[str, float]:
 def _uploads(folder: Path, store: Store) -> float:
     """Have a service copy uploads one by one, each with a run of its own; gives its processor time for each."""
     port, here = free_port(), free_port()
-    simulator = _spawn("simulate", "--port", str(port))
+    simulator = spawn("simulate", "--port", str(port))
     try:
         portal = Portal(f"http://127.0.0.1:{port}", OWNER_KEY)
         wait_for(f"{portal.url}/_sim/usage", process=simulator)
@@ -167,16 +162,16 @@ def _uploads(folder: Path, store: Store) -> float:
         rooms = [_room(portal, title, keeper["id"]) for title in ("From", "To")]
         file = folder / "copying.yaml"
         file.write_text(_copying(store, portal, here, rooms))
-        service = _spawn("serve", "-c", str(file), "--together", KEY=keeper["key"], SECRET="a-secret")
+        service = spawn("serve", "-c", str(file), "--together", KEY=keeper["key"], SECRET="a-secret")
         try:
             wait_for(f"http://127.0.0.1:{here}/readyz", process=service)
             portal.register(f"http://127.0.0.1:{here}/hooks/copied", "a-secret")
             time.sleep(5)  # what is done at the start only
             return _copied(portal, rooms, psutil.Process(service.pid))
         finally:
-            _end(service)
+            end(service)
     finally:
-        _end(simulator)
+        end(simulator)
 
 
 def _copied(portal: Portal, rooms: list[int], service: psutil.Process) -> float:
@@ -208,17 +203,6 @@ automations:
     gather: 1
     steps: [{{do: copy_files, with: {{to: {rooms[1]}}}}}]
 """
-
-
-def _spawn(*words: str, **secrets: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "roomkeeper", *words]
-    environment: dict[str, Any] = {**os.environ, **secrets}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    process.wait(30)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Of all its processes together; memory that they share is counted once (PSS). Onc
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+from processes import end, spawn
 
 from roomkeeper.demo import Portal, free_port, wait_for
 
@@ -28,7 +28,7 @@ def main() -> None:
     sleeper = subprocess.Popen([sys.executable, "-c", SLEEPER])
     _told("an interpreter that sleeps", sleeper, options.seconds)
     port = free_port()
-    simulator = _spawn("simulate", "--port", str(port))
+    simulator = spawn("simulate", "--port", str(port))
     try:
         portal = Portal(f"http://127.0.0.1:{port}", OWNER_KEY)
         wait_for(f"{portal.url}/_sim/usage", process=simulator)
@@ -37,7 +37,7 @@ def main() -> None:
             for more in ([], ["--together"]):
                 _measured(portal, keeper["key"], number, more, options.seconds)
     finally:
-        _end(simulator)
+        end(simulator)
 
 
 def _measured(portal: Portal, key: str, number: int, more: list[str], seconds: float) -> None:
@@ -49,7 +49,7 @@ def _measured(portal: Portal, key: str, number: int, more: list[str], seconds: f
         copy = "on: file.uploaded, steps: [{do: copy_files, with: {to: 1}}]"
         lines += ["automations:", *(f"  - {{name: copies{at}, from: portal{at}, {copy}}}" for at in range(number))]
         file.write_text("\n".join(lines) + "\n")
-        service = _spawn("serve", "-c", str(file), *more, KEY=key)
+        service = spawn("serve", "-c", str(file), *more, KEY=key)
         wait_for(f"http://127.0.0.1:{port}/readyz", process=service)
         time.sleep(45)  # what is done at the start only: also the second search, half a minute later
         shape = "together" if more else "in parts"
@@ -67,19 +67,7 @@ def _told(what: str, process: "subprocess.Popen[bytes]", seconds: float) -> None
         each = " + ".join(f"{100 * one / seconds:.1f}" for one in used)
         print(f"{what:>26}: {100 * sum(used) / seconds:5.1f} % of a core ({each}), {memory:4.0f} MiB", flush=True)
     finally:
-        _end(process)
-
-
-def _spawn(*words: str, **secrets: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "roomkeeper", *words]
-    return subprocess.Popen(
-        command, env={**os.environ, **secrets}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    process.wait(30)
+        end(process)
 
 
 if __name__ == "__main__":

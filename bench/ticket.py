@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from processes import spawn
 
 from roomkeeper.demo import SUPPORT, Portal, free_port, wait_for
 
@@ -65,7 +66,7 @@ def main() -> None:
     arguments.add_argument("--call", type=float, default=0.05, help="seconds that each call takes")
     options = arguments.parse_args()
     port = free_port()
-    simulator = _spawn("simulate", "--port", str(port))
+    simulator = spawn("simulate", "--port", str(port))
     portal = Portal(f"http://127.0.0.1:{port}", OWNER_KEY)
     with tempfile.TemporaryDirectory() as place:
         service = None
@@ -80,7 +81,7 @@ def main() -> None:
             folder, own = Path(place), free_port()
             (folder / "roomkeeper.yaml").write_text(CONFIG.format(port=own, portal=portal.url))
             secrets = {"KEY": keeper["key"], "TOKEN": "helpdesk-pretend", "SECRET": SECRET}
-            service = _spawn("serve", "-c", str(folder / "roomkeeper.yaml"), **secrets)
+            service = spawn("serve", "-c", str(folder / "roomkeeper.yaml"), **secrets)
             wait_for(f"http://127.0.0.1:{own}/readyz", process=service)
             took = [_one(portal, f"http://127.0.0.1:{own}/hooks/support", number) for number in range(options.tickets)]
             sums = [_in_a_row(run) for run in _runs(folder, secrets)]
@@ -137,13 +138,6 @@ def _ask(folder: Path, secrets: dict[str, str], *words: str) -> Any:
     command = [sys.executable, "-m", "roomkeeper", *words, "--json", "-c", str(folder / "roomkeeper.yaml")]
     told = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **secrets})
     return json.loads(told.stdout)
-
-
-def _spawn(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "roomkeeper", *words]
-    return subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
 
 
 if __name__ == "__main__":

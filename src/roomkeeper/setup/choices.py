@@ -37,9 +37,14 @@ class Service:
     #: The fields of a deal that hold the client's room and the guest.
     of_deal: tuple[str, str]
 
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether it can be asked for events; whoever sends JSON calls us, and has nothing that could be called."""
+        return self.type != "http"
+
     def hook(self, public_url: str | None, listen: str) -> str | None:
         """Give the address that its deliveries go to; None if it is asked for events instead."""
-        if public_url is None and self.type != "http":  # who sends JSON cannot be asked
+        if public_url is None and self.can_be_asked:
             return None
         return f"{public_url or f'http://{listen}'}/hooks/{self.name}"
 
@@ -141,7 +146,7 @@ def _portal(setup: Setup) -> str:
 def _service(service: Service, url: str, setup: Setup) -> str:
     given = {"url": json.dumps(url), "email": json.dumps(setup.email)}
     settings = [_filled(line, service, setup).format(**given) for line in service.lines]
-    if setup.public_url is None and service.type != "http":
+    if setup.public_url is None and service.can_be_asked:
         settings.append("receive: poll")
     return "\n".join([f"  {service.name}:", f"    type: {service.type}", *(f"    {line}" for line in settings)])
 

@@ -39,13 +39,15 @@ class Draft:
     invented: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "Draft":
-        """Give one like it: answers are taken into a copy, which is kept if all of them will do."""
+        """Give one like it: answers are taken into a copy, which is kept if all of them will do.
+
+        What was typed is shared with it: that stays either way.
+        """
         return replace(
             self,
             rooms=dict(self.rooms),
             said=dict(self.said),
             secrets=dict(self.secrets),
-            typed=dict(self.typed),
             invented=dict(self.invented),
         )
 

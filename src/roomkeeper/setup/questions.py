@@ -256,7 +256,7 @@ class _OfServices(Question):
         ]
         if failed:
             raise RoomkeeperError(" ".join(failed).strip())
-        asked = [CATALOG.connectors[one.type].name for one in draft.services if one.type != "http"]
+        asked = [CATALOG.connectors[one.type].name for one in draft.services if one.can_be_asked]
         waits = ["Your CRM is heard of when it first calls."] if len(asked) < len(draft.services) else []
         return " ".join([*([f"{' and '.join(asked)} let us in."] if asked else []), *waits])
 

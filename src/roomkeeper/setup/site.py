@@ -162,12 +162,10 @@ async def _take(question: Question, interview: Interview, request: Request) -> R
     try:
         interview.said = await question.take(draft, form)
     except Unfit as error:
-        interview.draft.typed = draft.typed
         return _question(interview, question, form, wrong=error.wrong)
     except RoomkeeperError as error:
-        interview.draft.typed = draft.typed
         return _question(interview, question, form, trouble=error)
-    draft.typed = {}
+    draft.typed.clear()
     interview.draft = draft
     following = open_ones(draft)
     at = following.index(question) + 1

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from roomkeeper import outside
-from roomkeeper.automations.event import Event
+from roomkeeper.automations.event import Event, noun_of
 from roomkeeper.connectors.docspace import chronicle, contents, webhook
 from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.contract.delivery import Delivery
@@ -243,7 +243,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         return
     if entry.date < search.begins(trigger, named, room):
         return
-    noun = trigger.partition(".")[0]
+    noun = noun_of(trigger)
     title = str(entry.data.get("title") or entry.data.get("newTitle") or "")  # a rename has only the new one
     folder = number if noun == "room" else entry.data.get("parentId") or entry.data.get("toFolderId")
     yield Event(

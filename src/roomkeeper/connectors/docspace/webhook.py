@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roomkeeper import outside
-from roomkeeper.automations.event import Event, Place
+from roomkeeper.automations.event import Event, Place, noun_of
 from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.contract.delivery import Delivery
@@ -44,7 +44,7 @@ _BESIDE = {"file.created": frozenset({"file.uploaded"}), "file.uploaded": frozen
 
 
 def _kind(trigger: str) -> EventKind:
-    noun = trigger.partition(".")[0]
+    noun = noun_of(trigger)
     names = (*_FIELDS[noun], "change") if trigger == "file.updated" else _FIELDS[noun]
     return EventKind(
         trigger,
@@ -112,7 +112,7 @@ def read(connection: str, settings: DocSpace, delivery: Delivery) -> list[Event]
                 **common,
             )
         ]
-    noun = trigger.partition(".")[0]
+    noun = noun_of(trigger)
     entity = _entity(payload)
     subject_id = _text(entity.get("id"), "payload.id")
     parts = (trigger, subject_id, at.isoformat(), _plain(entity.get("modifiedOn")), _plain(entity.get("parentId")))
@@ -134,7 +134,7 @@ def read(connection: str, settings: DocSpace, delivery: Delivery) -> list[Event]
 
 def by_hand(connection: str, trigger: str, fields: Mapping[str, Any]) -> Event:
     """Make the event that somebody asks for by hand: `file.id=123`. Raises NotThere."""
-    noun = trigger.partition(".")[0]
+    noun = noun_of(trigger)
     given = dict(fields.get(noun) or {})
     if isinstance(given.get("title"), str):
         given = of_entry(noun, given.get("id"), given["title"], given.get("folder")) | given
