@@ -2,12 +2,10 @@
 
 import contextlib
 import fcntl
-import functools
 import gc
 import itertools
 import os
 import shutil
-import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,10 +20,10 @@ from slipcover import pytest_plugin as measuring
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import stage.loaded  # noqa: F401
 from stage import Keeper, Portal, simulated_portal
 from stage.portals import close_portals, idle_processes
 from stage.processes import forks
-from stage.statements import shared
 from stage.stores import migrated
 
 from roomkeeper.store.database import Store
@@ -35,9 +33,6 @@ from roomkeeper.store.database import Store
 slipcover.Slipcover.deinstrument_seen = lambda _: None
 if measuring._slipcover_instance is not None:  # in workers, what Alembic loads by its path is not marked by itself
     slipcover.wrap_spec_from_file_location(measuring._slipcover_instance, measuring._file_matcher)
-#: Loaded once for all clients: it takes tens of milliseconds, and the tests talk http.
-ssl.create_default_context = functools.cache(ssl.create_default_context)
-shared()
 #: Tests do not time things, and neither does Hypothesis: its neighbours may take the processor.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")

@@ -1,26 +1,37 @@
 """Roomkeepers in processes of their own, forked off one that is loaded: loading takes a second and a half."""
 
+import functools
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 
 _forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(
-    ["roomkeeper.cli", "roomkeeper.app.building", "roomkeeper.serving.parts", "roomkeeper.simulator.server"]
-)
+_forking.set_forkserver_preload(["stage.loaded"])
+
+
+@functools.cache
+def _forks() -> Any:
+    """Give what forks, once what it forks is loaded. It has no other way to learn where the tests' modules lie."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
+    return _forking
 
 
 class Apart:
     """A command that runs apart; what can be done with it is named as `subprocess.Popen` names it."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], said: Path) -> None:
-        self._process = _forking.Process(target=_run, args=(list(words), dict(environment), str(said)))
+        self._process = _forks().Process(target=_run, args=(list(words), dict(environment), str(said)))
         self._process.start()
 
     @property

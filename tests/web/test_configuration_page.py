@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -24,7 +25,7 @@ class Editor:
 
     def __init__(self, keeper: Keeper) -> None:
         self.client = keeper.visitor()
-        self._from_here = {"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"}
+        self.from_here = {"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"}
         self.text = self.base = self.shown()
 
     def shown(self, path: str = PATH) -> str:
@@ -34,7 +35,7 @@ class Editor:
 
     def send(self, order: str, **more: str) -> httpx2.Response:
         given = {"token": form_token(self.client, PATH), "base": self.base, "text": self.text, "order": order} | more
-        return self.client.post(PATH, data=given, headers=self._from_here)
+        return self.client.post(PATH, data=given, headers=self.from_here)
 
 
 @pytest.fixture
@@ -166,3 +167,60 @@ def test_a_text_that_runs_cannot_take_over_is_taken_out_of_the_file_again(
     assert refused.status_code in {200, 409}
     assert "API_KEY" in refused.text
     assert keeper.file.read_bytes() == before
+
+
+def test_a_text_is_tried_live_before_it_is_published_and_nothing_is_written(rooms: Rooms, keeper: Keeper) -> None:
+    for title in ("First.docx", "Offer.docx"):
+        rooms.upload(title)
+    until(lambda: len(keeper.ask("events", "list", "--status", "accepted")) == 2)
+    first = min(one["id"] for one in keeper.ask("events", "list", "--status", "accepted"))
+    before = rooms.portal.direct("GET", "/journal")
+    ann = Editor(keeper)
+    ann.text = ann.text.replace("copy-client-uploads", "of-ann")
+
+    last, chosen = ann.send("try").text, ann.send("try", event=str(first)).text
+
+    assert re.search(r"<p>With file \d+ Offer.docx", last)
+    assert re.search(r"<p>With file \d+ First.docx", chosen)
+    assert re.search(r"copy file \d+ &#39;First.docx&#39;, version 1, to Acme \(internal\)", chosen)
+    assert f'<option value="{first}" selected>' in chosen
+    asked = rooms.portal.direct("GET", "/journal")[len(before) :]
+    assert {one["method"] for one in asked if one["user"] == "keeper"} == {"GET"}
+    assert "of-ann" not in keeper.file.read_text()
+
+
+def test_a_room_that_is_not_there_is_found_by_trying(rooms: Rooms, keeper: Keeper) -> None:
+    ann = Editor(keeper)
+    ann.text = ann.text.replace(str(rooms.internal), "987654")
+    assert "It is in order" in ann.send("check").text
+
+    tried = ann.send("try").text
+
+    assert "987654" in html.unescape(re.sub("<[^>]+>", "", tried[tried.index("What was found at the services") :]))
+    assert "failed" in tried
+
+
+def test_a_schedule_is_tried_as_if_it_were_due_now(rooms: Rooms, keepers: Make) -> None:
+    step = {"do": "create_folders", "with": {"room": rooms.internal, "folders": ["Week {{ schedule.week }}"]}}
+    weekly = {"name": "weekly", "on": "schedule", "every": "30d", "steps": [step]}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [weekly])
+    keeper.start()
+    ann = Editor(keeper)
+    ann.text = ann.text.replace("Week {{", "Wk {{")
+
+    page = ann.client.post(
+        "/automations/weekly/try", data={"token": form_token(ann.client, "/automations/weekly")}, headers=ann.from_here
+    )
+
+    assert f"Week {datetime.now(UTC).isocalendar().week}" in page.text
+    assert f"Wk {datetime.now(UTC).isocalendar().week}" in ann.send("try").text
+    assert {one["method"] for one in rooms.portal.direct("GET", "/journal") if one["user"] == "keeper"} == {"GET"}
+
+
+def test_what_is_managed_elsewhere_is_not_tried_with_other_addresses(rooms: Rooms, keepers: Make) -> None:
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], top={"dashboard": {"editing": False}})
+    keeper.start()
+    ann = Editor(keeper)
+    ann.text = ann.text.replace(rooms.portal.url, "http://127.0.0.1:9")
+
+    assert ann.send("try").status_code == 409

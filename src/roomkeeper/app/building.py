@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from starlette.applications import Starlette
 
-from roomkeeper import connecting
+from roomkeeper import connecting, trial
 from roomkeeper.app.app import App, Role
 from roomkeeper.app.door import gates, kept, redactor, warnings
 from roomkeeper.app.works import Works, only_one
 from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.event import Event
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
@@ -22,7 +23,7 @@ from roomkeeper.desk.history import History
 from roomkeeper.intake.dispatch import event_of
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.proving.prove import Proof
-from roomkeeper.running.rehearsal import Rehearsed
+from roomkeeper.running.rehearsal import Rehearsal, Tried
 from roomkeeper.running.walk import Rest
 from roomkeeper.store.database import Store
 from roomkeeper.web import sessions
@@ -53,9 +54,17 @@ def build(
             async with works.working() if works is not None else contextlib.nullcontext():
                 yield
 
-    async def rehearse(automation: Automation, number: int) -> Rehearsed:
-        event = await asyncio.to_thread(history.row, number)
-        return await connecting.rehearsed(config, store, automation, event_of(event))
+    async def event(number: int | None) -> Event | None:
+        return event_of(await asyncio.to_thread(history.row, number)) if number is not None else None
+
+    async def rehearse(automation: Automation, number: int | None) -> Rehearsal:
+        if (happened := await event(number)) is None:
+            return await trial.rehearsed(config, store, automation)
+        would = await connecting.rehearsed(config, store, automation, happened)
+        return Rehearsal(automation.name, happened.subject, happened.at, would)
+
+    async def try_out(other: Config, automations: Sequence[Automation], number: int | None) -> Tried:
+        return await trial.tried(replace(other, store=config.store), store, automations, await event(number))
 
     async def prove(automation: Automation, since: datetime) -> Proof:
         return await connecting.proved(config, store, automation, since)
@@ -70,7 +79,7 @@ def build(
         return None if config.dashboard.has_login or role == "worker" else sessions.link(store)
 
     limits = connecting.limits(config)
-    desk = Desk(config, store, history, warned, limits, rehearse, redact, prove, rooms, check)
+    desk = Desk(config, store, history, warned, limits, rehearse, redact, prove, rooms, check, try_out)
     shown = site(opened, inbox, desk, lifespan=lifespan)
     app = App(shown, role, store, redact, config, warned, link=link)
     return replace(app, wake=works.wake) if works is not None else app

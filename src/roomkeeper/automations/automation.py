@@ -1,6 +1,7 @@
 """An automation: when this, do that; and whether an event is for it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -186,6 +187,11 @@ class Automation(BaseModel):
         if self.on != SCHEDULE:
             return None
         return Schedule(self.every, self.cron, self.time_zone or "UTC", self.missed)
+
+    def due(self, moment: datetime) -> dict[str, Any]:
+        """Say what its schedule tells at a moment; without a schedule, nothing."""
+        told = self.schedule.told(moment.replace(microsecond=0)) if self.schedule is not None else None
+        return {"automation": self.name, **told} if told is not None else {}
 
     @property
     def rooms(self) -> list[int | str]:

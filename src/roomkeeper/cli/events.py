@@ -157,10 +157,8 @@ def _meant(automation: Automation, pairs: Sequence[str]) -> str:
 
 def _due_now(automation: Automation, fields: dict[str, Any]) -> dict[str, Any]:
     """Have a schedule say that it is due now, by its own wall clock."""
-    if automation.schedule is None:
-        return fields
-    told = {"automation": automation.name, **automation.schedule.told(datetime.now(UTC).replace(microsecond=0))}
-    return fields | {SCHEDULE: told | fields.get(SCHEDULE, {})}
+    due = automation.due(datetime.now(UTC))
+    return fields | {SCHEDULE: due | fields.get(SCHEDULE, {})} if due else fields
 
 
 def _events_from(pairs: Sequence[str], type_: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import copy
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step, is_for, used_by, why_not
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.checkup import Finding
 from roomkeeper.contract.step import Ledger as StepLedger
 from roomkeeper.contract.step import Results, StepKind
 from roomkeeper.errors import StepFailed, TemplateError
@@ -34,6 +36,30 @@ class Rehearsed:
     applies: bool
     why: str
     steps: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A rehearsal with what happened last, or what was chosen; `about` is empty where nothing has happened."""
+
+    automation: str
+    about: str = ""
+    at: datetime | None = None
+    would: Rehearsed | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of trying a configuration: the findings with their connections, and the rehearsals."""
+
+    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    rehearsals: list[Rehearsal] = field(default_factory=list)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing failed."""
+        return not any(one.state == "failed" for _, one in self.findings)
 
 
 async def rehearse(

@@ -20,10 +20,10 @@ from roomkeeper import connecting
 from roomkeeper.automations.redaction import Redactor
 from roomkeeper.configuration.config import Config
 from roomkeeper.errors import ConfigError, Problem, RoomkeeperError
+from roomkeeper.running.rehearsal import Tried
 from roomkeeper.setup import trying
 from roomkeeper.setup.draft import Draft
 from roomkeeper.setup.questions import QUESTIONS, Question, Unfit, open_ones
-from roomkeeper.setup.trying import Tried
 from roomkeeper.setup.written import write
 from roomkeeper.store.database import opened
 from roomkeeper.watching import webhooks as upkeep

@@ -195,7 +195,8 @@ async def _resume(call: Call) -> Any:  # noqa: ANN401
 
 
 async def _try(call: Call) -> Any:  # noqa: ANN401
-    return vars(await call.desk.rehearse(call.desk.config.present(call.name), call.given.event))
+    rehearsal = await call.desk.rehearse(call.desk.config.present(call.name), call.given.event)
+    return vars(rehearsal.would)
 
 
 async def _proofs(call: Call) -> Any:  # noqa: ANN401

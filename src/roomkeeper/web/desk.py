@@ -11,20 +11,24 @@ from roomkeeper.configuration.config import Config
 from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.desk.history import History
 from roomkeeper.proving.prove import Proof
-from roomkeeper.running.rehearsal import Rehearsed
+from roomkeeper.running.rehearsal import Rehearsal, Tried
 from roomkeeper.store.database import Store
 
 
 @dataclass(frozen=True)
 class Desk:
-    """`limits` are the portals' budgets; `rehearse(automation, event)` works out a plan and writes nothing."""
+    """`limits` are the portals' budgets.
+
+    `rehearse(automation, event)` works out a plan and writes nothing; without an event, with what happened last. Raises
+    NotThere.
+    """
 
     config: Config
     store: Store
     history: History
     warnings: Sequence[str]
     limits: Mapping[str, Mapping[str, int]]
-    rehearse: Callable[[Automation, int], Awaitable[Rehearsed]]
+    rehearse: Callable[[Automation, int | None], Awaitable[Rehearsal]]
     redact: Redactor
     #: Accounts for an automation since a moment.
     prove: Callable[[Automation, datetime], Awaitable[Proof]]
@@ -32,6 +36,8 @@ class Desk:
     rooms: Callable[[], Awaitable[Sequence[NamedRoom]]]
     #: Checks a text of the configuration; raises ConfigError.
     check: Callable[[str], Config]
+    #: Tries a configuration live, and some automations of it, with an event of this number or what happened last.
+    try_out: Callable[[Config, Sequence[Automation], int | None], Awaitable[Tried]]
 
     def text_of(self, name: str) -> Mapping[str, Any] | None:
         """Give an automation as it is now, as runs keep theirs; None if there is none of that name."""

@@ -63,18 +63,21 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
     """Pause, resume, or try it."""
     automation, wanted = desk.config.present(request.path_params["name"]), request.path_params["order"]
     if wanted == "try":
-        number = numbers.read(form.get("event", "").strip().lstrip("#"))
-        if number is None:
-            raise OrderRefused("Try it with which event?", remedy="Give the number of an event, such as 17.")
-        try:
-            tried = await desk.rehearse(automation, number)
-        except NotThere as error:
-            data = await asyncio.to_thread(_data, desk, automation)
-            return Shown(automation.name, "automation.html", data | {"trouble": error.message}, status=404)
-        data = {"automation": automation, "event": number, "tried": tried}
-        return Shown(f"{automation.name}, tried with event {number}", "tried.html", data)
+        return await _tried(desk, automation, form.get("event", "").strip().lstrip("#"))
     orders = {"pause": pauses.pause, "resume": pauses.resume}
     if wanted not in orders:
         raise NotThere(f"There is no order {wanted!r}", remedy="There is pause, resume and try.")
     await asyncio.to_thread(orders[wanted], desk.store, automation, who.by)
     return f"/automations/{automation.name}"
+
+
+async def _tried(desk: Desk, automation: Automation, wanted: str) -> Shown:
+    number = numbers.read(wanted)
+    if wanted and number is None:
+        raise OrderRefused("Try it with which event?", remedy="Give the number of an event, such as 17, or none.")
+    try:
+        rehearsal = await desk.rehearse(automation, number)
+    except NotThere as error:
+        data = await asyncio.to_thread(_data, desk, automation)
+        return Shown(automation.name, "automation.html", data | {"trouble": error.message}, status=404)
+    return Shown(f"{automation.name}, tried", "tried.html", {"rehearsal": rehearsal, "event": number})

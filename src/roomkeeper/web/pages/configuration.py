@@ -3,11 +3,13 @@
 import asyncio
 import difflib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from roomkeeper.automations.automation import Automation
 from roomkeeper.configuration import writing
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.words import words
@@ -22,7 +24,13 @@ from roomkeeper.web.rendering import HEADERS, Shown, fit_to_send
 
 LARGEST = 1024 * 1024  # bytes of the form that brings it
 _WITHIN = 20.0  # seconds
+_CHOSEN_FROM = 20  # events that a text can be tried with; the latest
 _WHY = 200  # characters
+#: What is said once an order was carried out.
+_CAME = {
+    "published": "It is published, and runs: it is the newest version below.",
+    "taken-over": "The file is taken over, and runs as it stands below.",
+}
 _OFFER = Offer(
     "reload",
     "Take it over",
@@ -39,28 +47,28 @@ async def view(request: Request, desk: Desk, _who: Who) -> Shown:
     """Show the file as it is, or a version that was run before."""
     number = numbers.read(request.query_params.get("version", ""))
     text = (await asyncio.to_thread(texts.one, desk.store, number)).text if number is not None else None
-    return await _edited(desk, text, {"version": number})
+    return await _edited(desk, text, {"version": number, "came": _CAME.get(request.query_params.get("came", ""))})
 
 
 async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
-    """Check a text, or publish it: into the file, and taken over. Raises OrderRefused."""
-    text = form.get("text", "").replace("\r\n", "\n")
+    """Check a text, try it, or publish it: into the file, and taken over. Raises OrderRefused, NotThere."""
+    text, wanted = form.get("text", "").replace("\r\n", "\n"), form.get("order")
     base, current = form.get("base", "").replace("\r\n", "\n"), await asyncio.to_thread(in_file, desk.config)
     problems, new = await asyncio.to_thread(_checked, desk, text)
-    if new is None or form.get("order") != "publish" or base != current:
-        moved = form.get("order") == "publish" and base != current
-        checked = {"problems": problems, "is_checked": True, "is_in_order": new is not None, "moved": moved}
-        strands = await asyncio.to_thread(_stranded, desk, new) if new is not None else []
-        return await _edited(desk, text, checked | {"strands": strands, "why": form.get("why", "")[:_WHY]})
-    if refused := _why_not(desk) or _why_not_whole(desk, current):
+    if wanted in {"try", "publish"} and (refused := _why_not(desk) or _why_not_whole(desk, current)):
         raise OrderRefused(refused)
+    if new is None or wanted != "publish" or base != current:
+        moved = wanted == "publish" and base != current
+        checked = {"problems": problems, "is_checked": True, "is_in_order": new is not None, "moved": moved}
+        found = await _found_out(desk, new, form) if new is not None else {}
+        return await _edited(desk, text, checked | found | {"why": form.get("why", "")[:_WHY]})
     await asyncio.to_thread(writing.replace, desk.config.file, current, text)
     try:
         await _taken_over(request, desk, await asyncio.to_thread(_publish, desk, who, text, form.get("why", "")))
     except OrderRefused:
         await asyncio.to_thread(writing.replace, desk.config.file, text, current)
         raise
-    return "/configuration"
+    return "/configuration?came=published"
 
 
 async def known_words(_request: Request, desk: Desk, _who: Who) -> Response:
@@ -78,7 +86,24 @@ async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:
 async def reload(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> str:
     """Have all services on this store read the file anew. Raises OrderRefused with what is wrong with it."""
     await _taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by))
-    return "/configuration"
+    return "/configuration?came=taken-over"
+
+
+async def _found_out(desk: Desk, new: Config, form: Mapping[str, str]) -> dict[str, Any]:
+    """Find out what a text that is in order would come to: what it strands, and, if asked, what it would do."""
+    automations, number = _differing(desk.config, new), numbers.read(form.get("event", ""))
+    types = {type_ for one in automations for type_ in one.event_types}
+    return {
+        "strands": await asyncio.to_thread(_stranded, desk, new),
+        "happened": await asyncio.to_thread(partial(desk.history.events, limit=_CHOSEN_FROM, types=types)),
+        "event": number,
+        "tried": await desk.try_out(new, automations, number) if form.get("order") == "try" else None,
+    }
+
+
+def _differing(now: Config, new: Config) -> list[Automation]:
+    """Give the automations that are new or written otherwise; all of them, if what differs is around them."""
+    return [one for one in new.automations if now.texts.get(one.name) != new.texts[one.name]] or list(new.automations)
 
 
 async def _edited(desk: Desk, text: str | None, more: Mapping[str, Any]) -> Shown:
