@@ -24,6 +24,7 @@ from roomkeeper.demo import Portal, free_port, wait_for
 
 OWNER_KEY = "sk-" + "0" * 63 + "1"
 ROOMS = ("sample", "flat", "tree", "different", "equal")
+_GROWS = 600.0  # seconds in which a pretend room has its files
 _LOOK = 1.0  # seconds between two looks whether it is done
 PAUSE = 0.5  # seconds that the sample program waits between two chunks
 CONFIG = """\
@@ -85,7 +86,7 @@ def _room(portal: Portal, keeper: str, name: str, options: Any, *, title: str = 
         size = {"user": keeper, "folders": options.folders, "files": options.files} | (
             {"title": title} if title else {}
         )
-        portal.direct("POST", f"/folders/{room}/grow", json=size)
+        portal.direct("POST", f"/folders/{room}/grow", json=size, timeout=_GROWS)
     return room
 
 

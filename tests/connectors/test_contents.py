@@ -42,7 +42,7 @@ def test_files_are_not_compared_where_nobody_listens_to_uploads() -> None:
 
 
 CHANGED = datetime(2026, 11, 27, 10, 7, tzinfo=UTC)
-FILE = File.model_validate({"id": 7, "title": "Offer.docx", "updated": CHANGED.isoformat()})
+FILE = File.of({"id": 7, "title": "Offer.docx", "updated": CHANGED.isoformat()})
 
 
 def entry(key: str, minutes: float, number: int = 7) -> HistoryEntry:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
+from roomkeeper.docspace.models import Entry
 from roomkeeper.errors import Rejected
 
 #: Fields that the client reads and an answer came without, and why that is well.
@@ -88,8 +89,8 @@ def _beside(name: str, read: Any, told: Any) -> tuple[Any, Any]:
 
 def _fields(read: object, told: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Give each field that was read: its place, what was read, what the portal said."""
-    if isinstance(read, BaseModel):
-        for name, field in type(read).model_fields.items():
+    if isinstance(read, BaseModel | Entry):
+        for name, field in type(read).__pydantic_fields__.items():
             choice = field.validation_alias
             keys = choice.choices if isinstance(choice, AliasChoices) else [field.alias or name]
             said = next((told[key] for key in keys if key in told), MISSING)

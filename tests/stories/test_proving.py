@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -281,6 +282,16 @@ def test_an_operator_proves_on_the_page_and_sees_what_is_not_done(portal: Portal
     assert "1 of 2 is unaccounted for" in answer.text
     assert "Gone.docx" in answer.text
     assert "is no longer there" in answer.text
-    assert "Kept.docx" not in answer.text
+    assert answer.text.index("What is not done: 1") < answer.text.index("Gone.docx")
+    assert answer.text.index("What is done, and still there: 1") < answer.text.index("Kept.docx")
+    (page, table) = [visitor.get(one) for one in re.findall(r'href="(/accounted/\w+/proof\.\w+)"', answer.text)]
+    assert "Gone.docx" in page.text
+    assert page.headers["content-disposition"].startswith("attachment")
+    assert len(table.text.splitlines()) == 1 + 2
+    again = given | {"order": "again", "proof": re.findall(r'name="proof" value="(\w+)"', answer.text)[0]}
+    done = visitor.post("/accounted", data=again, headers={"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"})
+    assert done.status_code == 303
+    keeper.settle(lambda: rooms.copies() == 2)
+    assert visitor.get("/accounted/00/proof.csv").status_code == 404
     forged = visitor.post("/accounted", data=given | {"token": "x"}, headers={"Origin": keeper.url})
     assert forged.status_code == 403

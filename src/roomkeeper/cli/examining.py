@@ -48,7 +48,8 @@ def examine(
         print_json({"outcome": outcome, "checks": [{"connection": name, **vars(one)} for name, one in findings]})
     else:
         counts = {state: sum(1 for _, one in findings if one.state == state) for state in _COLOURS}
-        out.print(f"\n{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed")
+        warnings = f"{counts['warning']} warning{'' if counts['warning'] == 1 else 's'}"
+        out.print(f"\n{counts['ok']} ok, {warnings}, {counts['failed']} failed")
     if outcome != "ok":
         raise typer.Exit(FAILED if outcome == "failed" else NEEDS_A_PERSON)
 

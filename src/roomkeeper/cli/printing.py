@@ -56,14 +56,23 @@ def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], empty: s
 
 
 def _cell(column: str, value: object) -> str:
-    if value is None:
-        return ""
+    if column == "at" or column.endswith("_at"):
+        return on_the_wall(str(value)) if value else ""
+    return escaped(_plain(value))
+
+
+def _plain(value: object) -> str:
+    """Write a value as people do, and not as a program."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return escaped(_on_the_wall(str(value)) if column.endswith("_at") else str(value))
+        return ", ".join(map(_plain, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_plain(one)}" for name, one in value.items())
+    return "" if value is None else str(value)
 
 
-def _on_the_wall(moment: str) -> str:
+def on_the_wall(moment: str) -> str:
     """Write a moment as the clock of this machine has it; JSON has it in UTC."""
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
@@ -92,10 +101,10 @@ def _print_step(step: dict[str, Any], *, calls: bool) -> None:
     made, result = len(step["calls"]), step["result"] or {}
     out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {made} call{'' if made == 1 else 's'}")
     for name, value in result.items():
-        if not isinstance(value, list) and value not in (None, ""):
-            out.print(f"    {name}: {escaped(str(value))}")
+        if not isinstance(value, list) and value not in (None, "", {}):
+            out.print(f"    {name.replace('_', ' ')}: {escaped(_plain(value))}")
     if step["approved_by"]:
-        out.print(f"    approved by {escaped(step['approved_by'])} at {step['approved_at']}")
+        out.print(f"    approved by {escaped(step['approved_by'])} at {on_the_wall(step['approved_at'])}")
     if step["error"]:
         out.print(f"    [{'yellow' if step['state'] == 'asks' else 'red'}]{escaped(step['error'])}[/]")
     if step["remedy"]:

@@ -1,11 +1,25 @@
 """What the portal answers, as frozen models that keep what they need and tolerate what they do not know."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Annotated, Any, Self
+from functools import cache, lru_cache, partial
+from types import MappingProxyType
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
 
 from roomkeeper import outside
 from roomkeeper.errors import Garbled
@@ -69,26 +83,55 @@ Moment = Annotated[datetime | None, BeforeValidator(outside.moment)]
 EDITING = 1  # a flag of fileStatus: somebody has the file open in the editor (recorded: file.open)
 
 
+_AS_THE_PORTAL_WRITES = ConfigDict(
+    extra="ignore", alias_generator=to_camel, populate_by_name=True, coerce_numbers_to_str=False
+)
+
+
 class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, coerce_numbers_to_str=False
-    )
+    model_config = _AS_THE_PORTAL_WRITES | ConfigDict(frozen=True)
 
     @classmethod
     def of(cls, response: object) -> Self:
         """Read one from an answer. Raises Garbled if it has another shape."""
-        try:
-            return cls.model_validate(response)
-        except ValidationError as error:
-            fields = ", ".join(".".join(map(str, problem["loc"])) or "all of it" for problem in error.errors())
-            raise Garbled(f"The portal's answer is not a {cls.__name__.lower()}: {fields} cannot be read") from error
+        return _read(cls, cls.model_validate, response)
 
     @classmethod
     def many(cls, response: object) -> tuple[Self, ...]:
         """Read a list of them from an answer; an absent one is empty. Raises Garbled."""
-        if response is not None and not isinstance(response, list):
-            raise Garbled(f"The portal's answer is not a list of {cls.__name__.lower()}s")
-        return tuple(cls.of(entry) for entry in response or ())
+        return _listed(cls, response)
+
+
+class _Readable(Protocol):
+    @classmethod
+    def of(cls, response: object) -> Self: ...
+
+
+ReadableT = TypeVar("ReadableT", bound=_Readable)
+T = TypeVar("T")
+
+
+def _read(kind: type[T], validate: Callable[[object], T], response: object) -> T:
+    try:
+        return validate(response)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, problem["loc"])) or "all of it" for problem in error.errors())
+        raise Garbled(f"The portal's answer is not a {kind.__name__.lower()}: {fields} cannot be read") from error
+
+
+def _listed(kind: type[ReadableT], response: object) -> tuple[ReadableT, ...]:
+    if response is not None and not isinstance(response, list):
+        raise Garbled(f"The portal's answer is not a list of {kind.__name__.lower()}s")
+    return tuple(kind.of(entry) for entry in response or ())
+
+
+def _validated(kind: Any, response: object) -> Any:  # noqa: ANN401 - a dataclass
+    return _reader(kind).validate_python(response)
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401
+    return TypeAdapter(kind)
 
 
 class Access(IntEnum):  # FileShare.cs; recorded: share.values
@@ -427,17 +470,48 @@ class PathPart(_Model):
     room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
 
 
-class Entry(_Model):
-    """What files and folders have in common."""
+@lru_cache(maxsize=10_000)
+def _known(person: Person) -> Person:
+    """Give one object for all that say the same of somebody."""
+    return person
+
+
+@lru_cache(maxsize=1000)
+def _rights(said: frozenset[tuple[str, bool]]) -> Mapping[str, bool]:
+    return MappingProxyType(dict(said))
+
+
+def _allowed(security: Mapping[str, bool]) -> Mapping[str, bool]:
+    """Give one object for all of which the same is said."""
+    return _rights(frozenset(security.items()))
+
+
+Known = Annotated[Person, AfterValidator(_known)]
+Rights = Annotated[Mapping[str, bool], AfterValidator(_allowed)]
+
+
+@dataclass(frozen=True, slots=True, config=_AS_THE_PORTAL_WRITES)
+class Entry:
+    """What files and folders have in common. A hundred thousand of them are kept at once: they are kept small."""
 
     id: EntryId
     title: str
     root_folder_type: Annotated[RootType | int | None, _tolerant(RootType)] = None
-    created_by: Person = Person()
-    updated_by: Person = Person()
+    created_by: Known = Person()
+    updated_by: Known = Person()
     created: Moment = None
     updated: Moment = None
-    security: dict[str, bool] = Field(default_factory=dict)
+    security: Rights = Field(default_factory=partial(_allowed, {}))
+
+    @classmethod
+    def of(cls, response: object) -> Self:
+        """Read one from an answer. Raises Garbled if it has another shape."""
+        return _read(cls, partial(_validated, cls), response)
+
+    @classmethod
+    def many(cls, response: object) -> tuple[Self, ...]:
+        """Read a list of them from an answer; an absent one is empty. Raises Garbled."""
+        return _listed(cls, response)
 
     @property
     def is_in_trash(self) -> bool:
@@ -450,6 +524,7 @@ class Entry(_Model):
         return self.root_folder_type == RootType.ARCHIVE
 
 
+@dataclass(frozen=True, slots=True, config=_AS_THE_PORTAL_WRITES)
 class File(Entry):
     """A file; `size` is in bytes, None where the answer leaves it out (as it does when it is 0)."""
 
@@ -468,6 +543,7 @@ class File(Entry):
         return bool(self.file_status & EDITING)
 
 
+@dataclass(frozen=True, slots=True, config=_AS_THE_PORTAL_WRITES)
 class Folder(Entry):
     """A folder; a room if it has a room type (3)."""
 

@@ -39,6 +39,20 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+#: Commands of which the pages have what they do: what it is called there, and where, unless it is where it is said.
+_ON_PAGES = (
+    (r"roomkeeper runs retry", "Retry", ""),
+    (r"roomkeeper runs retry --as-now", "Retry with the automation as it is now", ""),
+    (r"roomkeeper runs retry (?P<run>\d+)", "Retry", "/runs/{run}"),
+    (r"roomkeeper runs show (?P<run>\d+)", "Run {run}", "/runs/{run}"),
+    (r"roomkeeper runs undo", "Undo", ""),
+    (r"roomkeeper runs cancel", "Cancel", ""),
+    (r"(roomkeeper )?events replay", "Replay", ""),
+    (r"(roomkeeper )?events replay (?P<event>\d+)", "Replay event {event}", "/events/{event}"),
+    (r"roomkeeper events list", "Events", "/events"),
+    (r"roomkeeper events list --status (?P<status>\w+)", "Events", "/events?status={status}"),
+    (r"roomkeeper reload", "Take it over", "/reload"),
+)
 #: The pages that the menu names.
 MENU = (
     ("/", "Now"),
@@ -304,9 +318,19 @@ def _query(base: Mapping[str, object], **changed: object) -> str:
 
 
 def _said(text: object) -> Markup:
-    """Write what we say of something; what stands between backticks is code."""
+    """Write what we say of something; what stands between backticks is code, or a command for which there is a page."""
     parts = str(text or "").split("`")
-    return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(parts))
+    return Markup("").join(_code(one) if at % 2 else one for at, one in enumerate(parts))
+
+
+def _code(text: str) -> Markup:
+    """Write code; of a command what the pages call it, where they have it, and the command for whoever points at it."""
+    for command, words, path in _ON_PAGES:
+        if found := re.fullmatch(command, text):
+            word, place = (Markup(one).format(**found.groupdict()) for one in (words, path))
+            label = Markup('<a href="{}">{}</a>').format(place, word) if place else word
+            return Markup('<em title="{}">{}</em>').format(text, label)
+    return Markup("<code>{}</code>").format(text)
 
 
 def _shown(value: object) -> str:

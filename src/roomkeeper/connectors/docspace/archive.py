@@ -132,6 +132,7 @@ class _Archiving:
             await self._find_destination(planned)
             while True:
                 await self._empty(planned, tree or await below(self._context, room.id))
+                tree = None  # of a hundred thousand files, one listing is kept at a time
                 outcome = await self._verified(planned)
                 tree = await below(self._context, room.id)
                 if not tree.files and not tree.hidden:  # nothing came while the archive was looked through

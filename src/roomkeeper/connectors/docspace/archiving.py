@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal
 
 from roomkeeper.connectors.docspace.identity import made_at, same_file
@@ -16,7 +16,7 @@ TITLE_LIMIT = 165  # characters that a rename takes, 400 above (recorded: file.r
 _SHOWN = 30  # lines of a plan that are shown to whoever approves it (ours)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """A file to be archived: where it was found, and under which title it goes where."""
 
@@ -37,7 +37,8 @@ class Line:
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON data."""
-        return {**self.__dict__, "path": list(self.path), "lies": self.lies and list(self.lies)}
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return plain | {"path": list(self.path), "lies": self.lies and list(self.lies)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Line":
@@ -101,10 +102,10 @@ class ArchivePlan:
 
     def told(self) -> list[str]:
         """Say what is to be done, in lines for people."""
-        shown = [f"move {line.was!r} to {self.goes_to(line)!r}" for line in self.lines.values()]
+        shown = [f"move {line.was!r} to {self.goes_to(line)!r}" for line in islice(self.lines.values(), _SHOWN)]
         head = f"move {self.counted} of room {self.room} {self.room_title!r} to {self.where!r} ({self.layout})"
-        rest = [f"… and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
-        return [head, *shown[:_SHOWN], *rest]
+        rest = [f"… and {len(self.lines) - _SHOWN} more"] if len(self.lines) > _SHOWN else []
+        return [head, *shown, *rest]
 
     @property
     def counted(self) -> str:
