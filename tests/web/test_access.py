@@ -341,7 +341,7 @@ def test_odd_numbers_get_a_clear_word(keeper: Keeper, number: str) -> None:
         data={"token": form_token(ann, "/runs/1/restart"), "event": number},
     )
 
-    assert tried.status_code in {404, 409}
+    assert tried.status_code in ({404, 409} if number else {200})  # without one, it is tried with what happened last
     assert "Internal" not in tried.text
     assert ann.get(f"/runs/{number}").status_code in {200, 404, 307}
     assert ann.get(f"/runs?before={number}&since={number}&until={number}&about={number}").status_code == 200
