@@ -327,7 +327,7 @@ def _code(text: str) -> Markup:
     """Write code; of a command what the pages call it, where they have it, and the command for whoever points at it."""
     for command, words, path in _ON_PAGES:
         if found := re.fullmatch(command, text):
-            word, place = (Markup(one).format(**found.groupdict()) for one in (words, path))
+            word, place = (one.format(**found.groupdict()) for one in (words, path))
             label = Markup('<a href="{}">{}</a>').format(place, word) if place else word
             return Markup('<em title="{}">{}</em>').format(text, label)
     return Markup("<code>{}</code>").format(text)
