@@ -280,3 +280,21 @@ def test_a_pause_holds_for_a_run_that_waits_for_its_turn_and_nothing_is_lost(
 
     assert meanwhile == ("waiting", 1)
     assert rooms.missing_and_doubled() == ([], [])
+
+
+def test_it_can_be_tried_with_what_happened_last(rooms: Rooms, keepers: Make) -> None:
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms) | {"paused": True}])
+    said = keeper.complaints("try", "copy-client-uploads", codes=(1,))
+    assert "Nothing that copy-client-uploads listens to has happened so far" in said
+    rooms.upload("Offer.docx")
+
+    by_the_portal = keeper.ask("try", "copy-client-uploads")
+    keeper.start()
+    keeper.register()
+    rooms.upload("Later.docx")
+    until(lambda: keeper.ask("events", "list", "--status", "accepted") != [])
+    by_our_own_store = keeper.ask("try", "copy-client-uploads")
+
+    assert "Offer.docx" in by_the_portal["steps"][0]["plan"][0]
+    assert "Later.docx" in by_our_own_store["steps"][0]["plan"][0]
+    assert rooms.copies() == 0

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roomkeeper import connecting
+from roomkeeper import connecting, trial
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.event import Event
 from roomkeeper.cli.options import DEFAULT, NEEDS_A_PERSON, USAGE, AsJson, ConfigFile, source_of, store_of
@@ -90,7 +90,14 @@ def _runs_another(loaded: Config) -> bool:
 
 def try_(
     name: Annotated[str, typer.Argument(help="The automation.", metavar="NAME")],
-    event: Annotated[str, typer.Option("--event", help="A delivery's body in a file, or the number of an event.")],
+    event: Annotated[
+        str | None,
+        typer.Option(
+            "--event",
+            help="A delivery's body in a file, or the number of an event. Without it: what happened last; of a "
+            "schedule, that it is due now.",
+        ),
+    ] = None,
     config: ConfigFile = DEFAULT,
     connection: Annotated[str | None, typer.Option(help="Where the event comes from, if that is not clear.")] = None,
     header: Annotated[
@@ -101,7 +108,7 @@ def try_(
     """Show what an automation would do with an event; nothing is written to the portal."""
     loaded = load(config, CATALOG)
     automation = loaded.present(name)
-    happened = _event_to_try(loaded, automation, event, connection, header or [])
+    happened = _event_to_try(loaded, automation, event, connection, header or []) if event is not None else None
     result = asyncio.run(_rehearsed(loaded, automation, happened))
     if as_json:
         print_json(vars(result))
@@ -118,12 +125,20 @@ def try_(
             out.print(f"  - {escaped(line)}")
 
 
-async def _rehearsed(config: Config, automation: Automation, happened: Event) -> Rehearsed:
+async def _rehearsed(config: Config, automation: Automation, happened: Event | None) -> Rehearsed:
+    """Rehearse it, without an event with what happened last. Raises NotThere, RemoteError."""
     store = store_of(config)
     try:
-        return await connecting.rehearsed(config, store, automation, happened)
+        if happened is not None:
+            return await connecting.rehearsed(config, store, automation, happened)
+        last = await trial.rehearsed(config, store, automation)
     finally:
         store.close()
+    if last.would is None:
+        what = last.trouble or f"Nothing that {automation.name} listens to has happened so far"
+        raise NotThere(what, remedy="Give `--event` a file with a delivery's body.")
+    err.print(escaped(f"with {last.about}:"))
+    return last.would
 
 
 def _event_to_try(
