@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cache, lru_cache, partial
-from types import MappingProxyType
 from typing import Annotated, Any, Protocol, Self, TypeVar
 
 from pydantic import (
@@ -478,7 +477,7 @@ def _known(person: Person) -> Person:
 
 @lru_cache(maxsize=1000)
 def _rights(said: frozenset[tuple[str, bool]]) -> Mapping[str, bool]:
-    return MappingProxyType(dict(said))
+    return dict(said)
 
 
 def _allowed(security: Mapping[str, bool]) -> Mapping[str, bool]:
