@@ -288,13 +288,7 @@ def test_it_can_be_tried_with_what_happened_last(rooms: Rooms, keepers: Make) ->
     assert "Nothing that copy-client-uploads listens to has happened so far" in said
     rooms.upload("Offer.docx")
 
-    by_the_portal = keeper.ask("try", "copy-client-uploads")
-    keeper.start()
-    keeper.register()
-    rooms.upload("Later.docx")
-    until(lambda: keeper.ask("events", "list", "--status", "accepted") != [])
-    by_our_own_store = keeper.ask("try", "copy-client-uploads")
+    told = keeper.ask("try", "copy-client-uploads")
 
-    assert "Offer.docx" in by_the_portal["steps"][0]["plan"][0]
-    assert "Later.docx" in by_our_own_store["steps"][0]["plan"][0]
+    assert "Offer.docx" in told["steps"][0]["plan"][0]
     assert rooms.copies() == 0
