@@ -4,6 +4,7 @@ Nothing is written to any service: connections are looked at, and automations re
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -68,31 +69,35 @@ class Trial:
         return None
 
 
+@contextlib.asynccontextmanager
+async def connected(config: Config, store: Store) -> AsyncIterator[Trial]:
+    """Open the connections of a configuration for as long as it is tried."""
+    opened = connecting.connected(config, store)
+    try:
+        yield Trial(config, store, opened)
+    finally:
+        await connecting.close(opened)
+
+
 async def tried(config: Config, store: Store, automations: Sequence[Automation], event: Event | None = None) -> Tried:
     """Look at all connections, and rehearse some automations, as far as it can be done while somebody waits."""
-    came, opened = Tried(), connecting.connected(config, store)
-    trial = Trial(config, store, opened)
+    came = Tried()
     try:
-        async with asyncio.timeout(WITHIN):
-            async for one in trial.examined(opened):
+        async with connected(config, store) as trial, asyncio.timeout(WITHIN):
+            async for one in trial.examined(trial.sources):
                 came.findings.append(one)
             for automation in automations:
                 came.rehearsals.append(await trial.rehearsed(automation, event))
     except TimeoutError:
         what = f"not all could be tried within {WITHIN:.0f} s"
         came.findings.append(("", Finding("time", "warning", what, "`roomkeeper doctor` takes its time for the rest.")))
-    finally:
-        await connecting.close(opened)
     return came
 
 
 async def rehearsed(config: Config, store: Store, automation: Automation) -> Rehearsal:
     """Rehearse an automation with what happened last."""
-    opened = connecting.connected(config, store)
-    try:
-        return await Trial(config, store, opened).rehearsed(automation)
-    finally:
-        await connecting.close(opened)
+    async with connected(config, store) as trial:
+        return await trial.rehearsed(automation)
 
 
 def _due_now(config: Config, automation: Automation) -> Event:

@@ -19,7 +19,7 @@ _forking.set_forkserver_preload(["stage.loaded"])
 
 
 @functools.cache
-def _forks() -> Any:
+def _loaded() -> Any:
     """Give what forks, once what it forks is loaded. It has no other way to learn where the tests' modules lie."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -31,7 +31,7 @@ class Apart:
     """A command that runs apart; what can be done with it is named as `subprocess.Popen` names it."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], said: Path) -> None:
-        self._process = _forks().Process(target=_run, args=(list(words), dict(environment), str(said)))
+        self._process = _loaded().Process(target=_run, args=(list(words), dict(environment), str(said)))
         self._process.start()
 
     @property

@@ -190,8 +190,9 @@ class Automation(BaseModel):
 
     def due(self, moment: datetime) -> dict[str, Any]:
         """Say what its schedule tells at a moment; without a schedule, nothing."""
-        told = self.schedule.told(moment.replace(microsecond=0)) if self.schedule is not None else None
-        return {"automation": self.name, **told} if told is not None else {}
+        if self.schedule is None:
+            return {}
+        return {"automation": self.name, **self.schedule.told(moment.replace(microsecond=0))}
 
     @property
     def rooms(self) -> list[int | str]:

@@ -57,7 +57,7 @@ def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], empty: s
 
 def _cell(column: str, value: object) -> str:
     if column == "at" or column.endswith("_at"):
-        return on_the_wall(str(value)) if value else ""
+        return _on_the_wall(str(value)) if value else ""
     return escaped(_plain(value))
 
 
@@ -72,7 +72,7 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def on_the_wall(moment: str) -> str:
+def _on_the_wall(moment: str) -> str:
     """Write a moment as the clock of this machine has it; JSON has it in UTC."""
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
@@ -104,7 +104,7 @@ def _print_step(step: dict[str, Any], *, calls: bool) -> None:
         if not isinstance(value, list) and value not in (None, "", {}):
             out.print(f"    {name.replace('_', ' ')}: {escaped(_plain(value))}")
     if step["approved_by"]:
-        out.print(f"    approved by {escaped(step['approved_by'])} at {on_the_wall(step['approved_at'])}")
+        out.print(f"    approved by {escaped(step['approved_by'])} at {_on_the_wall(step['approved_at'])}")
     if step["error"]:
         out.print(f"    [{'yellow' if step['state'] == 'asks' else 'red'}]{escaped(step['error'])}[/]")
     if step["remedy"]:

@@ -1,10 +1,10 @@
 """What the portal answers, as frozen models that keep what they need and tolerate what they do not know."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cache, lru_cache, partial
-from typing import Annotated, Any, Protocol, Self, TypeVar
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -87,50 +87,37 @@ _AS_THE_PORTAL_WRITES = ConfigDict(
 )
 
 
-class _Model(BaseModel):
-    model_config = _AS_THE_PORTAL_WRITES | ConfigDict(frozen=True)
+class _Answered:
+    """What is read from an answer."""
+
+    __slots__ = ()
 
     @classmethod
     def of(cls, response: object) -> Self:
         """Read one from an answer. Raises Garbled if it has another shape."""
-        return _read(cls, cls.model_validate, response)
+        kind: Any = cls  # a class can be hashed, whatever can be said of what it makes
+        reader: TypeAdapter[Self] = _reader(kind)
+        try:
+            return reader.validate_python(response)
+        except ValidationError as error:
+            fields = ", ".join(".".join(map(str, problem["loc"])) or "all of it" for problem in error.errors())
+            raise Garbled(f"The portal's answer is not a {cls.__name__.lower()}: {fields} cannot be read") from error
 
     @classmethod
     def many(cls, response: object) -> tuple[Self, ...]:
         """Read a list of them from an answer; an absent one is empty. Raises Garbled."""
-        return _listed(cls, response)
-
-
-class _Readable(Protocol):
-    @classmethod
-    def of(cls, response: object) -> Self: ...
-
-
-ReadableT = TypeVar("ReadableT", bound=_Readable)
-T = TypeVar("T")
-
-
-def _read(kind: type[T], validate: Callable[[object], T], response: object) -> T:
-    try:
-        return validate(response)
-    except ValidationError as error:
-        fields = ", ".join(".".join(map(str, problem["loc"])) or "all of it" for problem in error.errors())
-        raise Garbled(f"The portal's answer is not a {kind.__name__.lower()}: {fields} cannot be read") from error
-
-
-def _listed(kind: type[ReadableT], response: object) -> tuple[ReadableT, ...]:
-    if response is not None and not isinstance(response, list):
-        raise Garbled(f"The portal's answer is not a list of {kind.__name__.lower()}s")
-    return tuple(kind.of(entry) for entry in response or ())
-
-
-def _validated(kind: Any, response: object) -> Any:  # noqa: ANN401 - a dataclass
-    return _reader(kind).validate_python(response)
+        if response is not None and not isinstance(response, list):
+            raise Garbled(f"The portal's answer is not a list of {cls.__name__.lower()}s")
+        return tuple(cls.of(entry) for entry in response or ())
 
 
 @cache
-def _reader(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401
+def _reader(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - a class
     return TypeAdapter(kind)
+
+
+class _Model(_Answered, BaseModel):
+    model_config = _AS_THE_PORTAL_WRITES | ConfigDict(frozen=True)
 
 
 class Access(IntEnum):  # FileShare.cs; recorded: share.values
@@ -490,7 +477,7 @@ Rights = Annotated[Mapping[str, bool], AfterValidator(_allowed)]
 
 
 @dataclass(frozen=True, slots=True, config=_AS_THE_PORTAL_WRITES)
-class Entry:
+class Entry(_Answered):
     """What files and folders have in common. A hundred thousand of them are kept at once: they are kept small."""
 
     id: EntryId
@@ -501,16 +488,6 @@ class Entry:
     created: Moment = None
     updated: Moment = None
     security: Rights = Field(default_factory=partial(_allowed, {}))
-
-    @classmethod
-    def of(cls, response: object) -> Self:
-        """Read one from an answer. Raises Garbled if it has another shape."""
-        return _read(cls, partial(_validated, cls), response)
-
-    @classmethod
-    def many(cls, response: object) -> tuple[Self, ...]:
-        """Read a list of them from an answer; an absent one is empty. Raises Garbled."""
-        return _listed(cls, response)
 
     @property
     def is_in_trash(self) -> bool:

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 
-from roomkeeper import connecting, trial
+from roomkeeper import trial
 from roomkeeper.configuration.config import Config
 from roomkeeper.contract.checkup import Finding
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.running.rehearsal import Tried
 from roomkeeper.store.database import Store
-from roomkeeper.trial import WITHIN, Trial
+from roomkeeper.trial import WITHIN
 
 
 async def tried(config: Config) -> Tried:
@@ -23,18 +23,13 @@ async def tried(config: Config) -> Tried:
 
 async def examined(config: Config, names: Collection[str]) -> list[tuple[str, Finding]]:
     """Try some connections. Raises RoomkeeperError if they take too long."""
-    async with _beside(config) as (apart, store):
-        sources = connecting.connected(apart, store)
+    async with _beside(config) as (apart, store), trial.connected(apart, store) as trying:
         try:
             async with asyncio.timeout(WITHIN):
-                return [
-                    one async for one in Trial(apart, store, sources).examined(one for one in names if one in sources)
-                ]
+                return [one async for one in trying.examined(name for name in names if name in trying.sources)]
         except TimeoutError as error:
             what = f"{' and '.join(names)} did not answer within {WITHIN:.0f} s"
             raise RoomkeeperError(what, remedy="Try again; or see whether it is up.") from error
-        finally:
-            await connecting.close(sources)
 
 
 @contextlib.asynccontextmanager

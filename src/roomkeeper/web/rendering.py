@@ -175,6 +175,12 @@ def alone(title: str, inner: str, *, status: int = 200) -> Response:
     return Response(_pages.get_template("page.html").render(around), status, media_type="text/html", headers=HEADERS)
 
 
+def attached(desk: Desk, name: str, text: str) -> Response:
+    """Give a text as a file of this name to be kept; no secret is in it."""
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(fit_to_send(desk, text), media_type=f"text/{name.rpartition('.')[2]}", headers=headers)
+
+
 async def static(request: Request) -> Response:
     """Serve the files that the pages need."""
     name = request.path_params["name"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -105,9 +106,9 @@ class MovePlan:
         """Say what is to be done, in lines for people."""
         size = sum(line.size for line in self.lines.values())
         head = f"move {len(self.lines)} file{'' if len(self.lines) == 1 else 's'} ({size:,} bytes) to {self.where!r}"
-        shown = [f"move {line.was!r} to {self.goes_to(line)!r}" for line in self.lines.values()]
-        rest = [f"… and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
-        return [head, *shown[:_SHOWN], *rest]
+        shown = [f"move {line.was!r} to {self.goes_to(line)!r}" for line in islice(self.lines.values(), _SHOWN)]
+        rest = [f"… and {len(self.lines) - _SHOWN} more"] if len(self.lines) > _SHOWN else []
+        return [head, *shown, *rest]
 
     def goes_to(self, line: Line) -> str:
         """Where a file goes, for people."""

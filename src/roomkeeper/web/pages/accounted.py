@@ -16,7 +16,7 @@ from roomkeeper.web import numbers
 from roomkeeper.web import proof as proofs
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
-from roomkeeper.web.rendering import HEADERS, Shown, fit_to_send
+from roomkeeper.web.rendering import Shown, attached
 
 _DAYS = (1, 7, 30)  # that can be chosen
 _WITHIN = 60.0  # seconds that somebody waits for a page
@@ -45,13 +45,13 @@ async def order(_request: Request, desk: Desk, who: Who, form: Mapping[str, str]
 async def page(request: Request, desk: Desk, _who: Who) -> Response:
     """Give a proof as a page of its own. Raises NotThere."""
     proof = _found(request.path_params["digest"])
-    return _file(proof, "html", fit_to_send(desk, proofs.page(proof)))
+    return attached(desk, f"{_name(proof)}.html", proofs.page(proof))
 
 
 async def lines(request: Request, desk: Desk, _who: Who) -> Response:
     """Give the lines of a proof as CSV. Raises NotThere."""
     proof = _found(request.path_params["digest"])
-    return _file(proof, "csv", fit_to_send(desk, spreadsheet.written([vars(one) for one in proof.lines])))
+    return attached(desk, f"{_name(proof)}.csv", spreadsheet.written([vars(one) for one in proof.lines]))
 
 
 async def _prove(desk: Desk, form: Mapping[str, str]) -> Shown:
@@ -111,6 +111,5 @@ def _found(digest: str) -> Proof:
     return found
 
 
-def _file(proof: Proof, kind: str, text: str) -> Response:
-    name = f'attachment; filename="{proof.automation}-{proof.until[:10]}.{kind}"'
-    return Response(text, media_type=f"text/{kind}", headers={**HEADERS, "Content-Disposition": name})
+def _name(proof: Proof) -> str:
+    return f"{proof.automation}-{proof.until[:10]}"

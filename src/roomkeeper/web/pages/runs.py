@@ -19,7 +19,7 @@ from roomkeeper.store import actions
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages.parts import paged, part_of
-from roomkeeper.web.rendering import HEADERS, Shown, fit_to_send
+from roomkeeper.web.rendering import Shown, attached
 
 _ASKED = ("automation", "state", "about", "kind", "since", "until", "before")
 _CALLS, _LINES = 200, 500  # that a page shows of a step; the API and the CSV have all
@@ -69,9 +69,7 @@ async def report(request: Request, desk: Desk, _who: Who) -> Response:
     run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
     reports = [(step["name"], (step["result"] or {}).get("report", [])) for step in run["steps"]]
     lines = [{"step": name} | line for name, reported in reports for line in reported]
-    name = f'attachment; filename="run-{run["id"]}.csv"'
-    text = fit_to_send(desk, spreadsheet.written(lines))
-    return Response(text, media_type="text/csv", headers={**HEADERS, "Content-Disposition": name})
+    return attached(desk, f"run-{run['id']}.csv", spreadsheet.written(lines))
 
 
 def _offered(run: Mapping[str, Any], wanted: str, desk: Desk) -> offers.Offer:
