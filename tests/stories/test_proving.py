@@ -58,8 +58,8 @@ def test_three_copies_removed_one_upload_failed_and_one_excluded_by_hand_are_sho
     asked = keeper.copy_requests()
     keeper.start()
     until(lambda: keeper.copy_requests() > asked + 1 and len(keeper.runs()) == 22)
-    until(lambda: ["Cancelled.docx"] in [one["about"] for one in keeper.runs()])  # known once the run has its event
-    cancelled = next(one["id"] for one in keeper.runs() if one["about"] == ["Cancelled.docx"])
+    until(lambda: all(one["about"] for one in keeper.runs()))  # known once a run has its event
+    cancelled = next(one["id"] for one in keeper.runs() if one["about"][0] == "Cancelled.docx")
     orders.cancel(keeper.opened(), cancelled)
     keeper.settle(lambda: True)
 
