@@ -52,6 +52,33 @@ def test_a_room_that_the_account_may_not_see_costs_a_call_now_and_then(portal: P
     keeper.settle(lambda: rooms.copies() == 1 + many, within=400.0)
 
 
+def test_a_file_that_was_moved_out_of_a_folder_before_that_was_deleted_is_found_where_it_lies(
+    portal: Portal, keepers: Make
+) -> None:
+    """It waited for the folder that was deleted, ever more seldom, and was never copied."""
+    rooms = Rooms(portal)
+    folders = portal.folders(rooms.client, ["Drafts", "Final"])
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    keeper.look_back()
+    portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 503, "path": "/path$", "key": rooms.keeper_key}])
+    rooms.upload("Gone.docx", folder=folders["Drafts"])  # is asked about first, and stays there
+    uploaded = rooms.upload("Offer.docx", folder=folders["Drafts"])
+    until(lambda: sum(one["type"] == "file.uploaded" for one in keeper.ask("events", "list")) == 2)
+    moving = {"fileIds": [uploaded["id"]], "destFolderId": folders["Final"], "conflictResolveType": 2}
+    portal.call("PUT", "/files/fileops/move", json=moving)
+    until(lambda: {"Final"} in [set(one["path"]) for one in portal.tree(rooms.client)])
+    portal.call("DELETE", f"/files/folder/{folders['Drafts']}", json={"immediately": False})
+    portal.direct("PUT", "/faults", json=[])
+    until(lambda: sum("the account may not look at it" in one["reason"] for one in keeper.ask("events", "list")) == 2)
+
+    keeper.ask("reconcile")
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    assert [one["path"] for one in portal.tree(rooms.internal)] == [["Final"]]
+
+
 def test_deals_whose_lookups_take_long_are_dispatched(portal: Portal, keepers: Make) -> None:
     scene = ClosingDeals(portal)
     scene.upload("Offer.docx")

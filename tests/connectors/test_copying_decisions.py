@@ -174,34 +174,52 @@ COPY = {"created": "2026-11-20T10:01:00Z", "updated": "2026-11-20T12:00:01Z", "v
 
 
 @pytest.mark.parametrize(
-    ("source", "copy", "line", "holds"),
+    ("source", "copy", "holds"),
     [
-        ({}, {}, {}, True),
-        ({}, {"updated": "2026-11-20T12:00:00Z"}, {}, True),  # in the same second
-        ({}, {"updated": "2026-11-20T11:59:59Z"}, {}, False),  # older than what it would have to hold
-        ({}, {"updated": None}, {}, False),
-        ({"updated": None}, {}, {}, False),
-        ({}, {"pureContentLength": 6}, {}, False),
-        ({}, {"version": 4}, {}, False),  # somebody gave it another version since
-        ({}, {"version": 2}, {}, False),
-        ({"created": "2026-11-21T10:00:00Z"}, {}, {}, False),  # another file that got the id
-        ({}, {}, {"done": False}, False),
-        ({}, {}, {"item": "8/1"}, False),  # our copy of another file
+        ({}, {}, True),
+        ({}, {"updated": "2026-11-20T12:00:00Z"}, True),  # in the same second
+        ({}, {"updated": "2026-11-20T11:59:59Z"}, False),  # older than what it would have to hold
+        ({}, {"updated": None}, False),
+        ({"updated": None}, {}, False),
+        ({}, {"pureContentLength": 6}, False),
+        ({}, {"version": 4}, False),  # somebody gave it another version since
+        ({}, {"version": 2}, False),
+        ({}, {"rootFolderType": 3}, False),  # it lies in the trash
     ],
 )
 def test_our_copy_may_hold_a_version_only_if_nothing_speaks_against_it(
-    source: dict[str, object], copy: dict[str, object], line: dict[str, object], holds: bool
+    source: dict[str, object], copy: dict[str, object], holds: bool
 ) -> None:
-    wanted, namesake = file(7, **(SOURCE | source)), file(70, **(COPY | copy))
-    known = intent(7, created=copying.made_at(file(7, **SOURCE)), copy_version=3, copy_title="a.docx", copy_size=5)
-    older = intent(7, created=known.created, copy_version=1, copy_title="a.docx", copy_size=5)
-    said = {"item": "7/1", "done": True} | line
-    became = [
-        Entry(str(said["item"]), bool(said["done"]), "70", known.to_json(), 1),
-        *([Entry("7/0", True, "70", older.to_json(), 1)] if holds else []),
-    ]
+    wanted, there = file(7, **(SOURCE | source)), file(70, **(COPY | copy))
+    earlier = intent(7, copy_version=3, copy_title="a.docx", copy_size=5)
 
-    assert copying.may_hold(wanted, namesake, became) is holds
+    assert copying.may_hold(wanted, there, earlier) is holds
+
+
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        ({}, None),
+        ({"7/1": {}, "7/2": {}}, "7/2"),
+        ({"7/1": {}, "7/2": {"done": False}}, "7/1"),
+        ({"7/1": {}, "7/2": {"created": "2026-11-19T10:00:00+00:00"}}, "7/1"),  # another file that had the id
+        ({"7/4": {}}, None),  # later than this one
+        ({"8/1": {}}, None),
+    ],
+)
+def test_the_last_copy_of_a_file_is_of_its_highest_version_that_is_done(
+    lines: dict[str, dict[str, object]], last: str | None
+) -> None:
+    wanted = file(7, **SOURCE, version=3)
+    made = copying.made_at(wanted)
+    known = {
+        item: Entry(item, bool(line.get("done", True)), "70", intent(7, created=line.get("created", made)).to_json(), 1)
+        for item, line in lines.items()
+    }
+
+    found = copying.last_copied(wanted, known)
+
+    assert (found.item if found is not None else None) == last
 
 
 def test_one_operation_takes_a_hundred_files_and_no_more() -> None:

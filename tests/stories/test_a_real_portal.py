@@ -142,6 +142,31 @@ def test_of_several_versions_of_one_size_that_came_during_a_copy_the_last_is_cop
     assert {one["state"] for one in keeper.runs()} == {"done"}
 
 
+def test_a_version_that_an_earlier_copy_holds_is_not_copied_again_where_the_file_was_moved_meanwhile(
+    rooms: Rooms, keepers: Make
+) -> None:
+    """An operation copies what a file holds when its turn comes; sizes alone did not tell."""
+    folders = rooms.portal.folders(rooms.client, ["In", "Out"])
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    rooms.portal.direct("PUT", "/operations", json={"queue_seconds": 2.0})
+    keeper.start()
+    keeper.register()
+    uploaded = rooms.portal.upload(folders["In"], "Offer.docx", b"one")
+    until(lambda: keeper.copy_requests() == 1)
+
+    rooms.portal.upload(folders["In"], "Offer.docx", b"two")  # before the operation's turn comes
+    moving = {"fileIds": [uploaded["id"]], "destFolderId": folders["Out"], "conflictResolveType": 2}
+    until(lambda: rooms.copies() == 1)
+    rooms.portal.call("PUT", "/files/fileops/move", json=moving)
+    keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    (copy,) = rooms.portal.tree(rooms.internal)
+    assert (copy["path"], len(copy["digests"])) == (["In"], 1)
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+    keeper.ask("reconcile")  # both versions are of one second, perhaps: the history has a line for each
+    until(lambda: counted(keeper) == {"done"})
+
+
 def test_new_versions_while_the_webhook_is_disabled_are_found(rooms: Rooms, keepers: Make) -> None:
     """An overwriting upload is 5034 in the history, and a disabled webhook writes no line into the log."""
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False)

@@ -62,10 +62,21 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Move:
+    """Something came to lie in another place, such as a file in another folder: `noun` and `number` say what."""
+
+    noun: str
+    number: int | str
+    place: int | str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Findings:
     """A part of a trail: its events, and once they are kept, where the next search may begin.
 
-    `blind` says what could not be looked at, and what to do, by what it is.
+    `blind` says what could not be looked at, and what to do, by what it is. `moves` are for events that still wait:
+    the place that they told of may be gone.
     """
 
     events: Sequence[Event] = ()
@@ -75,6 +86,7 @@ class Findings:
     listened: Mapping[str, float] | None = None
     #: Whether a delivery should have told of these; if it may not have, that it did not is no reason for an alert.
     is_sure: bool = True
+    moves: Sequence[Move] = ()
 
 
 @dataclass(frozen=True)

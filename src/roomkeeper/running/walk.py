@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 import structlog
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step, acts_on, stages
@@ -282,20 +283,20 @@ class Walker:
         variables = await self._variables(run.id, position, happened)
         if step.for_each is not None:
             through = await self._gone_through(run, step, position, work, seen=variables, happened=happened)
-            return "done", {"result": through.model_dump(mode="json")}
+            return "done", {"result": through}
         if step.if_ is not None and not template.holds(step.if_, variables):
             return "skipped", {"result": {"because": f"`if: {step.if_}` is false"}}
         source = self._source(step, run.connection)
         work.ready(source, happened, partial(self._ahead, run, position, variables, happened))
         return "done", {"result": await self._done(step, variables, work, source)}
 
-    async def _done(self, step: Step, variables: Mapping[str, Any], work: "_Work", source: Source) -> dict[str, Any]:
+    async def _done(self, step: Step, variables: Mapping[str, Any], work: "_Work", source: Source) -> BaseModel:
         """Work out the step's settings and apply it; gives its result. Raises what goes wrong."""
         kind = kind_for(step, self._catalog, source.connector.type)
         params = kind.params.model_validate(template.render(step.with_, variables))
         work.inputs = params.model_dump(mode="json")
         work.about += subjects.of_step(work.connection, [getattr(params, name, None) for name in kind.places], {})
-        return (await self._applied(kind, params, work, source)).model_dump(mode="json")
+        return await self._applied(kind, params, work, source)
 
     async def _gone_through(
         self,
@@ -321,7 +322,7 @@ class Walker:
             own.common = work.common
             own.ready(source, happened, _nothing_ahead, many=len(listed))
             try:
-                result = await self._done(step, here, own, source)
+                result = (await self._done(step, here, own, source)).model_dump(mode="json")
             finally:
                 await own.write_calls()
                 work.about += own.about
@@ -530,7 +531,7 @@ class _Work:
             forget(connection, self.run, self._position)
         ended = {"state": state, "ended_at": time.time(), "progress": None, "inputs": json.dumps(self.inputs)}
         connection.execute(self._mine().values(ended | written))
-        about = [*self.about, *subjects.of_step(self.connection, (), values.get("result") or {})]
+        about = [*self.about, *subjects.of_step(self.connection, (), dict(values.get("result") or {}))]
         subjects.link_runs(self._store, connection, [(one, self.run) for one in dict.fromkeys(about)])
 
     async def write_calls(self) -> None:
@@ -570,6 +571,8 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
 
 
 def _written(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
+    if name == "result" and isinstance(value, BaseModel):  # as it is: of an archive's report a copy takes much memory
+        return json.dumps(dict(value), default=to_jsonable_python)
     if name in {"result", "items"}:
         return json.dumps(value)
     return cleaned(value) if isinstance(value, str) else value

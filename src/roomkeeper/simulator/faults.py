@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KINDS = ("status", "delay", "drop_before", "drop_after", "late", "truncate", "garble", "clock")
@@ -14,11 +15,12 @@ KINDS = ("status", "delay", "drop_before", "drop_after", "late", "truncate", "ga
 
 @dataclass
 class Fault:
-    """What to do to requests that match; `every` n-th of them, at most `times` times."""
+    """What to do to requests that match, with this key or with any; `every` n-th of them, at most `times` times."""
 
     kind: str
     method: str = ".*"
     path: str = ".*"
+    key: str = ""
     every: int = 1
     times: int | None = None
     status: int = 500
@@ -28,8 +30,10 @@ class Fault:
     seen: int = 0
     done: int = 0
 
-    def strikes(self, method: str, path: str) -> bool:
+    def strikes(self, method: str, path: str, authorization: str) -> bool:
         if not (re.fullmatch(self.method, method) and re.search(self.path, path)):
+            return False
+        if self.key and not authorization.endswith(self.key):
             return False
         self.seen += 1
         if self.seen % self.every or (self.times is not None and self.done >= self.times):
@@ -49,7 +53,8 @@ class FaultInjector:
         if scope["type"] != "http" or scope["path"].startswith("/_sim"):
             await self.app(scope, receive, send)
             return
-        struck = [fault for fault in self.faults if fault.strikes(scope["method"], scope["path"])]
+        key = Headers(scope=scope).get("Authorization", "")
+        struck = [fault for fault in self.faults if fault.strikes(scope["method"], scope["path"], key)]
         send = _dated(send, sum(fault.seconds for fault in struck if fault.kind == "clock"))
         for fault in struck:
             if fault.kind == "delay":

@@ -22,6 +22,7 @@ from roomkeeper.automations.automation import Automation, heard_of, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.trail import Search, Trail, listened, listened_by_number
 from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, StoreUnavailable
+from roomkeeper.intake import following
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.outside import cleaned
@@ -158,6 +159,8 @@ class Reconciler:
                 count.missed += len(taken.new) if findings.is_sure else 0
                 count.known += taken.known
                 count.blind |= findings.blind
+                if findings.moves:
+                    await self._store.writing(partial(following.follow, name, findings.moves))
                 if findings.position is not None:
                     await self._store.writing(partial(_end, name, trail.name, findings.position))
                 if findings.listened is not None and since is None:

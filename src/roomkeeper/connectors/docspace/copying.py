@@ -19,6 +19,7 @@ from roomkeeper.errors import FailedItem, NotFound, QuotaExceeded, RemoteError
 
 Policy = Literal["version", "skip", "keep_both"]
 COPIES = "copy of files: "  # what the ledger's scopes of copies begin with
+VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for (ours)
 BATCH = 100  # files in one operation: the server checks each of them before it answers (2.1) (CopyPermissionsCheck.cs)
 
 
@@ -110,8 +111,13 @@ def as_id(target: str) -> EntryId | None:
 
 
 def recent(version: int, back: int) -> range:
-    """Give this version's number and those of the last before it."""
+    """Give the numbers of the last versions, up to this one."""
     return range(max(1, version - back), version + 1)
+
+
+def lines_of(files: Iterable[File]) -> list[str]:
+    """Name the lines of these files in the ledger, and of the versions before."""
+    return [item(file.id, version) for file in files for version in recent(file.version, VERSIONS_BACK)]
 
 
 def file_of(ledger_item: str) -> str:
@@ -132,18 +138,24 @@ def mode_for(policy: Policy, namesake: File | None, *, is_anothers: bool) -> OnC
     return OnConflict.OVERWRITE if policy == "version" else None
 
 
-def may_hold(file: File, namesake: File, became: Iterable[Entry]) -> bool:
+def last_copied(file: File, entries: Mapping[str, Entry]) -> Entry | None:
+    """Choose the line of the last version of this file that is copied, whatever folder it went to."""
+    lines = [entries[line] for n in recent(file.version, VERSIONS_BACK) if (line := item(file.id, n)) in entries]
+    return next((one for one in reversed(lines) if one.done and _is_about(one, file)), None)
+
+
+def _is_about(entry: Entry, file: File) -> bool:
+    return same_file(Intent.from_json(entry.detail).created, file)
+
+
+def may_hold(file: File, copy: File, became: Intent) -> bool:
     """Whether our copy of an earlier version of a file may hold this one; `became` is what the ledger says of the copy.
 
-    That copy must be its last version, of the same size, and not be older than what it may hold.
+    Nobody may have given it another version since; it must be of the same size, and not older than what it may hold.
     """
-    lines = [Intent.from_json(one.detail) for one in became if one.done and file_of(one.item) == str(file.id)]
-    last = max(lines, key=lambda one: one.copy_version, default=None)
-    if last is None or not last.is_of(file) or last.copy_version != namesake.version:
+    if copy.is_in_trash or became.copy_version != copy.version or not same_size(copy.size, file.size):
         return False
-    if not same_size(namesake.size, file.size) or file.updated is None or namesake.updated is None:
-        return False
-    return namesake.updated >= file.updated
+    return file.updated is not None and copy.updated is not None and copy.updated >= file.updated
 
 
 def batches(files: Sequence[File]) -> list[list[File]]:

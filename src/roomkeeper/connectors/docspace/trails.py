@@ -8,7 +8,7 @@ contents show it.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -18,8 +18,8 @@ from roomkeeper.automations.event import Event, noun_of
 from roomkeeper.connectors.docspace import chronicle, contents, webhook
 from roomkeeper.connectors.docspace.facts import of_entry
 from roomkeeper.contract.delivery import Delivery
-from roomkeeper.contract.trail import TRAIL, Findings, Search, Trail, listened_by_number
-from roomkeeper.docspace import EntryId, File, Portal
+from roomkeeper.contract.trail import TRAIL, Findings, Move, Search, Trail, listened_by_number
+from roomkeeper.docspace import EntryId, File, Portal, entry_id
 from roomkeeper.docspace.models import HistoryEntry, LoggedDelivery, Webhook
 from roomkeeper.docspace.webhooks import UNDELIVERED
 from roomkeeper.errors import DeliveryUnreadable, Forbidden, Garbled, NotFound, Rejected, RemoteFault, ScopeMissing
@@ -181,6 +181,7 @@ class _Reading:
                 if not is_sure and search.hook:
                     await _deliveries_go_first(chosen)
                 yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
+            yield Findings(moves=list(_moves(entries)))
         if look is None:
             return
         untold = contents.untold(portal, files, told)
@@ -262,6 +263,14 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         found=HISTORY,
         lane=str(folder or ""),
     )
+
+
+def _moves(entries: Iterable[HistoryEntry]) -> Iterator[Move]:
+    """Tell where files were moved to (recorded: history, FileMoved)."""
+    for one in entries:
+        file, folder = one.data.get("id"), one.data.get("toFolderId")
+        if _ACTIONS.get(one.action.key) == "file.moved" and file and folder and one.date is not None:
+            yield Move("file", file, entry_id(str(folder)), one.date)
 
 
 def _trigger(entry: HistoryEntry, search: Search) -> str | None:

@@ -38,7 +38,6 @@ from roomkeeper.errors import (
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
 _LOST = 6  # operations without effect after which a file is given up (ours)
 _COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not (ours)
-_VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for (ours)
 
 #: By file: the file in the folder that has its title.
 Namesakes = Mapping[EntryId, File]
@@ -88,8 +87,7 @@ class Transfer:
 
     async def _left_from_before(self, files: Sequence[File]) -> list[File]:
         """Find out what an earlier attempt did before it was cut short; returns what is still to be done."""
-        lines = [copying.item(file.id, n) for file in files for n in copying.recent(file.version, _VERSIONS_BACK)]
-        entries = await self._ledger.look(self._scope, lines)
+        entries = await self._ledger.look(self._scope, copying.lines_of(files))
         by_id = {file.id: file for file in files}
         standing = await already(self._context, self._scope, files)
         for number, entry in standing.items():
@@ -107,10 +105,11 @@ class Transfer:
 
     async def _copy_batch(self, files: Sequence[File], *, attempt: int = 1) -> None:
         """Copy files of different titles; what stays undone is looked at afresh: either room may have changed."""
-        namesakes = await self._namesakes(files)
-        by_id = {file.id: file for file in files}
+        missing = await self._without_what_copies_hold(files)
+        namesakes = await self._namesakes(missing)
+        by_id = {file.id: file for file in missing}
         left: list[File] = []
-        for intents in await self._intents(files, namesakes):
+        for intents in await self._intents(missing, namesakes):
             undone = [by_id[intent.file] for intent in await self._see_through(intents, by_id, namesakes)]
             if attempt >= _LOST and undone:
                 await self._refused(undone, namesakes, Rejected("The portal started the copy again and again, in vain"))
@@ -179,8 +178,6 @@ class Transfer:
         for file in files:
             namesake = namesakes.get(file.id)
             became = await self._ledger.of_target(self._scope, str(namesake.id)) if namesake is not None else []
-            if namesake is not None and await self._has_it_already(file, namesake, became):
-                continue
             anothers = await self._belongs_to_another(file, became)
             mode = copying.mode_for(self._policy, namesake, is_anothers=anothers)
             if mode is None:
@@ -189,19 +186,34 @@ class Transfer:
             by_mode.setdefault(mode, []).append(self._intent(file, mode, namesake))
         return list(by_mode.values())
 
-    async def _has_it_already(self, file: File, namesake: File, became: Sequence[Entry]) -> bool:
-        """Whether our copy has this version's content: it was uploaded while an earlier one was being copied.
+    async def _without_what_copies_hold(self, files: Sequence[File]) -> list[File]:
+        """Leave out files whose content an earlier version's copy has: it was uploaded while that was being copied.
 
         An operation copies what a file holds when its turn comes. Where neither sizes nor moments tell the two
-        versions apart, their contents do.
+        versions apart, their contents do. The file may have been moved meanwhile, and the copy lie in another folder.
         """
-        if self._policy != "version" or not copying.may_hold(file, namesake, became):
+        entries = await self._ledger.look(self._scope, copying.lines_of(files))
+        return [file for file in files if not await self._is_held(file, copying.last_copied(file, entries))]
+
+    async def _is_held(self, file: File, line: Entry | None) -> bool:
+        piece = of_copy(self._scope, line) if line is not None else None
+        if line is None or piece is None:
             return False
-        if not await self._are_equal(file, namesake):
+        earlier = Intent.from_json(line.detail)
+        if not copying.same_size(earlier.copy_size, file.size):
             return False
-        intent = self._intent(file, OnConflict.OVERWRITE, namesake).become(namesake)
-        await self._ledger.done(self._scope, {intent.item: (str(namesake.id), intent.to_json())})
-        self._report.note(file, "already", namesake.id, self._folder, intent)
+        try:
+            copy = await self._context.call(partial(self._portal.files.get, piece.id))
+        except (NotFound, Forbidden):
+            return False
+        if not copying.may_hold(file, copy, earlier) or not await self._are_equal(file, copy):
+            return False
+        sights = await sighted(self._context.client, [piece], self._context.call)
+        if not sights[piece].stands:
+            return False
+        held = replace(earlier, version=file.version, changed=changed_at(file)).become(copy)
+        await self._ledger.done(self._scope, {held.item: (line.target, held.to_json())})
+        self._report.note(file, "already", copy.id, held.folder, held)
         return True
 
     async def _are_equal(self, one: File, other: File) -> bool:
