@@ -15,24 +15,17 @@ from typing import Any
 import hypothesis
 import psutil
 import pytest
-import slipcover
-from slipcover import pytest_plugin as measuring
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import stage.loaded  # noqa: F401
-from stage import Keeper, Portal, simulated_portal
+from stage import Keeper, Portal, measuring, simulated_portal
 from stage.portals import close_portals, idle_processes
 from stage.processes import forks
 from stage.stores import migrated
 
 from roomkeeper.store.database import Store
 
-#: What was passed stays marked: to take the marks out, all functions of all modules and frames are looked through
-#: again and again, which takes more than the marks do.
-slipcover.Slipcover.deinstrument_seen = lambda _: None
-if measuring._slipcover_instance is not None:  # in workers, what Alembic loads by its path is not marked by itself
-    slipcover.wrap_spec_from_file_location(measuring._slipcover_instance, measuring._file_matcher)
 #: Tests do not time things, and neither does Hypothesis: its neighbours may take the processor.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
@@ -77,8 +70,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             ledger.write(f"{report.duration:.1f}\t{report.when}\t{report.outcome}\t{report.nodeid}\n")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Sort it, the slowest first; and let no process outlive the tests."""
+    measuring.gather()
     if "PYTEST_XDIST_WORKER" not in os.environ and LEDGER.exists():
         lines = LEDGER.read_text().splitlines()
         LEDGER.write_text("".join(f"{line}\n" for line in sorted(lines, key=lambda line: -float(line.split()[0]))))

@@ -14,8 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
+from stage import measuring
+
 _forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(["stage.loaded"])
+_forking.set_forkserver_preload(["stage.measuring", "stage.loaded"])
 
 
 @functools.cache
@@ -67,6 +69,8 @@ def _run(words: list[str], environment: dict[str, str], said: str) -> None:
         os.dup2(output, stream)
     os.close(output)
     sys.argv[:] = ["roomkeeper", *words]
+    if "--together" not in words and words[0] != "simulate":  # whose code runs in the tests' own processes, too
+        measuring.written_at_the_end()
     cli.main()
 
 
