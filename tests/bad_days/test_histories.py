@@ -12,19 +12,19 @@ and fifty of them side by side take no longer than one.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from stage import Keeper, Portal, Rooms, copy_uploads, next_second, sized, until
+from stage import NOTE, ClosingDeals, Keeper, Portal, Rooms, copy_uploads, next_second, sized, until
 
 from roomkeeper.store.tables import events
 
 Make = Callable[..., Keeper]
-HISTORIES, ROUNDS = 50, 8
+HISTORIES, ROUNDS, DEALS = 50, 8, 15
 TITLES = ["Offer.docx", "Plan.xlsx", "Ümlaut ß.txt", "a.b.c"]
 LOSSES: list[dict[str, Any]] = [
     {"kind": "drop_after", "method": "POST|PUT", "path": "/fileops/", "every": 2, "times": 3},
@@ -125,37 +125,26 @@ class History:
         return self._random.choice(sorted(self._alive))
 
 
-class World:
-    """A room with many histories, and a service to which much happens."""
+class Weather:
+    """What happens to us, and not to people: the portal cuts their calls short as little as it stops them."""
 
-    def __init__(self, rooms: Rooms, keeper: Keeper, random: Random) -> None:
-        self.rooms, self.keeper, self._random = rooms, keeper, random
-        self.histories = [History(f"History {one}", rooms, Random(random.random())) for one in range(HISTORIES)]
+    def __init__(self, portal: Portal, key: str, keeper: Keeper, random: Random) -> None:
+        self._portal, self._key, self._keeper, self._random = portal, key, keeper, random
         self.happened: list[str] = []
 
-    def play(self) -> None:
-        """Let people work and things happen, and then everything come to rest."""
-        for number in range(ROUNDS):
-            self.happened.append(f"--- round {number}, {time.strftime('%H:%M:%S')}")
-            self._let_something_happen()
-            half = len(self.histories) // 2
-            for one in self.histories[:half]:
-                one.go_on()
-            self._let_something_happen()
-            for one in self.histories[half:]:
-                one.go_on()
-            # The id of a file that was deleted for good comes again: only moments tell two files apart.
-            deleted = [one for one in self.histories if one.delete_for_good()]
-            if deleted:
-                next_second()
-        self._come_to_rest()
-
-    def _let_something_happen(self) -> None:
+    def turn(self) -> None:
+        """Let something happen."""
         things = [self._lose_calls, self._lose_deliveries, self._let_operations_vanish, self._stop_the_portal]
-        things += [self._restart, self._kill, self._kill_when_busy, self._get_well, self._search]
+        things += [self._restart, self._kill, self._kill_when_busy, self.clear, self._search]
         chosen = self._random.choice(things)
-        self.happened.append(chosen.__name__.strip("_"))
+        self.happened.append(f"{time.strftime('%H:%M:%S')} {chosen.__name__.strip('_')}")
         chosen()
+
+    def clear(self) -> None:
+        """Let all be well."""
+        self._fault()
+        self._switch_hooks(on=True)
+        self._portal.direct("PUT", "/operations", json={"vanish_every": 0, "seconds_per_item": 0.001})
 
     def _lose_calls(self) -> None:
         self._fault(self._random.choice(LOSSES))
@@ -164,45 +153,57 @@ class World:
         self._fault(OUTAGE)
 
     def _fault(self, *faults: dict[str, Any]) -> None:
-        """Have these happen to our calls, and not to those of people."""
-        mine = [one | {"key": self.rooms.keeper_key} for one in faults]
         self.happened.append(f"  {faults}")
-        self.rooms.portal.direct("PUT", "/faults", json=mine)
+        self._portal.direct("PUT", "/faults", json=[one | {"key": self._key} for one in faults])
 
     def _lose_deliveries(self) -> None:
         self._switch_hooks(on=False)
 
     def _switch_hooks(self, *, on: bool) -> None:
-        for hook in self.rooms.portal.direct("GET", "/webhooks"):
-            self.rooms.portal.direct("PUT", "/webhooks", json={"id": hook["id"], "enabled": on})
+        for hook in self._portal.direct("GET", "/webhooks"):
+            self._portal.direct("PUT", "/webhooks", json={"id": hook["id"], "enabled": on})
 
     def _let_operations_vanish(self) -> None:
-        wanted = {"vanish_every": 2, "vanish_after": self._random.choice([0, 1, None]), "seconds_per_item": 0.02}
-        self.rooms.portal.direct("PUT", "/operations", json=wanted)
+        after = self._random.choice([0, 1, None])
+        wanted = {"vanish_every": 2, "vanish_after": after, "seconds_per_item": 0.02}
+        self._portal.direct("PUT", "/operations", json=wanted)
 
     def _restart(self) -> None:
-        self.keeper.stop()
-        self.keeper.start_apart()
+        self._keeper.stop()
+        self._keeper.start_apart()
 
     def _kill(self) -> None:
-        self.keeper.kill()
-        self.keeper.start_apart()
+        self._keeper.kill()
+        self._keeper.start_apart()
 
     def _kill_when_busy(self) -> None:
         time.sleep(self._random.random() * 2)
         self._kill()
 
-    def _get_well(self) -> None:
-        self._fault()
-        self._switch_hooks(on=True)
-        wanted = {"vanish_every": 0, "seconds_per_item": 0.001}
-        self.rooms.portal.direct("PUT", "/operations", json=wanted)
-
     def _search(self) -> None:
-        self.keeper.ask("reconcile", codes=(0, 1, 3))
+        self._keeper.ask("reconcile", codes=(0, 1, 3))
 
-    def _come_to_rest(self) -> None:
-        self._get_well()
+
+class Uploads:
+    """A room with many histories, whose files are copied."""
+
+    def __init__(self, rooms: Rooms, keeper: Keeper, random: Random) -> None:
+        self.rooms, self.keeper = rooms, keeper
+        self.histories = [History(f"History {one}", rooms, Random(random.random())) for one in range(HISTORIES)]
+        self.weather = Weather(rooms.portal, rooms.keeper_key, keeper, random)
+
+    def play(self) -> None:
+        """Let people work and things happen, and then everything come to rest."""
+        for _ in range(ROUNDS):
+            half = len(self.histories) // 2
+            for some in (self.histories[:half], self.histories[half:]):
+                self.weather.turn()
+                for one in some:
+                    one.go_on()
+            deleted = [one for one in self.histories if one.delete_for_good()]
+            if deleted:  # their ids come again: only moments tell two files apart
+                next_second()
+        self.weather.clear()
         next_second()
         self.keeper.ask("reconcile")
         until(lambda: not self._undecided())
@@ -256,7 +257,7 @@ class World:
         lies = [*self.rooms.portal.tree(self.rooms.client), *self.rooms.portal.tree(self.rooms.internal)]
         played = [line for one in self.histories for line in ("", one.name, *one.played)]
         lines = [json.dumps(one, ensure_ascii=False) for one in (*lies, *runs)]
-        return "\n".join([*self.happened, *played, "", *lines])
+        return "\n".join([*self.weather.happened, *played, "", *lines])
 
 
 @pytest.mark.long
@@ -266,11 +267,113 @@ def test_state_proof_and_ledger_agree_after_whatever_happened(number: int, porta
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False)
     keeper.start_apart()
     keeper.register()
-    world = World(rooms, keeper, Random(number))
+    world = Uploads(rooms, keeper, Random(number))
 
     world.play()
 
-    found = world.disagreements()
-    if found:
-        (keeper.folder / "history.txt").write_text(world.told() + "\n" + keeper.log())
-    assert found == [], f"world {number}; what was played is in {keeper.folder / 'history.txt'}"
+    _agreed(world.disagreements(), world.told, keeper)
+
+
+class Deals:
+    """Rooms with files, each with a deal that is closed: everything goes into an archive, once, and the guest out."""
+
+    def __init__(self, scenes: ClosingDeals, keeper: Keeper, random: Random) -> None:
+        self.scenes, self.keeper, self._random = scenes, keeper, random
+        self.weather = Weather(scenes.portal, scenes.keeper_key, keeper, random)
+        self._rooms: dict[int, int] = {}  # by the deal's id
+        self._files: dict[int, dict[int, list[str]]] = {}  # by the deal's id: digests by the file's id
+        for number in range(DEALS):
+            room = scenes.room(f"Client {number}")
+            scenes.share(room, scenes.guest, 11, by=scenes.keeper_key)
+            own = {"docspace_room_id": room, "docspace_guest_id": scenes.guest}
+            deal = scenes.deal(company=f"Company {number}", own=own)
+            self._rooms[deal] = room
+            self._fill(room)
+            self._files[deal] = {one["id"]: one["digests"] for one in scenes.portal.tree(room)}
+
+    def _fill(self, room: int) -> None:
+        folders = self.scenes.portal.folders(room, ["A", "A/B", "C"])
+        for number in range(self._random.randrange(1, 25)):
+            title = self._random.choice([*TITLES, f"File {number}.docx"])
+            place = self._random.choice([room, *folders.values()])
+            twin = {"createNewIfExist": self._random.choice(["true", "false"])}
+            self.scenes.portal.call(
+                "POST",
+                f"/files/{place}/upload",
+                key=self.scenes.guest_key,
+                params=twin,
+                files={"file": (title, f"{room} {number}".encode())},
+            )
+
+    def play(self) -> None:
+        """Close the deals one after the other, each told more than once, while things happen."""
+        deals = list(self._rooms)
+        for at, deal in enumerate(deals, start=1):
+            for _ in range(self._random.choice([1, 1, 2])):
+                self.scenes.close(self.keeper, deal, "hubspot")
+            self._tidy_up(deals[:at])
+            if self._random.random() < 0.5:
+                self.weather.turn()
+        self.weather.clear()
+        self.keeper.settle(lambda: all(self.scenes.notes(deal) for deal in self._rooms))
+
+    def _tidy_up(self, closed: Sequence[int]) -> None:
+        """Let somebody rename a file in a room, or move one in a room that is not being archived yet."""
+        deal, room = self._random.choice(list(self._rooms.items()))
+        there = self.scenes.portal.tree(room)
+        if not there:
+            return
+        file = self._random.choice(there)["id"]
+        if deal in closed:
+            self.scenes.portal.call("PUT", f"/files/file/{file}", json={"title": f"Tidied {file}.docx"})
+        else:
+            wanted = {"fileIds": [file], "destFolderId": room, "conflictResolveType": 2}
+            self.scenes.portal.call("PUT", "/files/fileops/move", json=wanted)
+
+    def disagreements(self) -> list[str]:
+        """Compare the rooms and the archive; gives a sentence for whatever is not as it must be."""
+        archived = self.scenes.portal.tree(self.scenes.archive)
+        there = {one["id"]: one for one in archived}
+        wrong = [f"run {one['id']} is {one['state']}" for one in self.keeper.runs() if one["state"] != "done"]
+        for number, (deal, room) in enumerate(self._rooms.items()):
+            wrong += [f"left in {room}: {one}" for one in self.scenes.portal.tree(room)]
+            for file, digests in self._files[deal].items():
+                one = there.get(file)
+                if one is None or one["digests"] != digests or one["path"][:1] != [f"Company {number}"]:
+                    wrong.append(f"file {file} of {room}: {one}")
+            if len(notes := self.scenes.notes(deal)) != 1:
+                wrong.append(f"deal {deal}: {len(notes)} notes")
+            if self.scenes.guest in self.scenes.portal.direct("GET", f"/rooms/{room}/members"):
+                wrong.append(f"the guest is still in room {room}")
+        if len(archived) != sum(map(len, self._files.values())):
+            wrong.append(f"{len(archived)} files are in the archive")
+        proof = self.keeper.ask("prove", "archive-closed-deal", "--since", "1h", codes=(0, 1, 3))
+        return wrong + [f"proof: {one}" for one in proof["lines"] if one["outcome"] != "done"]
+
+    def told(self) -> str:
+        """Say what was played and what came of it."""
+        runs = [self.keeper.ask("runs", "show", str(one["id"])) for one in self.keeper.runs()]
+        return "\n".join([*self.weather.happened, "", *(json.dumps(one, ensure_ascii=False) for one in runs)])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("layout", ["flat", "tree"])
+@pytest.mark.parametrize("number", range(sized(50, 1)))
+def test_rooms_are_archived_once_and_whole_whatever_happened(
+    number: int, layout: str, portal: Portal, keepers: Make
+) -> None:
+    scenes = ClosingDeals(portal)
+    others = {"hubspot": scenes.connection("hubspot")}
+    keeper = keepers(portal, scenes.keeper_key, [scenes.automation(NOTE, layout=layout)], others=others)
+    keeper.start_apart()
+    world = Deals(scenes, keeper, Random(number))
+
+    world.play()
+
+    _agreed(world.disagreements(), world.told, keeper)
+
+
+def _agreed(disagreements: list[str], told: Callable[[], str], keeper: Keeper) -> None:
+    if disagreements:
+        (keeper.folder / "history.txt").write_text(f"{told()}\n{keeper.log()}")
+    assert disagreements == [], f"what was played is in {keeper.folder / 'history.txt'}"

@@ -69,8 +69,7 @@ def _run(words: list[str], environment: dict[str, str], said: str) -> None:
         os.dup2(output, stream)
     os.close(output)
     sys.argv[:] = ["roomkeeper", *words]
-    if "--together" not in words and words[0] != "simulate":  # whose code runs in the tests' own processes, too
-        measuring.written_at_the_end()
+    measuring.written_at_the_end()
     cli.main()
 
 

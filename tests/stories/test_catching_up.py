@@ -356,6 +356,7 @@ def test_an_upload_that_neither_log_nor_history_knows_is_found_in_the_room(porta
     folder = portal.folders(other, ["Case"])["Case"]
     portal.upload(folder, "Moved in.docx", b"moved")
     portal.call("PUT", "/files/fileops/move", json={"folderIds": [folder], "destFolderId": rooms.client})
+    until(lambda: len(portal.tree(rooms.client)) == 1)  # moved, and written down
     portal.call("POST", f"/files/{rooms.client}/file", json={"title": "Made here.docx"})
     portal.direct("PUT", "/settings", json={"loses_history": True})
     rooms.upload("Offer.docx", b"first")

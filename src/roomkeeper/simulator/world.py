@@ -282,7 +282,7 @@ class World:
         at = now()
         # The greatest id plus one: that of a deleted file comes again (recorded; FileQueries.FileMaxIdAsync).
         file = File(
-            max(self.files, default=999) + 1, file_title(title), folder, by, [Version(content, by, at, comment)], at
+            next(reversed(self.files), 999) + 1, file_title(title), folder, by, [Version(content, by, at, comment)], at
         )
         self.files[file.id] = file
         self._place(file)
