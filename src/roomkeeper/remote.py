@@ -66,7 +66,7 @@ async def answered(service: str, call: object) -> AsyncIterator[None]:
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
         raise Unreachable(f"No connection to {service} for {call}: {_why(error)}", may_have_happened=False) from error
     except httpx2.TimeoutException as error:
-        raise Unreachable(f"{service} did not answer {call} in time") from error
+        raise Unreachable(f"{service[0].upper()}{service[1:]} did not answer {call} in time") from error
     except (httpx2.TransportError, httpx2.DecodingError) as error:
         raise Unreachable(f"The connection broke before {call} was answered: {_why(error)}") from error
 

@@ -84,8 +84,9 @@ async def tried(config: Config, store: Store, automations: Sequence[Automation],
     came = Tried()
     try:
         async with connected(config, store) as trial, asyncio.timeout(WITHIN):
-            async for one in trial.examined(trial.sources):
-                came.findings.append(one)
+            async for name, finding in trial.examined(trial.sources):
+                if finding.check != "address":  # what is not taken yet is not served yet
+                    came.findings.append((name, finding))
             for automation in automations:
                 came.rehearsals.append(await trial.rehearsed(automation, event))
     except TimeoutError:

@@ -21,6 +21,7 @@ from roomkeeper.errors import Problem
 #: How this program was called, where its name alone would not find it.
 PROGRAM = "roomkeeper" if shutil.which("roomkeeper") or not sys.argv[0].endswith("roomkeeper") else sys.argv[0]
 _COMMAND = re.compile(r"`roomkeeper ([^`]*)`")
+_OF_A_RUN = re.compile(r"`(roomkeeper runs (?:retry|cancel|undo))((?: --[a-z-]+)*)`")
 _given: list[Path] = []  # the configuration file that this command was given, if it was
 _PIPED = 240  # columns where there is no terminal to fit
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
@@ -90,14 +91,23 @@ def print_csv(lines: Sequence[dict[str, Any]]) -> None:
 
 
 def print_run(shown: dict[str, Any], *, calls: bool = False) -> None:
-    """Print one run for a person."""
-    print_fields(shown, ("id", "automation", "state", "key", "attempt", "started_at", "ended_at", "error", "remedy"))
+    """Print one run for a person; the commands that mend it name it."""
+    run = shown["id"]
+    print_fields(
+        shown | {"remedy": _of(run, shown["remedy"])},
+        ("id", "automation", "state", "key", "attempt", "started_at", "ended_at", "error", "remedy"),
+    )
     out.print(f"[bold]events[/bold]  {len(shown['events'])}")
     for step in shown["steps"]:
-        _print_step(step, calls=calls)
+        _print_step(run, step, calls=calls)
 
 
-def _print_step(step: dict[str, Any], *, calls: bool) -> None:
+def _of(run: int, remedy: str | None) -> str | None:
+    """Put the run's number into commands that need one: remedies are written before anybody has it before them."""
+    return remedy and _OF_A_RUN.sub(rf"`\1 {run}\2`", remedy)
+
+
+def _print_step(run: int, step: dict[str, Any], *, calls: bool) -> None:
     made, result = len(step["calls"]), step["result"] or {}
     out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {made} call{'' if made == 1 else 's'}")
     for name, value in result.items():
@@ -108,7 +118,7 @@ def _print_step(step: dict[str, Any], *, calls: bool) -> None:
     if step["error"]:
         out.print(f"    [{'yellow' if step['state'] == 'asks' else 'red'}]{escaped(step['error'])}[/]")
     if step["remedy"]:
-        out.print(f"    → {escaped(step['remedy'])}")
+        out.print(f"    → {escaped(_of(run, step['remedy']) or '')}")
     for line in _planned(step["plan"]) if step["state"] == "asks" else []:
         out.print(f"    - {escaped(line)}")
     for line in result.get("report", []):
@@ -117,7 +127,8 @@ def _print_step(step: dict[str, Any], *, calls: bool) -> None:
         status = call["status"] or "no answer"
         out.print(f"    {call['method']} {escaped(call['path'])} {status} {call['milliseconds']} ms")
     for item in step["items"]:
-        out.print(f"    - {escaped(item['item'])}: {escaped(item['reason'])}\n      → {escaped(item['remedy'])}")
+        remedy = escaped(_of(run, item["remedy"]) or "")
+        out.print(f"    - {escaped(item['item'])}: {escaped(item['reason'])}\n      → {remedy}")
 
 
 def _planned(plan: Any) -> list[str]:  # noqa: ANN401 - JSON

@@ -246,6 +246,10 @@ class _Reader:
                 self._document.root["connections"][name],
                 self._catalog.connectors[connection.type].trusted_by,
             )
+            host = urlsplit(str(getattr(connection.settings, "url", ""))).hostname or ""
+            if host.endswith(".example"):
+                what = f"{name} has the address of an example: nobody answers at {host}"
+                self._document.note(("connections", name, "url"), what, "write the address of your own")
             listened = any(
                 name in sources(one, connections, self._catalog) and one.from_ in {None, name} for one in automations
             )

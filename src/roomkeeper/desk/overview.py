@@ -162,5 +162,5 @@ def _webhook(settings: object, row: Any) -> str:  # noqa: ANN401 - a row of `hoo
     if isinstance(settings, Receiving) and settings.polls:
         return f"asked every {settings.poll_every:g} s; nothing is delivered"
     if row is None or not hasattr(settings, "keep_webhook"):
-        return "set up at the service" if isinstance(settings, Receiving) else ""
+        return "made by hand at the service" if isinstance(settings, Receiving) else ""
     return "looked after" if row.url else "removed on purpose"

@@ -1,7 +1,7 @@
 """File operations: watch them to their end (facts/docspace.md 2.3).
 
 The server reports a finished operation once, to whichever call of this user meets it first. What any view of
-this portal sees finished is therefore kept for the others.
+this portal sees finished is therefore kept until whoever waits for it asks.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from roomkeeper.docspace.models import Operation
 from roomkeeper.docspace.wire import Answer, Call
 
 Send = Callable[[Call], Awaitable[Answer]]
-_KEPT = 2000  # finished operations remembered at most (ours)
+_KEPT = 500  # finished operations remembered at most (ours)
 
 
 class Operations:
@@ -22,11 +22,12 @@ class Operations:
 
     async def get(self, operation: str) -> Operation | None:
         """Ask for one operation. None says that it has vanished, which does not mean that it succeeded."""
-        seen = self._finished.get(operation)
-        if seen is not None:
-            return seen
-        answer = await self._send(Call("GET", "/files/fileops", query={"id": operation}))
-        return next((one for one in self._read(answer) if one.id == operation), None)
+        if operation not in self._finished:
+            answer = await self._send(Call("GET", "/files/fileops", query={"id": operation}))
+            wanted = next((one for one in self._read(answer) if one.id == operation), None)
+            if wanted is not None and not wanted.finished:
+                return wanted
+        return self._finished.pop(operation, None)  # with a hundred files in each, they are not kept for longer
 
     async def all(self) -> tuple[Operation, ...]:
         """List all operations of this user. It consumes the finished ones, so it is for emergencies."""

@@ -157,7 +157,8 @@ def _judged(fate: Fate, sights: Mapping[tuple[str, Evidence], Sight]) -> Line:
         shown = "; ".join(sight.said for one, sight in seen if one.item)
         return replace(fate.line, said=f"{fate.line.said}: {shown}") if shown else fate.line
     which = ", ".join(gone[:_NAMED]) + (" …" if len(gone) > _NAMED else "")
-    remedy = "Restore it, if it was not meant to go; `roomkeeper runs retry` or `events replay` makes a copy again."
+    again = f"; `roomkeeper events replay {fate.line.event}` has it done again" if fate.line.event is not None else ""
+    remedy = f"Restore it, if it was not meant to go{again}."
     return replace(fate.line, outcome="unaccounted", said=f"{fate.line.said}; but {which}", remedy=remedy)
 
 

@@ -106,7 +106,10 @@ def approve(store: Store, number: int, by: str) -> str:
         asking = sa.select(steps).where(steps.c.run_id == number, steps.c.state == "asks")
         step = connection.execute(asking).first() if run.state == "needs_attention" else None
         if step is None:
-            raise OrderRefused(f"Run {number} ({run.state}) asks for nothing", remedy="`roomkeeper runs show` it.")
+            raise OrderRefused(
+                f"Run {number} ({run.state}) asks for nothing",
+                remedy=f"`roomkeeper runs show {number}` says how it stands.",
+            )
         if step.ask_until < time.time():
             what = f"The time to approve run {number} is over"
             raise OrderRefused(what, remedy=f"`roomkeeper runs retry {number}` has it look again and ask anew.")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 import structlog
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step, acts_on, stages
@@ -505,7 +505,7 @@ class _Work:
         """Keep what is to be done. Raises StepFailed for one item of many: there is one such place for a step."""
         if self.item:
             raise StepFailed("a step that plans what it does cannot be done `for_each`", remedy=_NOT_EACH)
-        written = json.dumps(plan)
+        written = _as_json(plan)
         await self._store.writing(lambda connection: connection.execute(self._mine().values(plan=written)))
 
     async def recorded(self, of: tuple[int, int] | None = None) -> Any:  # noqa: ANN401 - JSON
@@ -571,11 +571,17 @@ def claimed(connection: sa.Connection, run: int) -> list[Event]:
 
 
 def _written(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
-    if name == "result" and isinstance(value, BaseModel):  # as it is: of an archive's report a copy takes much memory
-        return json.dumps(dict(value), default=to_jsonable_python)
     if name in {"result", "items"}:
-        return json.dumps(value)
+        return _as_json(value)
     return cleaned(value) if isinstance(value, str) else value
+
+
+def _as_json(value: Any) -> str:  # noqa: ANN401 - whatever a step plans or comes to
+    """Write models and dataclasses as they are: of an archive's plan or report a copy takes much memory."""
+    try:
+        return to_json(value).decode()
+    except PydanticSerializationError:  # half a character, which only Python's own writes
+        return json.dumps(to_jsonable_python(value))
 
 
 async def _nothing_ahead() -> list[str]:

@@ -24,9 +24,18 @@ def sentence(proof: Proof) -> str:
     if lost := counts.get("unaccounted", 0):
         return f"{lost} of {total} {'is' if lost == 1 else 'are'} unaccounted for."
     if proof.blind:
-        return f"All {total} that could be looked at are accounted for; something could not be looked at."
+        return f"{_all(total)} that could be looked at {_are(total)} accounted for; something could not be looked at."
     if failed := counts.get("failed", 0):
-        return f"All {total} are accounted for; {failed} failed and {'waits' if failed == 1 else 'wait'} for a person."
+        them = "waits" if failed == 1 else "wait"
+        return f"{_all(total)} {_are(total)} accounted for; {failed} failed and {them} for a person."
     if waits := counts.get("waiting", 0):
         return f"{waits} of {total} {'waits' if waits == 1 else 'wait'}; the others are accounted for."
-    return f"All {total} are accounted for." if total else "Nothing happened."
+    return f"{_all(total)} {_are(total)} accounted for." if total else "Nothing happened."
+
+
+def _all(total: int) -> str:
+    return "The one" if total == 1 else f"All {total}"
+
+
+def _are(total: int) -> str:
+    return "is" if total == 1 else "are"

@@ -35,14 +35,9 @@ class Line:
         """Whether this is about that very file, and not about one that had its id before."""
         return same_file(self.created, file)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give it as JSON data."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return plain | {"path": list(self.path), "lies": self.lies and list(self.lies)}
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Line":
-        """Read what `to_json` gave."""
+        """Read it from JSON data: its fields by their names."""
         lies = data.get("lies")
         return cls(**{**data, "path": tuple(data["path"]), "lies": None if lies is None else tuple(lies)})
 
@@ -113,11 +108,10 @@ class ArchivePlan:
         return f"{len(self.lines)} file{'' if len(self.lines) == 1 else 's'} ({self.bytes:,} bytes)"
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as JSON data; `lines` is for people."""
+        """Give what is to be written as JSON; `lines` is for people. The files are not copied: they may be many."""
         plain = {name: value for name, value in self.__dict__.items() if name not in {"lines", "folders"}}
         folders = [[id_, title, parent] for id_, (title, parent) in self.folders.items()]
-        files = [line.to_json() for line in self.lines.values()]
-        return plain | {"files": files, "folders": folders, "lines": self.told()}
+        return plain | {"files": list(self.lines.values()), "folders": folders, "lines": self.told()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "ArchivePlan":

@@ -161,8 +161,9 @@ async def _place(portal: Portal, key: Key, needed: Needed) -> Finding:
 
 def _ambiguous(check: str, needed: Needed, found: Sequence[EntryId]) -> Finding:
     if not found:
-        what = f"there is no room {needed.place!r} ({needed.where})"
-        return Finding(check, "failed", what, "Correct its title, or write its id.")
+        what = f"the account sees no room that is called {needed.place!r} ({needed.where})"
+        remedy = "Correct its title, or write its id; or invite the account into it, if it is not."
+        return Finding(check, "failed", what, remedy)
     what = f"several rooms are called {needed.place!r}: {', '.join(map(str, found))} ({needed.where})"
     return Finding(check, "failed", what, "Write the id of the one that is meant.")
 

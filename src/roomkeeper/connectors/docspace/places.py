@@ -38,6 +38,14 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
         place = await _room_titled(context, wanted, setting) if isinstance(wanted, str) else wanted
         way = await context.call(lambda: portal.folders.path(place))
     except NotFound as error:
+        if isinstance(wanted, str) and not wanted.isdecimal():
+            remedy = (
+                f"It may have been renamed, or the account of the API key is not in it. Invite the account, or correct "
+                f"`{setting}` (a room's id stays whatever it is called), then retry with the automation as it is now "
+                "(`roomkeeper runs retry --as-now`)."
+            )
+            what = f"`{setting}`: the account sees no room that is called {wanted!r}"
+            raise StepFailed(what, remedy=remedy) from error
         remedy = (
             f"Correct `{setting}` in the automation, then retry with the automation as it is now "
             "(`roomkeeper runs retry --as-now`). If a deal or a ticket gives it, correct it there, or restore the "

@@ -115,10 +115,10 @@ class MovePlan:
         return f"{self.where}/{line.new_title or line.title}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as JSON data; `lines` is for people."""
+        """Give what is to be written as JSON; `lines` is for people. The files are not copied: they may be many."""
         plain: dict[str, Any] = {"to": self.to, "where": self.where, "folder": self.folder, "asked": self.asked}
         plain |= {"below": self.below, "done": list(self.done), "rooms": [list(pair) for pair in self.rooms.items()]}
-        return plain | {"files": [line.to_json() for line in self.lines.values()], "lines": self.told()}
+        return plain | {"files": list(self.lines.values()), "lines": self.told()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "MovePlan":

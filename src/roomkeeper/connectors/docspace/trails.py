@@ -139,6 +139,7 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
         except ScopeMissing:
             raise
         except (NotFound, Forbidden) as error:
+            await portal.people.myself()  # a dead key is answered so as well: this says it
             yield _unread(room, f"{error.message}. {_LET_IN}")
         except (Rejected, RemoteFault, Garbled) as error:
             yield _unread(room, error.message)

@@ -419,16 +419,16 @@ class Transfer:
         """Divide what the portal refuses as a whole until the culprits are alone, and name them."""
         if isinstance(error, Unauthorized | ScopeMissing | QuotaExceeded):  # which no division helps
             raise error
+        await self._check_folder()
         if len(files) == 1:
             self._report.failed.append(await self._explained(files[0], error, namesakes))
             return
-        await self._check_folder()
         middle = len(files) // 2
         for half in (files[:middle], files[middle:]):
             await self._copy_batch(half)
 
     async def _check_folder(self) -> None:
-        """Spare the files an examination one by one if the destination is what is refused."""
+        """Spare the files an examination one by one if the destination is what is refused. Raises StepFailed."""
         try:
             there = await self._context.call(lambda: self._portal.folders.get(self._folder))
         except NotFound as error:
@@ -436,6 +436,9 @@ class Transfer:
             raise StepFailed(
                 f"the destination folder {self._folder} is gone: {error.message}", remedy=remedy
             ) from error
+        if there.is_archived or there.is_in_trash:
+            what = f"{there.title!r} (folder {self._folder}) is {'archived' if there.is_archived else 'in the trash'}"
+            raise StepFailed(f"{what}, and takes no files", remedy="Restore it, or correct `to:`; then retry.")
         if there.security.get("Create") is False:
             remedy = "Invite the account of the API key into that room as room manager or content creator, then retry."
             what = f"the account may not create files in {there.title!r} (folder {self._folder})"

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -45,7 +46,7 @@ class Poster:
         started, status = time.monotonic(), 0
         body = json.dumps(value, ensure_ascii=False).encode()
         try:
-            async with answered("It", _CALL):
+            async with answered(f"the receiver at {urlsplit(self._url).hostname}", _CALL):
                 headers = {"Content-Type": "application/json", **self.headers(body)}
                 response = await self._http.post(self._url, content=body, headers=headers)
             status = response.status_code

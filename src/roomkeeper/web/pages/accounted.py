@@ -18,7 +18,7 @@ from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.rendering import Shown, attached
 
-_DAYS = (1, 7, 30)  # that can be chosen
+_DAYS = (2, 7, 30)  # that can be chosen; as far as a night's proof, so that what it found closes what that told
 _WITHIN = 60.0  # seconds that somebody waits for a page
 _NAMED = 500  # lines that are shown
 _KEPT = 4  # proofs that were made here, for those who want them as a file or what is missing done again

@@ -164,6 +164,13 @@ const changed = () => {
 };
 
 if (!editor.readOnly) {
+  // What was not published is lost with the page: the browser asks before.
+  const base = editor.form.elements.base.value;
+  let leaves = false;
+  editor.form.addEventListener("submit", () => { leaves = true; });
+  window.addEventListener("beforeunload", (event) => {
+    if (!leaves && editor.value !== base) event.preventDefault();
+  });
   fetch("/configuration/words").then((answer) => answer.json()).then((found) => { words = found; offer(); }).catch(() => {});
   editor.addEventListener("input", changed);
   for (const moved of ["keyup", "click"]) editor.addEventListener(moved, offer);
