@@ -105,8 +105,10 @@ def _serve(config: Path, role: str, line_of: Callable[[Config], socket.socket], 
     if role != "all" and "://" not in loaded.store:
         what, remedy = f"--role {role} needs a store that processes can share", "set `store: postgresql://user@host/db`"
         stop(what, remedy, USAGE)
+    from roomkeeper.serving import memory  # noqa: PLC0415
     from roomkeeper.serving.log import start_log  # noqa: PLC0415
 
+    memory.give_back()
     line = line_of(loaded)
     if together or role not in _APART:
         from roomkeeper.app.building import build  # noqa: PLC0415 - the engine takes half a second to load

@@ -20,7 +20,6 @@ from roomkeeper.serving.supervisor import BEAT, Place
 from roomkeeper.store import services, texts
 from roomkeeper.store.database import Store
 from roomkeeper.telemetry import tracing
-from roomkeeper.web.door import give_back_memory
 from roomkeeper.web.doorway import is_here
 from roomkeeper.web.passage import Passage
 
@@ -41,8 +40,6 @@ async def served(place: Place, loaded: Config, read_anew: Read) -> None:
     start_log(app.redact, sys.stderr, part=place.role)
     tracing.start()
     is_door = place.role == "door"
-    if place.passage is not None:  # strangers reach it
-        give_back_memory()
     beating: list[asyncio.Task[None]] = []
     service = Service(
         app,

@@ -6,7 +6,6 @@ room, while small ones, as nearly all deliveries are, always find place.
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import resource
 import time
@@ -29,8 +28,6 @@ MOST_OPEN = 1000  # connections, if there are so many handles
 SMALL_BODY = 16 * 1024  # bytes; a body up to this needs no place of its own
 BODIES = 26 * 1024 * 1024  # bytes of larger bodies under way, in all: the largest that anybody sends finds place; ours
 _SAY_AGAIN = 60.0  # seconds
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of mallopt(3)
-_LARGE_PIECE = 128 * 1024  # bytes; the size that it begins with, mallopt(3)
 _COME_AGAIN = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -47,16 +44,6 @@ def most_open() -> int:
 
 class Crowded(Exception):
     """There is no place for a large body just now."""
-
-
-def give_back_memory() -> None:
-    """Have large pieces of memory go back to the system once they are free: what strangers took does not stay taken.
-
-    The C library learns from large pieces that are freed to keep ever larger ones; told a size, it does not.
-    """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # of the GNU library only
-    if set_option is not None:
-        set_option(_MMAP_THRESHOLD, _LARGE_PIECE)
 
 
 class Bodies:
