@@ -417,3 +417,11 @@ def test_connections_with_one_account_count_for_one_budget(tmp_path: Path, monke
         "other": "other",
     }
     assert list(limits(config)) == ["acme", "other"]
+
+
+def test_check_says_that_an_address_is_still_that_of_an_example(tmp_path: Path) -> None:
+    team = "  team:\n    type: webhook\n    url: https://chat.acme.example/hook\n"
+
+    (note,) = read(tmp_path, GOOD.replace("automations:\n", f"{team}automations:\n")).notes
+
+    assert "nobody answers at chat.acme.example" in note.what

@@ -216,3 +216,16 @@ async def test_our_own_count_of_a_day_is_kept_too() -> None:
     with pytest.raises(errors.BudgetSpent):
         async with budget.permit(write=True, daily=True, bulk=False):
             pytest.fail("a write was let through")
+
+
+async def test_a_finished_operation_is_kept_until_whoever_waits_for_it_has_asked() -> None:
+    """Each has a hundred files: two thousand of them were hundreds of megabytes."""
+    answers = iter([[{"id": "a", "finished": True}, {"id": "b", "finished": True}], []])
+    portal, seen = _portal(lambda _: JSONResponse({"response": next(answers)}))
+
+    asked = [await portal.operations.get("a"), await portal.operations.get("b")]
+    again = await portal.operations.get("a")
+
+    assert [one.id for one in asked if one is not None] == ["a", "b"]
+    assert again is None
+    assert len(seen) == 2

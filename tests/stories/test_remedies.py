@@ -1,0 +1,56 @@
+"""What went wrong is named as what it is, with a remedy that works as it stands."""
+
+from collections.abc import Callable
+
+from stage import Keeper, Portal, Rooms, copy_uploads, until
+
+Make = Callable[..., Keeper]
+
+
+def failed(keeper: Keeper) -> dict[str, object]:
+    """Wait for a run that needs a person; gives its number and how the command line shows it."""
+    (run,) = keeper.settle(lambda: bool(keeper.runs()) and keeper.runs()[0]["state"] == "needs_attention")
+    return {"id": run["id"], "shown": " ".join(keeper.say("runs", "show", str(run["id"])).split())}
+
+
+def test_a_destination_that_is_archived_is_named(portal: Portal, keepers: Make) -> None:
+    """It was told that the account lacked rights, which it had."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    portal.call("PUT", f"/files/rooms/{rooms.internal}/archive", json={"deleteAfter": False})
+    until(lambda: portal.call("GET", f"/files/folder/{rooms.internal}")["rootFolderType"] == 20)
+
+    rooms.upload("Offer.docx")
+    told = failed(keeper)
+
+    assert "is archived" in str(told["shown"])
+    assert "room manager" not in str(told["shown"])
+
+
+def test_a_room_that_was_renamed_is_missed_by_its_title(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms, to="Acme (internal)")])
+    keeper.start()
+    keeper.register()
+    portal.call("PUT", f"/files/rooms/{rooms.internal}", json={"title": "Renamed"})
+
+    rooms.upload("Offer.docx")
+    told = failed(keeper)
+
+    assert "the account sees no room that is called 'Acme (internal)'" in str(told["shown"])
+    assert f"roomkeeper runs retry {told['id']} --as-now" in str(told["shown"])
+
+
+def test_a_dead_key_is_no_room_that_nobody_is_invited_to(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.look_back()
+    portal.direct("PUT", "/keys", json={"key": rooms.keeper_key, "is_active": False})
+
+    found = {one["trail"]: one for one in keeper.ask("reconcile", codes=(0, 1, 3))}
+
+    assert found["history"]["blind"] == []
+    assert "new key" in found["history"]["remedy"]
