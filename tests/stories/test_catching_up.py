@@ -338,13 +338,13 @@ def test_what_is_found_though_we_were_there_is_an_alert_until_it_is_over(portal:
 
     rooms.upload("File.docx")
     keeper.settle(lambda: rooms.copies() == 1)
-    until(lambda: "were never delivered" in keeper.log())
+    until(lambda: "never delivered, and found" in keeper.log())
     page = keeper.visitor().get("/").text
     assert "Wrong now" in page
-    assert "were never delivered" in page
+    assert "never delivered, and found" in page
 
     until(lambda: '"event": "over"' in keeper.log())
-    assert keeper.log().count("were never delivered") == 2  # opened, and closed
+    assert keeper.log().count("never delivered, and found") == 2  # opened, and closed
 
 
 def test_an_upload_that_neither_log_nor_history_knows_is_found_in_the_room(portal: Portal, keepers: Make) -> None:

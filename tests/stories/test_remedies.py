@@ -54,3 +54,18 @@ def test_a_dead_key_is_no_room_that_nobody_is_invited_to(portal: Portal, keepers
 
     assert found["history"]["blind"] == []
     assert "new key" in found["history"]["remedy"]
+
+
+def test_deliveries_that_were_refused_are_why_nothing_arrived(portal: Portal, keepers: Make) -> None:
+    """It was said that they never came, and the doctor, who was named, found nothing wrong."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False, look_every="5s")
+    keeper.start()
+    portal.register(f"{keeper.url}/hooks/acme", "another-secret-than-ours")
+    keeper.look_back()
+    for number in range(4):
+        rooms.upload(f"File {number}.docx")
+        keeper.settle(lambda number=number: rooms.copies() == number + 1)
+
+    until(lambda: "came and were refused" in keeper.log())
+    assert "never delivered, and found" in keeper.log()

@@ -249,8 +249,7 @@ class Reconciler:
         scope = f"trail {name} {trail.name} "
         wrong = [Alert(f"{scope}{about}", f"{name}: {said}", _PUT_RIGHT) for about, said in blind.items()]
         if missed:
-            what = f"{name}: {missed} events were never delivered, and were found in the {trail.name} and taken in"
-            wrong.append(Alert(f"{scope}missed", what, "`roomkeeper doctor` says what keeps deliveries from arriving."))
+            wrong.append(await self._store.reading(partial(_missed, name, trail.name, f"{scope}missed", missed)))
         if failed >= _PATIENCE and error is not None:
             what = f"{name}: the {trail.name} cannot be searched for what was missed: {error.message}"
             wrong.append(Alert(f"{scope}failed", what, error.remedy))
@@ -323,6 +322,19 @@ def _unforeseen(trail: Trail) -> RoomkeeperError:
 
 def _of(connection: str, trail: str) -> tuple[Any, ...]:
     return trails.c.connection == connection, trails.c.name == trail
+
+
+def _missed(name: str, trail: str, key: str, many: int, connection: sa.Connection) -> Alert:
+    """Say that events did not arrive; or that deliveries came and were refused, which is then the reason."""
+    told = f"{name}: {many} event{' was' if many == 1 else 's were'} never delivered"
+    found = f"found in the {trail} and taken in"
+    since = (events.c.received_at >= time.time() - _DAY, events.c.status == "refused", events.c.connection == name)
+    refused = connection.execute(sa.select(events.c.reason).where(*since).order_by(events.c.id.desc())).scalars().all()
+    if not refused:
+        return Alert(key, f"{told}, and {found}", "`roomkeeper doctor` says what keeps deliveries from arriving.")
+    came = f"{len(refused)} deliver{'y' if len(refused) == 1 else 'ies'} of the last day came and were refused"
+    remedy = "Put its secret right at both ends; `roomkeeper events list --status refused` shows what came."
+    return Alert(key, f"{told}, and {found}: {came} ({refused[0]})", remedy)
 
 
 def _end(name: str, trail: str, position: Mapping[str, Any], connection: sa.Connection) -> None:
