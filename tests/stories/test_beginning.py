@@ -43,9 +43,9 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
         internal=Room(2, "internal"),
         archive=Room(3, "archive"),
         crm=CRMS[crm],
-        crm_url="https://acme.example #1",
+        crm_url="https://acme.test #1",
         helpdesk=HELPDESKS[helpdesk],
-        helpdesk_url="https://help.acme.example",
+        helpdesk_url="https://help.acme.test",
         email="bot@acme.example",
         invited=["Support", 'Ann "the" Lead: #1', "lead@acme.example"],
     )
