@@ -103,10 +103,10 @@ def test_of_a_burst_of_versions_the_last_is_copied_and_none_twice(rooms: Rooms, 
     for number in range(170):
         rooms.portal.upload(rooms.client, f"File {number % 6}.docx", f"version {number}".encode())
     sources = {one["title"]: one["digests"] for one in rooms.portal.tree(rooms.client)}
-    keeper.settle(lambda: last(rooms.portal.tree(rooms.internal)) == last(rooms.portal.tree(rooms.client)))
+    runs = keeper.settle(lambda: last(rooms.portal.tree(rooms.internal)) == last(rooms.portal.tree(rooms.client)))
 
     copies = {one["title"]: one["digests"] for one in rooms.portal.tree(rooms.internal)}
-    assert {one["state"] for one in keeper.runs()} == {"done"}
+    assert {one["state"] for one in runs} == {"done"}
     assert len(rooms.portal.tree(rooms.internal)) == 6
     for title, digests in sources.items():
         made = copies[title]
