@@ -246,10 +246,7 @@ class _Reader:
                 self._document.root["connections"][name],
                 self._catalog.connectors[connection.type].trusted_by,
             )
-            host = urlsplit(str(getattr(connection.settings, "url", ""))).hostname or ""
-            if host.endswith(".example"):
-                what = f"{name} has the address of an example: nobody answers at {host}"
-                self._document.note(("connections", name, "url"), what, "write the address of your own")
+            self._note_example(name, connection)
             listened = any(
                 name in sources(one, connections, self._catalog) and one.from_ in {None, name} for one in automations
             )
@@ -258,6 +255,12 @@ class _Reader:
                 secrets = " or ".join(f"`{key}`" for key in needed)
                 what = f"{name} has nothing to tell its deliveries from a stranger's"
                 self._document.note(("connections", name), what, f"set {secrets}; until then every delivery is refused")
+
+    def _note_example(self, name: str, connection: Connection) -> None:
+        host = urlsplit(str(getattr(connection.settings, "url", ""))).hostname or ""
+        if host.endswith(".example"):
+            what = f"{name} has the address of an example: nobody answers at {host}"
+            self._document.note(("connections", name, "url"), what, "write the address of your own")
 
     def _note_who_sees(self, top: Top) -> None:
         if is_outside(top.public_url) and not top.dashboard.has_login:

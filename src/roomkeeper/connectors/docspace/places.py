@@ -39,13 +39,7 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
         way = await context.call(lambda: portal.folders.path(place))
     except NotFound as error:
         if isinstance(wanted, str) and not wanted.isdecimal():
-            remedy = (
-                f"It may have been renamed, or the account of the API key is not in it. Invite the account, or correct "
-                f"`{setting}` (a room's id stays whatever it is called), then retry with the automation as it is now "
-                "(`roomkeeper runs retry --as-now`)."
-            )
-            what = f"`{setting}`: the account sees no room that is called {wanted!r}"
-            raise StepFailed(what, remedy=remedy) from error
+            raise _not_called_so(wanted, setting) from error
         remedy = (
             f"Correct `{setting}` in the automation, then retry with the automation as it is now "
             "(`roomkeeper runs retry --as-now`). If a deal or a ticket gives it, correct it there, or restore the "
@@ -60,6 +54,15 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
         remedy = f"Correct `{setting}:` in the automation."
         raise StepFailed(f"`{setting}` {wanted} has no place on the portal", remedy=remedy)
     return way
+
+
+def _not_called_so(title: str, setting: str) -> StepFailed:
+    remedy = (
+        f"It may have been renamed, or the account of the API key is not in it. Invite the account, or correct "
+        f"`{setting}` (a room's id stays whatever it is called), then retry with the automation as it is now "
+        "(`roomkeeper runs retry --as-now`)."
+    )
+    return StepFailed(f"`{setting}`: the account sees no room that is called {title!r}", remedy=remedy)
 
 
 async def must_take_files(context: StepContext, way: Sequence[PathPart], *, setting: str) -> None:
