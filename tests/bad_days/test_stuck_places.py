@@ -79,6 +79,28 @@ def test_a_file_that_was_moved_out_of_a_folder_before_that_was_deleted_is_found_
     assert [one["path"] for one in portal.tree(rooms.internal)] == [["Final"]]
 
 
+def test_an_upload_and_its_move_that_are_found_together_are_followed(portal: Portal, keepers: Make) -> None:
+    """What one search found was tried only afterwards, and no later search told of the move again."""
+    rooms = Rooms(portal)
+    folders = portal.folders(rooms.client, ["Drafts", "Final"])
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False)
+    keeper.start()
+    keeper.register()
+    keeper.look_back()
+    for hook in portal.direct("GET", "/webhooks"):
+        portal.direct("PUT", "/webhooks", json={"id": hook["id"], "enabled": False})
+    uploaded = rooms.upload("Offer.docx", folder=folders["Drafts"])
+    moving = {"fileIds": [uploaded["id"]], "destFolderId": folders["Final"], "conflictResolveType": 2}
+    portal.call("PUT", "/files/fileops/move", json=moving)
+    until(lambda: {"Final"} in [set(one["path"]) for one in portal.tree(rooms.client)])
+    portal.call("DELETE", f"/files/folder/{folders['Drafts']}", json={"immediately": False})
+
+    keeper.ask("reconcile", codes=(0, 1))
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    assert [one["path"] for one in portal.tree(rooms.internal)] == [["Final"]]
+
+
 def test_deals_whose_lookups_take_long_are_dispatched(portal: Portal, keepers: Make) -> None:
     scene = ClosingDeals(portal)
     scene.upload("Offer.docx")

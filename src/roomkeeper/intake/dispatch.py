@@ -35,7 +35,7 @@ from roomkeeper.errors import (
     StoreUnavailable,
     Unauthorized,
 )
-from roomkeeper.intake import pauses, subjects
+from roomkeeper.intake import following, pauses, subjects
 from roomkeeper.intake.inbox import storable
 from roomkeeper.store.changes import change
 from roomkeeper.store.database import Store
@@ -396,10 +396,14 @@ class Dispatch:
         return found
 
     async def _put_aside(self, rows: Sequence[Any], stuck: "_Stuck") -> None:
-        these = events.c.id.in_([row.id for row in rows])
-        later = events.update().where(these, events.c.state == "new")
-        later = later.values(next_try=stuck.until, tries=stuck.tries, reason=outside.cleaned(stuck.reason))
-        await self._store.writing(partial(_execute, later))
+        these = (events.c.id.in_([row.id for row in rows]), events.c.state == "new")
+        later = {"next_try": stuck.until, "tries": stuck.tries, "reason": outside.cleaned(stuck.reason)}
+
+        def act(connection: sa.Connection) -> None:
+            connection.execute(events.update().where(*these).values(later))
+            following.go_after(these, connection)
+
+        await self._store.writing(act)
 
     async def _wake_lane(self, connection: str, lane: str) -> None:
         """Let the other events of a place go on that can be looked at again."""

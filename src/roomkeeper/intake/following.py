@@ -1,26 +1,43 @@
 """Follow what is moved before it is decided upon: the folder that its event told of may be gone by then."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from roomkeeper.contract.trail import Move
 from roomkeeper.store.tables import events
 
+_OF_EACH = (events.c.id, events.c.at, events.c.lane, events.c.facts, events.c.moved_to)
+
 
 def follow(connection: str, moves: Sequence[Move], db: sa.Connection) -> None:
-    """Have what waits for a place that cannot be looked at looked for where it was moved since; each by its last move.
+    """Note where things that are not yet decided upon were moved; what waits for its place is looked for there now.
 
     An event that was decided upon stays as it is: it happened where it happened.
     """
     where = {(one.noun, str(one.number)): one for one in sorted(moves, key=lambda one: one.at)}
-    waits = (events.c.connection == connection, events.c.state == "new", events.c.tries > 0)
-    for row in db.execute(sa.select(events.c.id, events.c.at, events.c.lane, events.c.facts).where(*waits)).all():
+    undecided = (events.c.connection == connection, events.c.state == "new")
+    for row in db.execute(sa.select(*_OF_EACH).where(*undecided)).all():
+        moved = next((where[one] for one in _about(row) if one in where), None)
+        if moved is None or moved.at.timestamp() < row.at:
+            continue
+        noted = json.dumps([moved.noun, moved.place]) if str(moved.place) != row.lane else ""
+        if noted != row.moved_to:
+            db.execute(events.update().where(events.c.id == row.id).values(moved_to=noted))
+    go_after((*undecided, events.c.tries > 0), db)
+
+
+def go_after(these: Sequence[sa.ColumnElement[bool]], db: sa.Connection) -> None:
+    """Have events whose places cannot be looked at looked for where they were moved, if they were."""
+    for row in db.execute(sa.select(*_OF_EACH).where(*these, events.c.moved_to != "")).all():
+        noun, place = json.loads(row.moved_to)
         facts = json.loads(row.facts)
-        for noun, about in facts.items():
-            move = where.get((noun, str(about.get("id")))) if isinstance(about, dict) else None
-            if move is None or move.at.timestamp() < row.at or str(move.place) == row.lane:
-                continue
-            there = {"lane": str(move.place), "facts": json.dumps(facts | {noun: about | {"folder": move.place}})}
-            db.execute(events.update().where(events.c.id == row.id).values(next_try=0.0, tries=0, **there))
+        there = {"lane": str(place), "facts": json.dumps(facts | {noun: facts[noun] | {"folder": place}})}
+        db.execute(events.update().where(events.c.id == row.id).values(next_try=0.0, tries=0, moved_to="", **there))
+
+
+def _about(row: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - a row of `events`
+    facts = json.loads(row.facts)
+    return [(noun, str(about.get("id"))) for noun, about in facts.items() if isinstance(about, Mapping)]

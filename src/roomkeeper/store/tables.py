@@ -17,6 +17,7 @@ events = sa.Table(
     sa.Column("meaning", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False, default=""),
     sa.Column("lane", sa.Text, nullable=False, default=""),
+    sa.Column("moved_to", sa.Text, nullable=False, default=""),  # JSON: what, and its place after this event
     sa.Column("subject", sa.Text, nullable=False, default=""),
     sa.Column("actor", sa.Text, nullable=False, default=""),
     sa.Column("at", sa.Double, nullable=False),

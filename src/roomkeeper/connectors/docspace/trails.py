@@ -173,6 +173,7 @@ class _Reading:
             since = max(look[0], search.begins(contents.TAKEN_FOR, named, room))
             files = await contents.changed(portal, room, (since, look[1]))
         told = contents.Told()
+        moves: list[Move] = []
         async for entries in _entries(portal, room, until):
             told.take(entries)
             dated = [one.date for one in entries if one.date is not None]
@@ -182,7 +183,8 @@ class _Reading:
                 if not is_sure and search.hook:
                     await _deliveries_go_first(chosen)
                 yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
-            yield Findings(moves=list(_moves(entries)))
+            moves += _moves(entries)
+        yield Findings(moves=moves)  # at the end: the newest is told first, and so a move before what it moved
         if look is None:
             return
         untold = contents.untold(portal, files, told)
