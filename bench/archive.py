@@ -3,8 +3,8 @@
 Rooms of the same size in one simulated portal: the sample's steps (list one page of each folder, move in chunks of a
 hundred with its pause of half a second, never look), our `flat` and our `tree`. The portal's own time is what its
 operations take by themselves: so many files, so long each. A room of 300 files of one title shows what renames cost.
-While it archives, the service's memory is looked at (of all its processes, what they share counted once), and how long
-the door leaves a question unanswered at the worst.
+While it archives, the service's memory is looked at (of all its processes, what they share counted once, and of the
+largest one), and how long the door leaves a question unanswered at the worst.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def _ours(portal: Portal, key: str, room: int, vault: int, layout: str) -> dict[
             since, began = len(portal.direct("GET", "/journal")), time.monotonic()
             httpx2.post(f"http://127.0.0.1:{port}/hooks/erp", json={"dealId": layout, "clientName": layout})
             run: dict[str, Any] = {"state": "waiting"}
-            memory, silence, looked_at = [0.0], [0.0], began
+            memory, silence, looked_at = [(0.0, 0.0)], [0.0], began
             while run["state"] in {"waiting", "running"}:
                 memory.append(_memory(service.pid))
                 silence.append(_silence(port))
@@ -130,14 +130,18 @@ def _ours(portal: Portal, key: str, room: int, vault: int, layout: str) -> dict[
             service.wait(20)
         if run["state"] != "done":
             raise SystemExit(f"the run is {run['state']}: {run.get('error')}")
-        seen = f", {max(memory):.0f} MiB, the door silent for {1000 * max(silence):.0f} ms at most"
+        every, largest = (max(each) for each in zip(*memory, strict=True))
+        seen = (
+            f", {every:.0f} MiB ({largest:.0f} the largest process), the door silent for {1000 * max(silence):.0f} ms"
+        )
         return {"room": room, "seconds": seconds, "since": since, "seen": seen}
 
 
-def _memory(service: int) -> float:
-    """Give the memory of a service and its parts, in MiB, what they share counted once."""
+def _memory(service: int) -> tuple[float, float]:
+    """Give the memory of a service and its parts, in MiB, what they share counted once; and all that one part has."""
     one = psutil.Process(service)
-    return sum(each.memory_full_info().pss for each in (one, *one.children(recursive=True))) / 2**20
+    parts = [each.memory_full_info() for each in (one, *one.children(recursive=True))]
+    return sum(each.pss for each in parts) / 2**20, max(each.rss for each in parts) / 2**20
 
 
 def _silence(port: int) -> float:

@@ -576,12 +576,18 @@ def _written(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
     return cleaned(value) if isinstance(value, str) else value
 
 
-def _as_json(value: Any) -> str:  # noqa: ANN401 - whatever a step plans or comes to
+def _as_json(value: Any) -> str | bytes:  # noqa: ANN401 - whatever a step plans or comes to
     """Write models and dataclasses as they are: of an archive's plan or report a copy takes much memory."""
     try:
-        return to_json(value).decode()
+        return to_json(value, fallback=_told_one_by_one)
     except PydanticSerializationError:  # half a character, which only Python's own writes
-        return json.dumps(to_jsonable_python(value))
+        return json.dumps(to_jsonable_python(value, fallback=_told_one_by_one))
+
+
+def _told_one_by_one(value: Any) -> Iterator[Any]:  # noqa: ANN401 - whatever a step tells in its own way
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    return iter(value)
 
 
 async def _nothing_ahead() -> list[str]:

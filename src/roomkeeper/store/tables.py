@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from roomkeeper.store.packed import Packed
+
 metadata = sa.MetaData()
 _Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up only INTEGER keys
 
@@ -159,15 +161,15 @@ steps = sa.Table(
     sa.Column("do", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),  # running | done | skipped | failed | asks | cancelled
     sa.Column("inputs", sa.Text),  # its settings, as the templates came out
-    sa.Column("result", sa.Text),
+    sa.Column("result", Packed),
     sa.Column("error", sa.Text),
     sa.Column("remedy", sa.Text),
-    sa.Column("items", sa.Text),
+    sa.Column("items", Packed),
     sa.Column("progress", sa.Text),
     sa.Column("executions", sa.Integer, nullable=False, default=1),
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double),
-    sa.Column("plan", sa.Text),  # what it recorded of what is to be done: shown, gone on with, undone
+    sa.Column("plan", Packed),  # what it recorded of what is to be done: shown, gone on with, undone
     sa.Column("ask_until", sa.Double),  # until when a person may approve it
     sa.Column("approved_at", sa.Double),
     sa.Column("approved_by", sa.Text),

@@ -5,7 +5,7 @@ Plan, apply, verify, report. The plan is recorded with the run before anything i
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -84,7 +84,7 @@ class Archived(BaseModel):
     title: str = ""
     url: str = ""
     renamed: int = 0
-    report: list[dict[str, object]] = Field(default_factory=list)
+    report: Sequence[Mapping[str, object]] = Field(default_factory=list)
 
 
 async def apply(params: ArchiveFiles, context: StepContext) -> Archived:
@@ -123,19 +123,19 @@ class _Archiving:
         self._why: dict[Item, str] = {}
         self._tried: dict[EntryId, int] = {}
         self._since: dict[EntryId, float] = {}
+        self._listed: Tree | None = None  # what the room holds, for whoever needs it next
 
     async def run(self) -> Archived:
         room, under = await self._places()
         async with self._context.hold(f"archive of room {room.id}"):
-            planned, tree = await self._planned(room, under)
+            planned = await self._planned(room, under)
             await self._ask_for_approval(planned)
             await self._find_destination(planned)
             while True:
-                await self._empty(planned, tree or await below(self._context, room.id))
-                tree = None  # of a hundred thousand files, one listing is kept at a time
+                await self._empty(planned)
                 outcome = await self._verified(planned)
-                tree = await below(self._context, room.id)
-                if not tree.files and not tree.hidden:  # nothing came while the archive was looked through
+                self._listed = await below(self._context, room.id)
+                if not self._listed.files and not self._listed.hidden:  # nothing came while it was looked through
                     return outcome
 
     async def foretell(self) -> Plan:
@@ -185,17 +185,17 @@ class _Archiving:
         title = stored_folder_title(self._params.title)
         return ArchivePlan(room.id, room.title, under.id, under.title, title, self._params.layout)
 
-    async def _planned(self, room: PathPart, under: PathPart) -> tuple[ArchivePlan, Tree | None]:
-        """Read the plan that is being carried out, or make one; a new one comes with the listing it was made from."""
+    async def _planned(self, room: PathPart, under: PathPart) -> ArchivePlan:
+        """Read the plan that is being carried out, or make one."""
         recorded = await self._context.recorded()
         if recorded is not None and recorded["folder"] is not None:
-            return ArchivePlan.from_json(recorded), None
-        tree = await below(self._context, room.id)
+            return ArchivePlan.from_json(recorded)
+        self._listed = await below(self._context, room.id)
         planned = self._new_plan(room, under)
         planned.asked = recorded["asked"] if recorded is not None else 0
-        planned.take_in(tree)
+        planned.take_in(self._listed)
         await self._context.record(planned.to_json())
-        return planned, tree
+        return planned
 
     async def _ask_for_approval(self, planned: ArchivePlan) -> None:
         """Ask a person before moving many files, and again if by then it is many more. Raises ApprovalNeeded."""
@@ -221,9 +221,10 @@ class _Archiving:
 
     # --- apply ----------------------------------------------------------------------------------------------
 
-    async def _empty(self, planned: ArchivePlan, tree: Tree) -> None:
+    async def _empty(self, planned: ArchivePlan) -> None:
         """Move what is in the room until nothing is; gives up on what does not move for `patience`."""
         pause = _FIRST
+        tree, self._listed = self._listed or await below(self._context, planned.room), None
         while tree.files or tree.hidden:
             if not tree.files:
                 tree = await self._shown(planned)
@@ -398,7 +399,7 @@ class _Archiving:
         return StepFailed(f"{what}: {_names(items)}", remedy=_EACH, items=items, result=self._json(planned, lines))
 
     def _json(self, planned: ArchivePlan, not_done: Sequence[Line]) -> dict[str, object]:
-        return self._outcome(planned, not_done).model_dump(mode="json")
+        return dict(self._outcome(planned, not_done))
 
     def _outcome(self, planned: ArchivePlan, not_done: Sequence[Line]) -> Archived:
         undone = {line.file for line in not_done}
@@ -411,7 +412,7 @@ class _Archiving:
             title=planned.title,
             url=address(self._portal, folder) if folder is not None else "",
             renamed=sum(1 for line in done if line.new_title not in {"", line.title}),
-            report=archiving.report(planned, done, "moved") + archiving.report(planned, not_done, "not moved"),
+            report=archiving.Report(planned, done, not_done),
         )
 
 
@@ -419,9 +420,10 @@ def _entitle(planned: ArchivePlan, lines: Sequence[Line], there: Tree | None) ->
     """Choose titles for files that come to lie together, beside what is there; true if any is another than before."""
     mine = {line.file for line in lines}
     taken = [file.title for file in there.files.values() if file.id not in mine] if there is not None else []
-    chosen = {line.file: line for line in archiving.titled(sorted(lines, key=archiving.order), taken)}
-    changed = any(planned.lines[file] != line for file, line in chosen.items())
-    planned.lines |= chosen
+    changed = False
+    for line in archiving.titled(sorted(lines, key=archiving.order), taken):
+        changed |= planned.lines[line.file] != line
+        planned.lines[line.file] = line
     return changed
 
 

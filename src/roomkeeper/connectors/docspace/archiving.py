@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, overload
 
 from roomkeeper.connectors.docspace.identity import made_at, same_file
 from roomkeeper.connectors.docspace.tree import Tree
@@ -74,9 +74,10 @@ class ArchivePlan:
 
     def see(self, archive: Tree) -> list[Line]:
         """Note where the files lie in the archive; gives those that do not."""
+        paths = {id_: archive.path(id_) for id_ in {file.folder_id for file in archive.files.values()}}
         for file in archive.files.values():
             if file.id in self.lines:
-                self.lines[file.id] = replace(self.lines[file.id], lies=archive.path(file.folder_id))
+                self.lines[file.id] = replace(self.lines[file.id], lies=paths[file.folder_id])
         return [line for line in self.lines.values() if line.file not in archive.files]
 
     @property
@@ -124,14 +125,16 @@ class ArchivePlan:
 
 def found_in(tree: Tree) -> Iterator[Line]:
     """Read the files of a room as lines, in the order of their places: the first of a title keeps it."""
+    paths = {id_: tree.path(id_) for id_ in {file.folder_id for file in tree.files.values()}}
     lines = [
         Line(
-            *(file.id, file.title, file.size or 0, file.folder_id or tree.root, tree.path(file.folder_id)),
+            *(file.id, file.title, file.size or 0, file.folder_id or tree.root, paths[file.folder_id]),
             created=made_at(file),
         )
         for file in tree.files.values()
     ]
-    return iter(sorted(lines, key=order))
+    lines.sort(key=order)
+    return iter(lines)
 
 
 def order(line: Line) -> tuple[int, tuple[str, ...], str, str]:
@@ -139,7 +142,7 @@ def order(line: Line) -> tuple[int, tuple[str, ...], str, str]:
     return len(line.path), line.path, line.title.casefold(), str(line.file)
 
 
-def titled(lines: Iterable[Line], taken: Iterable[str]) -> list[Line]:
+def titled(lines: Iterable[Line], taken: Iterable[str]) -> Iterator[Line]:
     """Give each line a title that nothing else in the folder has, as the portal compares them.
 
     It tries the title that a line was given before, its own, then `Name (1).ext`, `Name (2).ext` …; of many equal
@@ -147,14 +150,19 @@ def titled(lines: Iterable[Line], taken: Iterable[str]) -> list[Line]:
     """
     used = {title_key(title) for title in taken}
     counting: dict[str, Iterator[str]] = {}
-    out = []
     for line in lines:
-        more = counting.setdefault(line.title, numbered(line.title))
-        own = [line.new_title, line.title] if line.new_title else [line.title]
-        title = next(one for one in chain(own, more) if title_key(one) not in used)
+        title = next(one for one in _wished(line, counting) if title_key(one) not in used)
         used.add(title_key(title))
-        out.append(replace(line, new_title=title))
-    return out
+        yield line if line.new_title == title else replace(line, new_title=title)
+
+
+def _wished(line: Line, counting: dict[str, Iterator[str]]) -> Iterator[str]:
+    if line.new_title:
+        yield line.new_title
+    yield line.title
+    numbers = counting.setdefault(line.title, numbered(line.title))
+    while True:
+        yield next(numbers)
 
 
 def numbered(title: str) -> Iterator[str]:
@@ -204,20 +212,35 @@ def explain_missing(line: Line, file: File | None, plan: ArchivePlan) -> FailedI
     return FailedItem(name, f"somebody moved it to folder {file.folder_id}, out of {plan.where!r}", _GONE)
 
 
-def report(plan: ArchivePlan, lines: Sequence[Line], outcome: str) -> list[dict[str, object]]:
-    """Give a line of the report for each file: its old and its new place."""
-    return [
-        {
-            "file": line.file,
-            "title": line.title,
-            "size": line.size,
-            "made": line.created,
-            "outcome": outcome,
-            "from": f"{plan.room_title}/{line.was}",
-            "to": plan.goes_to(line) if outcome == "moved" else "",
-        }
-        for line in lines
-    ]
+class Report(Sequence[Mapping[str, object]]):
+    """A line for each file of an archive, with its old and its new place: what was moved comes first.
+
+    Each is made when it is asked for: of a hundred thousand files they take more memory than the plan does.
+    """
+
+    def __init__(self, plan: ArchivePlan, moved: Sequence[Line], not_moved: Sequence[Line]) -> None:
+        self._plan, self._moved, self._not_moved = plan, moved, not_moved
+
+    def __len__(self) -> int:
+        return len(self._moved) + len(self._not_moved)
+
+    @overload
+    def __getitem__(self, at: int) -> Mapping[str, object]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Mapping[str, object]]: ...
+
+    def __getitem__(self, at: int | slice) -> Mapping[str, object] | Sequence[Mapping[str, object]]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        if at < len(self._moved):
+            return self._told(self._moved[at], "moved", self._plan.goes_to(self._moved[at]))
+        return self._told(self._not_moved[at - len(self._moved)], "not moved", "")
+
+    def _told(self, line: Line, outcome: str, to: str) -> Mapping[str, object]:
+        was = f"{self._plan.room_title}/{line.was}"
+        told = {"file": line.file, "title": line.title, "size": line.size, "made": line.created}
+        return told | {"outcome": outcome, "from": was, "to": to}
 
 
 _MAY_MOVE = (
