@@ -64,6 +64,8 @@ class Problem:
     line: int
     what: str
     remedy: str
+    #: The name of the secret that is missing, if that is what is wrong.
+    secret: str = ""
 
     def __str__(self) -> str:
         """`file:line: what → remedy`, as editors can follow it."""

@@ -92,7 +92,9 @@ def test_what_is_written_in_one_piece_is_left_alone() -> None:
 def test_ids_of_third_party_storage_stand_there_as_they_are(tmp_path: Path) -> None:
     odd = 'sbox-5-|Client #1, "a": \\g<1> \N{GRINNING FACE}'
     for recipe in [one for one in all_of_them().values() if one.places]:
-        text = put_into(FILES["none yet"], recipe, {one.number: (odd, "a #b") for one in recipe.places}, {})
+        text = put_into(
+            FILES["none yet"], recipe, {one.number: (f"{odd} {one.number[0]}", "a #b") for one in recipe.places}, {}
+        )
 
         config = checked(text, tmp_path)
 

@@ -337,6 +337,7 @@ def test_what_is_offered_is_taken_by_the_keyboard_and_mistakes_are_said_while_on
 PAGES = {
     "recipes": "/recipes",
     "recipe": "/recipes/route-docs-by-status",
+    "recipe-of-a-job": "/recipes/room-for-zendesk-ticket",
     "now": "/",
     "week": "/week",
     "runs": "/runs",
@@ -346,6 +347,7 @@ PAGES = {
     "automations": "/automations",
     "automation": "/automations/archive-closed-deal",
     "configuration": "/configuration",
+    "secrets": "/secrets",
     "reload": "/reload",
     "accounted-for": "/accounted",
     "done-by-hand": "/actions",

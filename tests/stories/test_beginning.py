@@ -14,9 +14,10 @@ import pytest
 from dotenv import dotenv_values
 from stage import OpeningTickets, Portal, Rooms, command
 
+from roomkeeper.configuration.env import asked_for
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.setup.choices import ADMIN_SECRET, JOBS, Room, Setup, secrets_of, yaml_of
+from roomkeeper.setup.choices import ADMIN_SECRET, JOBS, Room, Setup, yaml_of
 from roomkeeper.setup.offered import CRMS, HELPDESKS
 from roomkeeper.web.passwords import hashed
 
@@ -54,7 +55,7 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
     file.write_text(yaml_of(setup))
     env = tmp_path / ".env"
     env.touch(0o600)
-    given = dict.fromkeys(secrets_of(yaml_of(setup)), "a-long-secret") | {ADMIN_SECRET: f"'{hashed('x')}'"}
+    given = dict.fromkeys(asked_for(yaml_of(setup)), "a-long-secret") | {ADMIN_SECRET: f"'{hashed('x')}'"}
     env.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
 
     config = load(file, CATALOG)

@@ -12,6 +12,7 @@ from stage import CRM_SECRETS, SECRET, ClosingDeals, Keeper, OpeningTickets, Por
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Make = Callable[..., Keeper]
 VALUES = {
+    "ERP_TOKEN": CRM_SECRETS["CRM_SECRET"],
     "DOCSPACE_WEBHOOK_SECRET": SECRET,
     "HUBSPOT_TOKEN": CRM_SECRETS["HUBSPOT_TOKEN"],
     "PIPEDRIVE_TOKEN": CRM_SECRETS["PIPEDRIVE_TOKEN"],
@@ -73,7 +74,7 @@ def test_the_archiving_examples_archive(portal: Portal, keepers: Make, vendor: s
     }[vendor]
     scene = ClosingDeals(portal)
     scene.upload("File.docx")
-    keeper = started(keepers, portal, scene.keeper_key, name, _654321=scene.archive)
+    keeper = started(keepers, portal, scene.keeper_key, name, _222222=scene.archive)
     names = {
         "hubspot": ("docspace_room_id", "docspace_guest_id"),
         "pipedrive": ("dcf558aac1ae4e8c4f849ba5e668430d8df9be12", "9dc80c50d78a15643bfc4ca79d76156a73a1ca0e"),
@@ -93,7 +94,7 @@ def test_the_archiving_examples_archive(portal: Portal, keepers: Make, vendor: s
 def test_the_example_for_any_crm_archives(portal: Portal, keepers: Make) -> None:
     scene = ClosingDeals(portal)
     scene.upload("File.docx")
-    keeper = started(keepers, portal, scene.keeper_key, "archive-any-crm", _654321=scene.archive)
+    keeper = started(keepers, portal, scene.keeper_key, "archive-any-crm", _222222=scene.archive)
     body = {"dealId": "1", "status": "Closed Won", "clientName": "Acme", "closedAt": "2026-11-21T10:00:00Z"}
     body |= {"clientRoomId": str(scene.client), "guestUserId": scene.guest}
 

@@ -1,9 +1,18 @@
 """The `.env` beside the configuration: the secrets, for this user alone."""
 
 import os
+import re
 from pathlib import Path
 
 from dotenv import dotenv_values, set_key
+
+_ASKED_FOR = re.compile(r"!env\s+([^\W\d]\w*)")
+
+
+def asked_for(text: str) -> list[str]:
+    """List the names of the secrets that a configuration asks the environment for, but for those in its comments."""
+    said = [line.partition(" #")[0] for line in text.split("\n") if not line.lstrip().startswith("#")]
+    return list(dict.fromkeys(name for line in said for name in _ASKED_FOR.findall(line)))
 
 
 def put(env: Path, name: str, secret: str) -> None:

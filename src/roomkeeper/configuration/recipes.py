@@ -1,7 +1,8 @@
 """Recipes: automations that are tested, with open places for one's own rooms; and how one is put into a configuration.
 
-A recipe is a folder with a README for people and a `roomkeeper.yaml`. Rooms and folders stand in it as numbers of one
-digit (`111111`), each with a word about it. What is put into a text leaves all that stands there as it is.
+A recipe is a folder with a README for people and a `roomkeeper.yaml`; the three jobs are among the examples, which say
+what they do in their first comment. Rooms and folders stand in them as numbers of one digit (`111111`), each with a
+word about it. What is put into a text leaves all that stands there as it is.
 """
 
 import json
@@ -13,7 +14,9 @@ from pathlib import Path
 
 from roomkeeper.errors import OrderRefused
 
-_INSTALLED, _IN_REPOSITORY = Path(__file__).parents[1] / "recipes", Path(__file__).parents[3] / "recipes"
+_INSTALLED, _IN_REPOSITORY = Path(__file__).parents[1], Path(__file__).parents[3]
+_JOBS = ("copy-client-*.yaml", "archive-*.yaml", "room-for-*.yaml")
+_THE_JOBS = "The three jobs"
 _PLACE = re.compile(r"\b(\d)\1{5}\b")
 _TYPE = re.compile(r"^    type: (\w+)", re.MULTILINE)
 
@@ -37,6 +40,13 @@ class Recipe:
     #: Its automations and its connections beside the portal's, as they stand in its file.
     automations: str
     connections: Mapping[str, str]
+    #: What it is about, in a word or two: those of one group stand together.
+    group: str
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The types of its connections beside the portal's, by name."""
+        return {name: found[1] for name, one in self.connections.items() if (found := _TYPE.search(one))}
 
     @property
     def places(self) -> list[Open]:
@@ -53,23 +63,43 @@ class Recipe:
 @cache
 def all_of_them() -> Mapping[str, Recipe]:
     """Read the recipes that come with Roomkeeper, by name."""
-    folder = _INSTALLED if _INSTALLED.is_dir() else _IN_REPOSITORY
-    return {one.parent.name: _read(one.parent) for one in sorted(folder.glob("*/roomkeeper.yaml"))}
+    root = _INSTALLED if (_INSTALLED / "recipes").is_dir() else _IN_REPOSITORY
+    jobs = [_job(one) for pattern in _JOBS for one in sorted((root / "examples").glob(pattern))]
+    others = [_read(one.parent) for one in sorted((root / "recipes").glob("*/roomkeeper.yaml"))]
+    return {one.name: one for one in (*jobs, *others)}
+
+
+def _job(file: Path) -> Recipe:
+    text = file.read_text("utf-8")
+    said = next(line for line in text.split("\n")[1:] if line.startswith("# ")).removeprefix("# ")
+    title, _, does = said.partition(": ")
+    key = next(_commented(line)[1] for line in text.split("\n") if line.startswith("    api_key:"))
+    does = does[:1].upper() + does[1:]
+    return _recipe(file.stem, text, title=title, does=does, needs=f"An API key {key}.", group=_THE_JOBS)
 
 
 def _read(folder: Path) -> Recipe:
     said, text = (folder / "README.md").read_text("utf-8"), (folder / "roomkeeper.yaml").read_text("utf-8")
     blocks = [one.strip() for one in said.split("\n\n")]
-    needs = next((one for one in blocks if one.startswith("**What it needs.**")), "")
-    connections = dict(_named(_block(text, "connections")))
-    return Recipe(
-        name=folder.name,
+    needs, group = (_after(blocks, f"**{mark}.**") for mark in ("What it needs", "About"))
+    return _recipe(
+        folder.name,
+        text,
         title=blocks[0].removeprefix("# "),
         does=blocks[1],
-        needs=needs.removeprefix("**What it needs.**").partition("\n")[0].strip(),
-        automations=_block(text, "automations"),
-        connections={name: one for name, one in connections.items() if "type: docspace" not in one},
+        needs=needs.partition("\n")[0],
+        group=group,
     )
+
+
+def _after(blocks: Sequence[str], mark: str) -> str:
+    return next((one.removeprefix(mark).strip() for one in blocks if one.startswith(mark)), "")
+
+
+def _recipe(name: str, text: str, *, title: str, does: str, needs: str, group: str) -> Recipe:
+    connections = dict(_named(_block(text, "connections")))
+    others = {called: one for called, one in connections.items() if "type: docspace" not in one}
+    return Recipe(name, title, does, needs, _block(text, "automations"), others, group)
 
 
 def put_into(text: str, recipe: Recipe, rooms: Mapping[str, tuple[int | str, str]], types: Mapping[str, str]) -> str:
@@ -81,8 +111,7 @@ def put_into(text: str, recipe: Recipe, rooms: Mapping[str, tuple[int | str, str
     """
     automations = _filled(recipe.automations, rooms)
     for name, one in recipe.connections.items():
-        type_ = _TYPE.search(one)
-        same = [there for there, kind in types.items() if type_ is not None and kind == type_[1]]
+        same = [there for there, kind in types.items() if kind == recipe.types.get(name)]
         if re.search(rf"\bfrom: {re.escape(name)}\b", automations):
             same = []  # what starts it is its own: two senders of one kind tell of different things
         called = same[0] if same else _free(name, types)

@@ -92,7 +92,8 @@ class Resolver:
             )
         except LookupError as error:
             what, remedy = error.args
-            problem = Problem(str(self._document.file), self._document.line(where), what, remedy)
+            missing = reference.name if reference.kind == "env" else ""
+            problem = Problem(str(self._document.file), self._document.line(where), what, remedy, missing)
             (self._document.problems if self._required else self._document.notes).append(problem)
             return NOT_SET
 

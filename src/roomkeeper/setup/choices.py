@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from roomkeeper.configuration import env
+
 Job = Literal["copy", "archive", "rooms"]
 JOBS: dict[Job, str] = {
     "copy": "copy what a client uploads into an internal room",
@@ -61,7 +63,7 @@ class Service:
     @property
     def secrets(self) -> dict[str, str]:
         """The settings that are secrets, each with the name by which the environment is asked for it."""
-        return {line.partition(":")[0]: secrets_of(line)[0] for line in self.lines if "!env " in line}
+        return {line.partition(":")[0]: env.asked_for(line)[0] for line in self.lines if "!env " in line}
 
     @property
     def needs_email(self) -> bool:
@@ -107,17 +109,6 @@ def yaml_of(setup: Setup) -> str:
     writers = {"copy": _copying, "archive": _archiving, "rooms": _opening}
     parts += [writers[job](setup) for job in JOBS if job in setup.jobs]
     return "\n".join(parts) + "\n"
-
-
-def secrets_of(text: str) -> list[str]:
-    """List the names of the secrets that a configuration asks the environment for."""
-    found = []
-    for line in text.split("\n"):
-        setting, mark, rest = line.partition(": !env ")
-        name = rest.partition("#")[0].strip()
-        if mark and setting.strip().removeprefix("- ").isidentifier() and name.isidentifier():  # not in a comment
-            found.append(name)
-    return list(dict.fromkeys(found))
 
 
 def _top(setup: Setup) -> str:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from roomkeeper.configuration import env
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.setup.asking import Seen
-from roomkeeper.setup.choices import ADMIN_SECRET, API_KEY, Job, Room, Service, Setup, secrets_of, yaml_of
+from roomkeeper.setup.choices import ADMIN_SECRET, API_KEY, Job, Room, Service, Setup, yaml_of
 from roomkeeper.setup.offered import CRMS, HELPDESKS
 from roomkeeper.setup.written import made
 
@@ -90,7 +91,7 @@ class Draft:
     def all_secrets(self) -> dict[str, str]:
         """Give all that the configuration asks for: what was given, and for the rest what is made, once."""
         asked = self._asked
-        for name in secrets_of(self.text()):
+        for name in env.asked_for(self.text()):
             if name not in self.secrets and name not in self.invented and name not in asked:
                 self.invented[name] = made(name) or random.token_urlsafe(24)
         return {name: one for name, one in self.invented.items() if name not in asked} | self.secrets

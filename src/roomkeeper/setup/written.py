@@ -11,7 +11,7 @@ from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import OrderRefused
-from roomkeeper.setup.choices import WEBHOOK_SECRET, secrets_of
+from roomkeeper.setup.choices import WEBHOOK_SECRET
 
 _THERE = "is there by now: somebody else wrote it, and it was left as it is"
 
@@ -37,7 +37,7 @@ def write(file: Path, text: str, given: Mapping[str, str], *, replaces: bool) ->
     secrets = file.parent / ".env"
     for name, secret in given.items():
         env.put(secrets, name, secret)
-    for name in [one for one in secrets_of(text) if not env.is_set(secrets, one)]:
+    for name in [one for one in env.asked_for(text) if not env.is_set(secrets, one)]:
         env.put(secrets, name, made(name))
     before = None
     if file.exists():
@@ -53,7 +53,7 @@ def write(file: Path, text: str, given: Mapping[str, str], *, replaces: bool) ->
         raise OrderRefused(f"{file} {_THERE}") from error
     finally:
         draft.unlink()
-    return Written(config, before, [one for one in secrets_of(text) if not env.is_set(secrets, one)])
+    return Written(config, before, [one for one in env.asked_for(text) if not env.is_set(secrets, one)])
 
 
 def made(name: str) -> str:

@@ -13,6 +13,7 @@ from roomkeeper.web.pages import (
     recipes,
     runs,
     search,
+    secrets,
     week,
 )
 from roomkeeper.web.rendering import deed, download, page
@@ -39,6 +40,8 @@ ROUTES: list[Route] = [
     *page("/configuration", configuration.view),
     download("/configuration/words", configuration.known_words),
     deed("/configuration", configuration.order, most=configuration.LARGEST),
+    *page("/secrets", secrets.view),
+    deed("/secrets", secrets.put),
     *page("/reload", configuration.ask_reload),
     deed("/reload", configuration.reload),
     *page("/accounted", accounted.view),

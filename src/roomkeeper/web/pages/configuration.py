@@ -55,7 +55,7 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
     text, wanted = form.get("text", "").replace("\r\n", "\n"), form.get("order")
     base, current = form.get("base", "").replace("\r\n", "\n"), await asyncio.to_thread(in_file, desk.config)
     problems, new = await asyncio.to_thread(_checked, desk, text)
-    if wanted in {"try", "publish"} and (refused := _why_not(desk) or _why_not_whole(desk, current)):
+    if wanted in {"try", "publish"} and (refused := why_not(desk) or _why_not_whole(desk, current)):
         raise OrderRefused(refused)
     if new is None or wanted != "publish" or base != current:
         moved = wanted == "publish" and base != current
@@ -64,7 +64,7 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
         return await _edited(desk, text, checked | found | {"why": form.get("why", "")[:_WHY]})
     await asyncio.to_thread(writing.replace, desk.config.file, current, text)
     try:
-        await _taken_over(request, desk, await asyncio.to_thread(_publish, desk, who, text, form.get("why", "")))
+        await taken_over(request, desk, await asyncio.to_thread(_publish, desk, who, text, form.get("why", "")))
     except OrderRefused:
         await asyncio.to_thread(writing.replace, desk.config.file, text, current)
         raise
@@ -85,8 +85,30 @@ async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:
 
 async def reload(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> str:
     """Have all services on this store read the file anew. Raises OrderRefused with what is wrong with it."""
-    await _taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by))
+    await taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by))
     return "/configuration?came=taken-over"
+
+
+async def taken_over(request: Request, desk: Desk, ordered_at: float) -> None:
+    """Wait until what runs has settled the order, or lets go of this request to do so. Raises OrderRefused."""
+    leaving, clock = request.app.state.leaving, asyncio.get_running_loop().time
+    end = clock() + _WITHIN
+    while not leaving.is_set() and clock() < end:
+        rows = await asyncio.to_thread(services.running, desk.store)
+        settled = [one for one in rows if one.settled_at >= ordered_at]
+        if refused := [one for one in settled if one.trouble]:
+            said = f"It was not taken over, and all goes on as it was: {refused[0].trouble}"
+            raise OrderRefused(said, remedy="Correct it, then take it over again.")
+        if len(settled) == len(rows):
+            return
+        await asyncio.sleep(0.1)
+
+
+def why_not(desk: Desk) -> str:
+    """Say why the file cannot be changed here; empty if it can."""
+    if not desk.config.dashboard.editing:
+        return "It is managed elsewhere: `dashboard: editing` is off."
+    return writing.why_not(desk.config.file)
 
 
 async def _found_out(desk: Desk, new: Config, form: Mapping[str, str]) -> dict[str, Any]:
@@ -115,37 +137,15 @@ async def _edited(desk: Desk, text: str | None, more: Mapping[str, Any]) -> Show
         "base": current,
         "changes": _changes(current, text),
         "file": str(desk.config.file),
-        "refused": _why_not(desk) or _why_not_whole(desk, current, text),
+        "refused": why_not(desk) or _why_not_whole(desk, current, text),
         "versions": await asyncio.to_thread(texts.listed, desk.store),
     }
     return Shown("Configuration", "configuration.html", data | dict(more), is_live=False)  # somebody writes there
 
 
-async def _taken_over(request: Request, desk: Desk, ordered_at: float) -> None:
-    """Wait until what runs has settled the order, or lets go of this request to do so. Raises OrderRefused."""
-    leaving, clock = request.app.state.leaving, asyncio.get_running_loop().time
-    end = clock() + _WITHIN
-    while not leaving.is_set() and clock() < end:
-        rows = await asyncio.to_thread(services.running, desk.store)
-        settled = [one for one in rows if one.settled_at >= ordered_at]
-        if refused := [one for one in settled if one.trouble]:
-            said = f"It was not taken over, and all goes on as it was: {refused[0].trouble}"
-            raise OrderRefused(said, remedy="Correct it, then take it over again.")
-        if len(settled) == len(rows):
-            return
-        await asyncio.sleep(0.1)
-
-
 def _publish(desk: Desk, who: Who, text: str, why: str) -> float:
     texts.keep(desk.store, text, by=who.by, why=why.strip()[:_WHY])
     return services.order(desk.store, who.by)
-
-
-def _why_not(desk: Desk) -> str:
-    """Say why the file cannot be changed here; empty if it can."""
-    if not desk.config.dashboard.editing:
-        return "It is managed elsewhere: `dashboard: editing` is off."
-    return writing.why_not(desk.config.file)
 
 
 def _why_not_whole(desk: Desk, *shown: str) -> str:

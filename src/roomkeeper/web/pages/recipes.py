@@ -8,6 +8,7 @@ from starlette.requests import Request
 from roomkeeper.configuration import recipes
 from roomkeeper.configuration.recipes import Recipe
 from roomkeeper.contract.catalog import NamedRoom
+from roomkeeper.contract.instruction import followed
 from roomkeeper.contract.naming import one_called, written
 from roomkeeper.errors import NotThere, OrderRefused, RemoteError
 from roomkeeper.web.access import Who
@@ -18,7 +19,10 @@ from roomkeeper.web.rendering import Shown
 
 async def index(_request: Request, _desk: Desk, _who: Who) -> Shown:
     """List them."""
-    return Shown("Recipes", "recipes.html", {"found": list(recipes.all_of_them().values())}, is_live=False)
+    groups: dict[str, list[Recipe]] = {}
+    for recipe in recipes.all_of_them().values():
+        groups.setdefault(recipe.group, []).append(recipe)
+    return Shown("Recipes", "recipes.html", {"groups": groups}, is_live=False)
 
 
 async def one(request: Request, desk: Desk, _who: Who) -> Shown:
@@ -80,8 +84,23 @@ async def _asked(
         "filled": form or {},
         "wrong": wrong or {},
         "trouble": trouble,
+        "guides": _guides(desk, recipe),
     }
     return Shown(recipe.title, "recipe.html", data, status=422 if wrong else 200, is_live=False)
+
+
+def _guides(desk: Desk, recipe: Recipe) -> list[dict[str, object]]:
+    """Say what is to be clicked at the services that would be added."""
+    there = {connection.type for connection in desk.config.connections.values()}
+    us = "" if desk.config.public_url else "https://…"  # who reads this knows it better than the request does
+    return [
+        {
+            "where": connector.name or type_,
+            "instructions": followed(connector.instructions, us + desk.config.hook_of(name)),
+        }
+        for name, type_ in recipe.types.items()
+        if type_ not in there and (connector := desk.config.catalog.connectors[type_]).instructions
+    ]
 
 
 async def _rooms(desk: Desk) -> list[NamedRoom]:

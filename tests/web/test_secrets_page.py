@@ -1,0 +1,101 @@
+"""Secrets are put in on a page: into `.env`, known to what runs at once, and never shown."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from people import form_token
+from stage import Keeper, Portal, Rooms, copy_uploads, until
+
+Make = Callable[..., Keeper]
+FIRST, SECOND = "first-token-of-the-erp-4711", "second-token-of-the-erp-4712"
+
+
+@pytest.fixture
+def rooms(portal: Portal) -> Rooms:
+    return Rooms(portal)
+
+
+@pytest.fixture
+def keeper(rooms: Rooms, keepers: Make) -> Keeper:
+    one = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    one.start()
+    return one
+
+
+def _posted(keeper: Keeper, path: str, **fields: str) -> httpx2.Response:
+    ann = keeper.visitor()
+    here = {"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"}
+    return ann.post(path, data={"token": form_token(ann, path.partition("?")[0])} | fields, headers=here)
+
+
+def _put(keeper: Keeper, name: str, secret: str) -> httpx2.Response:
+    return _posted(keeper, "/secrets", name=name, secret=secret)
+
+
+def _told(keeper: Keeper, token: str) -> int:
+    deal = {"dealId": "7", "clientName": "Acme"}
+    return httpx2.post(f"{keeper.url}/hooks/erp", json=deal, headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+def test_a_service_is_added_without_a_shell(keeper: Keeper) -> None:
+    before = keeper.file.read_text()
+    erp = '"erp": {"type": "http", "token": !env ERP_TOKEN},\n  '
+    text = before.replace('"acme": {', f'{erp}"acme": {{', 1)
+
+    missing = _posted(keeper, "/configuration", order="check", text=text, base=before).text
+    assert '<a href="/secrets?name=ERP_TOKEN">Put ERP_TOKEN in</a>' in missing
+    assert 'value="ERP_TOKEN"' in keeper.visitor().get("/secrets?name=ERP_TOKEN").text
+    assert _put(keeper, "ERP_TOKEN", FIRST).status_code == 303
+    assert _posted(keeper, "/configuration", order="publish", text=text, base=before).status_code == 303
+
+    assert (keeper.folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert _told(keeper, FIRST) == 200
+    assert _told(keeper, SECOND) == 401
+
+
+def test_another_one_in_its_place_holds_at_once_and_none_is_shown(keeper: Keeper) -> None:
+    before = keeper.file.read_text()
+    _put(keeper, "ERP_TOKEN", FIRST)
+    erp = '"erp": {"type": "http", "token": !env ERP_TOKEN},\n  '
+    text = before.replace('"acme": {', f'{erp}"acme": {{', 1)
+    _posted(keeper, "/configuration", order="publish", text=text, base=before)
+
+    assert _put(keeper, "ERP_TOKEN", SECOND).status_code == 303
+
+    until(lambda: _told(keeper, SECOND) == 200)
+    assert _told(keeper, FIRST) == 401
+    page, actions = keeper.visitor().get("/secrets").text, keeper.visitor().get("/actions").text
+    assert "in the file" in page
+    assert "put the secret ERP_TOKEN in" in actions
+    assert not any(secret in said for secret in (FIRST, SECOND) for said in (page, actions, keeper.log()))
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "said"),
+    [
+        ("9 lives", "a-secret", "begins with no digit"),
+        ("ERP_TOKEN", "", "It is one line"),
+        ("ERP_TOKEN", "two\nlines", "It is one line"),
+        ("ERP_TOKEN", "x" * 4001, "It is one line"),
+        ("API_KEY", "another-key", "has it from its environment"),
+    ],
+)
+def test_what_cannot_be_is_said_and_not_written(keeper: Keeper, name: str, secret: str, said: str) -> None:
+    answer = _put(keeper, name, secret)
+
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert not secret or secret not in answer.text
+    assert not (keeper.folder / ".env").exists()
+
+
+def test_where_the_configuration_is_managed_elsewhere_none_is_put_in(rooms: Rooms, keepers: Make) -> None:
+    top: dict[str, Any] = {"dashboard": {"editing": False}}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], top=top)
+    keeper.start()
+
+    assert "Secrets cannot be put in here" in keeper.visitor().get("/secrets").text
+    assert _put(keeper, "ERP_TOKEN", FIRST).status_code == 409
+    assert not (keeper.folder / ".env").exists()
