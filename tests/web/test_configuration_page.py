@@ -71,6 +71,16 @@ def test_what_is_published_stands_in_the_file_holds_at_once_and_can_be_taken_bac
     assert list(keeper.file.parent.glob(".roomkeeper.yaml.*")) == []
 
 
+def test_an_automation_s_page_leads_to_its_line(keeper: Keeper) -> None:
+    ann = keeper.visitor()
+    (way,) = re.findall(r'href="(/configuration\?automation=[^"]+)"', ann.get("/automations/copy-client-uploads").text)
+
+    line = int(re.findall(r'data-line="(\d+)">Line', ann.get(way).text)[0])
+
+    assert "copy-client-uploads" in keeper.file.read_text().splitlines()[line - 1]
+    assert "data-line" not in ann.get("/configuration?automation=copy").text
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"), [('"file.uplaoded"', "file.uplaoded"), ('"file.uploaded", "wehre": {}', "wehre"), ('"', "YAML")]
 )

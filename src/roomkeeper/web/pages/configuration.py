@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -47,7 +48,10 @@ async def view(request: Request, desk: Desk, _who: Who) -> Shown:
     """Show the file as it is, or a version that was run before."""
     number = numbers.read(request.query_params.get("version", ""))
     text = (await asyncio.to_thread(texts.one, desk.store, number)).text if number is not None else None
-    return await _edited(desk, text, {"version": number, "came": _CAME.get(request.query_params.get("came", ""))})
+    name = request.query_params.get("automation", "")
+    begins = (name, _line_of(name, await asyncio.to_thread(in_file, desk.config)))
+    came = _CAME.get(request.query_params.get("came", ""))
+    return await _edited(desk, text, {"version": number, "came": came, "begins": begins})
 
 
 async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
@@ -141,6 +145,11 @@ async def _edited(desk: Desk, text: str | None, more: Mapping[str, Any]) -> Show
         "versions": await asyncio.to_thread(texts.listed, desk.store),
     }
     return Shown("Configuration", "configuration.html", data | dict(more), is_live=False)  # somebody writes there
+
+
+def _line_of(automation: str, text: str) -> int | None:
+    named = re.compile(rf"\bname[\"']?\s*:\s*[\"']?{re.escape(automation)}(?![\w-])")
+    return next((at for at, line in enumerate(text.split("\n"), start=1) if automation and named.search(line)), None)
 
 
 def _publish(desk: Desk, who: Who, text: str, why: str) -> float:
