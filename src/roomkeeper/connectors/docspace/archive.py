@@ -204,7 +204,8 @@ class _Archiving:
             return
         planned.asked = wanted
         await self._foresee(planned)
-        then = [f"then {line}" for line in await self._context.ahead()]
+        more = f"then what comes into the room until it is empty, too; above {wanted + limit} files you are asked again"
+        then = [more, *(f"then {line}" for line in await self._context.ahead())]
         await self._context.record(planned.to_json() | {"lines": [*planned.told(), *then]})
         raise ApprovalNeeded(f"{planned.told()[0]}?", within=_TO_APPROVE)
 
