@@ -422,7 +422,7 @@ def _entitle(planned: ArchivePlan, lines: Sequence[Line], there: Tree | None) ->
     mine = {line.file for line in lines}
     taken = [file.title for file in there.files.values() if file.id not in mine] if there is not None else []
     changed = False
-    for line in archiving.titled(sorted(lines, key=archiving.order), taken):
+    for line in archiving.titled(archiving.ordered(lines), taken):
         changed |= planned.lines[line.file] != line
         planned.lines[line.file] = line
     return changed

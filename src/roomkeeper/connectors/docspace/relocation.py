@@ -394,7 +394,7 @@ class Relocation:
             mine = {file.id for file in files}
             there = await directly_in(self._context, self._folder)
             used = [file.title for file in there.files.values() if file.id not in mine]
-            self._lines |= {line.file: line for line in archiving.titled(sorted(lines, key=archiving.order), used)}
+            self._lines |= {line.file: line for line in archiving.titled(archiving.ordered(lines), used)}
             await noted(self._lines, self.done)
         titles = {file.id: self._lines[file.id].new_title or file.title for file in files}
         refused = await rename(
