@@ -99,3 +99,13 @@ def test_where_the_configuration_is_managed_elsewhere_none_is_put_in(rooms: Room
     assert "Secrets cannot be put in here" in keeper.visitor().get("/secrets").text
     assert _put(keeper, "ERP_TOKEN", FIRST).status_code == 409
     assert not (keeper.folder / ".env").exists()
+
+
+def test_beside_a_file_that_is_not_in_order_it_is_written_and_that_is_said(keeper: Keeper) -> None:
+    keeper.file.write_text(keeper.file.read_text().replace('"file.uploaded"', '"file.uplaoded"'))
+
+    answer = _put(keeper, "ERP_TOKEN", FIRST)
+
+    assert answer.status_code == 409
+    assert "ERP_TOKEN is written, but what runs does not know it yet" in answer.text
+    assert FIRST in (keeper.folder / ".env").read_text()

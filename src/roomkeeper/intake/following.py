@@ -19,13 +19,9 @@ def follow(connection: str, moves: Sequence[Move], db: sa.Connection) -> None:
     """
     where = {(one.noun, str(one.number)): one for one in sorted(moves, key=lambda one: one.at)}
     undecided = (events.c.connection == connection, events.c.state == "new")
-    for row in db.execute(sa.select(*_OF_EACH).where(*undecided)).all():
-        moved = next((where[one] for one in _about(row) if one in where), None)
-        if moved is None or moved.at.timestamp() < row.at:
-            continue
-        noted = json.dumps([moved.noun, moved.place]) if str(moved.place) != row.lane else ""
-        if noted != row.moved_to:
-            db.execute(events.update().where(events.c.id == row.id).values(moved_to=noted))
+    rows = db.execute(sa.select(*_OF_EACH).where(*undecided))
+    for number, moved_to in [(row.id, noted) for row in rows if (noted := _noted(row, where)) is not None]:
+        db.execute(events.update().where(events.c.id == number).values(moved_to=moved_to))
     go_after((*undecided, events.c.tries > 0), db)
 
 
@@ -38,6 +34,11 @@ def go_after(these: Sequence[sa.ColumnElement[bool]], db: sa.Connection) -> None
         db.execute(events.update().where(events.c.id == row.id).values(next_try=0.0, tries=0, moved_to="", **there))
 
 
-def _about(row: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - a row of `events`
-    facts = json.loads(row.facts)
-    return [(noun, str(about.get("id"))) for noun, about in facts.items() if isinstance(about, Mapping)]
+def _noted(row: Any, where: Mapping[tuple[str, str], Move]) -> str | None:  # noqa: ANN401 - a row of `events`
+    """Say what is to be noted of an event, by the last moves of things; None if that is there already."""
+    about = [(noun, str(one.get("id"))) for noun, one in json.loads(row.facts).items() if isinstance(one, Mapping)]
+    moved = next((where[one] for one in about if one in where), None)
+    if moved is None or moved.at.timestamp() < row.at:
+        return None
+    noted = json.dumps([moved.noun, moved.place]) if str(moved.place) != row.lane else ""
+    return noted if noted != row.moved_to else None

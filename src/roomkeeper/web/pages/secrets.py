@@ -41,7 +41,11 @@ async def put(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -
         what = f"{_file(desk)} cannot be written: {error.strerror}"
         raise OrderRefused(what, remedy="Let the user whom the service runs as write there.") from error
     ordered_at = await asyncio.to_thread(_order, desk, who, name)
-    await configuration.taken_over(request, desk, ordered_at)
+    try:
+        await configuration.taken_over(request, desk, ordered_at)
+    except OrderRefused as error:
+        what = f"{name} is written, but what runs does not know it yet. {error.message}"
+        raise OrderRefused(what, remedy=error.remedy) from error
     return "/secrets?came=put"
 
 
