@@ -425,3 +425,30 @@ def test_check_says_that_an_address_is_still_that_of_an_example(tmp_path: Path) 
     (note,) = read(tmp_path, GOOD.replace("automations:\n", f"{team}automations:\n")).notes
 
     assert "nobody answers at chat.acme.example" in note.what
+
+
+def test_check_says_that_somebody_of_an_example_is_to_be_told(tmp_path: Path) -> None:
+    step = "      - {do: invite, with: {room: 222222, members: [{email: lead@acme.example, access: editing}]}}\n"
+
+    (note,) = read(tmp_path, GOOD + step).notes
+
+    assert note.what.startswith("copy-client-uploads names lead@acme.example")
+
+
+@pytest.mark.parametrize(("room", "said"), [("111111", ["again does the same as copy-client-uploads"]), ("333333", [])])
+def test_check_says_that_everything_would_be_done_twice(tmp_path: Path, room: str, said: list[str]) -> None:
+    twin = GOOD.partition("automations:\n")[2].replace("copy-client-uploads", "again").replace("111111", room)
+
+    notes = read(tmp_path, GOOD + twin).notes
+
+    assert [one.what.partition(",")[0] for one in notes] == said
+
+
+@pytest.mark.parametrize(("host", "many"), [("acme.zendesk.com", 1), ("northwind.zendesk.com", 0)])
+def test_check_asks_whether_the_address_of_the_examples_is_meant(tmp_path: Path, host: str, many: int) -> None:
+    settings = f"type: zendesk, url: 'https://{host}', email: a@b.com, api_token: !env TEST_KEY"
+    support = f"  support: {{{settings}, webhook_secret: !env TEST_SECRET}}\n"
+
+    notes = read(tmp_path, GOOD.replace("automations:\n", f"{support}automations:\n")).notes
+
+    assert sum(host in one.what for one in notes) == many

@@ -47,8 +47,8 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
         crm_url="https://acme.test #1",
         helpdesk=HELPDESKS[helpdesk],
         helpdesk_url="https://help.acme.test",
-        email="bot@acme.example",
-        invited=["Support", 'Ann "the" Lead: #1', "lead@acme.example"],
+        email="bot@acme.test",
+        invited=["Support", 'Ann "the" Lead: #1', "lead@acme.test"],
     )
     file = tmp_path / "roomkeeper.yaml"
 

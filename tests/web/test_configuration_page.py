@@ -75,7 +75,7 @@ def test_an_automation_s_page_leads_to_its_line(keeper: Keeper) -> None:
     ann = keeper.visitor()
     (way,) = re.findall(r'href="(/configuration\?automation=[^"]+)"', ann.get("/automations/copy-client-uploads").text)
 
-    line = int(re.findall(r'data-line="(\d+)">Line', ann.get(way).text)[0])
+    line = int(re.findall(r'data-line="(\d+)" data-at-once>Line', ann.get(way).text)[0])
 
     assert "copy-client-uploads" in keeper.file.read_text().splitlines()[line - 1]
     assert "data-line" not in ann.get("/configuration?automation=copy").text

@@ -45,9 +45,14 @@ def test_a_service_is_added_without_a_shell(keeper: Keeper) -> None:
     text = before.replace('"acme": {', f'{erp}"acme": {{', 1)
 
     missing = _posted(keeper, "/configuration", order="check", text=text, base=before).text
-    assert '<a href="/secrets?name=ERP_TOKEN">Put ERP_TOKEN in</a>' in missing
-    assert 'value="ERP_TOKEN"' in keeper.visitor().get("/secrets?name=ERP_TOKEN").text
-    assert _put(keeper, "ERP_TOKEN", FIRST).status_code == 303
+    assert 'name="secret-ERP_TOKEN"' in missing
+    given = {"text": text, "base": before, "secret-ERP_TOKEN": FIRST}
+    assert "is not set" in _posted(keeper, "/configuration", order="check", **given).text  # it may not be whole yet
+    assert not (keeper.folder / ".env").exists()
+    put_in = _posted(keeper, "/configuration", order="put-in", **given).text
+    assert "It is in order" in put_in
+    assert "ERP_TOKEN" in put_in
+    assert FIRST not in put_in
     assert _posted(keeper, "/configuration", order="publish", text=text, base=before).status_code == 303
 
     assert (keeper.folder / ".env").stat().st_mode & 0o777 == 0o600
@@ -72,14 +77,36 @@ def test_another_one_in_its_place_holds_at_once_and_none_is_shown(keeper: Keeper
     assert not any(secret in said for secret in (FIRST, SECOND) for said in (page, actions, keeper.log()))
 
 
+def test_one_that_the_configuration_cannot_use_is_refused_before_it_is_written(rooms: Rooms, keepers: Make) -> None:
+    """It was written, and then nothing could be taken over, nor the service started, until somebody mended the file."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    before = keeper.file.read_text()
+    text = before.replace("{", '{"dashboard": {"users": [{"name": "ann", "password": !env ANN_HASH}]}, ', 1)
+
+    given = {"text": text, "base": before, "secret-ANN_HASH": "my-new-password"}
+    refused = _posted(keeper, "/configuration", order="put-in", **given).text
+
+    assert "argon2" in refused
+    assert "my-new-password" not in refused
+    assert not (keeper.folder / ".env").exists()
+
+
+def test_one_that_nothing_asks_for_yet_is_said_to_be_so(keeper: Keeper) -> None:
+    told = keeper.visitor().get(_put(keeper, "TYPO_TOKEN", FIRST).headers["location"]).text
+
+    assert "TYPO_TOKEN is written" in told
+    assert "The configuration does not ask for it yet" in told
+
+
 @pytest.mark.parametrize(
     ("name", "secret", "said"),
     [
         ("9 lives", "a-secret", "begins with no digit"),
-        ("ERP_TOKEN", "", "It is one line"),
+        ("ERP_TOKEN", "", "It is empty"),
         ("ERP_TOKEN", "two\nlines", "It is one line"),
         ("ERP_TOKEN", "x" * 4001, "It is one line"),
-        ("API_KEY", "another-key", "has it from its environment"),
+        ("API_KEY", "another-key", "from its environment, which goes before the file"),
     ],
 )
 def test_what_cannot_be_is_said_and_not_written(keeper: Keeper, name: str, secret: str, said: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -72,8 +72,8 @@ def build(
     async def rooms() -> list[NamedRoom]:
         return await connecting.rooms(config)
 
-    def check(text: str) -> Config:
-        return load(config.file, CATALOG, text=text)
+    def check(text: str, given: Mapping[str, str]) -> Config:
+        return load(config.file, CATALOG, text=text, secrets=given)
 
     def link() -> str | None:
         return None if config.dashboard.has_login or role == "worker" else sessions.link(store)

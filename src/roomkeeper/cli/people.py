@@ -39,7 +39,7 @@ def password(
 def link(config: ConfigFile = DEFAULT) -> None:
     """Print a link that opens the pages once, within a quarter of an hour, where nobody can log in."""
     loaded = loaded_for_reading(config)
+    here = loaded.public_url or reached(loaded.host, loaded.port)
     if loaded.dashboard.has_login:
-        stop("People log in to these pages with their names", "Open them, and log in.", FAILED)
-    here = reached(loaded.host, loaded.port)
-    typer.echo(f"{loaded.public_url or here}{sessions.link(store_of(loaded))}")
+        stop("People log in to these pages with their names", f"Open {here} and log in.", FAILED)
+    typer.echo(f"{here}{sessions.link(store_of(loaded))}")

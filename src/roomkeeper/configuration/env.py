@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values, set_key
 
+_LONGEST = 4000  # characters of a secret; keys of services are shorter (ours)
 _ASKED_FOR = re.compile(r"!env\s+([^\W\d]\w*)")
 
 
@@ -13,6 +14,24 @@ def asked_for(text: str) -> list[str]:
     """List the names of the secrets that a configuration asks the environment for, but for those in its comments."""
     said = [line.partition(" #")[0] for line in text.split("\n") if not line.lstrip().startswith("#")]
     return list(dict.fromkeys(name for line in said for name in _ASKED_FOR.findall(line)))
+
+
+def why_not(env: Path, name: str, secret: str) -> str:
+    """Say why a secret cannot be put in by this name; empty if it can."""
+    if not (name.isidentifier() and name.isascii()):
+        return "A name has letters, digits and _, and begins with no digit, such as HUBSPOT_TOKEN."
+    if is_outside(env, name):
+        return f"The service has {name} from its environment, which goes before the file: change it there."
+    if not secret:
+        return "It is empty."
+    if len(secret) > _LONGEST or not secret.isprintable():
+        return f"It is one line of at most {_LONGEST:,} characters."
+    return ""
+
+
+def is_outside(env: Path, name: str) -> bool:
+    """Whether the service has it from elsewhere; what the file says is in its environment, too."""
+    return bool(os.environ.get(name)) and os.environ.get(name) != known(env).get(name)
 
 
 def put(env: Path, name: str, secret: str) -> None:

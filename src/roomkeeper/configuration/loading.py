@@ -4,6 +4,7 @@ What a connection and a step may say comes from the catalogue.
 """
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from roomkeeper.errors import ConfigError
 CLOCK = "clock"  # the name and the type of the connection that is there by itself
 _TAKEN = frozenset({"event", "item", "number", "run", "loop"})  # words that templates know otherwise; ours
 _LOOK = 5.0  # seconds between two looks at the clock; ours
+_OF_AN_EXAMPLE = re.compile(r"[\w.+-]+@[\w.-]+\.example\b")
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
@@ -53,6 +55,10 @@ def load(
     if document.problems or config is None:
         raise ConfigError(sorted(document.problems, key=lambda problem: problem.line))
     return config
+
+
+def _same(one: Automation, other: Automation) -> bool:
+    return one.model_dump(exclude={"name"}) == other.model_dump(exclude={"name"})
 
 
 def _set(clock: Mapping[str, Connection], automations: Sequence[Automation]) -> dict[str, Connection]:
@@ -241,6 +247,13 @@ class _Reader:
             if "room" not in one.where and any(type_.startswith("file.") for type_ in one.event_types):
                 what = f"{one.name} has no `where: {{room: …}}`, so it is for every room that the account is in"
                 self._document.note(("automations", at), what, "name the rooms, unless that is what you want")
+            for address in sorted(set(_OF_AN_EXAMPLE.findall(one.model_dump_json()))):
+                what = f"{one.name} names {address}, which is an example's: nobody gets what is sent there"
+                self._document.note(("automations", at), what, "write the address of your own")
+            twin = next((other for other in automations[:at] if _same(other, one)), None)
+            if twin is not None:
+                what = f"{one.name} does the same as {twin.name}, at the same events: everything is done twice"
+                self._document.note(("automations", at), what, "take one of them out, or say `where:` each is for")
         for name, connection in connections.items():
             settings, needed = (
                 self._document.root["connections"][name],
@@ -261,6 +274,11 @@ class _Reader:
         if host.endswith(".example"):
             what = f"{name} has the address of an example: nobody answers at {host}"
             self._document.note(("connections", name, "url"), what, "write the address of your own")
+        elif host.startswith("acme.") and any(
+            "{url}" in line for line in self._catalog.connectors[connection.type].first
+        ):
+            what = f"{name} has the address that the examples have: {host}"
+            self._document.note(("connections", name, "url"), what, "write the address of your own, unless this is it")
 
     def _note_who_sees(self, top: Top) -> None:
         if is_outside(top.public_url) and not top.dashboard.has_login:

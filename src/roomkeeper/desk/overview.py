@@ -75,18 +75,19 @@ def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown
             last = db.execute(sa.select(events).where(events.c.id == newest.scalar_subquery())).first()
             wrong = [alert for alert in alerts if _is_about(alert, name)]
             mine = [row for row in searched if row.connection == name]
+            trouble = "; ".join(row.trouble for row in mine if row.trouble)
             raised = config.catalog.connectors[one.type].raised(one.settings)
             shown.append(
                 {
                     "name": name,
                     "type": one.type,
-                    "is_well": not wrong,
+                    "is_well": not wrong and not trouble,
                     "wrong": [{"what": alert.what, "remedy": alert.remedy} for alert in wrong],
                     "listened": bool(listening_to(name, config.automations, raised)),
                     "webhook": _webhook(one.settings, hooked.get(name)),
                     "webhook_seen_at": moment(hooked[name].claimed_at or None) if name in hooked else None,
                     "searched_at": moment(max((row.searched_at or 0.0 for row in mine), default=0.0) or None),
-                    "trouble": "; ".join(row.trouble for row in mine if row.trouble),
+                    "trouble": trouble,
                     "last_event_at": moment(last.received_at) if last is not None else None,
                     "last_event": f"{last.type} {last.subject}".strip() if last is not None else "",
                 }

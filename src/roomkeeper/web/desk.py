@@ -34,8 +34,8 @@ class Desk:
     prove: Callable[[Automation, datetime], Awaitable[Proof]]
     #: Lists the rooms that the accounts of the portals see; raises RemoteError.
     rooms: Callable[[], Awaitable[Sequence[NamedRoom]]]
-    #: Checks a text of the configuration; raises ConfigError.
-    check: Callable[[str], Config]
+    #: Checks a text of the configuration, with secrets that go before those that are there; raises ConfigError.
+    check: Callable[[str, Mapping[str, str]], Config]
     #: Tries a configuration live, and some automations of it, with an event of this number or what happened last.
     try_out: Callable[[Config, Sequence[Automation], int | None], Awaitable[Tried]]
 

@@ -5,19 +5,21 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.configuration import writing
+from roomkeeper.configuration import env, writing
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.words import words
 from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import ConfigError, OrderRefused, Problem
 from roomkeeper.intake import stranded
-from roomkeeper.store import services, texts
+from roomkeeper.store import actions, services, texts
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
@@ -26,10 +28,11 @@ from roomkeeper.web.rendering import HEADERS, Shown, fit_to_send
 LARGEST = 1024 * 1024  # bytes of the form that brings it
 _WITHIN = 20.0  # seconds
 _CHOSEN_FROM = 20  # events that a text can be tried with; the latest
+_FIELD = "secret-"  # what the fields for secrets begin with
 _WHY = 200  # characters
 #: What is said once an order was carried out.
 _CAME = {
-    "published": "It is published, and runs: it is the newest version below.",
+    "published": "It is published, and runs: it is the newest version below. What arrives is shown on the first page.",
     "taken-over": "The file is taken over, and runs as it stands below.",
 }
 _OFFER = Offer(
@@ -58,12 +61,14 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
     """Check a text, try it, or publish it: into the file, and taken over. Raises OrderRefused, NotThere."""
     text, wanted = form.get("text", "").replace("\r\n", "\n"), form.get("order")
     base, current = form.get("base", "").replace("\r\n", "\n"), await asyncio.to_thread(in_file, desk.config)
+    wrong = await asyncio.to_thread(put_in, desk, who, text, _secrets(form)) if wanted == "put-in" else {}
     problems, new = await asyncio.to_thread(_checked, desk, text)
     if wanted in {"try", "publish"} and (refused := why_not(desk) or _why_not_whole(desk, current)):
         raise OrderRefused(refused)
     if new is None or wanted != "publish" or base != current:
         moved = wanted == "publish" and base != current
         checked = {"problems": problems, "is_checked": True, "is_in_order": new is not None, "moved": moved}
+        checked["wrong"] = wrong
         found = await _found_out(desk, new, form) if new is not None else {}
         return await _edited(desk, text, checked | found | {"why": form.get("why", "")[:_WHY]})
     await asyncio.to_thread(writing.replace, desk.config.file, current, text)
@@ -91,6 +96,38 @@ async def reload(request: Request, desk: Desk, who: Who, _form: Mapping[str, str
     """Have all services on this store read the file anew. Raises OrderRefused with what is wrong with it."""
     await taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by))
     return "/configuration?came=taken-over"
+
+
+def put_in(desk: Desk, who: Who, text: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Write secrets into `.env` with which a text has no other fault than without; else gives, by name, what is wrong.
+
+    Raises OrderRefused if they cannot be written.
+    """
+    if refused := why_not(desk):
+        raise OrderRefused(refused, remedy="Put it where the configuration is managed.")
+    file = env_of(desk)
+    wrong = {name: why for name, secret in given.items() if (why := env.why_not(file, name, secret))}
+    if wrong:
+        return wrong
+    known = {one.what for one in _checked(desk, text)[0]}
+    for name, secret in given.items():
+        new = [one for one in _checked(desk, text, {name: secret})[0] if one.what not in known]
+        if new:
+            wrong[name] = f"{new[0].what.replace(secret, '…')} (line {new[0].line})."
+            continue
+        try:
+            env.put(file, name, secret)
+        except OSError as error:
+            what = f"{file} cannot be written: {error.strerror}"
+            raise OrderRefused(what, remedy="Let the user whom the service runs as write there.") from error
+        with desk.store.write() as db:
+            actions.record(db, who.by, f"put the secret {name} in")
+    return wrong
+
+
+def env_of(desk: Desk) -> Path:
+    """Name the file of the secrets."""
+    return desk.config.file.parent / ".env"
 
 
 async def taken_over(request: Request, desk: Desk, ordered_at: float) -> None:
@@ -170,10 +207,17 @@ def in_file(config: Config) -> str:
     return config.text if changed is None else changed
 
 
-def _checked(desk: Desk, text: str) -> tuple[Sequence[Problem], Config | None]:
+def _secrets(form: Mapping[str, str]) -> dict[str, str]:
+    said = {name.removeprefix(_FIELD): secret.strip() for name, secret in form.items() if name.startswith(_FIELD)}
+    return {name: secret for name, secret in said.items() if secret}
+
+
+def _checked(
+    desk: Desk, text: str, given: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Sequence[Problem], Config | None]:
     """Check a text: what is wrong with it; or what is odd about it, and what it means."""
     try:
-        config = desk.check(text)
+        config = desk.check(text, given)
     except ConfigError as error:
         return error.problems, None
     return config.notes, config

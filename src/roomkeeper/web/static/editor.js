@@ -165,6 +165,7 @@ const changed = () => {
 
 if (!editor.readOnly) {
   // What was not published is lost with the page: the browser asks before.
+  document.querySelector("[data-at-once]")?.click();
   const base = editor.form.elements.base.value;
   let leaves = false;
   editor.form.addEventListener("submit", () => { leaves = true; });
