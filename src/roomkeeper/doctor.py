@@ -224,6 +224,7 @@ def examination(config: Config, name: str) -> Examination:
     scopes = dict.fromkeys(connector.scopes, "listening") if listening else {}
     fields = wanted_of(connector, config)
     scopes |= {scope: f"the field `{name}`" for name, scope in connector.scopes_of_fields.items() if name in fields}
+    groups: dict[str, str] = {}
     for automation in config.automations:
         for step in automation.steps:
             kinds = config.catalog.kinds(step.do)
@@ -234,6 +235,8 @@ def examination(config: Config, name: str) -> Examination:
             needed = kind.scopes | {scope for name, scope in kind.scopes_of_settings.items() if name in step.with_}
             scopes |= dict.fromkeys(needed, f"{automation.name}: {step.do}")
             places += _named_by(automation, step.with_, kind.places)
+            named = kind.groups(step.with_) if kind.groups is not None else ()
+            groups |= dict.fromkeys(named, f"{automation.name}: {step.do}")
     polls = bool(getattr(connection.settings, "polls", False))
     return Examination(
         name,
@@ -242,6 +245,7 @@ def examination(config: Config, name: str) -> Examination:
         tuple({(one.place, one.right): one for one in places}.values()),
         scopes,
         polls,
+        groups,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,20 @@ def test_a_store_that_others_may_read_is_said_and_a_new_one_is_nobody_else_s(tmp
     said = keeper.ask("doctor", "--no-round-trip", codes=(0, 1, 3))["checks"]
 
     assert any("others on this machine may read" in one["said"] for one in said if one["check"] == "store")
+
+
+def test_a_group_that_is_not_on_the_portal_is_found_before_a_room_needs_it(portal: Portal, keepers: Make) -> None:
+    """It was published, and the first ticket's room had no team."""
+    rooms = Rooms(portal)
+    portal.direct("POST", "/groups", json={"id": str(uuid.uuid4()), "name": "Support", "members": []})
+    members = [{"group": name, "access": "editing"} for name in ("support", "Suport", "{{ file.title }}")]
+    invite = {"do": "invite", "with": {"room": rooms.internal, "members": members}}
+    automation = copy_uploads(rooms)
+    keeper = keepers(portal, rooms.keeper_key, [automation | {"gather": 1, "steps": [*automation["steps"], invite]}])
+    keeper.start()
+
+    found = wrong(keeper)
+
+    assert [name for name in found if name.startswith("group ")] == ["group Suport"]
+    assert found["group Suport"]["state"] == "failed"
+    assert "no such group" in found["group Suport"]["said"]

@@ -38,6 +38,8 @@ class Examination:
     #: The permissions that steps need, by who needs them.
     scopes: Mapping[str, str] = field(default_factory=dict)
     polls: bool = False
+    #: The groups that steps name, each with who names it.
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 #: `examine(client, about)` tries everything; it raises nothing but what it did not foresee.

@@ -169,6 +169,8 @@ class StepKind:
     destination: str = ""
     #: The parameters that name rooms or folders, and what the account must be able to do there: write, or manage.
     places: Mapping[str, Literal["write", "manage"]] = field(default_factory=dict)
+    #: Says which groups of people its settings name outright, so that they can be looked for before it runs.
+    groups: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
     #: The permissions that the connection's key needs for it, by the service's names.
     scopes: frozenset[str] = frozenset()
     #: And those that it needs if a setting is given.

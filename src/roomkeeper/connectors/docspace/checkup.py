@@ -39,6 +39,8 @@ async def examine(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
         yield one
     for needed in about.places:
         yield await _place(portal, key, needed)
+    async for one in _groups(portal, about):
+        yield one
     async for one in _records(portal, about):
         yield one
 
@@ -214,6 +216,25 @@ async def _role_in(portal: Portal, key: Key, room: EntryId) -> Access | None:
     if mine.is_owner:
         return Access.READ_WRITE
     return mine.access if isinstance(mine.access, Access) else None
+
+
+async def _groups(portal: Portal, about: Examination) -> AsyncIterator[Finding]:
+    """Look for the groups that steps invite, as `invite` looks for them: by id or by name."""
+    if not about.groups:
+        return
+    try:
+        there = await portal.people.groups()
+    except RemoteError as error:
+        yield Finding("groups", "warning", f"they cannot be looked up: {error.message}", error.remedy)
+        return
+    for name, where in about.groups.items():
+        many = sum(name == one.id or name.casefold() == one.name.casefold() for one in there)
+        if many == 1:
+            yield Finding(f"group {name}", "ok", f"it is there ({where})")
+        else:
+            what = "there is no such group on the portal" if not many else "several groups have this name"
+            remedy = "Correct the name, or make the group." if not many else "Write the id of the one that is meant."
+            yield Finding(f"group {name}", "failed", f"{what} ({where})", remedy)
 
 
 async def _records(portal: Portal, about: Examination) -> AsyncIterator[Finding]:

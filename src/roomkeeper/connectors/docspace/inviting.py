@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from roomkeeper.automations import template
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
@@ -162,6 +163,13 @@ async def plan(params: Invite, context: StepContext) -> Plan:
     return Plan(tuple(lines))
 
 
+def groups_named(settings: Mapping[str, Any]) -> list[str]:
+    """List the groups that a step names as they are; what a template gives is known only when it runs."""
+    members = settings.get("members")
+    named = [one.get("group") for one in members if isinstance(one, Mapping)] if isinstance(members, list) else []
+    return [one for one in named if isinstance(one, str) and not template.is_template(one)]
+
+
 INVITE = StepKind(
     name="invite",
     summary="Invite people and groups into a room, as the member list shows it.",
@@ -173,6 +181,7 @@ INVITE = StepKind(
     connection_type="docspace",
     side_by_side=True,
     mistakes=mistakes,
+    groups=groups_named,
     places={"room": "manage"},
     scopes=frozenset({"rooms:write", "accounts:read"}),
 )
