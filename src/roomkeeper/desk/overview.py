@@ -49,7 +49,8 @@ def sentence(counts: Mapping[str, Any], alerts: int, stopped: Sequence[Shown]) -
     """Say in one sentence whether all is well."""
     stuck = counts["runs"].get("needs_attention", 0)
     if stuck:
-        return f"{stuck} run{'s need' if stuck > 1 else ' needs'} a person."
+        also = f", and {alerts} thing{'s are' if alerts > 1 else ' is'} wrong" if alerts else ""
+        return f"{stuck} run{'s need' if stuck > 1 else ' needs'} a person{also}."
     if alerts:
         return f"{alerts} thing{'s are' if alerts > 1 else ' is'} wrong, and want{'' if alerts > 1 else 's'} a person."
     held = counts["events_held"]
@@ -164,4 +165,4 @@ def _webhook(settings: object, row: Any) -> str:  # noqa: ANN401 - a row of `hoo
         return f"asked every {settings.poll_every:g} s; nothing is delivered"
     if row is None or not hasattr(settings, "keep_webhook"):
         return "made by hand at the service" if isinstance(settings, Receiving) else ""
-    return "looked after" if row.url else "removed on purpose"
+    return "looked after" if row.url else "not registered, so what happens is found by searching alone"
