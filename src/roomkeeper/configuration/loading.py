@@ -33,7 +33,7 @@ from roomkeeper.errors import ConfigError
 CLOCK = "clock"  # the name and the type of the connection that is there by itself
 _TAKEN = frozenset({"event", "item", "number", "run", "loop"})  # words that templates know otherwise; ours
 _LOOK = 5.0  # seconds between two looks at the clock; ours
-_OF_AN_EXAMPLE = re.compile(r"[\w.+-]+@[\w.-]+\.example\b")
+_OF_AN_EXAMPLE = re.compile(r"\b[\w.+-]{1,64}@[\w.-]{1,255}\.example\b")  # as long as RFC 5321, 4.5.3.1, has them
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
