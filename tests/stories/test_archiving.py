@@ -172,7 +172,10 @@ def test_try_shows_the_whole_plan_without_a_single_write(scene: ClosingDeals, ke
         assert any("Offer (2).docx" in line for line in archive["plan"])
         assert any("create the folder" in line for line in archive["plan"])
         assert "guest" in revoke["plan"][0]
-        assert note["plan"] == ["what it does is worked out when the steps before it are done"]
+        assert note["plan"] == [
+            "what it does is worked out when the steps before it are done",
+            "text: with what archive gives",
+        ]
     made = scene.portal.direct("GET", "/journal")[calls:]
     assert {one["method"] for one in made if "oauth2" not in one["path"]} == {"GET"}
     assert scene.portal.direct("GET", f"/crm/deals/{deal}") == record

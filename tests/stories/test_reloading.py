@@ -70,12 +70,15 @@ def test_what_was_changed_holds_at_once_and_what_was_there_goes_on(rooms: Rooms,
     keeper.rewrite(automations=[copy_uploads(rooms)])
     assert "note: the running service has another text" in keeper.complaints("check")
     assert "`roomkeeper reload" in keeper.say("doctor", codes=(1,))
-    keeper.ask("reload")
+    keeper.ask("reload", "--why", "the client pays again")
     keeper.settle(lambda: rooms.copies() == 1)
 
     assert "another text" not in keeper.complaints("check")
     assert session.get("/").status_code == 200  # who is logged in stays so
-    assert "had the configuration read anew" in session.get("/actions").text
+    assert "had the configuration read anew: the client pays again" in session.get("/actions").text
+    versions = session.get("/configuration").text
+    assert "the client pays again" in versions
+    assert ", by command" in versions
 
 
 def test_a_file_with_a_mistake_is_not_taken_over_and_the_old_one_goes_on(rooms: Rooms, keepers: Make) -> None:
@@ -106,9 +109,11 @@ def test_the_page_says_that_the_file_was_changed_shows_how_and_takes_it_over(roo
     shown = session.get("/reload").text
     assert '<span class="added">' in shown
     assert "copies-for-the-team" in shown
-    taken = session.post("/reload", data={"token": form_token(session, "/reload")}, headers=same_site(keeper))
+    given = {"token": form_token(session, "/reload"), "why": "the team has another name"}
+    taken = session.post("/reload", data=given, headers=same_site(keeper))
 
     assert taken.status_code == 303
+    assert "the team has another name" in session.get("/configuration").text
     assert "copies-for-the-team" in session.get("/automations").text
     assert "configuration file was changed" not in session.get("/").text
 

@@ -223,6 +223,9 @@ def test_a_recipe_is_used_and_published_without_a_restart(new: Newcomer, browse:
     before = new.file.read_text()
 
     assert "Sort by status" in browser.get("/recipes")
+    assert "Sort by status" in browser.get("/recipes?word=STATUS")
+    assert "Sort by status" not in browser.get("/recipes?word=zendesk")
+    assert "No recipe has" in browser.get("/recipes?word=no-such-word")
     browser.get("/recipes/route-docs-by-status")
     wrong = browser.post("/recipes/route-docs-by-status", **{"111111": "nowhere", "222222": "acme"})
     assert "sees no room that is called so" in wrong

@@ -63,6 +63,7 @@ def test_what_is_published_stands_in_the_file_holds_at_once_and_can_be_taken_bac
     assert keeper.file.stat().st_mode == mode
     page = ann.client.get(PATH).text
     assert "the client asked" in page
+    assert "published the configuration: the client asked" in ann.client.get("/actions").text
     assert "who opened the link, on the page" in page
     oldest = min(map(int, re.findall(r'href="/configuration\?version=(\d+)"', page)))
     ann.base, ann.text = ann.shown(), ann.shown(f"{PATH}?version={oldest}")
@@ -177,6 +178,7 @@ def test_a_text_that_runs_cannot_take_over_is_taken_out_of_the_file_again(
     assert refused.status_code in {200, 409}
     assert "API_KEY" in refused.text
     assert keeper.file.read_bytes() == before
+    assert "Version 2" not in ann.client.get(PATH).text  # it never ran
 
 
 def test_a_text_is_tried_live_before_it_is_published_and_nothing_is_written(rooms: Rooms, keeper: Keeper) -> None:

@@ -1,21 +1,24 @@
 """`reload`: have what runs take over the file as it is now."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from roomkeeper.cli.options import DEFAULT, FAILED, AsJson, ConfigFile, caller, loaded_for_reading, store_of
 from roomkeeper.cli.printing import err, escaped, out, print_json
-from roomkeeper.store import services
+from roomkeeper.outside import one_line
+from roomkeeper.store import services, texts
 
+_WHY = Annotated[str, typer.Option(help="Why, for those who read the list of versions.")]
 _WITHIN = 120.0  # seconds: steps that cannot be interrupted come to their end first
 
 
-def reload(config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+def reload(config: ConfigFile = DEFAULT, why: _WHY = "", as_json: AsJson = False) -> None:
     """Have the running services take over the file and its `.env` as they are now; nothing is missed meanwhile."""
     loaded = loaded_for_reading(config)  # what is wrong with it is said here, and no service is bothered
-    store = store_of(loaded)
-    ordered_at = services.order(store, caller())
+    store, why = store_of(loaded), one_line(why)
+    kept = texts.keep(store, loaded.text, by=caller(), why=why) if why else None
+    ordered_at = services.order(store, caller(), f"{services.READ_ANEW}: {why}" if why else services.READ_ANEW)
     told = [_told(one, loaded.digest, ordered_at) for one in services.settled(store, ordered_at, _WITHIN)]
     if as_json:
         print_json(told)
@@ -23,6 +26,8 @@ def reload(config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
         out.print("No service runs on this store: the next `roomkeeper serve` reads the file.")
     for one in [] if as_json else told:
         (out if one["took_over"] else err).print(escaped(f"{one['service']} ({one['role']}): {one['said']}"))
+    if not any(one["took_over"] for one in told):
+        texts.forget(store, kept)
     if not all(one["took_over"] for one in told):
         raise typer.Exit(FAILED)
 

@@ -16,12 +16,17 @@ def asked_for(text: str) -> list[str]:
     return list(dict.fromkeys(name for line in said for name in _ASKED_FOR.findall(line)))
 
 
-def why_not(env: Path, name: str, secret: str) -> str:
-    """Say why a secret cannot be put in by this name; empty if it can."""
+def why_not_named(env: Path, name: str) -> str:
+    """Say why no secret can be put in by this name; empty if one can."""
     if not (name.isidentifier() and name.isascii()):
         return "A name has letters, digits and _, and begins with no digit, such as HUBSPOT_TOKEN."
     if is_outside(env, name):
         return f"The service has {name} from its environment, which goes before the file: change it there."
+    return ""
+
+
+def why_not(secret: str) -> str:
+    """Say why this cannot be put in; empty if it can."""
     if not secret:
         return "It is empty."
     if len(secret) > _LONGEST or not secret.isprintable():

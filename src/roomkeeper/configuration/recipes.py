@@ -44,6 +44,11 @@ class Recipe:
     group: str
 
     @property
+    def text(self) -> str:
+        """All that it says, to look for a word in."""
+        return "\n".join((self.title, self.does, self.needs, self.group, self.automations, *self.connections.values()))
+
+    @property
     def types(self) -> dict[str, str]:
         """The types of its connections beside the portal's, by name."""
         return {name: found[1] for name, one in self.connections.items() if (found := _TYPE.search(one))}

@@ -2,8 +2,9 @@
 
 import contextlib
 import copy
+import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, Step, is_for, used_by, why_not
+from roomkeeper.automations.automation import OF_AN_ITEM, Automation, Step, is_for, used_by, why_not
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.checkup import Finding
@@ -19,6 +20,7 @@ from roomkeeper.contract.step import Ledger as StepLedger
 from roomkeeper.contract.step import Results, StepKind
 from roomkeeper.errors import StepFailed, TemplateError
 from roomkeeper.intake.dispatch import Source
+from roomkeeper.outside import one_line
 from roomkeeper.running.items import items_of
 from roomkeeper.running.ledger import Ledger
 from roomkeeper.store.database import Store
@@ -108,7 +110,7 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
         params = kind.params.model_validate(template.render(step.with_, variables))
     except (TemplateError, ValidationError) as error:
         if used_by(step) - set(variables):  # what the steps before it are to give
-            return shown | {"plan": [_LATER], "because": ""}
+            return shown | {"plan": _later(step, variables), "because": ""}
         return shown | {"plan": [f"fail: {' '.join(str(error).split())}"], "because": ""}
     same = (step.do, params.model_dump_json())
     if same in context.foretold:
@@ -126,7 +128,7 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
 async def _foretold_each(step: Step, kind: StepKind, variables: dict[str, Any], context: "Dry") -> dict[str, Any]:
     """Say what a step would do for the first items of its list, and how many more there are."""
     if used_by(step) - set(variables):
-        return {"plan": [_LATER], "because": ""}
+        return {"plan": _later(step, variables), "because": ""}
     lines, results = list[str](), list[dict[str, Any] | None]()
     try:
         items = items_of(template.render(step.for_each, variables))
@@ -152,6 +154,24 @@ async def _foretold_each(step: Step, kind: StepKind, variables: dict[str, Any], 
     more = [f"… and the same for {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
     because = "" if lines else f"nothing of its {len(items)} items needs anything" if items else "its list is empty"
     return {"plan": [*lines, *more], "because": because}
+
+
+def _later(step: Step, variables: Mapping[str, Any]) -> list[str]:
+    """Say which of a step's settings are known by now, and which steps give the others."""
+    said = [_LATER]
+    settings = step.with_ if step.for_each is None else {"for_each": step.for_each, **step.with_}
+    for name, value in settings.items():
+        used = {path[0] for text in template.inside(value) for path in template.references(text)}
+        if to_come := sorted(used - set(variables) - (OF_AN_ITEM if step.for_each is not None else set())):
+            said.append(f"{name}: with what {' and '.join(to_come)} give{'s' if len(to_come) == 1 else ''}")
+        elif not used & OF_AN_ITEM:
+            with contextlib.suppress(TemplateError):
+                said.append(f"{name}: {_brief(template.render(value, variables))}")
+    return said
+
+
+def _brief(value: Any) -> str:  # noqa: ANN401 - JSON
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def kind_for(step: Step, catalog: Catalog, type_: str) -> StepKind:

@@ -10,6 +10,7 @@ from roomkeeper.store.database import Store
 from roomkeeper.store.tables import services
 
 SEEN_EVERY = 10.0  # seconds
+READ_ANEW = "had the configuration read anew"
 _OF_NAME = sa.select(services).where(services.c.name == sa.bindparam("name"))
 _GONE_AFTER = 35.0  # seconds without being seen: three times, and a little
 
@@ -70,10 +71,10 @@ def leave(store: Store, name: str) -> None:
         db.execute(sa.delete(services).where(services.c.name == name))
 
 
-def order(store: Store, by: str) -> float:
+def order(store: Store, by: str, did: str = READ_ANEW) -> float:
     """Have all services read the file anew; gives when that was ordered. Raises StoreUnavailable."""
     with store.write() as db:
-        actions.record(db, by, "had the configuration read anew")
+        actions.record(db, by, did)
         now = store.now(db)
         db.execute(sa.update(services).values(ordered_at=now))
     return now

@@ -14,15 +14,23 @@ _KEPT = 200
 BY_FILE = "in the file"
 
 
-def keep(store: Store, text: str, *, by: str = BY_FILE, why: str = "") -> None:
-    """Remember a text, unless it is the one that was there last. Raises StoreUnavailable."""
+def keep(store: Store, text: str, *, by: str = BY_FILE, why: str = "") -> int | None:
+    """Remember a text, unless it is the one that was there last; gives its number. Raises StoreUnavailable."""
     with store.write() as db:
         last = sa.select(texts.c.text).order_by(texts.c.id.desc()).limit(1)
         if db.execute(last).scalar() == text:
-            return
-        db.execute(sa.insert(texts).values(at=time.time(), by=by, why=why, text=text))
+            return None
+        row = sa.insert(texts).values(at=time.time(), by=by, why=why, text=text)
+        number: int = db.execute(row.returning(texts.c.id)).scalar_one()
         newest = sa.select(texts.c.id).order_by(texts.c.id.desc()).limit(_KEPT)
         db.execute(sa.delete(texts).where(texts.c.id.not_in(newest)))
+        return number
+
+
+def forget(store: Store, number: int | None) -> None:
+    """Forget a text that was kept and never ran; None is none. Raises StoreUnavailable."""
+    with store.write() as db:
+        db.execute(sa.delete(texts).where(texts.c.id == number))
 
 
 def listed(store: Store, limit: int = 20) -> list[dict[str, Any]]:

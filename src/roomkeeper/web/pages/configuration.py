@@ -19,6 +19,7 @@ from roomkeeper.configuration.words import words
 from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import ConfigError, OrderRefused, Problem
 from roomkeeper.intake import stranded
+from roomkeeper.outside import one_line
 from roomkeeper.store import actions, services, texts
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
@@ -73,7 +74,7 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
         return await _edited(desk, text, checked | found | {"why": form.get("why", "")[:_WHY]})
     await asyncio.to_thread(writing.replace, desk.config.file, current, text)
     try:
-        await taken_over(request, desk, await asyncio.to_thread(_publish, desk, who, text, form.get("why", "")))
+        await _run(request, desk, who, text, did="published the configuration", why=form.get("why", ""))
     except OrderRefused:
         await asyncio.to_thread(writing.replace, desk.config.file, text, current)
         raise
@@ -88,13 +89,14 @@ async def known_words(_request: Request, desk: Desk, _who: Who) -> Response:
 async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:
     """Show what was changed in the file, and what taking it over does."""
     now = await asyncio.to_thread(in_file, desk.config)
-    data = {"offer": _OFFER, "back": "/configuration", "changes": _changes(desk.config.text, now)}
+    data = {"offer": _OFFER, "back": "/configuration", "asks_why": True, "changes": _changes(desk.config.text, now)}
     return Shown("Take over the changed configuration?", "reload.html", data | {"file": str(desk.config.file)})
 
 
-async def reload(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> str:
+async def reload(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> str:
     """Have all services on this store read the file anew. Raises OrderRefused with what is wrong with it."""
-    await taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by))
+    text = await asyncio.to_thread(in_file, desk.config)
+    await _run(request, desk, who, text, did=services.READ_ANEW, why=form.get("why", ""))
     return "/configuration?came=taken-over"
 
 
@@ -106,8 +108,8 @@ def put_in(desk: Desk, who: Who, text: str, given: Mapping[str, str]) -> dict[st
     if refused := why_not(desk):
         raise OrderRefused(refused, remedy="Put it where the configuration is managed.")
     file = env_of(desk)
-    wrong = {name: why for name, secret in given.items() if (why := env.why_not(file, name, secret))}
-    if wrong:
+    said = {name: env.why_not_named(file, name) or env.why_not(secret) for name, secret in given.items()}
+    if wrong := {name: why for name, why in said.items() if why}:
         return wrong
     known = {one.what for one in _checked(desk, text)[0]}
     for name, secret in given.items():
@@ -143,6 +145,18 @@ async def taken_over(request: Request, desk: Desk, ordered_at: float) -> None:
         if len(settled) == len(rows):
             return
         await asyncio.sleep(0.1)
+
+
+async def _run(request: Request, desk: Desk, who: Who, text: str, *, did: str, why: str) -> None:
+    """Have the text in the file taken over; it is kept, with who says so and why, if it is. Raises OrderRefused."""
+    why = one_line(why, _WHY)
+    kept = await asyncio.to_thread(texts.keep, desk.store, text, by=who.by, why=why)
+    try:
+        did = f"{did}: {why}" if why else did
+        await taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by, did))
+    except OrderRefused:
+        await asyncio.to_thread(texts.forget, desk.store, kept)
+        raise
 
 
 def why_not(desk: Desk) -> str:
@@ -187,11 +201,6 @@ async def _edited(desk: Desk, text: str | None, more: Mapping[str, Any]) -> Show
 def _line_of(automation: str, text: str) -> int | None:
     named = re.compile(rf"\bname[\"']?\s*:\s*[\"']?{re.escape(automation)}(?![\w-])")
     return next((at for at, line in enumerate(text.split("\n"), start=1) if automation and named.search(line)), None)
-
-
-def _publish(desk: Desk, who: Who, text: str, why: str) -> float:
-    texts.keep(desk.store, text, by=who.by, why=why.strip()[:_WHY])
-    return services.order(desk.store, who.by)
 
 
 def _why_not_whole(desk: Desk, *shown: str) -> str:

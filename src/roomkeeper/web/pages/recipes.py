@@ -11,18 +11,21 @@ from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.contract.instruction import followed
 from roomkeeper.contract.naming import one_called, written
 from roomkeeper.errors import NotThere, OrderRefused, RemoteError
+from roomkeeper.outside import one_line
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages import configuration
 from roomkeeper.web.rendering import Shown
 
 
-async def index(_request: Request, _desk: Desk, _who: Who) -> Shown:
-    """List them."""
+async def index(request: Request, _desk: Desk, _who: Who) -> Shown:
+    """List them, or those that have a word in them."""
+    word = one_line(request.query_params.get("word", ""))
     groups: dict[str, list[Recipe]] = {}
     for recipe in recipes.all_of_them().values():
-        groups.setdefault(recipe.group, []).append(recipe)
-    return Shown("Recipes", "recipes.html", {"groups": groups}, is_live=False)
+        if word.casefold() in recipe.text.casefold():
+            groups.setdefault(recipe.group, []).append(recipe)
+    return Shown("Recipes", "recipes.html", {"groups": groups, "word": word}, is_live=False)
 
 
 async def one(request: Request, desk: Desk, _who: Who) -> Shown:
@@ -90,16 +93,17 @@ async def _asked(
 
 
 def _guides(desk: Desk, recipe: Recipe) -> list[dict[str, object]]:
-    """Say what is to be clicked at the services that would be added."""
-    there = {connection.type for connection in desk.config.connections.values()}
+    """Say what is to be clicked at its services: those that would be added, and those that are there already."""
+    there = {connection.type: name for name, connection in desk.config.connections.items()}
     us = "" if desk.config.public_url else "https://…"  # who reads this knows it better than the request does
     return [
         {
             "where": connector.name or type_,
-            "instructions": followed(connector.instructions, us + desk.config.hook_of(name)),
+            "instructions": followed(connector.instructions, us + desk.config.hook_of(there.get(type_, name))),
+            "is_there": type_ in there,
         }
         for name, type_ in recipe.types.items()
-        if type_ not in there and (connector := desk.config.catalog.connectors[type_]).instructions
+        if (connector := desk.config.catalog.connectors[type_]).instructions
     ]
 
 

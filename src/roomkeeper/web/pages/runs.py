@@ -44,8 +44,16 @@ async def one(request: Request, desk: Desk, _who: Who) -> Shown:
     run = await asyncio.to_thread(desk.history.run, number)
     happened = await asyncio.to_thread(desk.history.events_of, number)
     done = await asyncio.to_thread(actions.listed, desk.store, run=number)
-    given = offers.of_run(run, desk.text_of(run["automation"]), desk.config.catalog)
-    data = {"run": run, "events": happened, "offers": given, "actions": done, "lines": _LINES}
+    now = desk.text_of(run["automation"])
+    given = offers.of_run(run, now, desk.config.catalog)
+    data = {
+        "run": run,
+        "is_known": now is not None,
+        "events": happened,
+        "offers": given,
+        "actions": done,
+        "lines": _LINES,
+    }
     return Shown(f"Run {number}", "run.html", data | {"steps": _timeline(run)})
 
 

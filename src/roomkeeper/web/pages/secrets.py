@@ -43,7 +43,7 @@ async def _asked(desk: Desk, name: str, *, wrong: str = "", put: str = "") -> Sh
         "file": str(file),
         "known": await asyncio.to_thread(_known, file, names),
         "fields": _fields(name, names),
-        "wrong": {"name" if "name" in wrong or "environment" in wrong else "secret": wrong} if wrong else {},
+        "wrong": {"name" if env.why_not_named(file, name) else "secret": wrong} if wrong else {},
         "refused": configuration.why_not(desk),
         "put": put if put.isidentifier() else "",
         "is_asked_for": put in names,
