@@ -1,15 +1,16 @@
-"""Roomkeepers in processes of their own, forked off one that is loaded: loading takes a second and a half."""
+"""Roomkeepers in processes of their own, forked off this one before it does anything: to load takes seconds."""
 
-import functools
+import contextlib
+import gc
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -17,24 +18,42 @@ import pytest
 from stage import measuring
 
 _forking = multiprocessing.get_context("forkserver")
-#: What measures is the first: it marks what is loaded after it.
-_forking.set_forkserver_preload([measuring.plugin.__name__, "stage.loaded"])
+_servers = set[int]()  # the process that forks
 
 
-@functools.cache
-def _loaded() -> Any:
-    """Give what forks, once what it forks is loaded. It has no other way to learn where the tests' modules lie."""
+def begin() -> None:
+    """Begin what forks; it is forked off this process, where multiprocessing would start it and have it load anew."""
+    resource_tracker.ensure_running()
+    gc.collect()
+    gc.freeze()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        patched.setattr(util, "spawnv_passfds", _forked)
         forkserver.ensure_running()
-    return _forking
+
+
+def _forked(_path: str, words: Sequence[str], kept: Sequence[int]) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # what else runs here waits for the next test to do
+        process = os.fork()
+    if process:
+        _servers.add(process)
+        return process
+    warnings.resetwarnings()
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+    first = 3
+    for one in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
+        os.closerange(first, one)
+        first = one + 1
+    with contextlib.suppress(SystemExit):  # as it ends when this process has ended
+        exec(words[-1], {})
+    os._exit(0)
 
 
 class Apart:
     """A command that runs apart; what can be done with it is named as `subprocess.Popen` names it."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], said: Path) -> None:
-        self._process = _loaded().Process(target=_run, args=(list(words), dict(environment), str(said)))
+        self._process = _forking.Process(target=_run, args=(list(words), dict(environment), str(said)))
         self._process.start()
 
     @property
@@ -75,5 +94,5 @@ def _run(words: list[str], environment: dict[str, str], said: str) -> None:
 
 
 def forks(process: psutil.Process) -> bool:
-    """Whether it is one that others are forked off, or counts what they share: they end with this process."""
-    return any(word.startswith("from multiprocessing.") for word in process.cmdline())
+    """Whether it is the one that others are forked off, or the one that counts what they share: both end with this."""
+    return process.pid in _servers or "from multiprocessing.resource_tracker" in " ".join(process.cmdline())
