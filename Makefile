@@ -104,6 +104,8 @@ $(VENV)/.runtime: requirements.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	$(SAY) "Installing the packages that the tests need"
 	@$(BIN)/python $(INSTALL) --require-hashes -r requirements-dev.txt
+	$(SAY) 'Compiling what the tests load, once and not in each process that runs some'
+	@$(BIN)/python -m pytest -n 0 --collect-only -q >/dev/null
 	$(SAY) 'Installed'
 	@touch $@
 

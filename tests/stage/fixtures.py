@@ -24,17 +24,14 @@ OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handl
 MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
 ROOMY = 8 * 1024**3  # bytes
 _numbers = itertools.count(1)
-_seen = set[tuple[int, str]]()  # the processes that were there when a test was over
 
 
 @pytest.fixture(autouse=True)
 def _no_process_stays_behind() -> Iterator[None]:
     """Whatever a test starts, it ends; but for the pretend portals, which wait for the next one."""
+    before = _others()
     yield
-    there = _others()
-    left = there - _seen
-    _seen.update(there)
-    assert left == set()
+    assert _others() - before == set()
 
 
 def _others() -> set[tuple[int, str]]:

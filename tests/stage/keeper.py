@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from stage.commands import command, surroundings
 from stage.ports import free_port
 from stage.processes import Apart
 from stage.stores import put_blank
-from stage.waiting import LOOK, until
+from stage.waiting import looks, until
 
 SECRET = "a-secret-of-the-tests"
 CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed with
@@ -201,13 +200,11 @@ class Keeper:
 
     def settle(self, holds: Callable[[], bool] | None = None, *, within: float = 240.0) -> list[dict[str, Any]]:
         """Wait until nothing is going on, or until something holds; gives the runs."""
-        end = time.monotonic() + within
-        while time.monotonic() < end:
+        for _ in looks(within):
             if self._is_still() and (holds is None or holds()):
                 shown = self.runs()  # read after what holds: it may hold because a run has just been made
                 if not _going_on(shown) and (shown or holds is not None):
                     return shown
-            time.sleep(LOOK)
         raise AssertionError(
             f"not settled: {[one for one in self.runs() if one['state'] != 'done']}\n"
             f"{self.ask('events', 'list')}\n{self.log()[-3000:]}"

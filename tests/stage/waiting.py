@@ -1,10 +1,10 @@
 """Wait for what is to come true."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-#: Seconds between two looks at what can only be looked at; a look costs a call to a process on this machine.
-LOOK = 0.05
+_LOOK = 0.05  # seconds between two looks at what can only be looked at
+_SHARE = 2  # a look is followed by so many times its own time in which what it looks at goes on
 
 
 def next_second() -> None:
@@ -14,9 +14,15 @@ def next_second() -> None:
 
 def until(holds: Callable[[], bool], within: float = 180.0) -> None:
     """Wait until something comes true."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
+    for _ in looks(within):
         if holds():
             return
-        time.sleep(LOOK)
     raise AssertionError("it did not come true in time")
+
+
+def looks(within: float) -> Iterator[None]:
+    """Give a turn for each look, for so many seconds, with a rest after it."""
+    end = time.monotonic() + within
+    while (began := time.monotonic()) < end:
+        yield
+        time.sleep(max(_LOOK, _SHARE * (time.monotonic() - began)))
