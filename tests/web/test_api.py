@@ -95,6 +95,8 @@ def test_what_pages_show_programs_can_ask_for(keeper: Keeper) -> None:
     assert whole["state"] == "done"
     assert [step["name"] for step in whole["steps"]] == ["copy_files"]
     assert any(call["path"] == "/files/fileops/copy" for call in whole["steps"][0]["calls"])
+    rooms = {one["title"]: one["number"] for one in whole["about"] if one["kind"] == "room"}
+    assert rooms["Acme (internal)"] == str(whole["steps"][0]["inputs"]["to"])  # where nothing was uploaded so far
     assert [one["order"] for one in whole["offers"]] == ["restart"]
     assert event["trusted"].startswith(("Verified", "Found by"))  # the history may tell of it first
     assert event["automations"] == [{"automation": "copy-client-uploads", "took": True, "because": ""}]

@@ -101,6 +101,10 @@ class StepContext(Protocol):
         """Keep every other run, in any process, from working on what bears this name."""
         ...
 
+    def met(self, kind: str, number: str, title: str, *, wanted: str = "") -> None:
+        """Note what it works on as people know it: a room, its id and title. `wanted` is what the settings call it."""
+        ...
+
     async def progress(self, text: str) -> None:
         """Say how far it has come, for `runs show` and the page."""
         ...

@@ -236,6 +236,9 @@ class Dry:
         """Hold nothing."""
         return contextlib.nullcontext()
 
+    def met(self, kind: str, number: str, title: str, *, wanted: str = "") -> None:
+        """Note nothing."""
+
     async def progress(self, text: str) -> None:
         """Say nothing."""
 

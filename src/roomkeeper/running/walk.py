@@ -496,6 +496,11 @@ class _Work:
         """Keep every other run from working on what bears this name."""
         return hold(self._store, f"{self.connection} {name}", self.run, self.check, partial(self._aside, self.run))
 
+    def met(self, kind: str, number: str, title: str, *, wanted: str = "") -> None:
+        """Note what it works on, in place of what the settings call it."""
+        self.about = [one for one in self.about if one.title or one.number != wanted]
+        self.about.append(subjects.Subject(self.connection, kind, number, title))
+
     async def progress(self, text: str) -> None:
         """Say how far it has come."""
         text = f"{self.item}: {text}" if self.item else text

@@ -53,6 +53,8 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
     if not way:
         remedy = f"Correct `{setting}:` in the automation."
         raise StepFailed(f"`{setting}` {wanted} has no place on the portal", remedy=remedy)
+    for kind, part in zip(("room", "folder"), way[1:2] + way[2:][-1:], strict=False):
+        context.met(kind, str(part.id), part.title, wanted=str(wanted))
     return way
 
 
