@@ -74,7 +74,7 @@ class Killer:
     killed: set[tuple[int, int]] = field(default_factory=set)
 
     def work(self) -> None:
-        while not self.over.wait(0.01) and len(self.killed) < KILLS:
+        while not self.over.wait(0.03) and len(self.killed) < KILLS:
             with self.keeper.opened().read() as db:
                 at_work = {(row.run_id, row.position) for row in db.execute(AT_WORK)}
             if new := at_work - self.killed:
