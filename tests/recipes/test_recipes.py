@@ -17,7 +17,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 from mailboxes import Chat, Mailbox
-from stage import CRM_SECRETS, SECRET, Keeper, Portal, Rooms, free_port, next_second, sized, until
+from stage import CRM_SECRETS, SECRET, SETTLE_AFTER, Keeper, Portal, Rooms, free_port, next_second, sized, until
 
 from roomkeeper.docspace.webhooks import mask
 from roomkeeper.store.tables import steps
@@ -121,7 +121,8 @@ def put_in(
     }
     for place, value in filled.items():
         text = text.replace(place, str(value))
-    keeper.file.write_text(re.sub("public_url: .*", f"public_url: {keeper.url}", text))
+    text = re.sub("public_url: .*", f"public_url: {keeper.url}", text)
+    keeper.file.write_text(f"settle_after: {SETTLE_AFTER}\n{text}")
     keeper.environment |= {"DOCSPACE_API_KEY": key or rooms.keeper_key, "DOCSPACE_WEBHOOK_SECRET": SECRET}
     keeper.environment |= dict.fromkeys(("TEAM_TOKEN", "CRM_TOKEN", "PM_TOKEN", "TRACKER_TOKEN"), TOKEN)
     return keeper

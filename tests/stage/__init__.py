@@ -2,7 +2,7 @@
 
 from roomkeeper.demo import Portal
 from stage.commands import command
-from stage.keeper import CRM_SECRETS, SECRET, Keeper
+from stage.keeper import CRM_SECRETS, SECRET, SETTLE_AFTER, Keeper
 from stage.portals import simulated_portal
 from stage.ports import free_port
 from stage.scenes import NOTE, ORGANIZATION, ClosingDeals, OpeningTickets, Rooms, copy_uploads, sized
@@ -13,6 +13,7 @@ __all__ = [
     "NOTE",
     "ORGANIZATION",
     "SECRET",
+    "SETTLE_AFTER",
     "ClosingDeals",
     "Keeper",
     "OpeningTickets",

@@ -268,6 +268,22 @@ def test_thousands_of_files_in_500_folders_take_few_requests(scene: ClosingDeals
     print(f"{layout}: {many} files, {len(moves)} requests to move, {len(listing)} reads to list the room")
 
 
+def test_of_a_large_room_several_hundreds_are_moved_at_the_same_time(scene: ClosingDeals, keepers: Make) -> None:
+    scene.portal.direct("POST", f"/folders/{scene.client}/grow", json={"user": scene.guest, "folders": 0, "files": 450})
+    scene.portal.direct("PUT", "/operations", json={"seconds_per_item": 0.05})
+    keeper = started(scene, keepers, scene.automation())
+
+    scene.close(keeper, scene.deal(), "hubspot")
+    until(lambda: len(scene.asked("PUT", "/fileops/move$")) == 4)
+    left = len(scene.portal.tree(scene.client))
+    run = keeper.settle()[0]
+
+    assert left > 150  # one after another, three hundred would have gone before the fourth is asked for
+    assert (run["state"], run["error"]) == ("done", None)
+    assert len(scene.portal.tree(scene.archive)) == 450
+    assert len(scene.asked("PUT", "/fileops/move$")) == 5
+
+
 def test_a_customer_s_own_pipeline_and_a_lost_deal_are_told_apart(scene: ClosingDeals, keepers: Make) -> None:
     scene.upload("File.docx")
     keeper = started(scene, keepers, scene.automation())

@@ -16,6 +16,7 @@ KINDS = ("room", "file", "folder", "ticket", "deal")
 _BRIEFLY = ("ticket", "deal", "file", "room")  # in which order things are named
 _NAMES = ("title", "subject", "name")  # the fields that name a thing, the first of them that there is
 _ALSO = ("key", "company")  # what people know it by as well
+_TWO = 2
 _MANY = 5000  # of one step's files that can be found by their names
 _FOUND = 500  # subjects of a number, and as many of a name, that a search goes on with
 
@@ -89,20 +90,28 @@ def shown(db: sa.Connection, numbers: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def briefly(db: sa.Connection, run_ids: Sequence[int]) -> dict[int, list[str]]:
-    """Say in a few words what runs are about: `ticket 7 Printer on fire`, `60 files`, `room 12 Northwind`."""
+    """Say in a few words what runs are about: `ticket 7 Printer on fire`, `60 files`, `rooms Acme and Beta`."""
     counted = sa.select(
         runs_about.c.run_id,
         subjects.c.kind,
         sa.func.count().label("many"),
         sa.func.max(subjects.c.number).label("number"),
         sa.func.max(subjects.c.title).label("title"),
+        sa.func.min(subjects.c.title).label("other"),
     ).join(subjects, subjects.c.id == runs_about.c.subject_id)
     named = counted.where(runs_about.c.run_id.in_(run_ids), subjects.c.title != "")
     said: dict[int, list[str]] = {}
     for row in sorted(db.execute(named.group_by(runs_about.c.run_id, subjects.c.kind)), key=_by_kind):
-        words = f"{row.kind} {row.number} {row.title}" if row.kind != "file" else row.title
-        said.setdefault(row.run_id, []).append(words if row.many == 1 else f"{row.many} {row.kind}s")
+        said.setdefault(row.run_id, []).append(_words(row))
     return said
+
+
+def _words(row: Any) -> str:  # noqa: ANN401 - a database row
+    if row.many == 1:
+        return row.title if row.kind == "file" else f"{row.kind} {row.number} {row.title}"
+    if row.many == _TWO and row.kind == "room":  # where from, and where to
+        return f"rooms {row.other} and {row.title}"
+    return f"{row.many} {row.kind}s"
 
 
 def _by_kind(row: Any) -> int:  # noqa: ANN401 - a database row

@@ -1,6 +1,7 @@
 """Copy, move and delete: a synchronous all-or-nothing check, then an asynchronous operation."""
 
 import asyncio
+import contextlib
 import time
 import traceback
 import uuid
@@ -18,6 +19,7 @@ MOVE, COPY, DELETE, DOWNLOAD, DUPLICATING = 0, 1, 2, 3, 7  # FileOperationDto.cs
 SKIP, OVERWRITE, DUPLICATE = 0, 1, 2  # FileConflictResolveType.cs
 CREATED, RUNNING, COMPLETED, CANCELED, FAILED = 0, 1, 2, 3, 4  # recorded: ops.shape
 FORM_ROOM = 1  # recorded: rooms.create
+WORKERS = 10  # copies and moves at the same time (FilesWorkerServiceExtensions.cs:91)
 # DefaultDistributedTaskQueueFactory.cs
 UNPOLLED_LIFE = 60.0  # seconds after its last progress; a task nobody asks for is dropped, running or not
 
@@ -77,6 +79,7 @@ class FileOps:
         self.started = 0
         self._operations: dict[str, Operation] = {}
         self._jobs: set[asyncio.Task[None]] = set()
+        self._workers = asyncio.Semaphore(WORKERS)
 
     # --- requests -----------------------------------------------------------------------------------------
 
@@ -260,7 +263,8 @@ class FileOps:
         await asyncio.sleep(self.faults.queue_seconds)
         operation.status = RUNNING
         try:
-            await work
+            async with self._workers if operation.kind in {MOVE, COPY} else contextlib.nullcontext():
+                await work
         except Exception:  # noqa: BLE001 - as the server does: logged, and the operation ends without an error
             traceback.print_exc()
         operation.progress = 100

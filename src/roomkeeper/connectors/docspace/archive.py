@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace import archiving, evidence
 from roomkeeper.connectors.docspace.archiving import ArchivePlan, Layout, Line
-from roomkeeper.connectors.docspace.moving import DestinationGone, Item, Moved, is_there, move, rename
+from roomkeeper.connectors.docspace.moving import WIDTH, DestinationGone, Item, Moved, is_there, move, rename
 from roomkeeper.connectors.docspace.places import (
     address,
     folder_at,
@@ -336,7 +336,7 @@ class _Archiving:
         fit.sort(key=lambda file: file.locked or file.is_being_edited)
         items: list[Item] = [("folder", folder.id) for folder in folders]
         items += [("file", file.id) for file in fit]
-        moved: Moved = await move(self._context, items, target)
+        moved: Moved = await move(self._context, items, target, width=WIDTH)
         self._why |= {item: why for item in items if (why := moved.why(item))}
         for folder in folders:
             if moved.why(("folder", folder.id)):
@@ -347,7 +347,12 @@ class _Archiving:
     async def _verified(self, planned: ArchivePlan) -> Archived:
         """Make sure that every planned file is in the archive. Raises StepFailed, naming those that are not."""
         folder = planned.folder or planned.under
-        missing = planned.see(await below(self._context, folder)) if planned.lines else []
+        try:
+            missing = planned.see(await below(self._context, folder)) if planned.lines else []
+        except RemoteError as error:
+            if await is_there(self._context, folder):
+                raise
+            raise await self._destination_gone(planned, await self._not_in_the_room(planned)) from error
         if missing and not await is_there(self._context, folder):
             raise await self._destination_gone(planned, missing)
         if missing:

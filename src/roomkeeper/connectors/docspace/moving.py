@@ -5,6 +5,7 @@ listing still shows at its old place was not moved.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,7 @@ from roomkeeper.errors import (
 _AT_ONCE = 8  # titles given at the same time: half of the 15 writes that the portal takes at once (facts 7)
 BATCH = 100  # the server checks each item before it answers (facts/docspace.md 2.1) (CopyPermissionsCheck.cs)
 # Ours
+WIDTH = 4  # operations at the same time, of the 10 that a worker of the portal takes (FilesWorkerServiceExtensions.cs)
 _IN_VAIN = 20  # refusals of single items in a row after which it is not the items: the rest is not asked for one by one
 _FAULTS = 4  # 5xx after which a request is suspected itself, and divided (ours)
 _PAUSE, _LONGEST = 0.3, 30.0  # seconds between two attempts (ours)
@@ -55,12 +57,28 @@ class Moved:
         return self.refused.get(item) or self.complaints.get(item, "")
 
 
-async def move(context: StepContext, items: Sequence[Item], into: EntryId) -> Moved:
-    """Move items into a folder, folders whole. Raises DestinationGone, RemoteError."""
-    moved = Moved()
-    for at in range(0, len(items), BATCH):
-        await context.progress(f"{at} of {len(items)} moved")
-        await _move_batch(context, items[at : at + BATCH], into, moved)
+async def move(context: StepContext, items: Sequence[Item], into: EntryId, *, width: int = 1) -> Moved:
+    """Move items into a folder, folders whole. Raises DestinationGone, RemoteError.
+
+    `width` operations go on at the same time: more than one only if no two of the items have one title, for what one
+    operation brings is no namesake to another. After a failure nothing more is begun.
+    """
+    moved, left = Moved(), deque(range(0, len(items), BATCH))
+
+    async def take_turns() -> None:
+        while left:
+            at = left.popleft()
+            await context.progress(f"{at} of {len(items)} moved")
+            try:
+                await _move_batch(context, items[at : at + BATCH], into, moved)
+            except Exception:
+                left.clear()
+                raise
+
+    ended = await asyncio.gather(*(take_turns() for _ in range(width)), return_exceptions=True)
+    for failed in ended:
+        if failed is not None:
+            raise failed
     return moved
 
 
