@@ -67,7 +67,9 @@ def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> boo
     connection.execute(sa.delete(events).where(events.c.id.in_(unneeded)))
     stranger = sa.select(events.c.id).where(events.c.status == "refused")
     last = connection.execute(stranger.order_by(events.c.id.desc()).offset(_REFUSED).limit(1)).scalar()
-    noise = stranger.where(sa.or_(events.c.id <= (last or 0), events.c.received_at < now - _REFUSED_DAYS * _DAY))
+    # Not by the index of age, in which those of all events are: the strangers' own is short.
+    is_old = sa.func.coalesce(events.c.received_at, 0.0) < now - _REFUSED_DAYS * _DAY
+    noise = stranger.where(sa.or_(events.c.id <= (last or 0), is_old))
     refused = connection.execute(sa.delete(events).where(events.c.id.in_(noise.limit(_PAGE)))).rowcount
     connection.execute(sa.delete(days).where(days.c.day < int(now // _DAY) - 7))
     connection.execute(sa.delete(sessions).where(sessions.c.ends_at < now))

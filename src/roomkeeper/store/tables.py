@@ -148,6 +148,7 @@ runs = sa.Table(
 _to_claim = sa.and_(runs.c.state == "waiting", runs.c.claims)
 sa.Index("one_waits", runs.c.automation, runs.c.key, unique=True, sqlite_where=_to_claim, postgresql_where=_to_claim)
 sa.Index("runs_by_state", runs.c.state, runs.c.id)
+sa.Index("runs_by_end", runs.c.state, runs.c.ended_at)
 _open = runs.c.state.in_(["waiting", "running"])
 sa.Index("runs_in_turn", runs.c.automation, runs.c.key, runs.c.id, sqlite_where=_open, postgresql_where=_open)
 sa.Index("runs_by_automation", runs.c.automation, runs.c.state, runs.c.id)

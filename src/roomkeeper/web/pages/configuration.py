@@ -89,8 +89,14 @@ async def known_words(_request: Request, desk: Desk, _who: Who) -> Response:
 async def ask_reload(_request: Request, desk: Desk, _who: Who) -> Shown:
     """Show what was changed in the file, and what taking it over does."""
     now = await asyncio.to_thread(in_file, desk.config)
-    data = {"offer": _OFFER, "back": "/configuration", "asks_why": True, "changes": _changes(desk.config.text, now)}
-    return Shown("Take over the changed configuration?", "reload.html", data | {"file": str(desk.config.file)})
+    data: dict[str, Any] = {
+        "offer": _OFFER,
+        "back": "/configuration",
+        "asks_why": True,
+        "changes": _changes(desk.config.text, now),
+    }
+    data["file"] = str(desk.config.file)
+    return Shown("Take over the changed configuration?", "reload.html", data, is_live=False)  # somebody writes there
 
 
 async def reload(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> str:
