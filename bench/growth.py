@@ -148,6 +148,7 @@ async def _slowest(folder: Path, store: Store) -> tuple[str, float]:
                 (await http.get(page)).raise_for_status()
                 took.append(time.perf_counter() - began)
             found.append((page, 1000 * statistics.median(took)))
+    print("  (" + ", ".join(f"{page}: {took:.0f} ms" for page, took in found) + ")")
     return max(found, key=lambda one: one[1])
 
 
@@ -194,6 +195,7 @@ def _copying(store: Store, portal: Portal, port: int, rooms: list[int]) -> str:
 version: 1
 listen: 127.0.0.1:{port}
 store: {store.where}
+retention: {{events_days: 3650, runs_days: 3650}}   # what is old here is not to be swept up while it is measured
 connections:
   copied: {{type: docspace, url: "{portal.url}", api_key: !env KEY, webhook_secret: !env SECRET}}
 automations:

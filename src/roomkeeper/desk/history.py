@@ -1,8 +1,9 @@
 """The read side: events, runs and steps as commands, pages and the API show them."""
 
 import json
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,9 @@ Shown = dict[str, Any]
 EVENT_STATUSES = ("accepted", "duplicate", "ignored", "unusable", "refused")
 RUN_STATES = ("waiting", "running", "done", "needs_attention", "cancelled")
 _LISTED = [column for column in events.c if column.name not in {"body", "facts", "head"}]
+
+_LATELY = 7 * 86_400.0  # seconds
+_NEAR = 5000  # rows, the newest, among which is looked first (ours)
 
 
 @dataclass(frozen=True)
@@ -183,10 +187,18 @@ class History:
         return current(self._store)
 
     def counts(self) -> Shown:
-        """Count events by status, runs by state, and what waits to be run."""
+        """Count what is open, however old; and, of the last seven days, events by status and runs that are over."""
+        since = time.time() - _LATELY
+        is_open = runs.c.state.in_(("waiting", "running", "needs_attention"))
+        # Not by the index of states, in which every run that is over is.
+        state = sa.func.coalesce(runs.c.state, "")
+        is_over = sa.and_(runs.c.made_at >= since, state.in_(("done", "cancelled")))
+        lately = sa.select(events.c.status, sa.func.count()).where(events.c.received_at >= since)
+        by_state = list[Any]()
         with self._store.read() as db:
-            by_status = db.execute(sa.select(events.c.status, sa.func.count()).group_by(events.c.status)).all()
-            by_state = db.execute(sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)).all()
+            by_status = db.execute(lately.group_by(events.c.status)).all()
+            for which in (is_open, is_over):
+                by_state += db.execute(sa.select(state, sa.func.count()).where(which).group_by(state))
             parked = db.execute(
                 sa.select(sa.func.count()).select_from(waiting).where(waiting.c.run_id.is_(None))
             ).scalar()
@@ -209,9 +221,32 @@ class History:
 def _numbers(
     db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | Collection[str] | None], part: Part
 ) -> list[int]:
-    """Choose which rows a list shows, newest first; from indexes alone, so that it is quick in a large store."""
+    """Choose which rows a list shows, newest first; quick in a large store.
+
+    What is frequent is found among the newest. What is rare is not: then what an index gives is sorted, which is
+    quicker than to walk back on and on.
+    """
+    last = db.execute(sa.select(sa.func.max(listed.id))).scalar() or 0
+    end = min(last + 1, part.before) if part.before is not None else last + 1
+    if part.subjects is None and part.about.strip():
+        part = replace(part, subjects=tuple(subjects.meant(db, part.about, part.kind)))
+    near = _chosen(db, listed, chosen, part, since=end - _NEAR)
+    return near if len(near) == part.limit or end <= _NEAR else _chosen(db, listed, chosen, part)
+
+
+def _chosen(
+    db: sa.Connection,
+    listed: "_Listed",
+    chosen: Mapping[Any, str | Collection[str] | None],
+    part: Part,
+    *,
+    since: int | None = None,
+) -> list[int]:
+    # Among the newest they are walked through by their numbers: no index of what they are is of use there.
     narrow = [
-        column.in_([cleaned(one) for one in ([wanted] if isinstance(wanted, str) else wanted)])
+        (column if since is None else sa.func.coalesce(column, "")).in_(
+            [cleaned(one) for one in ([wanted] if isinstance(wanted, str) else wanted)]
+        )
         for column, wanted in chosen.items()
         if wanted is not None
     ]
@@ -221,13 +256,14 @@ def _numbers(
         narrow.append(listed.at < part.until)
     if part.before is not None:
         narrow.append(listed.id < part.before)
+    if since is not None:
+        narrow.append(listed.id >= since)
     query = sa.select(listed.id).where(*narrow).limit(part.limit)
-    if part.subjects is not None or part.about.strip():
-        meant = part.subjects if part.subjects is not None else subjects.meant(db, part.about, part.kind)
-        query = query.where(listed.id.in_(sa.select(listed.link).where(listed.subject.in_(meant))))
-    # Rarely is the newest page full of what is sought: then sorting what an index gives is quicker than walking back.
-    is_sought = any((*chosen.values(), part.about.strip(), part.subjects, part.since, part.until))
-    order = listed.id + 0 if is_sought else listed.id
+    if part.subjects is not None:
+        about = sa.select(listed.link).where(listed.subject.in_(part.subjects))
+        query = query.where(listed.id.in_(about if since is None else about.where(listed.link >= since)))
+    is_sought = any((*chosen.values(), part.subjects is not None, part.since, part.until))
+    order = listed.id + 0 if is_sought and since is None else listed.id
     return list(db.execute(query.order_by(order.desc())).scalars())
 
 

@@ -15,7 +15,7 @@ from roomkeeper.intake.pauses import paused
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
-from roomkeeper.store.tables import events, hooks, proofs, runs, trails, waiting
+from roomkeeper.store.tables import hooks, proofs, runs, trails, waiting
 from roomkeeper.telemetry.metrics import budgets
 
 Shown = dict[str, Any]
@@ -40,7 +40,7 @@ def of(store: Store, history: History, config: Config, limits: Mapping[str, Mapp
         "paused": stopped,
         "counts": counts,
         "alerts": [vars(one) for one in others],
-        "connections": connections(store, config, alerts),
+        "connections": connections(store, history, config, alerts),
         "budgets": used,
     }
 
@@ -65,15 +65,15 @@ def sentence(counts: Mapping[str, Any], alerts: int, stopped: Sequence[Shown]) -
     return "All is well: everything that arrived has been dealt with."
 
 
-def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown]:
+def connections(store: Store, history: History, config: Config, alerts: list[Alert]) -> list[Shown]:
     """Say of each connection whether it is well, how its webhook is, and what arrived last."""
+    newest = {name: next(iter(history.events(limit=1, connection=name)), None) for name in config.shown}
     with store.read() as db:
         hooked = {row.connection: row for row in db.execute(sa.select(hooks))}
         searched = db.execute(sa.select(trails)).all()
         shown = []
         for name, one in config.shown.items():
-            newest = sa.select(sa.func.max(events.c.id)).where(events.c.connection == name)
-            last = db.execute(sa.select(events).where(events.c.id == newest.scalar_subquery())).first()
+            last = newest[name]
             wrong = [alert for alert in alerts if _is_about(alert, name)]
             mine = [row for row in searched if row.connection == name]
             trouble = "; ".join(row.trouble for row in mine if row.trouble)
@@ -89,8 +89,8 @@ def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown
                     "webhook_seen_at": moment(hooked[name].claimed_at or None) if name in hooked else None,
                     "searched_at": moment(max((row.searched_at or 0.0 for row in mine), default=0.0) or None),
                     "trouble": trouble,
-                    "last_event_at": moment(last.received_at) if last is not None else None,
-                    "last_event": f"{last.type} {last.subject}".strip() if last is not None else "",
+                    "last_event_at": last["received_at"] if last is not None else None,
+                    "last_event": f"{last['type']} {last['subject']}".strip() if last is not None else "",
                 }
             )
     return shown
@@ -101,10 +101,11 @@ def automations(store: Store, config: Config) -> list[Shown]:
     since = time.time() - _LATELY
     with store.read() as db:
         stopped = paused(db)
-        lately = sa.select(
-            runs.c.automation, runs.c.state, sa.func.count(), sa.func.avg(runs.c.ended_at - runs.c.started_at)
-        ).where(runs.c.made_at >= since)
-        rows = db.execute(lately.group_by(runs.c.automation, runs.c.state)).all()
+        # By their age, and not by an index of what they are grouped by, in which those of all times are.
+        name, state = sa.func.coalesce(runs.c.automation, ""), sa.func.coalesce(runs.c.state, "")
+        took = sa.func.avg(runs.c.ended_at - runs.c.started_at)
+        lately = sa.select(name, state, sa.func.count(), took).where(runs.c.made_at >= since)
+        rows = db.execute(lately.group_by(name, state)).all()
         newest = db.execute(sa.select(runs.c.automation, sa.func.max(runs.c.id)).group_by(runs.c.automation)).all()
         last = {row.automation: row for row in db.execute(sa.select(runs).where(runs.c.id.in_([r[1] for r in newest])))}
         parked = sa.select(waiting.c.automation, sa.func.count()).where(waiting.c.run_id.is_(None))
@@ -112,7 +113,7 @@ def automations(store: Store, config: Config) -> list[Shown]:
     shown = []
     for one in config.automations:
         counted = {state: many for name, state, many, _ in rows if name == one.name}
-        took = next((average for name, state, _, average in rows if name == one.name and state == "done"), None)
+        usual = next((average for name, state, _, average in rows if name == one.name and state == "done"), None)
         pause = stopped.get(one.name)
         shown.append(
             {
@@ -124,7 +125,7 @@ def automations(store: Store, config: Config) -> list[Shown]:
                 "done": counted.get("done", 0),
                 "needs_attention": counted.get("needs_attention", 0),
                 "runs": sum(counted.values()),
-                "seconds": float(took) if took is not None else None,
+                "seconds": float(usual) if usual is not None else None,
                 "waiting": waits.get(one.name, 0),
                 "last_run": last[one.name].id if one.name in last else None,
                 "last_state": last[one.name].state if one.name in last else "",
