@@ -411,6 +411,31 @@ def test_a_number_finds_what_has_it_before_what_is_called_so(store: Store) -> No
     assert history.found("100%") == []
 
 
+def test_in_a_large_store_what_is_rare_is_found_as_well_as_what_is_frequent(store: Store) -> None:
+    many = 5400  # some hundred more than are looked at first
+    state = {n: "cancelled" if n in {3, 40, 5390} else "done" for n in range(1, many + 1)}
+    with store.write() as connection:
+        connection.execute(sa.insert(runs), [_run(n, state=state[n]) | {"made_at": float(n)} for n in state])
+        about = [(Subject("acme", "room", "12", "Northwind"), n) for n in (2, 39, 5000)]
+        subjects.link_runs(store, connection, about)
+    history = History(store)
+
+    def found(limit: int = 50, before: int | None = None, about: str = "", **chosen: str) -> list[int]:
+        return [one["id"] for one in history.runs(part=Part(limit=limit, before=before, about=about), **chosen)]
+
+    assert found(state="cancelled") == [5390, 40, 3]
+    assert found(state="cancelled", before=5390) == [40, 3]
+    assert found(state="done", limit=3) == [5400, 5399, 5398]
+    assert found(state="done", limit=2, before=41) == [39, 38]
+    assert found(about="Northwind") == [5000, 39, 2]
+    assert found(about="Northwind", limit=1) == [5000]
+    assert found(about="Northwind", before=100) == [39, 2]
+    assert found(before=4, limit=9) == [3, 2, 1]
+    counted = history.counts()["runs"]
+    assert counted.get("needs_attention", 0) == 0
+    assert "done" not in counted  # they were made in 1970, and the week counts
+
+
 def test_a_new_name_of_a_room_is_found_and_the_old_is_not(store: Store) -> None:
     for title in ("Northwind", "Southwind"):
         with store.write() as connection:
