@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
@@ -47,7 +50,7 @@ def checked(text: str, tmp_path: Path) -> Config:
 @pytest.mark.parametrize("there", FILES)
 def test_it_holds_there_and_every_line_that_was_there_still_is(name: str, there: str, tmp_path: Path) -> None:
     before, recipe = FILES[there].replace("\r\n", "\n"), all_of_them()[name]
-    rooms = {one.number: (int(one.number) + 1, f"Room: {one.about}") for one in recipe.places}
+    rooms = {one.mark: (int(one.mark) + 1, f"Room: {one.about}") for one in recipe.places}
     types = {one: connection.type for one, connection in checked(before, tmp_path).connections.items()}
 
     after = put_into(before, recipe, rooms, types)
@@ -57,7 +60,7 @@ def test_it_holds_there_and_every_line_that_was_there_still_is(name: str, there:
     new = [one for one in config.automations if one.name not in names]
     assert len(config.automations) == len(names) + len(new)
     assert len(new) == recipe.automations.count("- name: ")
-    assert not any(one.number in after for one in recipe.places)
+    assert not any(one.mark in after for one in recipe.places)
     left = iter(after.splitlines())
     lost = [line for line in before.splitlines() if line not in left]  # in the same order, too
     assert lost in ([], ["automations: []   # none yet"])
@@ -84,6 +87,46 @@ def test_a_connection_of_its_kind_that_is_there_is_used(tmp_path: Path) -> None:
     checked(after, tmp_path)
 
 
+OWN = {"mail": "ann+rooms@northwind.de", "url": "https://chat.northwind.de/a/b?c=d", "host": "smtp.northwind.de"}
+
+
+@pytest.mark.parametrize("name", all_of_them())
+def test_one_s_own_people_and_addresses_take_the_place_of_the_example_s(name: str, tmp_path: Path) -> None:
+    before, recipe = FILES["none yet"], all_of_them()[name]
+    rooms = {one.mark: (int(one.mark) + 1, one.about) for one in recipe.places}
+    texts = {one.mark: OWN[one.kind] for one in recipe.texts({})}
+
+    after = put_into(before, recipe, rooms, {}, texts)
+
+    assert all(after.count(mark) == before.count(mark) for mark in texts)
+    assert not [one.what for one in checked(after, tmp_path).notes if "of an example" in one.what]
+
+
+@given(st.from_regex(r"[\w.+-]{1,20}@[\w.-]{1,20}", fullmatch=True) | st.text(max_size=30))
+def test_whatever_may_stand_in_the_place_of_somebody_is_read_as_it_was_given(person: str) -> None:
+    recipe = all_of_them()["remind-inactive-members"]
+    place = next(one for one in recipe.texts({}) if one.mark == "admin@acme.example")
+    if place.why_not(person):
+        return
+
+    text = put_into(FILES["none yet"], recipe, {"111111": (1, "a")}, {}, {place.mark: person})
+
+    team = YAML(typ="safe").load(text.replace("!env ", ""))["connections"]["mail"]
+    assert team["to"] == [person]
+
+
+def test_what_cannot_stand_there_is_refused_and_what_is_connected_already_is_not_asked_for() -> None:
+    recipe = all_of_them()["room-for-zendesk-ticket"]
+    places = {one.mark: one for one in recipe.texts({})}
+
+    assert set(places) == {"https://acme.zendesk.com", "bot@acme.example", "lead@acme.example"}
+    assert places["lead@acme.example"].why_not("nobody") == "It is to be such as lead@acme.example."
+    assert places["https://acme.zendesk.com"].why_not("acme, or so")
+    chat = all_of_them()["notify-on-invoice-upload"]
+    assert [one.about for one in chat.texts({})] == ["where people are told"]
+    assert chat.texts({"team": next(iter(chat.types.values()))}) == []
+
+
 def test_what_is_written_in_one_piece_is_left_alone() -> None:
     with pytest.raises(OrderRefused, match="written in one piece"):
         put_into('{"version": 1, "automations": []}', all_of_them()["sanitize-filenames"], {"111111": (1, "a")}, {})
@@ -93,7 +136,7 @@ def test_ids_of_third_party_storage_stand_there_as_they_are(tmp_path: Path) -> N
     odd = 'sbox-5-|Client #1, "a": \\g<1> \N{GRINNING FACE}'
     for recipe in [one for one in all_of_them().values() if one.places]:
         text = put_into(
-            FILES["none yet"], recipe, {one.number: (f"{odd} {one.number[0]}", "a #b") for one in recipe.places}, {}
+            FILES["none yet"], recipe, {one.mark: (f"{odd} {one.mark[0]}", "a #b") for one in recipe.places}, {}
         )
 
         config = checked(text, tmp_path)

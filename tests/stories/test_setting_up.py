@@ -226,6 +226,13 @@ def test_a_recipe_is_used_and_published_without_a_restart(new: Newcomer, browse:
     assert "Sort by status" in browser.get("/recipes?word=STATUS")
     assert "Sort by status" not in browser.get("/recipes?word=zendesk")
     assert "No recipe has" in browser.get("/recipes?word=no-such-word")
+    path, mark = "/recipes/notify-on-invoice-upload", "https://chat.acme.example/hook"
+    given = {"111111": "client", "222222": str(rooms.internal)}
+    assert f"Instead of {mark}" in browser.get(path)
+    assert f"It is to be such as {mark}." in browser.post(path, **given, **{mark: "our chat"})
+    written = html.unescape(browser.post(path, **given, **{mark: "https://chat.northwind.de/rooms?key=7"}))
+    assert "url: https://chat.northwind.de/rooms?key=7" in written
+    assert mark not in written
     browser.get("/recipes/route-docs-by-status")
     wrong = browser.post("/recipes/route-docs-by-status", **{"111111": "nowhere", "222222": "acme"})
     assert "sees no room that is called so" in wrong

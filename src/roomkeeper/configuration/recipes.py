@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from roomkeeper.errors import OrderRefused
 
@@ -18,15 +19,36 @@ _INSTALLED, _IN_REPOSITORY = Path(__file__).parents[1], Path(__file__).parents[3
 _JOBS = ("copy-client-*.yaml", "archive-*.yaml", "room-for-*.yaml")
 _THE_JOBS = "The three jobs"
 _PLACE = re.compile(r"\b(\d)\1{5}\b")
+#: What the examples have and nobody else: people, addresses of services, and their hosts (RFC 2606; `acme`).
+_OF_AN_EXAMPLE = re.compile(
+    r"(?P<mail>[\w.+-]{1,64}@[\w-]{1,60}\.example)\b"
+    r"|(?P<url>https://(?:acme\.[\w.-]{1,80}|[\w.-]{1,80}\.example)(?:/[\w./-]{0,80})?)"
+    r"|(?P<host>\b[\w-]{1,60}(?:\.[\w-]{1,60}){0,3}\.example)\b"
+)
+#: What may stand in their place: what YAML takes as it is, also within brackets.
+_FITTING = {
+    "mail": re.compile(r"[\w.+-]{1,64}@[\w.-]{1,255}"),
+    "url": re.compile(r"https?://[\w.:-]{1,255}(?:/[\w./~%+=?&-]{0,1000})?"),
+    "host": re.compile(r"(?=[\w-]{0,63}[A-Za-z])[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}"),
+}
 _TYPE = re.compile(r"^    type: (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Open:
-    """An open place: the number that stands for it, and a word about it."""
+    """An open place: what stands for it, and a word about it.
 
-    number: str
+    A room or folder is a number; a person, an address or a host is that of the example.
+    """
+
+    mark: str
     about: str
+    kind: str = "room"
+
+    def why_not(self, given: str) -> str:
+        """Say why this cannot stand there; empty if it can. Rooms are looked for at the portal instead."""
+        fits = self.kind not in _FITTING or _FITTING[self.kind].fullmatch(given)
+        return "" if fits else f"It is to be such as {self.mark}."
 
 
 @dataclass(frozen=True)
@@ -63,6 +85,25 @@ class Recipe:
                 about = found.get(place[0], "")
                 found[place[0]] = about or comment
         return [Open(number, about or "the room") for number, about in found.items()]
+
+    def texts(self, types: Mapping[str, str]) -> list[Open]:
+        """List the people and addresses of the example, in whose place one's own come.
+
+        `types` are those of the connections that are there: what is not added needs none.
+        """
+        added = [one for name, one in self.connections.items() if self.instead_of(name, types) is None]
+        found: dict[str, Open] = {}
+        for line in "".join([*added, self.automations]).split("\n"):
+            said, comment = _commented(line)
+            for place in _OF_AN_EXAMPLE.finditer(said):
+                found.setdefault(place[0], Open(place[0], comment, str(place.lastgroup)))
+        return list(found.values())
+
+    def instead_of(self, name: str, types: Mapping[str, str]) -> str | None:
+        """Name the connection that is there and does for one of its own; None where that is to be added."""
+        if re.search(rf"\bfrom: {re.escape(name)}\b", self.automations):
+            return None  # what starts it is its own: two senders of one kind tell of different things
+        return next((there for there, kind in types.items() if kind == self.types.get(name)), None)
 
 
 @cache
@@ -107,23 +148,32 @@ def _recipe(name: str, text: str, *, title: str, does: str, needs: str, group: s
     return Recipe(name, title, does, needs, _block(text, "automations"), others, group)
 
 
-def put_into(text: str, recipe: Recipe, rooms: Mapping[str, tuple[int | str, str]], types: Mapping[str, str]) -> str:
+def put_into(
+    text: str,
+    recipe: Recipe,
+    rooms: Mapping[str, tuple[int | str, str]],
+    types: Mapping[str, str],
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Put a recipe into a configuration; `rooms` are by their open places, each with its id and title.
 
     `types` are those of the connections that are there: of its own, what starts it is added, and what is of no type
-    that is there.
+    that is there. `texts` take the place of the example's people and addresses.
     Raises OrderRefused where the text is written so that nothing can be put into it without changing the rest.
     """
-    automations = _filled(recipe.automations, rooms)
+    automations = _own(_filled(recipe.automations, rooms), texts)
     for name, one in recipe.connections.items():
-        same = [there for there, kind in types.items() if kind == recipe.types.get(name)]
-        if re.search(rf"\bfrom: {re.escape(name)}\b", automations):
-            same = []  # what starts it is its own: two senders of one kind tell of different things
-        called = same[0] if same else _free(name, types)
+        there = recipe.instead_of(name, types)
+        called = there or _free(name, types)
         automations = re.sub(rf"\b(via|from): {re.escape(name)}\b", rf"\1: {called}", automations)
-        if not same:
-            text = _with(text, "connections", one.replace(f"  {name}:", f"  {called}:", 1))
+        if there is None:
+            text = _with(text, "connections", _own(one, texts).replace(f"  {name}:", f"  {called}:", 1))
     return _with(text, "automations", _called_anew(automations, _names(text)))
+
+
+def _own(text: str, texts: Mapping[str, str]) -> str:
+    """Put one's own people and addresses in the place of the example's."""
+    return _OF_AN_EXAMPLE.sub(lambda found: texts.get(found[0]) or found[0], text)
 
 
 def _filled(text: str, rooms: Mapping[str, tuple[int | str, str]]) -> str:

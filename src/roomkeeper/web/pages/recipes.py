@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 
 from roomkeeper.configuration import recipes
-from roomkeeper.configuration.recipes import Recipe
+from roomkeeper.configuration.recipes import Open, Recipe
 from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.contract.instruction import followed
 from roomkeeper.contract.naming import one_called, written
@@ -41,19 +41,20 @@ async def use(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -
     if len(portals := sorted({room.connection for room in rooms})) > 1:
         what = f"There are several portals ({', '.join(portals)}), and a recipe does not say which one it is for"
         raise OrderRefused(what, remedy="Copy its text into the configuration, with `from:` and `via:` for yours.")
-    found, wrong = {}, {}
+    found, wrong, types = {}, {}, _types(desk)
     for place in recipe.places:
         try:
-            room = one_called(rooms, form.get(place.number, "").strip(), _same_title)
+            room = one_called(rooms, form.get(place.mark, "").strip(), _same_title)
         except LookupError as error:
-            wrong[place.number] = str(error)
+            wrong[place.mark] = str(error)
         else:
-            found[place.number] = (room.id, room.title)
+            found[place.mark] = (room.id, room.title)
+    texts = {place: given for place in recipe.texts(types) if (given := form.get(place.mark, "").strip())}
+    wrong |= {place.mark: why for place, given in texts.items() if (why := place.why_not(given))}
     if wrong:
         return await _asked(desk, recipe, form, wrong, rooms)
     current = await asyncio.to_thread(configuration.in_file, desk.config)
-    types = {name: connection.type for name, connection in desk.config.connections.items()}
-    text = recipes.put_into(current, recipe, found, types)
+    text = recipes.put_into(current, recipe, found, types, {place.mark: given for place, given in texts.items()})
     return await configuration.order(
         request, desk, who, {"text": text, "base": current, "why": f"recipe {recipe.name}"}
     )
@@ -75,14 +76,8 @@ async def _asked(
     data = {
         "recipe": recipe,
         "fields": [
-            {
-                "name": place.number,
-                "label": place.about[:1].upper() + place.about[1:],
-                "kind": "text",
-                "options": [(written(room), "") for room in rooms],
-                "is_needed": True,
-            }
-            for place in recipe.places
+            *(_room_field(place, rooms) for place in recipe.places),
+            *map(_text_field, recipe.texts(_types(desk))),
         ],
         "filled": form or {},
         "wrong": wrong or {},
@@ -90,6 +85,19 @@ async def _asked(
         "guides": _guides(desk, recipe),
     }
     return Shown(recipe.title, "recipe.html", data, status=422 if wrong else 200, is_live=False)
+
+
+def _room_field(place: Open, rooms: Sequence[NamedRoom]) -> dict[str, object]:
+    label, options = place.about[:1].upper() + place.about[1:], [(written(room), "") for room in rooms]
+    return {"name": place.mark, "label": label, "kind": "text", "options": options, "is_needed": True}
+
+
+def _text_field(place: Open) -> dict[str, object]:
+    return {"name": place.mark, "label": f"Instead of {place.mark}", "kind": "text", "hint": place.about}
+
+
+def _types(desk: Desk) -> dict[str, str]:
+    return {name: connection.type for name, connection in desk.config.connections.items()}
 
 
 def _guides(desk: Desk, recipe: Recipe) -> list[dict[str, object]]:
