@@ -23,7 +23,7 @@ serve: $(VENV)/.runtime           ## run with $(CONFIG)
 
 test: $(VENV)/.dev                ## everything that CI runs; the check goes on beside the tests, and is shown after them
 	@mkdir -p test-output
-	@nice $(MAKE) --no-print-directory check > test-output/check.txt 2>&1 & check=$$!; \
+	@nice make --no-print-directory check > test-output/check.txt 2>&1 & check=$$!; \
 	$(BIN)/python -m slipcover -m pytest $(PYTEST); tests=$$?; \
 	wait $$check; check=$$?; cat test-output/check.txt; exit $$((tests || check))
 	$(BIN)/python -m slipcover --format text --out .coverage.json $(if $(PYTEST),,--fail-under $(COVERED)) --merge .coverage.json

@@ -39,6 +39,7 @@ def _forked(_path: str, words: Sequence[str], kept: Sequence[int]) -> int:
         _servers.add(process)
         return process
     warnings.resetwarnings()
+    warnings.simplefilter("ignore")  # as it is where no test is
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     first = 3
     for one in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:

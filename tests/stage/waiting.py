@@ -22,7 +22,9 @@ def until(holds: Callable[[], bool], within: float = 180.0) -> None:
 
 def looks(within: float) -> Iterator[None]:
     """Give a turn for each look, for so many seconds, with a rest after it."""
-    end = time.monotonic() + within
-    while (began := time.monotonic()) < end:
+    end, began = time.monotonic() + within, 0.0
+    while began < end:
+        began = time.monotonic()
         yield
-        time.sleep(max(_LOOK, _SHARE * (time.monotonic() - began)))
+        now = time.monotonic()
+        time.sleep(max(_LOOK, min(_SHARE * (now - began), end - now)))  # the last look is at the end

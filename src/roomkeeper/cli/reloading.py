@@ -26,7 +26,7 @@ def reload(config: ConfigFile = DEFAULT, why: _WHY = "", as_json: AsJson = False
         out.print("No service runs on this store: the next `roomkeeper serve` reads the file.")
     for one in [] if as_json else told:
         (out if one["took_over"] else err).print(escaped(f"{one['service']} ({one['role']}): {one['said']}"))
-    if not any(one["took_over"] for one in told):
+    if all(one.text != loaded.digest for one in services.running(store)):
         texts.forget(store, kept)
     if not all(one["took_over"] for one in told):
         raise typer.Exit(FAILED)

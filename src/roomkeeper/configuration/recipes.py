@@ -105,6 +105,10 @@ class Recipe:
             return None  # what starts it is its own: two senders of one kind tell of different things
         return next((there for there, kind in types.items() if kind == self.types.get(name)), None)
 
+    def called(self, name: str, types: Mapping[str, str]) -> str:
+        """Say what one of its connections is called beside those that are there."""
+        return self.instead_of(name, types) or _free(name, types)
+
 
 @cache
 def all_of_them() -> Mapping[str, Recipe]:
@@ -163,8 +167,7 @@ def put_into(
     """
     automations = _own(_filled(recipe.automations, rooms), texts)
     for name, one in recipe.connections.items():
-        there = recipe.instead_of(name, types)
-        called = there or _free(name, types)
+        there, called = recipe.instead_of(name, types), recipe.called(name, types)
         automations = re.sub(rf"\b(via|from): {re.escape(name)}\b", rf"\1: {called}", automations)
         if there is None:
             text = _with(text, "connections", _own(one, texts).replace(f"  {name}:", f"  {called}:", 1))

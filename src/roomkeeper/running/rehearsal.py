@@ -171,7 +171,9 @@ def _later(step: Step, variables: Mapping[str, Any]) -> list[str]:
 
 
 def _brief(value: Any) -> str:  # noqa: ANN401 - JSON
-    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    brief = one_line(text)
+    return brief if len(text) <= len(brief) else f"{brief} …"
 
 
 def kind_for(step: Step, catalog: Catalog, type_: str) -> StepKind:

@@ -150,7 +150,7 @@ sa.Index("one_waits", runs.c.automation, runs.c.key, unique=True, sqlite_where=_
 sa.Index("runs_by_state", runs.c.state, runs.c.id)
 sa.Index("runs_by_end", runs.c.state, runs.c.ended_at)
 sa.Index("runs_by_age", runs.c.made_at)
-sa.Index("runs_by_key", runs.c.automation, runs.c.key, runs.c.id)
+sa.Index("runs_by_key", runs.c.automation, runs.c.key, runs.c.state, runs.c.id)
 _open = runs.c.state.in_(["waiting", "running"])
 sa.Index("runs_in_turn", runs.c.automation, runs.c.key, runs.c.id, sqlite_where=_open, postgresql_where=_open)
 sa.Index("runs_by_automation", runs.c.automation, runs.c.state, runs.c.id)

@@ -29,9 +29,10 @@ from roomkeeper.errors import (
 # RateLimiterSettings.cs
 _AT_ONCE = 8  # titles given at the same time: half of the 15 writes that the portal takes at once (facts 7)
 BATCH = 100  # the server checks each item before it answers (facts/docspace.md 2.1) (CopyPermissionsCheck.cs)
-# Ours
-WIDTH = 4  # operations at the same time, of the 10 that a worker of the portal takes (FilesWorkerServiceExtensions.cs)
-_IN_VAIN = 20  # refusals of single items in a row after which it is not the items: the rest is not asked for one by one
+# Operations at the same time, of the 10 that a worker of the portal takes (FilesWorkerServiceExtensions.cs). Each adds
+# what it moves to the folders' counts, so that none is lost by the others (AbstractQueries.cs, ChangeFilesCountAsync).
+WIDTH = 4  # (ours)
+_IN_VAIN = 20  # refusals of single items in a row, after which the rest is not asked for one by one (ours)
 _FAULTS = 4  # 5xx after which a request is suspected itself, and divided (ours)
 _PAUSE, _LONGEST = 0.3, 30.0  # seconds between two attempts (ours)
 
@@ -63,14 +64,16 @@ async def move(context: StepContext, items: Sequence[Item], into: EntryId, *, wi
     `width` operations go on at the same time: more than one only if no two of the items have one title, for what one
     operation brings is no namesake to another. After a failure nothing more is begun.
     """
-    moved, left = Moved(), deque(range(0, len(items), BATCH))
+    moved, left, done = Moved(), deque(items[at : at + BATCH] for at in range(0, len(items), BATCH)), 0
 
     async def take_turns() -> None:
+        nonlocal done
         while left:
-            at = left.popleft()
-            await context.progress(f"{at} of {len(items)} moved")
+            batch = left.popleft()
             try:
-                await _move_batch(context, items[at : at + BATCH], into, moved)
+                await context.progress(f"{done} of {len(items)} moved")
+                await _move_batch(context, batch, into, moved)
+                done += len(batch)
             except Exception:
                 left.clear()
                 raise

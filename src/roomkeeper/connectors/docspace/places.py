@@ -53,7 +53,8 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
     if not way:
         remedy = f"Correct `{setting}:` in the automation."
         raise StepFailed(f"`{setting}` {wanted} has no place on the portal", remedy=remedy)
-    for kind, part in zip(("room", "folder"), way[1:2] + way[2:][-1:], strict=False):
+    for part in way[1:2] + way[2:][-1:]:
+        kind = "room" if part.room_type is not None else "folder"
         context.met(kind, str(part.id), part.title, wanted=str(wanted))
     return way
 

@@ -9,28 +9,30 @@ from roomkeeper.docspace import Operation, Portal
 
 # Ours; DistributedTaskQueue.cs
 _FIRST, _GROWTH, _LONGEST = 0.15, 1.6, 2.0  # seconds between two looks; the server drops what is not asked for in 60 s
-_FURTHEST = 5.0  # seconds ahead for which an operation's own word about its progress is taken (ours)
+_FURTHEST = 4.0  # seconds ahead for which an operation's own word about its progress is taken (ours)
 GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on (ours)
 
 
 async def awaited(context: StepContext, operation: str) -> Operation | None:
     """Watch an operation to its end; None if it vanished, which does not mean that it succeeded."""
     portal: Portal = context.client
-    began, pause = time.monotonic(), _FIRST
+    began, pause, before = time.monotonic(), _FIRST, 0
     while True:
         await context.pause(pause)
         seen = await context.call(partial(portal.operations.get, operation))
         if seen is None or seen.finished:
             return seen
-        pause = next_look(time.monotonic() - began, seen.progress, pause)
+        pause = next_look(time.monotonic() - began, seen.progress, before, pause)
+        before = seen.progress
 
 
-def next_look(taken: float, progress: int, pause: float) -> float:
+def next_look(taken: float, progress: int, before: int, pause: float) -> float:
     """Say in how many seconds to look again at what is `progress` per cent done after so many seconds.
 
-    At its end, if it goes on like that; where it does not say how far it is, later each time.
+    At its end, if it goes on like that; where it does not say how far it is, or has not gone on since the look
+    `before`, later each time.
     """
-    if 0 < progress < 100:  # noqa: PLR2004 - per cent
+    if before < progress < 100:  # noqa: PLR2004 - per cent
         return min(_FURTHEST, max(_FIRST, taken * (100 - progress) / progress))
     return min(_LONGEST, pause * _GROWTH)
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from roomkeeper.automations.automation import Automation
 from roomkeeper.configuration import env, writing
-from roomkeeper.configuration.config import Config
+from roomkeeper.configuration.config import Config, digest_of
 from roomkeeper.configuration.words import words
 from roomkeeper.desk.offers import Offer
 from roomkeeper.errors import ConfigError, OrderRefused, Problem
@@ -154,15 +154,23 @@ async def taken_over(request: Request, desk: Desk, ordered_at: float) -> None:
 
 
 async def _run(request: Request, desk: Desk, who: Who, text: str, *, did: str, why: str) -> None:
-    """Have the text in the file taken over; it is kept, with who says so and why, if it is. Raises OrderRefused."""
+    """Have the text in the file taken over; kept, with who says so and why, if any does so. Raises OrderRefused."""
     why = one_line(why, _WHY)
     kept = await asyncio.to_thread(texts.keep, desk.store, text, by=who.by, why=why)
     try:
         did = f"{did}: {why}" if why else did
         await taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by, did))
-    except OrderRefused:
-        await asyncio.to_thread(texts.forget, desk.store, kept)
+    except OrderRefused as error:
+        await asyncio.to_thread(_refused, desk, who, text, kept, error)
         raise
+
+
+def _refused(desk: Desk, who: Who, text: str, kept: int | None, error: OrderRefused) -> None:
+    """Write down that an order came to nothing, and forget a text that nothing runs."""
+    if all(one.text != digest_of(text) for one in services.running(desk.store)):
+        texts.forget(desk.store, kept)
+    with desk.store.write() as db:
+        actions.record(db, who.by, f"was refused that: {error.message}")
 
 
 def why_not(desk: Desk) -> str:

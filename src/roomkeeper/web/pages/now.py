@@ -27,5 +27,5 @@ async def view(_request: Request, desk: Desk, _who: Who) -> Shown:
 def _data(desk: Desk) -> dict[str, object]:
     stands = overview.of(desk.store, desk.history, desk.config, desk.limits)
     begun = [_BEGINNINGS[type_] for type_ in _BEGINNINGS if type_ in heard_of(desk.config.automations)]
-    is_new = not any(stands["counts"]["events"].values())
+    is_new = not desk.history.events(limit=1)
     return {**stands, "latest": desk.history.runs(limit=_SHOWN), "is_new": is_new, "first": " Or: ".join(begun)}

@@ -102,13 +102,13 @@ def _types(desk: Desk) -> dict[str, str]:
 
 def _guides(desk: Desk, recipe: Recipe) -> list[dict[str, object]]:
     """Say what is to be clicked at its services: those that would be added, and those that are there already."""
-    there = {connection.type: name for name, connection in desk.config.connections.items()}
+    types = _types(desk)
     us = "" if desk.config.public_url else "https://…"  # who reads this knows it better than the request does
     return [
         {
             "where": connector.name or type_,
-            "instructions": followed(connector.instructions, us + desk.config.hook_of(there.get(type_, name))),
-            "is_there": type_ in there,
+            "instructions": followed(connector.instructions, us + desk.config.hook_of(recipe.called(name, types))),
+            "is_there": recipe.instead_of(name, types) is not None,
         }
         for name, type_ in recipe.types.items()
         if (connector := desk.config.catalog.connectors[type_]).instructions

@@ -9,4 +9,4 @@ def upgrade() -> None:
     """Add the indexes."""
     op.create_index("runs_by_end", "runs", ["state", "ended_at"])
     op.create_index("runs_by_age", "runs", ["made_at"])
-    op.create_index("runs_by_key", "runs", ["automation", "key", "id"])
+    op.create_index("runs_by_key", "runs", ["automation", "key", "state", "id"])
