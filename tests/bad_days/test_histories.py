@@ -26,7 +26,7 @@ from stage import NOTE, ClosingDeals, Keeper, Portal, Rooms, copy_uploads, next_
 from roomkeeper.store.tables import events
 
 Make = Callable[..., Keeper]
-HISTORIES, ROUNDS, DEALS = 50, 8, 15
+HISTORIES, ROUNDS, DEALS, LARGE = 50, 8, 15, 350
 TITLES = ["Offer.docx", "Plan.xlsx", "Ümlaut ß.txt", "a.b.c"]
 LOSSES: list[dict[str, Any]] = [
     {"kind": "drop_after", "method": "POST|PUT", "path": "/fileops/", "every": 2, "times": 3},
@@ -292,6 +292,9 @@ class Deals:
             deal = scenes.deal(company=f"Company {number}", own=own)
             self._rooms[deal] = room
             self._fill(room)
+            if number == 0:  # so many that several operations go on at the same time
+                size = {"user": scenes.guest, "folders": 3, "files": LARGE}
+                scenes.portal.direct("POST", f"/folders/{room}/grow", json=size)
             self._files[deal] = {one["id"]: one["digests"] for one in scenes.portal.tree(room)}
 
     def _fill(self, room: int) -> None:
