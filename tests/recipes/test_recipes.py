@@ -19,6 +19,8 @@ import sqlalchemy as sa
 from mailboxes import Chat, Mailbox
 from stage import CRM_SECRETS, SECRET, SETTLE_AFTER, Keeper, Portal, Rooms, free_port, next_second, sized, until
 
+from roomkeeper.configuration.loading import load
+from roomkeeper.connectors import CATALOG
 from roomkeeper.docspace.webhooks import mask
 from roomkeeper.store.tables import steps
 
@@ -49,6 +51,8 @@ def is_killed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "killed":
         monkeypatch.setattr(Keeper, "start", start_and_kill)
         monkeypatch.setattr(Keeper, "stop", stop_killing)
+    else:
+        monkeypatch.setattr(Keeper, "stop", try_and_stop)
     return bool(request.param == "killed")
 
 
@@ -103,6 +107,17 @@ def stop_killing(keeper: Keeper) -> None:
         killer.over.set()
         thread.join(60)
         print(f"killed in {len(killer.killed)} steps")
+    _stopped(keeper)
+
+
+def try_and_stop(keeper: Keeper) -> None:
+    """Before a service stops, try each of its automations with what happened last: it is foretold, and nothing else."""
+    if keeper.is_serving:
+        asked = len(keeper.portal.direct("GET", "/journal"))
+        tried = [keeper.ask("try", one.name) for one in load(keeper.file, CATALOG, secrets_required=False).automations]
+        made = keeper.portal.direct("GET", "/journal")[asked:]
+        assert [one["path"] for one in made if one["method"] != "GET"] == []
+        assert all(step["plan"] or step["because"] for one in tried for step in one["steps"])
     _stopped(keeper)
 
 

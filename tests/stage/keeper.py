@@ -108,6 +108,11 @@ class Keeper:
         self._here = _Here(self)
         self._here.start()
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether it serves in this process."""
+        return self._here is not None
+
     def start_apart(self, *, port: int | None = None, role: str = "all", wait: bool = True) -> Apart:
         """Serve in a process of its own."""
         return self._start(port, ["--role", role, "--together"], wait=wait)
