@@ -230,7 +230,7 @@ def _numbers(
     end = min(last + 1, part.before) if part.before is not None else last + 1
     if part.subjects is None and part.about.strip():
         part = replace(part, subjects=tuple(subjects.meant(db, part.about, part.kind)))
-    near = _chosen(db, listed, chosen, part, since=end - _NEAR)
+    near = _chosen(db, listed, chosen, part, first=end - _NEAR)
     return near if len(near) == part.limit or end <= _NEAR else _chosen(db, listed, chosen, part)
 
 
@@ -240,11 +240,11 @@ def _chosen(
     chosen: Mapping[Any, str | Collection[str] | None],
     part: Part,
     *,
-    since: int | None = None,
+    first: int | None = None,
 ) -> list[int]:
-    # Among the newest they are walked through by their numbers: no index of what they are is of use there.
+    """Choose among those from a number on, walking back; or among all, by what indexes give."""
     narrow = [
-        (column if since is None else sa.func.coalesce(column, "")).in_(
+        (column if first is None else sa.func.coalesce(column, "")).in_(
             [cleaned(one) for one in ([wanted] if isinstance(wanted, str) else wanted)]
         )
         for column, wanted in chosen.items()
@@ -256,14 +256,14 @@ def _chosen(
         narrow.append(listed.at < part.until)
     if part.before is not None:
         narrow.append(listed.id < part.before)
-    if since is not None:
-        narrow.append(listed.id >= since)
+    if first is not None:
+        narrow.append(listed.id >= first)
     query = sa.select(listed.id).where(*narrow).limit(part.limit)
     if part.subjects is not None:
         about = sa.select(listed.link).where(listed.subject.in_(part.subjects))
-        query = query.where(listed.id.in_(about if since is None else about.where(listed.link >= since)))
+        query = query.where(listed.id.in_(about if first is None else about.where(listed.link >= first)))
     is_sought = any((*chosen.values(), part.subjects is not None, part.since, part.until))
-    order = listed.id + 0 if is_sought and since is None else listed.id
+    order = listed.id + 0 if is_sought and first is None else listed.id
     return list(db.execute(query.order_by(order.desc())).scalars())
 
 

@@ -9,7 +9,7 @@ from roomkeeper.docspace import Operation, Portal
 
 # Ours; DistributedTaskQueue.cs
 _FIRST, _GROWTH, _LONGEST = 0.15, 1.6, 2.0  # seconds between two looks; the server drops what is not asked for in 60 s
-_FURTHEST = 4.0  # seconds ahead for which an operation's own word about its progress is taken (ours)
+_FURTHEST = 4.0  # seconds ahead for which an operation's own word is taken; a run that waits five is put aside (ours)
 GRACE = 1.0  # seconds for the item that a vanished operation may still be at work on (ours)
 
 
