@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from roomkeeper.configuration.config import Config, gathered
@@ -286,6 +286,7 @@ def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.text(max_size=6))
+@example(GOOD.index("https://") + len("https://"), "[")
 def test_no_typing_error_makes_it_stumble(tmp_path: Path, at: int, typed: str) -> None:
     """Whatever is typed where, it is read or refused in words."""
     text = (GOOD[:at] + typed + GOOD[at + 1 :]).encode("utf-8", "replace").decode()
@@ -302,6 +303,7 @@ def test_no_typing_error_makes_it_stumble(tmp_path: Path, at: int, typed: str) -
         ("postgresql://keeper@db/keeper", None),
         ("postgresql://keeper:hunter2@db/keeper", "password"),
         ("mysql://db", "mysql"),
+        ("postgresql://[db", "cannot be read"),
         ("!env TEST_KEY", None),
     ],
 )

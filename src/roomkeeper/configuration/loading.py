@@ -123,7 +123,11 @@ class _Reader:
     def _check_store(self, store: str) -> None:
         if "://" not in store:
             return
-        parts = urlsplit(store)
+        try:
+            parts = urlsplit(store)
+        except ValueError as error:
+            self._say(("store",), f"the store's address cannot be read: {error}", "write postgresql://user@host/db")
+            return
         if parts.scheme != "postgresql":
             remedy = "give a folder, or postgresql://user@host/db"
             self._say(("store",), f"a store of the kind {parts.scheme}:// is not known", remedy)
@@ -270,7 +274,12 @@ class _Reader:
                 self._document.note(("connections", name), what, f"set {secrets}; until then every delivery is refused")
 
     def _note_example(self, name: str, connection: Connection) -> None:
-        host = urlsplit(str(getattr(connection.settings, "url", ""))).hostname or ""
+        try:
+            host = urlsplit(str(getattr(connection.settings, "url", ""))).hostname or ""
+        except ValueError as error:
+            what = f"the address of {name} cannot be read: {error}"
+            self._say(("connections", name, "url"), what, "write it as https://acme.onlyoffice.com")
+            return
         if host.endswith(".example"):
             what = f"{name} has the address of an example: nobody answers at {host}"
             self._document.note(("connections", name, "url"), what, "write the address of your own")
