@@ -18,7 +18,7 @@ def reload(config: ConfigFile = DEFAULT, why: _WHY = "", as_json: AsJson = False
     loaded = loaded_for_reading(config)  # what is wrong with it is said here, and no service is bothered
     store, why = store_of(loaded), one_line(why)
     kept = texts.keep(store, loaded.text, by=caller(), why=why) if why else None
-    ordered_at = services.order(store, caller(), f"{services.READ_ANEW}: {why}" if why else services.READ_ANEW)
+    ordered_at = services.order(store, caller(), why=why)
     told = [_told(one, loaded.digest, ordered_at) for one in services.settled(store, ordered_at, _WITHIN)]
     if as_json:
         print_json(told)
@@ -26,7 +26,7 @@ def reload(config: ConfigFile = DEFAULT, why: _WHY = "", as_json: AsJson = False
         out.print("No service runs on this store: the next `roomkeeper serve` reads the file.")
     for one in [] if as_json else told:
         (out if one["took_over"] else err).print(escaped(f"{one['service']} ({one['role']}): {one['said']}"))
-    if all(one.text != loaded.digest for one in services.running(store)):
+    if not services.is_run(store, loaded.digest):
         texts.forget(store, kept)
     if not all(one["took_over"] for one in told):
         raise typer.Exit(FAILED)

@@ -24,7 +24,7 @@ EVENT_STATUSES = ("accepted", "duplicate", "ignored", "unusable", "refused")
 RUN_STATES = ("waiting", "running", "done", "needs_attention", "cancelled")
 _LISTED = [column for column in events.c if column.name not in {"body", "facts", "head"}]
 
-_LATELY = 7 * 86_400.0  # seconds
+LATELY = 7 * 86_400.0  # seconds from which what is over is counted
 _NEAR = 5000  # rows, the newest, among which is looked first (ours)
 
 
@@ -188,7 +188,7 @@ class History:
 
     def counts(self) -> Shown:
         """Count what is open, however old; and, of the last seven days, events by status and runs that are over."""
-        since = time.time() - _LATELY
+        since = time.time() - LATELY
         is_open = runs.c.state.in_(("waiting", "running", "needs_attention"))
         # Not by the index of states, in which every run that is over is.
         state = sa.func.coalesce(runs.c.state, "")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from roomkeeper.automations.automation import listening_to
 from roomkeeper.configuration.config import Config
 from roomkeeper.contract.receiving import Receiving
-from roomkeeper.desk.history import History
+from roomkeeper.desk.history import LATELY, History
 from roomkeeper.intake.pauses import paused
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -19,7 +19,6 @@ from roomkeeper.store.tables import hooks, proofs, runs, trails, waiting
 from roomkeeper.telemetry.metrics import budgets
 
 Shown = dict[str, Any]
-_LATELY = 7 * 86_400.0  # seconds from which an automation's success is counted
 _OF_CONNECTIONS = {"outage", "webhook", "trail", "waiting", "silence", "budget", "messenger"}  # kinds of alert
 _NAMED = 12  # runs that are shown of a kind
 _DAYS = 31  # of proofs that are shown
@@ -98,7 +97,7 @@ def connections(store: Store, history: History, config: Config, alerts: list[Ale
 
 def automations(store: Store, config: Config) -> list[Shown]:
     """Say of each automation how it did lately: runs, success, time taken; what waits; whether it is paused."""
-    since = time.time() - _LATELY
+    since = time.time() - LATELY
     with store.read() as db:
         stopped = paused(db)
         # By their age, and not by an index of what they are grouped by, in which those of all times are.

@@ -71,10 +71,10 @@ def leave(store: Store, name: str) -> None:
         db.execute(sa.delete(services).where(services.c.name == name))
 
 
-def order(store: Store, by: str, did: str = READ_ANEW) -> float:
+def order(store: Store, by: str, did: str = READ_ANEW, *, why: str = "") -> float:
     """Have all services read the file anew; gives when that was ordered. Raises StoreUnavailable."""
     with store.write() as db:
-        actions.record(db, by, did)
+        actions.record(db, by, f"{did}: {why}" if why else did)
         now = store.now(db)
         db.execute(sa.update(services).values(ordered_at=now))
     return now
@@ -85,6 +85,11 @@ def running(store: Store) -> list[Any]:
     with store.read() as db:
         seen = services.c.seen_at > store.now(db) - _GONE_AFTER
         return list(db.execute(sa.select(services).where(seen).order_by(services.c.name)))
+
+
+def is_run(store: Store, text: str) -> bool:
+    """Whether any runs this text. Raises StoreUnavailable."""
+    return any(one.text == text for one in running(store))
 
 
 def others(store: Store, text: str) -> list[Any]:

@@ -259,9 +259,8 @@ hooks = sa.Table(
     "hooks",
     metadata,
     sa.Column("connection", sa.Text, primary_key=True),
-    sa.Column(
-        "url", sa.Text, nullable=False
-    ),  # where ours delivered to when last seen; empty before it was there, and once it was removed
+    # Where ours delivered to when last seen; empty before it was there, and once it was removed.
+    sa.Column("url", sa.Text, nullable=False),
     sa.Column("claimed_at", sa.Double, nullable=False),  # by the process that looks after it
     sa.Column("mark", _Number, nullable=False),  # the newest delivery when its secret was last set right
     sa.Column("marked_at", sa.Double, nullable=False),

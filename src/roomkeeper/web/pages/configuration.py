@@ -158,8 +158,8 @@ async def _run(request: Request, desk: Desk, who: Who, text: str, *, did: str, w
     why = one_line(why, _WHY)
     kept = await asyncio.to_thread(texts.keep, desk.store, text, by=who.by, why=why)
     try:
-        did = f"{did}: {why}" if why else did
-        await taken_over(request, desk, await asyncio.to_thread(services.order, desk.store, who.by, did))
+        ordered_at = await asyncio.to_thread(services.order, desk.store, who.by, did, why=why)
+        await taken_over(request, desk, ordered_at)
     except OrderRefused as error:
         await asyncio.to_thread(_refused, desk, who, text, kept, error)
         raise
@@ -167,7 +167,7 @@ async def _run(request: Request, desk: Desk, who: Who, text: str, *, did: str, w
 
 def _refused(desk: Desk, who: Who, text: str, kept: int | None, error: OrderRefused) -> None:
     """Write down that an order came to nothing, and forget a text that nothing runs."""
-    if all(one.text != digest_of(text) for one in services.running(desk.store)):
+    if not services.is_run(desk.store, digest_of(text)):
         texts.forget(desk.store, kept)
     with desk.store.write() as db:
         actions.record(db, who.by, f"was refused that: {error.message}")
