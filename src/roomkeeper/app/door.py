@@ -57,7 +57,7 @@ def gates(config: Config) -> dict[str, Gate]:
             partial(connector.read, name, connection.settings),
             connector.acknowledge,
             listened,
-            tuple(connector.signed_in(connection.settings)),
+            frozenset(header.lower() for header in connector.signed_in(connection.settings)),
             connector.largest,
         )
     return made

@@ -1,6 +1,5 @@
 """Verify a delivery of the portal's webhook (facts/docspace.md 1.1). Pure."""
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 
@@ -28,7 +27,7 @@ def verify(header: str | None, body: bytes, secrets: Sequence[str]) -> None:
     if not header.lower().startswith(_SCHEME):
         raise DeliveryRefused(f"the header {HEADER} does not start with {_SCHEME}")
     given = header[len(_SCHEME) :].strip().lower().encode("utf-8", "replace")
-    expected = [hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode() for secret in secrets]
+    expected = [hmac.digest(secret.encode(), body, "sha256").hex().encode() for secret in secrets]
     if not any([hmac.compare_digest(given, digest) for digest in expected]):  # noqa: C419 - constant time
         raise DeliveryRefused(
             "the signature does not fit the body: another secret, or the body was altered on its way",

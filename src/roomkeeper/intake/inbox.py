@@ -50,6 +50,33 @@ _NEARBY = sa.select(
 )
 
 Row = dict[str, Any]
+#: A row of which nothing is known yet: the rows of a group have the same columns, whatever was kept.
+_BLANK: Row = {
+    "connection": "",
+    "type": "",
+    "status": "",
+    "reason": "",
+    "delivery": "",
+    "meaning": "",
+    "channel": "",
+    "lane": "",
+    "subject": "",
+    "actor": "",
+    "at": 0.0,
+    "received_at": 0.0,
+    "facts": "{}",
+    "body": None,
+    "duplicate_of": None,
+    "target": None,
+    "state": "over",
+    "next_try": 0.0,
+    "tries": 0,
+    "occurrence": "",
+    "witness": "",
+    "found": "",
+    "head": "",
+    "trace": "",
+}
 
 
 @dataclass(frozen=True)
@@ -73,13 +100,12 @@ class _Waiting:
     """A delivery on its way to the disk."""
 
     rows: list[Row]
-    loop: asyncio.AbstractEventLoop
     outcome: "asyncio.Future[list[Verdict]]"
     verdicts: list[Verdict] = field(default_factory=list)
 
 
 class Inbox:
-    """Keeps what arrives. One writer thread; `start` before use, `stop` after."""
+    """Keeps what arrives. One writer thread, for one loop; `start` before use, `stop` after."""
 
     #: Called when there is something new for this process to dispatch; by default the dispatchers look for themselves.
     on_new: Callable[[], None]
@@ -87,7 +113,9 @@ class Inbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.on_new = lambda: None
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting: list[_Waiting] = []  # what no group has yet
+        self._is_writing = False  # or is about to: those that come meanwhile are the next group
+        self._groups: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._refusals: dict[str, list[float]] = {}
 
@@ -98,7 +126,8 @@ class Inbox:
 
     def stop(self) -> None:
         """Write what is waiting, then end."""
-        self._queue.put(None)
+        self._groups.put(self._waiting)
+        self._groups.put(None)
         if self._thread is not None:
             self._thread.join()
 
@@ -107,8 +136,9 @@ class Inbox:
 
         `head` is how it came, as JSON, and `trace` its W3C Trace Context, if it is traced.
         """
-        rows = [_row(event, body if len(received) == 1 and event.keeps_body else _part(event)) for event in received]
-        verdicts = await self._keep([row | {"head": cleaned(head), "trace": trace} for row in rows])
+        parts = [body if len(received) == 1 and event.keeps_body else _part(event) for event in received]
+        came = {"head": cleaned(head), "trace": trace}
+        verdicts = await self._keep([_row(event, part, came) for event, part in zip(received, parts, strict=True)])
         for event, verdict in zip(received, verdicts, strict=True):
             DELIVERIES.labels(event.connection, verdict.status).inc()
         return verdicts
@@ -125,7 +155,8 @@ class Inbox:
         if len(lately) >= _REFUSALS_KEPT:
             return
         self._refusals[connection].append(now)
-        await self._keep([_blank(connection, "refused", storable(reason), now) | {"head": cleaned(head())}])
+        said = {"connection": connection, "status": "refused", "reason": storable(reason), "head": cleaned(head())}
+        await self._keep([{**_BLANK, **said, "at": now, "received_at": now}])
 
     def hand_in(self, event: Event, *, automation: str) -> int:
         """Keep an event that was made by hand for one automation. For commands: writes at once."""
@@ -159,21 +190,36 @@ class Inbox:
 
     async def _keep(self, rows: list[Row]) -> list[Verdict]:
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(rows, loop, loop.create_future())
-        self._queue.put(waiting)
+        waiting = _Waiting(rows, loop.create_future())
+        self._waiting.append(waiting)
+        if not self._is_writing:
+            self._is_writing = True
+            loop.call_soon(self._hand_over)  # not before the others that have come by now: a commit is what is dear
         return await waiting.outcome
 
+    def _hand_over(self) -> None:
+        """Give the writer what is waiting."""
+        group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+        self._is_writing = bool(group)
+        if group:
+            self._groups.put(group)
+
+    def _tell(self, group: list[_Waiting], failure: StoreUnavailable | None) -> None:
+        """Tell the senders of a group what became of it, and go on with the next."""
+        self._hand_over()
+        for one in group:
+            if one.outcome.done():
+                continue
+            if failure is not None:
+                one.outcome.set_exception(failure)
+            else:
+                one.outcome.set_result(one.verdicts)
+
     def _write_groups(self) -> None:
-        while True:
-            group = [self._queue.get()]
-            while len(group) < _GROUP and not self._queue.empty():
-                group.append(self._queue.get())
-            going = [one for one in group if one is not None]
-            if going and self._write_group(going):
-                for one in going:  # one of them may be what cannot be written; the others shall not suffer for it
+        while (group := self._groups.get()) is not None:
+            if group and self._write_group(group):
+                for one in group:  # one of them may be what cannot be written; the others shall not suffer for it
                     self._write_group([one])
-            if len(going) < len(group):
-                return
 
     def _write_group(self, group: list[_Waiting]) -> bool:
         """Write a group and tell its senders; true if that failed and they were not told, being several."""
@@ -190,8 +236,7 @@ class Inbox:
             return True
         if any(verdict.status == "accepted" for one in group for verdict in one.verdicts):
             self.on_new()
-        for loop in {one.loop for one in group}:
-            loop.call_soon_threadsafe(_resolve, [one for one in group if one.loop is loop], failure)
+        group[0].outcome.get_loop().call_soon_threadsafe(self._tell, group, failure)
         return False
 
 
@@ -211,16 +256,6 @@ def recognised(connection: sa.Connection, told: Sequence[Event]) -> dict[str, in
     rest = [row for delivery, row in rows.items() if delivery not in found]
     near = _told_otherwise(connection, rest)
     return found | {row["delivery"]: near[id(row)].id for row in rest if id(row) in near}
-
-
-def _resolve(group: list[_Waiting], failure: StoreUnavailable | None) -> None:
-    for one in group:
-        if one.outcome.done():
-            continue
-        if failure is not None:
-            one.outcome.set_exception(failure)
-        else:
-            one.outcome.set_result(one.verdicts)
 
 
 def _insert(store: Store, connection: sa.Connection, group: list[_Waiting]) -> None:
@@ -452,9 +487,13 @@ def _key(row: Row) -> tuple[str, ...]:
     return row["connection"], row["meaning"]
 
 
-def _row(event: Event, body: bytes) -> Row:
-    return _blank(event.connection, _status(event), cleaned(event.ignored), time.time()) | {
+def _row(event: Event, body: bytes, came: Row | None = None) -> Row:
+    return {
+        **_BLANK,
+        "connection": event.connection,
         "type": storable(event.type),
+        "status": _status(event),
+        "reason": cleaned(event.ignored),
         "delivery": storable(event.delivery),
         "meaning": storable(event.meaning),
         "channel": storable(event.channel),
@@ -464,9 +503,11 @@ def _row(event: Event, body: bytes) -> Row:
         "subject": one_line(event.subject),
         "actor": storable(event.actor),
         "at": event.at.timestamp(),
+        "received_at": time.time(),
         "facts": json.dumps(event.facts),
         "body": body,
         "state": "over" if event.ignored else "new",
+        **(came or {}),
     }
 
 
@@ -474,35 +515,6 @@ def _status(event: Event) -> str:
     if event.unusable:
         return "unusable"
     return "ignored" if event.ignored else "accepted"
-
-
-def _blank(connection: str, status: str, reason: str, now: float) -> Row:
-    return {
-        "connection": connection,
-        "type": "",
-        "status": status,
-        "reason": reason,
-        "delivery": "",
-        "meaning": "",
-        "channel": "",
-        "lane": "",
-        "subject": "",
-        "actor": "",
-        "at": now,
-        "received_at": now,
-        "facts": "{}",
-        "body": None,
-        "duplicate_of": None,
-        "target": None,
-        "state": "over",
-        "next_try": 0.0,
-        "tries": 0,
-        "occurrence": "",
-        "witness": "",
-        "found": "",
-        "head": "",
-        "trace": "",
-    }
 
 
 def storable(text: str) -> str:

@@ -147,6 +147,7 @@ class Connection(HttpToolsProtocol):
         self._beside = 0  # bytes since a head was complete, or a part of a body came
         self._headers = 0  # bytes of the headers of a head
         self._is_whole = True  # whether nothing of a request is outstanding
+        self._is_in_head = False  # whether a request has begun whose head is not complete
         self._too_late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -174,13 +175,13 @@ class Connection(HttpToolsProtocol):
             self._hand_over()
         elif self._beside > LARGEST_HEAD:
             self._refuse()
+        elif self._is_in_head and self._too_late is None:  # most heads come whole, and need no clock
+            self._wait_for_head()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._is_whole, self._headers = False, 0
-        if self._too_late is None:
-            self._wait_for_head()
+        self._is_whole, self._is_in_head, self._headers = False, True, 0
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address. Raises TooMuch."""
@@ -197,7 +198,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on to the request, or to whoever answers it."""
-        self._beside = 0
+        self._beside, self._is_in_head = 0, False
         self._stop_waiting()
         if self._passage is not None and not self._passage.is_here(_path(self.url)):
             self._leaves = True

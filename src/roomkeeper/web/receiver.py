@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -25,9 +24,12 @@ from roomkeeper.web.door import Bodies, Crowded, Sparingly
 
 log = structlog.get_logger("receiver")
 
-_BODY_TIMEOUT = 30.0  # seconds for the whole body to arrive
-_STORE_TIMEOUT = 20.0  # seconds; what is committed later all the same is a duplicate when it comes again
+#: Seconds for the whole body to arrive, and to be kept; what is committed later all the same is a duplicate when it
+#: comes again. Ours: the portal gives an answer a hundred.
+_ANSWERED_WITHIN = 30.0
 _RETRY_AFTER = {"Retry-After": "5"}
+_WORDS = ("accepted", "unusable", "duplicate", "ignored")  # of a delivery of several events, the first that fits
+_TAKEN = {word: JSONResponse({"status": word}) for word in _WORDS}  # nothing in them is of one delivery
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,42 @@ class Gate:
     read: Callable[[Delivery], list[Event]]
     acknowledge: Callable[[Delivery], tuple[str, bytes] | None] | None
     listened: frozenset[str]
-    signed_in: tuple[str, ...]
+    signed_in: frozenset[str]  # the headers, in lower case, that sign the body
     largest: int  # bytes
 
-    def proved(self, request: Request) -> bool:
+    def proved(self, head: "_Head") -> bool:
         """Whether the head alone proves who sends. Raises DeliveryRefused where it shows that it is somebody else."""
-        if any(name in request.headers for name in self.signed_in):
+        if not self.signed_in.isdisjoint(head.headers):
             return False  # the body is needed
-        self.verify(self.delivery(request, b""))
+        self.verify(self.delivery(head, b""))
         return True
 
-    def delivery(self, request: Request, sent: bytes) -> Delivery:
+    def delivery(self, head: "_Head", sent: bytes) -> Delivery:
         """Put together what arrived."""
-        query = f"?{request.url.query}" if request.url.query else ""
-        return Delivery(sent, request.headers, f"{self.url}{query}" if self.url else str(request.url), request.method)
+        return Delivery(sent, head.headers, f"{self.url or head.address}{head.query and f'?{head.query}'}", head.method)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """How a delivery came. `headers` has the first of each name, in lower case; `address` is what the caller wrote."""
+
+    method: str
+    address: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, scope: Scope) -> "_Head":
+        """Read it once: it is wanted by all that follows."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        path = scope["path"]
+        address = f"{scope['scheme']}://{headers.get('host', '')}{path}"
+        return cls(scope["method"], address, path, scope["query_string"].decode("latin-1"), headers)
+
+    def __str__(self) -> str:
+        """Describe it for people to look at, as JSON; what proves who sent it is left out."""
+        return json.dumps(redaction.head(self.method, self.path, self.query, self.headers.items()))
 
 
 class _NotTaken(Exception):
@@ -77,38 +101,38 @@ class Receiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Never 410: the portal deletes a webhook that is answered so."""
-        request = Request(scope, receive)
-        gate = self._gates.get(request.path_params["connection"])
+        gate = self._gates.get(scope["path_params"]["connection"])
         if gate is None:
             response: Response = _said(404, "there is no connection of this name")
-        elif request.method == "HEAD":
+        elif scope["method"] == "HEAD":
             response = Response()  # the portal's probe, before it accepts the address (facts/docspace.md 1.6)
         else:
-            response = await self._take(gate, request)
+            response = await self._take(gate, Request(scope, receive), _Head.of(scope))
         await response(scope, receive, send)
 
-    async def _take(self, gate: Gate, request: Request) -> Response:
-        head, sent = partial(_head, request), None
+    async def _take(self, gate: Gate, request: Request, head: _Head) -> Response:
+        sent = None
         try:
-            proved = gate.proved(request)
-            sent = await self._sent(gate, request)
-            if sent is None:
-                return await self._too_large(gate, head, proved=proved)
-            delivery = gate.delivery(request, sent)
-            gate.verify(delivery)
-            events = gate.read(delivery)
+            async with asyncio.timeout(_ANSWERED_WITHIN):
+                proved = gate.proved(head)
+                sent = await self._sent(gate, request)
+                if sent is None:
+                    return await self._too_large(gate, head, proved=proved)
+                delivery = gate.delivery(head, sent)
+                gate.verify(delivery)
+                events = [_judged(event, gate) for event in gate.read(delivery)]
+                with tracing.delivery(gate.name) as trace:
+                    verdicts = await self._inbox.accept(events, sent, str(head), trace)
         except _NotTaken as one:
             return one.answer
         except DeliveryRefused as refused:
             return await self._turn_away(gate, refused, head)
         except DeliveryUnreadable as unreadable:
             log.warning("delivery cannot be read", connection=gate.name, reason=unreadable.message)
-            return await self._set_aside(gate, unreadable, sent or b"", head())
-        try:
-            with tracing.delivery(gate.name) as trace:
-                async with asyncio.timeout(_STORE_TIMEOUT):
-                    verdicts = await self._inbox.accept([_judged(event, gate) for event in events], sent, head(), trace)
+            return await self._set_aside(gate, unreadable, sent or b"", head)
         except (StoreUnavailable, TimeoutError) as error:
+            if sent is None:
+                return _NOT_COME
             log.warning(
                 "delivery cannot be kept", connection=gate.name, reason=str(error) or "the store does not answer"
             )
@@ -116,20 +140,19 @@ class Receiver:
         wanted = gate.acknowledge(delivery) if gate.acknowledge is not None else None
         if wanted is not None:
             return Response(wanted[1], media_type=wanted[0])
-        return JSONResponse({"status": _summary(verdicts)})
+        return _TAKEN[_summary(verdicts)]
 
     async def _sent(self, gate: Gate, request: Request) -> bytes | None:
         """Read the body; None if it is too large. Raises _NotTaken."""
         try:
-            async with asyncio.timeout(_BODY_TIMEOUT):
-                return await body.read(request, gate.largest, self._bodies)
-        except (ClientDisconnect, TimeoutError):
-            raise _NotTaken(_said(400, "the body did not arrive")) from None
+            return await body.read(request, gate.largest, self._bodies)
+        except ClientDisconnect:
+            raise _NotTaken(_NOT_COME) from None
         except Crowded:
             crowded = _said(503, "too many large bodies are under way; send it again", headers=_RETRY_AFTER)
             raise _NotTaken(crowded) from None
 
-    async def _too_large(self, gate: Gate, head: Callable[[], str], *, proved: bool) -> Response:
+    async def _too_large(self, gate: Gate, head: _Head, *, proved: bool) -> Response:
         """Write down that something larger than the service ever sends was not read."""
         why = f"the body is larger than {gate.largest} bytes, and was not read"
         log.warning("delivery not read", connection=gate.name, reason=why)
@@ -137,36 +160,31 @@ class Receiver:
             if proved:
                 name = f"too large {time.time_ns()}"
                 event = Event("unknown", gate.name, datetime.now(UTC), name, name, "", ignored=why, unusable=True)
-                await self._inbox.accept([event], b"", head())
+                await self._inbox.accept([event], b"", str(head))
             else:
-                await self._inbox.refuse(gate.name, why, head)
+                await self._inbox.refuse(gate.name, why, head.__str__)
         except StoreUnavailable:
             pass  # the answer is the same
         return _said(413, why)
 
-    async def _set_aside(self, gate: Gate, unreadable: DeliveryUnreadable, sent: bytes, head: str) -> Response:
+    async def _set_aside(self, gate: Gate, unreadable: DeliveryUnreadable, sent: bytes, head: _Head) -> Response:
         """Keep what is genuine and cannot be read, for a person; the sender is told, for it may be its mistake."""
         name = f"unreadable {hashlib.sha256(sent).hexdigest()}"
         at = datetime.now(UTC)
         event = Event("unknown", gate.name, at, name, name, "", ignored=unreadable.message, unusable=True)
         try:
-            await self._inbox.accept([event], sent, head)
+            await self._inbox.accept([event], sent, str(head))
         except StoreUnavailable:
             return _said(503, "it cannot be kept just now; send it again", headers=_RETRY_AFTER)
         return _said(400, unreadable.message)
 
-    async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: Callable[[], str]) -> Response:
+    async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: _Head) -> Response:
         self._say(f"a delivery to {gate.name} is refused: {refused.message}. {refused.remedy}", about=gate.name)
         try:
-            await self._inbox.refuse(gate.name, refused.message, head)
+            await self._inbox.refuse(gate.name, refused.message, head.__str__)
         except StoreUnavailable:
             pass  # the answer is the same, and the sender's word is not worth a 503
         return _said(401, refused.message)
-
-
-def _head(request: Request) -> str:
-    """Describe how a delivery came, for people to look at; what proves who sent it is left out."""
-    return json.dumps(redaction.head(request.method, request.url.path, request.url.query, request.headers.items()))
 
 
 def _judged(event: Event, gate: Gate) -> Event:
@@ -179,8 +197,11 @@ def _judged(event: Event, gate: Gate) -> Event:
 def _summary(verdicts: list[Verdict]) -> str:
     """One word for a delivery of several events: the most that was done with any of them."""
     seen = {verdict.status for verdict in verdicts}
-    return next((status for status in ("accepted", "unusable", "duplicate") if status in seen), "ignored")
+    return next((word for word in _WORDS if word in seen), "ignored")
 
 
 def _said(status: int, error: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"error": error}, status, headers)
+
+
+_NOT_COME = _said(400, "the body did not arrive")
