@@ -16,7 +16,7 @@ from stage import free_port
 from roomkeeper.connectors.notify import slack, smtp, webhook
 from roomkeeper.errors import RemoteError
 from roomkeeper.intake.dispatch import Source
-from roomkeeper.intake.inbox import _blank
+from roomkeeper.intake.inbox import BLANK
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -84,7 +84,11 @@ class Day:
 
     def _arrive(self, db: sa.Connection, at: float) -> None:
         told = {"delivery": f"{at}", "meaning": f"{at}", "received_at": at, "at": at, "type": "file.uploaded"}
-        db.execute(sa.insert(events).values(_blank("acme", "accepted", "", at) | told))
+        db.execute(
+            sa.insert(events).values(
+                BLANK | {"connection": "acme", "status": "accepted", "at": at, "received_at": at} | told
+            )
+        )
 
     def run(self, number: int, state: str) -> None:
         values = {"automation": "copy", "key": f"{number}", "connection": "acme", "text": "{}", "gather": 1}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomkeeper.desk.week import Day, percentile, week
-from roomkeeper.intake.inbox import _blank
+from roomkeeper.intake.inbox import BLANK
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import days, events, runs, waiting
 
@@ -22,7 +22,8 @@ def arrived(
 ) -> None:
     """Put an event into the store, and the runs that it led to."""
     with store.write() as db:
-        row = _blank("acme", "accepted", "", at) | {"delivery": f"{at}", "meaning": f"{at}", "received_at": at}
+        told = {"delivery": f"{at}", "meaning": f"{at}", "at": at, "received_at": at}
+        row = BLANK | {"connection": "acme", "status": "accepted"} | told
         event = db.execute(sa.insert(events).values(row).returning(events.c.id)).scalar_one()
         for number in range(automations if ended_after is not None else 0):
             run: dict[str, Any] = {"automation": f"a{number}", "key": f"{at}", "connection": "acme", "text": "{}"}

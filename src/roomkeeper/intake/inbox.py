@@ -51,7 +51,7 @@ _NEARBY = sa.select(
 
 Row = dict[str, Any]
 #: A row of which nothing is known yet: the rows of a group have the same columns, whatever was kept.
-_BLANK: Row = {
+BLANK: Row = {
     "connection": "",
     "type": "",
     "status": "",
@@ -156,7 +156,7 @@ class Inbox:
             return
         self._refusals[connection].append(now)
         said = {"connection": connection, "status": "refused", "reason": storable(reason), "head": cleaned(head())}
-        await self._keep([{**_BLANK, **said, "at": now, "received_at": now}])
+        await self._keep([{**BLANK, **said, "at": now, "received_at": now}])
 
     def hand_in(self, event: Event, *, automation: str) -> int:
         """Keep an event that was made by hand for one automation. For commands: writes at once."""
@@ -489,7 +489,7 @@ def _key(row: Row) -> tuple[str, ...]:
 
 def _row(event: Event, body: bytes, came: Row | None = None) -> Row:
     return {
-        **_BLANK,
+        **BLANK,
         "connection": event.connection,
         "type": storable(event.type),
         "status": _status(event),
