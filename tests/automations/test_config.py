@@ -213,6 +213,17 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         (("on: file.uploaded", "on: [file.uploaded, schedule]"), 10, "beside others", ""),
         (("on: file.uploaded", "on: [file.uploaded, user.created]"), 11, "user.created has no field 'room'", "actor"),
         (("on: file.uploaded", "on: [file.uploaded, deal.closed]"), 10, "cannot raise deal.closed", "take it out"),
+        (("on: file.uploaded", "on: file.uploaded\n    from: acmee"), 11, "no connection 'acmee' raises", "acme"),
+        (("on: file.uploaded", "on: deal.closed"), 10, "no connection of this file raises", "add the connection"),
+        (("on: file.uploaded", "on: file.uploaded\n    every: 1h"), 9, "belong to `on: schedule`", ""),
+        (("on: file.uploaded", "on: schedule"), 9, "needs `every` or `cron`", ""),
+        (("on: file.uploaded", "on: schedule\n    every: 1h\n    time_zone: Europe/Riga"), 9, "belongs to `cron`", ""),
+        (("where: {room: 111111}", "where: {room: ''}"), 11, "`room` is empty", "exact title"),
+        (("where: {room: 111111}", "where: {id.more: 1}"), 11, "no field 'id.more'", "id"),
+        (("do: copy_files", "do: approve\n        for_each: [1]"), 14, "cannot be done for each", "once for each"),
+        (("do: copy_files", "do: note_on_ticket"), 13, "needs a connection of the type", "add one"),
+        (("do: copy_files", "do: copy_files\n        as: not a word"), 14, "not a word", "another word"),
+        (("acme:\n", "clock:\n"), 3, "cannot be called 'clock'", "something else"),
     ],
 )
 def test_each_fault_is_named_with_its_line_and_a_remedy(
@@ -227,6 +238,52 @@ def test_each_fault_is_named_with_its_line_and_a_remedy(
     assert named, found
     assert remedy in named[0].remedy
     assert all(one.remedy for one in found)
+
+
+def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    automation = GOOD.partition("automations:\n")[2]
+    step = automation.partition("steps:\n")[2]
+
+    automations = problems(tmp_path, GOOD + automation)
+    steps = problems(tmp_path, GOOD + step)
+
+    assert ("two automations are called 'copy-client-uploads'", 15) in {(one.what, one.line) for one in automations}
+    assert [(one.what, one.line) for one in steps] == [("two steps of copy-client-uploads are called 'copy_files'", 15)]
+
+
+def test_a_room_of_one_of_several_portals_is_asked_for(tmp_path: Path) -> None:
+    second = GOOD.partition("connections:\n")[2].partition("automations:\n")[0].replace("acme", "other")
+    both = GOOD.replace("automations:\n", f"{second}automations:\n")
+
+    found = problems(tmp_path, both)
+
+    assert ["several portals raise this event" in one.what for one in found] == [True]
+    assert found[0].remedy == "add `from:` with one of acme, other"
+    assert read(tmp_path, both.replace("on: file.uploaded", "on: file.uploaded\n    from: other")).automations
+
+
+@pytest.mark.parametrize(
+    ("steps", "many"),
+    [
+        ("{do: create_room, with: {title: A, type: collaboration, folders: [B]}}", 1),
+        ("{do: create_room, with: {title: A, type: '{{ file.title }}', folders: [B]}}", 0),
+        ("{do: create_room, with: {title: A, from_template: 5}}", 0),
+    ],
+)
+def test_what_cannot_work_in_the_room_that_a_step_makes(tmp_path: Path, steps: str, many: int) -> None:
+    invite = "{do: invite, with: {room: '{{ room.id }}', members: [{email: a@b.example, access: fill_forms}]}}"
+    made = steps.replace("create_room,", "create_room, as: room,")
+    text = GOOD.partition("    steps:\n")[0] + f"    gather: 1\n    steps:\n      - {made}\n      - {invite}\n"
+    file = tmp_path / "roomkeeper.yaml"
+    file.write_text(text)
+
+    try:
+        load(file, CATALOG)
+        found: tuple[Problem, ...] = ()
+    except ConfigError as error:
+        found = error.problems
+
+    assert len(found) == many, found
 
 
 def test_automations_that_copy_into_each_other_s_rooms_are_refused(tmp_path: Path) -> None:
@@ -277,6 +334,14 @@ def test_a_longer_circle_is_found_too(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_none_is_refused_in_words(tmp_path: Path, text: str) -> None:
     assert all(one.line >= 1 and one.what and one.remedy for one in problems(tmp_path, text))
+
+
+def test_a_file_that_is_not_utf_8_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "roomkeeper.yaml"
+    file.write_bytes(b"version: 1\n# caf\xe9\n")
+
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(file, CATALOG)
 
 
 def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:

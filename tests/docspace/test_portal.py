@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -16,6 +16,7 @@ from roomkeeper import errors
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.files import OnConflict
+from roomkeeper.docspace.wire import whole
 from roomkeeper.remote import Exchange, ReadOnlyTransport
 
 
@@ -229,3 +230,67 @@ async def test_a_finished_operation_is_kept_until_whoever_waits_for_it_has_asked
     assert [one.id for one in asked if one is not None] == ["a", "b"]
     assert again is None
     assert len(seen) == 2
+
+
+Ask = Callable[[Portal], Awaitable[Any]]
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer", "unsaid"),
+    [
+        (lambda portal: portal.activity.kept_for(), {}, "for how long it keeps its records"),
+        (lambda portal: portal.activity.used(), [], "what its files use"),
+        (lambda portal: portal.activity.people(), None, "how many accounts it has"),
+        (lambda portal: portal.allowlist.is_on(), {"enable": "yes"}, "whether its list of addresses is in force"),
+        (lambda portal: portal.people.myself(), None, "whose key this is"),
+        (lambda portal: portal.webhooks.all(), {}, "not a list of webhooks"),
+        (lambda portal: portal.people.groups(), {"id": 1}, "not a list of groups"),
+    ],
+)
+async def test_what_only_the_portal_can_say_is_never_guessed(ask: Ask, answer: Any, unsaid: str) -> None:
+    portal, _ = _portal(_says(answer))
+
+    with pytest.raises(errors.Garbled, match=unsaid):
+        await ask(portal)
+
+
+async def test_a_backup_that_was_accepted_and_not_begun_may_have_happened() -> None:
+    portal, _ = _portal(_says(None))
+
+    with pytest.raises(errors.Rejected, match="began none") as refused:
+        await portal.backups.start(5)
+
+    assert refused.value.may_have_happened
+
+
+async def test_a_listing_that_never_shows_what_it_counts_is_no_list() -> None:
+    async def same_again(_look: int, _start: int) -> tuple[list[tuple[int, str]], int]:
+        return [(1, "a"), (2, "b")], 6
+
+    async def one_is_missing(_look: int, start: int) -> tuple[list[tuple[int, str]], int]:
+        return ([(1, "a"), (2, "b")], 3) if start == 0 else ([], 3)
+
+    with pytest.raises(errors.Garbled, match="counts 6 entries, and shows the same 2 again and again"):
+        await whole(same_again, looks=2, what="files")
+    with pytest.raises(errors.Garbled, match="counts 3 files, and shows 2 however it is asked"):
+        await whole(one_is_missing, looks=2, what="files")
+
+
+async def test_a_key_of_a_disabled_account_is_told_from_one_that_is_not_accepted() -> None:
+    """Recorded: envelope.anonymous, people.guest-disabled."""
+    disabled, _ = _portal(lambda _: JSONResponse({"error": {"message": "Access denied"}, "statusCode": 401}, 401))
+    silent, _ = _portal(lambda _: Response(status_code=401))
+
+    with pytest.raises(errors.Unauthorized, match="the account of the key is disabled"):
+        await disabled.people.myself()
+    with pytest.raises(errors.Unauthorized, match="without a word"):
+        await silent.people.myself()
+
+
+async def test_finished_operations_are_not_kept_for_ever() -> None:
+    done = [{"id": f"op{number}", "Operation": 1, "finished": True, "progress": 100} for number in range(6000)]
+    portal, _ = _portal(_says(done))
+
+    await portal.operations.all()
+
+    assert 0 < len(portal._finished) < len(done)

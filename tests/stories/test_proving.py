@@ -6,20 +6,25 @@ import hashlib
 import io
 import json
 import re
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from people import form_token
 from stage import NOTE, ClosingDeals, Keeper, OpeningTickets, Portal, Rooms, copy_uploads, next_second, until
 
 from roomkeeper import connecting
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
+from roomkeeper.intake.inbox import BLANK
 from roomkeeper.proving import nightly
 from roomkeeper.running import orders
 from roomkeeper.store.alerts import Alert, current
 from roomkeeper.store.database import opened
+from roomkeeper.store.tables import events, proofs, waiting
 
 Make = Callable[..., Keeper]
 NAME = "copy-client-uploads"
@@ -234,11 +239,11 @@ def test_a_night_that_finds_something_missing_or_cannot_look_is_an_alert_until_i
 
     first = _night(keeper)
     portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 500, "path": r"/files/folder/\d+/log"}])
-    blind = _night(keeper)
+    blind = _night(keeper, day=23)
     portal.direct("PUT", "/faults", json=[])
     (copy,) = portal.tree(rooms.internal)
     portal.call("DELETE", f"/files/file/{copy['id']}", json={"immediately": True})
-    missing = _night(keeper)
+    missing = _night(keeper, day=24)
 
     assert first == []
     assert [one.key for one in blind] == ["proof copy-client-uploads blind"]
@@ -247,18 +252,66 @@ def test_a_night_that_finds_something_missing_or_cannot_look_is_an_alert_until_i
     assert "File.docx" in missing[0].what
 
 
-def _night(keeper: Keeper) -> list[Alert]:
-    """Make the night's proof, as the service does; gives the alerts that are open afterwards."""
+def test_a_night_is_proved_once_and_again_each_hour_until_it_is_complete(
+    portal: Portal, keepers: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.stop()
+    for name, value in keeper.environment.items():
+        monkeypatch.setenv(name, value)
+    told = {"connection": "acme", "type": "file.uploaded", "status": "accepted", "at": time.time(), "facts": "{"}
+    unreadable = sa.insert(events).values(BLANK | told | {"id": 1, "received_at": time.time()})
+    parked = {"automation": NAME, "key": "room", "lane": "", "connection": "acme", "event_id": 1, "parked_at": 0.0}
+    an_hour_passes = sa.update(proofs).values(made_at=proofs.c.made_at - 3601)
+
+    _night(keeper, hour=1)
+    too_early = _proofs(keeper)
+    _write(keeper, unreadable, sa.insert(waiting).values(parked))  # no Roomkeeper wrote that
+    (broken,) = _night(keeper, hour=2)
+    failed = _proofs(keeper)
+    _write(keeper, sa.delete(waiting), sa.delete(events))
+    _night(keeper, hour=2)
+    too_soon = _proofs(keeper)
+    _write(keeper, an_hour_passes)
+    alerts = _night(keeper, hour=3)
+    complete = _proofs(keeper)
+    _write(keeper, an_hour_passes)
+    _night(keeper, hour=4)
+
+    assert too_early == []
+    assert "whether anything was missed cannot be proved" in broken.what
+    assert [one.complete for one in failed] == [False]
+    assert too_soon == failed
+    assert alerts == []
+    assert [one.complete for one in complete] == [True]
+    assert [one.made_at for one in _proofs(keeper)] == [one.made_at - 3601 for one in complete]  # nobody made it again
+
+
+def _proofs(keeper: Keeper) -> list[Any]:
+    with keeper.opened().read() as db:
+        return list(db.execute(sa.select(proofs)))
+
+
+def _write(keeper: Keeper, *statements: sa.Executable) -> None:
+    with keeper.opened().write() as db:
+        for one in statements:
+            db.execute(one)
+
+
+def _night(keeper: Keeper, *, day: int = 22, hour: int = 3) -> list[Alert]:
+    """Look at the clock once, as the service does; gives the alerts that are open afterwards."""
     config = load(keeper.file, CATALOG)
     store = opened(config.store)
 
-    async def prove() -> None:
+    async def look() -> None:
         sources = connecting.connected(config, store)
         prover = connecting.prover(config, store, sources)
-        await nightly.prove(store, prover, config.automations[0], "2026-11-22")
+        await nightly.look(store, prover, config.automations, datetime(2026, 11, day, hour, tzinfo=UTC))
         await connecting.close(sources)
 
-    asyncio.run(prove())
+    asyncio.run(look())
     found = current(store)
     store.close()
     return found

@@ -32,17 +32,22 @@ async def keep(store: Store, prover: Prover, automations: Sequence[Automation]) 
     await asyncio.to_thread(alerts.retain, store, "proof ", [f"proof {one.name} " for one in automations])
     while True:
         await asyncio.sleep(_LOOK)
-        now = datetime.now(UTC)
-        for automation in automations if now.hour >= _HOUR else []:
-            try:
-                if await store.writing(partial(_claim, store, automation.name, now.date().isoformat())):
-                    await prove(store, prover, automation, now.date().isoformat())
-            except StoreUnavailable as error:
-                log.warning("cannot prove", automation=automation.name, reason=error.message)
-            except Exception as error:  # a proof that fails must not stop the deliveries, and is the loudest alert
-                log.exception("a proof failed", automation=automation.name)
-                blind = f"proof {automation.name} blind"
-                await asyncio.to_thread(alerts.settle, store, blind, [_impossible(blind, automation.name, error)])
+        await look(store, prover, automations, datetime.now(UTC))
+
+
+async def look(store: Store, prover: Prover, automations: Sequence[Automation], now: datetime) -> None:
+    """Prove those whose proof is due at a moment, and that nobody else has taken."""
+    day = now.date().isoformat()
+    for automation in automations if now.hour >= _HOUR else []:
+        try:
+            if await store.writing(partial(_claim, store, automation.name, day)):
+                await prove(store, prover, automation, day)
+        except StoreUnavailable as error:
+            log.warning("cannot prove", automation=automation.name, reason=error.message)
+        except Exception as error:  # a proof that fails must not stop the deliveries, and is the loudest alert
+            log.exception("a proof failed", automation=automation.name)
+            blind = f"proof {automation.name} blind"
+            await asyncio.to_thread(alerts.settle, store, blind, [_impossible(blind, automation.name, error)])
 
 
 async def prove(store: Store, prover: Prover, automation: Automation, day: str) -> Proof:
