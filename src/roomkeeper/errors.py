@@ -122,7 +122,7 @@ class StepFailed(RoomkeeperError):
         self,
         message: str,
         *,
-        remedy: str = "",
+        remedy: str,
         items: Sequence[FailedItem] = (),
         result: dict[str, object] | None = None,
     ) -> None:

@@ -96,7 +96,7 @@ def test_many_are_asked_for_by_name_and_lose_their_access_only_then(rooms: Rooms
     run = keeper.settle()[0]
     # The first guest was invited by the portal's owner: only the owner, or the room's, can end that.
     assert set(members(rooms, rooms.client)) & set(addresses) == set()
-    assert (run["state"], "1 of 13 people keep" in run["error"]) == ("needs_attention", True)
+    assert (run["state"], "stays as it was for 1 of 13 people" in run["error"]) == ("needs_attention", True)
 
 
 def test_an_archived_room_is_brought_back_for_it_and_archived_again_over_a_kill(rooms: Rooms, keepers: Make) -> None:

@@ -84,7 +84,7 @@ async def set_access(params: SetAccess, context: StepContext) -> AccessSet:
             FailedItem(_called(members[one.item]), one.reason, one.remedy) if one.item in members else one
             for one in failed
         ]
-        what = f"{len(failed)} of {_counted(len(params.people))} keep their access to {room.title!r} as it was"
+        what = f"the access to {room.title!r} stays as it was for {len(failed)} of {_counted(len(params.people))}"
         raise StepFailed(what, remedy=named_[0].remedy, items=named_, result=done.model_dump(mode="json"))
     return done
 

@@ -108,7 +108,10 @@ RESTORE_FILES = StepKind(
 async def _planned(params: RestoreFiles, context: StepContext) -> ArchivePlan | MovePlan:
     recorded = await context.recorded((params.run, params.position))
     if not isinstance(recorded, dict) or recorded.get("folder") is None:
-        raise StepFailed(f"run {params.run} has not moved anything in its step {params.position}")
+        what = f"run {params.run} has not moved anything in its step {params.position}"
+        raise StepFailed(
+            what, remedy="`roomkeeper runs show` has its steps, counted from 0: name one that moves files."
+        )
     return MovePlan.from_json(recorded) if "room" not in recorded else ArchivePlan.from_json(recorded)
 
 
@@ -152,7 +155,8 @@ class _Restoring:
     async def _look(self) -> _State:
         archive = self._planned.folder
         if archive is None:
-            raise StepFailed("the plan names no folder of the archive")
+            what = "the plan names no folder of the archive, so that nothing was put there"
+            raise StepFailed(what, remedy="There is nothing to bring back: `roomkeeper runs cancel`.")
         room = await below(self._context, self._planned.room)
         try:
             return _State(room, await below(self._context, archive), self._planned.lines)

@@ -79,7 +79,8 @@ async def _room(params: ArchiveRoom, context: StepContext) -> Folder:
     found = await way_to(context, params.room, setting="room")
     room = await context.call(partial(portal.folders.get, found[-1].id))
     if room.room_type is None:
-        raise StepFailed(f"{room.title!r} ({room.id}) is a folder, and only rooms can be archived")
+        what = f"{room.title!r} ({room.id}) is a folder, and only rooms can be archived"
+        raise StepFailed(what, remedy="Write the room that it lies in; `archive_files` moves what is in a folder.")
     return room
 
 
@@ -103,4 +104,5 @@ async def _brought(context: StepContext, room: Folder, *, archived: bool) -> boo
             return True
         if ended is not None and ended.error:
             raise StepFailed(f"room {room.id} {room.title!r} stays where it is: {ended.error}", remedy=_OWNER)
-    raise StepFailed(f"room {room.id} {room.title!r} was asked for again and again, and stays where it is")
+    what = f"room {room.id} {room.title!r} was asked for again and again, and stays where it is"
+    raise StepFailed(what, remedy="See on the portal whether somebody moves it back, then `roomkeeper runs retry`.")
