@@ -89,6 +89,9 @@ class TemplateError(RoomkeeperError):
 class DeliveryRefused(RoomkeeperError):
     """A delivery is not from who it says."""
 
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+
 
 class DeliveryUnreadable(RoomkeeperError):
     """A delivery cannot be read."""

@@ -50,6 +50,7 @@ json_values = st.recursive(
 def refused(settings: Any, connector: Any, delivery: Delivery) -> str:
     with pytest.raises(DeliveryRefused) as caught:
         connector.verify(settings, delivery)
+    assert caught.value.remedy
     return caught.value.message
 
 

@@ -37,6 +37,13 @@ def test_a_status_says_what_may_be_done(
     assert (error.retryable, error.may_have_happened, error.may_still_happen) == (retryable, happened, still)
 
 
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 409, 415, 425, 429, 500, 502, 503, 504])
+def test_when_to_come_back_and_what_to_do_are_kept_whatever_the_status(status: int) -> None:
+    error = by_status(status, "said", {"retry-after": "7"}, remedy="do this")
+
+    assert (error.retry_after, error.remedy) == (7.0, "do this")
+
+
 def test_who_says_that_it_is_away_is_not_stumbling_over_the_request() -> None:
     found = {status: by_status(status, "", {}) for status in (500, 502, 503, 504)}
 

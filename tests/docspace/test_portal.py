@@ -1,6 +1,7 @@
 """The client at a server that misbehaves; the fakes speak HTTP."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -294,3 +295,79 @@ async def test_finished_operations_are_not_kept_for_ever() -> None:
     await portal.operations.all()
 
     assert 0 < len(portal._finished) < len(done)
+
+
+class _Bought(LocalTally):
+    """A tally that notes how many calls were asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, int, int]] = []
+
+    async def take(self, *, calls: int, writes: int, per_minute: int, per_day: int) -> tuple[int, float]:
+        self.asked.append((calls, writes, per_minute))
+        return await super().take(calls=calls, writes=writes, per_minute=per_minute, per_day=per_day)
+
+
+async def _passes(budget: Budget, *, write: bool = False, bulk: bool = False) -> bool:
+    """Tell whether one more call may be made now."""
+    try:
+        async with asyncio.timeout(0.2), budget.permit(write=write, daily=write, bulk=bulk):
+            return True
+    except TimeoutError:
+        return False
+
+
+async def test_reads_are_bought_one_by_one_and_in_bundles_once_there_are_many() -> None:
+    tally = _Bought()
+    budget = Budget(Limits(), tally)
+
+    assert all([await _passes(budget) for _ in range(40)])
+    assert all([await _passes(budget, write=True) for _ in range(3)])
+
+    assert tally.asked == [*((calls, 0, 1500) for calls in (1, 2, 4, 8, 16, 25)), *[(1, 1, 1500)] * 3]
+
+
+@pytest.mark.parametrize(("bulk", "most"), [(False, 20), (True, 18)])
+async def test_a_minute_holds_its_calls_and_bulk_work_leaves_a_tenth(bulk: bool, most: int) -> None:
+    budget = Budget(Limits(requests_per_minute=20), LocalTally())
+
+    passed = [await _passes(budget, write=True, bulk=bulk) for _ in range(most + 1)]
+
+    assert passed == [True] * most + [False]
+
+
+async def test_bulk_work_leaves_a_fifth_of_the_places_and_one_that_gives_up_takes_none() -> None:
+    budget = Budget(Limits(writes=5), LocalTally())
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(4):
+            await held.enter_async_context(budget.permit(write=True, daily=False, bulk=True))
+
+        assert not await _passes(budget, write=True, bulk=True)
+        assert await _passes(budget, write=True)
+        assert await _passes(budget, write=False, bulk=True)
+
+    assert await _passes(budget, write=True, bulk=True)
+
+
+async def test_a_day_that_is_over_stops_writes_in_words_and_no_read() -> None:
+    budget = Budget(Limits(), LocalTally())
+    budget.heed(errors.Throttled("too many", retry_after=7200.0), daily=True)
+
+    assert await _passes(budget)
+    with pytest.raises(errors.BudgetSpent, match="no more writes for 120 minutes") as spent:
+        await _passes(budget, write=True)
+    assert 7190 < (spent.value.retry_after or 0) <= 7200
+
+
+async def test_a_success_ends_what_refusals_had_made_longer() -> None:
+    budget = Budget(Limits(), LocalTally())
+
+    budget.heed(errors.Throttled("too many", retry_after=0.01), daily=False)
+    budget.heed(errors.NotFound("gone"), daily=False)
+    assert await _passes(budget)
+    budget.heed(errors.Throttled("too many"), daily=False)
+    assert not await _passes(budget)
+    budget.heed(None, daily=False)
+
+    assert budget._pause == 0.0

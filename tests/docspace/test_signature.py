@@ -34,12 +34,24 @@ def test_either_of_two_secrets_will_do_while_one_is_changed() -> None:
     signature.verify(f"sha256={_digest('new', b'x')}", b"x", ["old", "new"])
 
 
-@pytest.mark.parametrize("header", [None, "", "sha256=", "sha256=zz", "sha1=abc", "sha256=ключ", "sha256=" + "0" * 64])
-def test_anything_else_is_refused_with_its_reason(header: str | None) -> None:
+@pytest.mark.parametrize(
+    ("header", "said", "remedy"),
+    [
+        (None, "the header x-docspace-signature-256 is missing", "Give the portal's webhook a secret key"),
+        ("", "the header x-docspace-signature-256 is missing", "Give the portal's webhook a secret key"),
+        ("sha1=abc", "does not start with sha256=", "DocSpace"),
+        ("sha256=", "does not fit the body", "Compare `webhook_secret`"),
+        ("sha256=zz", "does not fit the body", "Compare `webhook_secret`"),
+        ("sha256=ключ\ud800", "does not fit the body", "Compare `webhook_secret`"),
+        ("sha256=" + "0" * 64, "does not fit the body", "Compare `webhook_secret`"),
+    ],
+)
+def test_anything_else_is_refused_with_its_reason_and_a_remedy(header: str | None, said: str, remedy: str) -> None:
     with pytest.raises(DeliveryRefused) as raised:
         signature.verify(header, b"{}", ["secret"])
 
-    assert raised.value.message
+    assert said in raised.value.message
+    assert remedy in raised.value.remedy
 
 
 @given(st.binary(min_size=1, max_size=100), st.integers(0, 99), st.integers(1, 255))
@@ -52,5 +64,7 @@ def test_one_altered_byte_is_enough(body: bytes, at: int, change: int) -> None:
 
 
 def test_without_a_secret_nobody_gets_in() -> None:
-    with pytest.raises(DeliveryRefused, match="no secret"):
+    with pytest.raises(DeliveryRefused, match="no secret") as raised:
         signature.verify(f"sha256={_digest('', b'x')}", b"x", [])
+
+    assert "Set `webhook_secret`" in raised.value.remedy

@@ -167,6 +167,20 @@ def test_models_tolerate_what_is_new_and_read_what_is_odd() -> None:
     assert (operation.processed_count, operation.files[0].id) == (12, None)
 
 
+@pytest.mark.parametrize(
+    ("entries", "total", "following"),
+    [
+        (0, 100, None),  # an empty page ends it, whatever is counted
+        (1, 100, 51),
+        (2, 52, None),  # a short one that reaches the total, too
+        (2, 53, 52),
+        (wire.PAGE, 50 + wire.PAGE, 50 + wire.PAGE),  # a full one never does
+    ],
+)
+def test_a_page_is_the_last_one_or_says_where_the_next_begins(entries: int, total: int, following: int | None) -> None:
+    assert wire.next_start(50, entries, total) == following
+
+
 @pytest.mark.parametrize("response", [None, [], "x", {"title": "no id"}, {"id": [], "title": 3}])
 def test_an_answer_of_another_shape_is_garbled(response: object) -> None:
     with pytest.raises(errors.Garbled):

@@ -25,7 +25,10 @@ def verify(header: str | None, body: bytes, secrets: Sequence[str]) -> None:
             remedy="Give the portal's webhook a secret key; without one it sends no signature.",
         )
     if not header.lower().startswith(_SCHEME):
-        raise DeliveryRefused(f"the header {HEADER} does not start with {_SCHEME}")
+        raise DeliveryRefused(
+            f"the header {HEADER} does not start with {_SCHEME}",
+            remedy="DocSpace signs so; see what else sends to this address, or what in between rewrites headers.",
+        )
     given = header[len(_SCHEME) :].strip().lower().encode("utf-8", "replace")
     expected = [hmac.digest(secret.encode(), body, "sha256").hex().encode() for secret in secrets]
     if not any([hmac.compare_digest(given, digest) for digest in expected]):  # noqa: C419 - constant time

@@ -70,7 +70,10 @@ def verify(settings: HubSpot, delivery: Delivery) -> None:
 def _verify_v3(secrets: Sequence[str], delivery: Delivery) -> None:
     stamp = delivery.header(V3_TIME)
     if not re.fullmatch(r"\d{1,15}", stamp):
-        raise DeliveryRefused(f"the header {V3_TIME} is missing or not a number of milliseconds")
+        raise DeliveryRefused(
+            f"the header {V3_TIME} is missing or not a number of milliseconds",
+            remedy="HubSpot sends it with each signature of version 3; see what in between takes headers away.",
+        )
     age = time.time() - int(stamp) / 1000
     if abs(age) > _WINDOW:
         raise DeliveryRefused(

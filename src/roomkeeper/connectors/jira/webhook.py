@@ -34,7 +34,10 @@ def verify(settings: Jira, delivery: Delivery) -> None:
     if secrets and (signature or not tokens):
         method, _, given = signature.partition("=")
         if signature and method.strip().lower() != "sha256":
-            raise DeliveryRefused(f"{SIGNATURE} says {method[:20]!r}, and only sha256 is accepted")
+            raise DeliveryRefused(
+                f"{SIGNATURE} says {method[:20]!r}, and only sha256 is accepted",
+                remedy="Jira signs with it; see what else sends to this address.",
+            )
         given = given.strip().lower()
         trust.check_signature(given, secrets, lambda one: trust.hmac_sha256_hex(one, delivery.body), header=SIGNATURE)
         return

@@ -39,7 +39,10 @@ def outward(
 
 def _refuse(_settings: object, _delivery: Delivery) -> None:
     """Let nothing in. Raises DeliveryRefused."""
-    raise DeliveryRefused("nothing is received from this connection")
+    raise DeliveryRefused(
+        "nothing is received from this connection",
+        remedy="It only sends messages; have deliveries go to the address of another connection.",
+    )
 
 
 def _nothing(_name: str, _settings: object, _delivery: Delivery) -> list[Event]:
