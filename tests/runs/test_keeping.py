@@ -84,6 +84,18 @@ async def test_of_many_at_once_each_is_accepted_once(inbox: Inbox) -> None:
     assert Counter(statuses) == {"accepted": 50, "duplicate": 450}
 
 
+async def test_one_that_cannot_be_written_keeps_no_other_from_it(store: Store, inbox: Inbox) -> None:
+    wrong = inbox._keep([{"connection": "acme", "status": "accepted", "no such column": 1, "occurrence": ""}])
+    outcomes = await asyncio.gather(
+        wrong, *(inbox.accept([event(number)], b"{}") for number in range(30)), return_exceptions=True
+    )
+    again = await inbox.accept([event(3)], b"{}")
+
+    assert isinstance(outcomes[0], errors.StoreUnavailable)
+    assert [one[0].status for one in outcomes[1:]] == ["accepted"] * 30
+    assert again[0].status == "duplicate"
+
+
 async def test_two_processes_accept_each_event_once_between_them(
     store: Store, inbox: Inbox, store_address: str
 ) -> None:

@@ -39,7 +39,7 @@ def test_each_step_that_is_refused_says_what_it_was_about_and_what_to_do(portal:
             "stays as it was for 1",
         ),
         "people": ("disable_people", {"people": [guest["email"]]}, "1 of 1 accounts are not disabled"),
-        "handover": ("reassign", {"person": "keeper@x.example", "to": guest["email"]}, ""),
+        "handover": ("reassign", {"person": "keeper@x.example", "to": guest["email"]}, "'guest@x.example' is nobody"),
         "link": ("share_link", {"room": rooms.client}, "gets no"),
         "link-of-none": ("share_link", {"room": folder}, "is no room"),
     }

@@ -11,6 +11,8 @@ import pytest
 from signing import signed
 from stage import Keeper, Rooms, copy_uploads, simulated_portal
 
+from roomkeeper.web import door, receiver
+
 
 @pytest.fixture(scope="module")
 def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
@@ -18,6 +20,12 @@ def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
         rooms = Rooms(portal)
         others = {
             "mute": {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY"},
+            "desk": {
+                "type": "jira",
+                "url": "https://x.atlassian.net",
+                "email": "a@x.example",
+                "api_token": "!env API_KEY",
+            },
             "open": {"type": "docspace", "url": portal.url, "api_key": "!env API_KEY", "unsigned": True},
         }
         folder = tmp_path_factory.mktemp("receiver")
@@ -138,6 +146,61 @@ def test_a_sender_that_stops_halfway_is_let_go(keeper: Keeper) -> None:
         line.sendall(b"POST /hooks/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nhalf")
 
     assert httpx2.get(f"{keeper.url}/livez").status_code == 200
+
+
+def raw(keeper: Keeper, sent: bytes) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", keeper.port), timeout=20)
+    line.sendall(sent)
+    return line
+
+
+def test_a_further_head_that_does_not_come_is_not_waited_for(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first head of a connection has a clock from the beginning; a later one has it once it is not whole."""
+    monkeypatch.setattr(door, "HEAD_WITHIN", 0.3)
+    with raw(keeper, b"HEAD /hooks/acme HTTP/1.1\r\nHost: x\r\n\r\n") as line:
+        assert line.recv(4096).startswith(b"HTTP/1.1 200")
+        line.sendall(b"POST /hooks/acme HTTP/1.1\r\nHo")
+
+        assert line.recv(4096).startswith(b"HTTP/1.1 400")
+        assert line.recv(4096) == b""
+
+
+def test_a_body_that_does_not_come_and_a_store_that_does_not_answer_are_told_apart(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "_BODY_WITHIN", 0.3)
+    monkeypatch.setattr(receiver, "_KEPT_WITHIN", 0.6)
+    content = body(payload={"id": 43, "parentId": 999_999, "title": "x"})
+    signature = signed(content)
+    head = f"POST /hooks/acme HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in signature.items()) + "\r\n"
+    with raw(keeper, head.encode() + content[:10]) as line:
+        late = line.recv(4096)
+    with keeper.opened().write():  # whoever else would write waits
+        away = post(keeper, content, signature)
+
+    assert late.startswith(b"HTTP/1.1 400")
+    assert b"the body did not arrive" in late
+    assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+    assert post(keeper, content, signature).json() == {"status": "duplicate"}  # it was written all the same
+
+
+@pytest.mark.parametrize("host", ["[", "a b", "x?token=y", "x#y", ""])
+def test_whatever_host_a_stranger_names_it_is_turned_away_in_words(keeper: Keeper, host: str) -> None:
+    with raw(keeper, f"POST /hooks/desk HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}".encode()) as line:
+        answer = line.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 401")
+
+
+def test_of_two_headers_of_one_name_the_first_one_counts(keeper: Keeper) -> None:
+    content = body(payload={"id": 44, "parentId": 999_999, "title": "x"})
+    name, right = next((name, value) for name, value in signed(content).items() if "signature" in name.lower())
+
+    first = httpx2.post(f"{keeper.url}/hooks/acme", content=content, headers=[(name, right), (name, "sha256=00")])
+    second = httpx2.post(f"{keeper.url}/hooks/acme", content=content, headers=[(name, "sha256=00"), (name, right)])
+
+    assert (first.status_code, second.status_code) == (200, 401)
 
 
 def test_refused_deliveries_are_shown_with_their_reason(keeper: Keeper) -> None:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -127,6 +127,7 @@ class Inbox:
     def stop(self) -> None:
         """Write what is waiting, then end."""
         self._groups.put(self._waiting)
+        self._waiting = []
         self._groups.put(None)
         if self._thread is not None:
             self._thread.join()
@@ -204,9 +205,10 @@ class Inbox:
         if group:
             self._groups.put(group)
 
-    def _tell(self, group: list[_Waiting], failure: StoreUnavailable | None) -> None:
-        """Tell the senders of a group what became of it, and go on with the next."""
-        self._hand_over()
+    def _tell(self, group: list[_Waiting], failure: StoreUnavailable | None, is_last: bool) -> None:  # noqa: FBT001
+        """Tell the senders what became of theirs; after the last of a group, go on with the next."""
+        if is_last:
+            self._hand_over()
         for one in group:
             if one.outcome.done():
                 continue
@@ -219,14 +221,15 @@ class Inbox:
         while (group := self._groups.get()) is not None:
             if group and self._write_group(group):
                 for one in group:  # one of them may be what cannot be written; the others shall not suffer for it
-                    self._write_group([one])
+                    self._write_group([one], is_last=one is group[-1])
 
-    def _write_group(self, group: list[_Waiting]) -> bool:
+    def _write_group(self, group: list[_Waiting], *, is_last: bool = True) -> bool:
         """Write a group and tell its senders; true if that failed and they were not told, being several."""
         failure: StoreUnavailable | None = None
+        tried = [replace(one, rows=[dict(row) for row in one.rows]) for one in group]  # what fails leaves no trace
         try:
             with self._store.write() as connection:
-                _insert(self._store, connection, group)
+                _insert(self._store, connection, tried)
         except StoreUnavailable as error:
             failure = error
         except Exception as error:
@@ -234,9 +237,9 @@ class Inbox:
             failure = StoreUnavailable(f"It cannot be written: {error}")
         if failure is not None and len(group) > 1:
             return True
-        if any(verdict.status == "accepted" for one in group for verdict in one.verdicts):
+        if any(verdict.status == "accepted" for one in tried for verdict in one.verdicts):
             self.on_new()
-        group[0].outcome.get_loop().call_soon_threadsafe(self._tell, group, failure)
+        group[0].outcome.get_loop().call_soon_threadsafe(self._tell, tried, failure, is_last)
         return False
 
 

@@ -25,8 +25,6 @@ from roomkeeper.web.passage import Passage
 
 log = structlog.get_logger("serve")
 
-_TURN = 0.005  # seconds, Python's own: the door's loop and its writer wait for each other, and changing over is dear
-_BEHIND = 5  # nice(1): where processors are short, who works gives way to who answers; ours
 
 Read = Callable[[Config, str | None], Config]
 
@@ -42,10 +40,6 @@ async def served(place: Place, loaded: Config, read_anew: Read) -> None:
     start_log(app.redact, sys.stderr, part=place.role)
     tracing.start()
     is_door = place.role == "door"
-    if is_door:
-        sys.setswitchinterval(_TURN)
-    else:
-        os.nice(_BEHIND)
     beating: list[asyncio.Task[None]] = []
     service = Service(
         app,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
+from starlette.datastructures import URL
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -24,9 +25,8 @@ from roomkeeper.web.door import Bodies, Crowded, Sparingly
 
 log = structlog.get_logger("receiver")
 
-#: Seconds for the whole body to arrive, and to be kept; what is committed later all the same is a duplicate when it
-#: comes again. Ours: the portal gives an answer a hundred.
-_ANSWERED_WITHIN = 30.0
+_BODY_WITHIN = 30.0  # seconds for the whole body to arrive
+_KEPT_WITHIN = 20.0  # seconds; what is committed later all the same is a duplicate when it comes again
 _RETRY_AFTER = {"Retry-After": "5"}
 _WORDS = ("accepted", "unusable", "duplicate", "ignored")  # of a delivery of several events, the first that fits
 _TAKEN = {word: JSONResponse({"status": word}) for word in _WORDS}  # nothing in them is of one delivery
@@ -58,30 +58,34 @@ class Gate:
 
     def delivery(self, head: "_Head", sent: bytes) -> Delivery:
         """Put together what arrived."""
-        return Delivery(sent, head.headers, f"{self.url or head.address}{head.query and f'?{head.query}'}", head.method)
+        called = f"{self.url or head.address}{head.query and f'?{head.query}'}"
+        return Delivery(sent, head.headers, called, head.scope["method"])
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """How a delivery came. `headers` has the first of each name, in lower case; `address` is what the caller wrote."""
+    """How a delivery came; `headers` has the first of each name, in lower case."""
 
-    method: str
-    address: str
-    path: str
+    scope: Scope
     query: str
     headers: Mapping[str, str]
 
     @classmethod
     def of(cls, scope: Scope) -> "_Head":
         """Read it once: it is wanted by all that follows."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
-        path = scope["path"]
-        address = f"{scope['scheme']}://{headers.get('host', '')}{path}"
-        return cls(scope["method"], address, path, scope["query_string"].decode("latin-1"), headers)
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+        return cls(scope, scope["query_string"].decode("latin-1"), headers)
+
+    @property
+    def address(self) -> str:
+        """Where the caller called, without the query."""
+        return str(URL(scope=self.scope).replace(query=None))
 
     def __str__(self) -> str:
         """Describe it for people to look at, as JSON; what proves who sent it is left out."""
-        return json.dumps(redaction.head(self.method, self.path, self.query, self.headers.items()))
+        return json.dumps(redaction.head(self.scope["method"], self.scope["path"], self.query, self.headers.items()))
 
 
 class _NotTaken(Exception):
@@ -113,11 +117,13 @@ class Receiver:
     async def _take(self, gate: Gate, request: Request, head: _Head) -> Response:
         sent = None
         try:
-            async with asyncio.timeout(_ANSWERED_WITHIN):
+            async with asyncio.timeout(_BODY_WITHIN) as limit:
                 proved = gate.proved(head)
                 sent = await self._sent(gate, request)
                 if sent is None:
+                    limit.reschedule(None)
                     return await self._too_large(gate, head, proved=proved)
+                _leave_time(limit)
                 delivery = gate.delivery(head, sent)
                 gate.verify(delivery)
                 events = [_judged(event, gate) for event in gate.read(delivery)]
@@ -185,6 +191,13 @@ class Receiver:
         except StoreUnavailable:
             pass  # the answer is the same, and the sender's word is not worth a 503
         return _said(401, refused.message)
+
+
+def _leave_time(limit: asyncio.Timeout) -> None:
+    """Leave the store its time, if the body has taken too much: a clock is dear, and one is enough for most."""
+    least = asyncio.get_running_loop().time() + _KEPT_WITHIN
+    if (limit.when() or least) < least:
+        limit.reschedule(least)
 
 
 def _judged(event: Event, gate: Gate) -> Event:

@@ -80,7 +80,7 @@ async def _room(params: ArchiveRoom, context: StepContext) -> Folder:
     room = await context.call(partial(portal.folders.get, found[-1].id))
     if room.room_type is None:
         what = f"{room.title!r} ({room.id}) is a folder, and only rooms can be archived"
-        raise StepFailed(what, remedy="Write the room that it lies in; `archive_files` moves what is in a folder.")
+        raise StepFailed(what, remedy="Write the room that it lies in.")
     return room
 
 
@@ -104,5 +104,5 @@ async def _brought(context: StepContext, room: Folder, *, archived: bool) -> boo
             return True
         if ended is not None and ended.error:
             raise StepFailed(f"room {room.id} {room.title!r} stays where it is: {ended.error}", remedy=_OWNER)
-    what = f"room {room.id} {room.title!r} was asked for again and again, and stays where it is"
-    raise StepFailed(what, remedy="See on the portal whether somebody moves it back, then `roomkeeper runs retry`.")
+    stays = f"room {room.id} {room.title!r} was asked for again and again, and stays where it is"
+    raise StepFailed(stays, remedy="See on the portal whether somebody moves it back, then `roomkeeper runs retry`.")

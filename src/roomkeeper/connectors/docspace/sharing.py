@@ -192,8 +192,8 @@ async def _target(params: ShareLink, context: StepContext) -> _Target:
     if params.room is not None:
         room = (await way_to(context, params.room, setting="room"))[-1]
         if not isinstance(room.room_type, RoomType):
-            what = f"{room.title!r} ({room.id}) is no room, or of a type that is not known"
-            raise StepFailed(what, remedy="Write the id or the exact title of a room; of a folder, `folder:`.")
+            other = f"{room.title!r} ({room.id}) is no room, or of a type that is not known"
+            raise StepFailed(other, remedy="Write the id or the exact title of a room; of a folder, `folder:`.")
         return _Target("rooms", room.id, room.title, type=room.room_type)
     assert params.folder is not None  # noqa: S101 - the settings name one of the three
     folder = (await way_to(context, params.folder, setting="folder"))[-1]
