@@ -113,8 +113,7 @@ class Inbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.on_new = lambda: None
-        self._waiting: list[_Waiting] = []  # what no group has yet
-        self._is_writing = False  # or is about to: those that come meanwhile are the next group
+        self._heard: list[_Waiting] = []  # by the loop, in this round of it
         self._groups: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._refusals: dict[str, list[float]] = {}
@@ -126,8 +125,7 @@ class Inbox:
 
     def stop(self) -> None:
         """Write what is waiting, then end."""
-        self._groups.put(self._waiting)
-        self._waiting = []
+        self._hand_over()
         self._groups.put(None)
         if self._thread is not None:
             self._thread.join()
@@ -192,38 +190,33 @@ class Inbox:
     async def _keep(self, rows: list[Row]) -> list[Verdict]:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(rows, loop.create_future())
-        self._waiting.append(waiting)
-        if not self._is_writing:
-            self._is_writing = True
+        if not self._heard:
             loop.call_soon(self._hand_over)  # not before the others that have come by now: a commit is what is dear
+        self._heard.append(waiting)
         return await waiting.outcome
 
     def _hand_over(self) -> None:
-        """Give the writer what is waiting."""
-        group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
-        self._is_writing = bool(group)
-        if group:
-            self._groups.put(group)
-
-    def _tell(self, group: list[_Waiting], failure: StoreUnavailable | None, is_last: bool) -> None:  # noqa: FBT001
-        """Tell the senders what became of theirs; after the last of a group, go on with the next."""
-        if is_last:
-            self._hand_over()
-        for one in group:
-            if one.outcome.done():
-                continue
-            if failure is not None:
-                one.outcome.set_exception(failure)
-            else:
-                one.outcome.set_result(one.verdicts)
+        """Give the writer what was heard."""
+        heard, self._heard = self._heard, []
+        if heard:
+            self._groups.put(heard)
 
     def _write_groups(self) -> None:
-        while (group := self._groups.get()) is not None:
+        """Write all that has come since the last commit, again and again, until `stop`."""
+        is_over = False
+        while not is_over:
+            group, more = list[_Waiting](), self._groups.get()
+            while more is not None:
+                group += more
+                if len(group) >= _GROUP or self._groups.empty():
+                    break
+                more = self._groups.get()
+            is_over = more is None
             if group and self._write_group(group):
                 for one in group:  # one of them may be what cannot be written; the others shall not suffer for it
-                    self._write_group([one], is_last=one is group[-1])
+                    self._write_group([one])
 
-    def _write_group(self, group: list[_Waiting], *, is_last: bool = True) -> bool:
+    def _write_group(self, group: list[_Waiting]) -> bool:
         """Write a group and tell its senders; true if that failed and they were not told, being several."""
         failure: StoreUnavailable | None = None
         tried = [replace(one, rows=[dict(row) for row in one.rows]) for one in group]  # what fails leaves no trace
@@ -239,8 +232,19 @@ class Inbox:
             return True
         if any(verdict.status == "accepted" for one in tried for verdict in one.verdicts):
             self.on_new()
-        group[0].outcome.get_loop().call_soon_threadsafe(self._tell, tried, failure, is_last)
+        group[0].outcome.get_loop().call_soon_threadsafe(_tell, tried, failure)
         return False
+
+
+def _tell(group: list[_Waiting], failure: StoreUnavailable | None) -> None:
+    """Tell senders what became of theirs."""
+    for one in group:
+        if one.outcome.done():
+            continue
+        if failure is not None:
+            one.outcome.set_exception(failure)
+        else:
+            one.outcome.set_result(one.verdicts)
 
 
 def recognised(connection: sa.Connection, told: Sequence[Event]) -> dict[str, int]:
