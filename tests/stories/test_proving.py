@@ -224,18 +224,25 @@ def test_tickets_are_accounted_for(portal: Portal, keepers: Make, vendor: str) -
     assert all("room " in one["said"] for one in found["lines"])
 
 
-def test_a_night_that_finds_something_missing_or_cannot_look_is_an_alert_until_it_is_over(
-    portal: Portal, keepers: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def by_night(portal: Portal, keepers: Make, monkeypatch: pytest.MonkeyPatch) -> tuple[Rooms, Keeper]:
+    """A keeper whose nights can be looked at from here: its secrets are in this environment."""
     rooms = Rooms(portal)
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    for name, value in keeper.environment.items():
+        monkeypatch.setenv(name, value)
+    return rooms, keeper
+
+
+def test_a_night_that_finds_something_missing_or_cannot_look_is_an_alert_until_it_is_over(
+    portal: Portal, by_night: tuple[Rooms, Keeper]
+) -> None:
+    rooms, keeper = by_night
     keeper.start()
     keeper.register()
     rooms.upload("File.docx")
     keeper.settle(lambda: rooms.copies() == 1)
     keeper.stop()
-    for name, value in keeper.environment.items():
-        monkeypatch.setenv(name, value)
 
     first = _night(keeper)
     portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 500, "path": r"/files/folder/\d+/log"}])
@@ -252,15 +259,10 @@ def test_a_night_that_finds_something_missing_or_cannot_look_is_an_alert_until_i
     assert "File.docx" in missing[0].what
 
 
-def test_a_night_is_proved_once_and_again_each_hour_until_it_is_complete(
-    portal: Portal, keepers: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rooms = Rooms(portal)
-    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+def test_a_night_is_proved_once_and_again_each_hour_until_it_is_complete(by_night: tuple[Rooms, Keeper]) -> None:
+    _, keeper = by_night
     keeper.start()
     keeper.stop()
-    for name, value in keeper.environment.items():
-        monkeypatch.setenv(name, value)
     told = {"connection": "acme", "type": "file.uploaded", "status": "accepted", "at": time.time(), "facts": "{"}
     unreadable = sa.insert(events).values(BLANK | told | {"id": 1, "received_at": time.time()})
     parked = {"automation": NAME, "key": "room", "lane": "", "connection": "acme", "event_id": 1, "parked_at": 0.0}
