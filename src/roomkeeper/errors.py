@@ -94,7 +94,11 @@ class DeliveryRefused(RoomkeeperError):
 
 
 class DeliveryUnreadable(RoomkeeperError):
-    """A delivery cannot be read."""
+    """A delivery cannot be read; its body is kept for a person to see, unless a live credential may stand in it."""
+
+    def __init__(self, message: str, *, keeps_body: bool = True) -> None:
+        super().__init__(message)
+        self.keeps_body = keeps_body
 
 
 class StoreUnavailable(RoomkeeperError):

@@ -209,6 +209,36 @@ def test_a_hubspot_workflow_may_send_the_deal_in_several_ways(body: dict[str, An
     assert (event.type, event.facts["deal"]["id"], event.ignored) == ("deal.closed", "42", "")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"objectId": 5, "objectTypeId": "0-1", "properties": {}},
+        {"subscriptionType": "contact.propertyChange", "objectId": 5, "propertyName": "email"},
+    ],
+)
+def test_what_is_about_a_contact_is_no_deal_of_that_number(body: dict[str, Any]) -> None:
+    (event,) = read_hubspot(body)
+    assert "is not about a deal" in event.ignored
+
+
+def test_a_contact_s_number_is_no_deal_s() -> None:
+    with pytest.raises(DeliveryUnreadable, match="hs_object_id"):
+        read_hubspot({"vid": 5, "properties": {"email": {"value": "a@b.example"}}})
+
+
+def test_a_deal_that_is_closed_again_is_told_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are one delivery if they come together, as when it is sent again."""
+    told = []
+    for at in (1_000_000_000.0, 1_000_000_010.0, 1_000_009_000.0):
+        monkeypatch.setattr(time, "time", lambda at=at: at)
+        (workflow,) = read_hubspot({"hs_object_id": "42"})
+        (callout,) = salesforce.read("crm", SALESFORCE, Delivery(b'{"Id": "0065g00000AbCdEAAV"}'))
+        told.append((workflow.meaning, workflow.delivery, callout.meaning, callout.delivery))
+
+    assert told[0] == told[1]
+    assert not set(told[0]) & set(told[2])
+
+
 # --- Pipedrive ------------------------------------------------------------------------------------------------
 
 
@@ -345,6 +375,30 @@ def test_a_flow_s_callout_is_read() -> None:
         "crm", SALESFORCE, Delivery(b'{"opportunityId": "0065g00000AbCdEAAV", "IsClosed": true}')
     )
     assert (event.facts["deal"]["id"], event.ignored) == ("0065g00000AbCdE", "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id": "evt-1", "opportunityId": "0065g00000AbCdEAAV"}',
+        b'{"Id": "a0B5g00000Xyz01AAA", "OpportunityId": "0065g00000AbCdEAAV"}',
+    ],
+)
+def test_of_several_ids_the_opportunity_s_is_taken(body: bytes) -> None:
+    (event,) = salesforce.read("crm", SALESFORCE, Delivery(body))
+    assert event.facts["deal"]["id"] == "0065g00000AbCdE"
+
+
+def test_one_name_that_xml_does_not_allow_does_not_cost_the_others() -> None:
+    odd = MESSAGE.replace("Closed Won", "Closed&#x1F;Won &#xE9;&#233;")
+    closed, _ = salesforce.read("crm", SALESFORCE, Delivery(odd.encode(), XML))
+    assert closed.subject == "deal 0065g00000AbCdE Closed\ufffdWon éé"
+
+
+def test_a_message_that_cannot_be_read_is_not_kept() -> None:
+    with pytest.raises(DeliveryUnreadable) as raised:
+        salesforce.read("crm", SALESFORCE, Delivery(MESSAGE.replace("<q:Id>", "<q:Id").encode(), XML))
+    assert raised.value.keeps_body is False
 
 
 @pytest.mark.parametrize(
@@ -494,6 +548,14 @@ def test_the_same_body_is_the_same_event_and_another_time_another() -> None:
     assert read_http(body, MAPPED).meaning == read_http(body, MAPPED).meaning != read_http(again, MAPPED).meaning
     one, other = read_http({"dealId": 1}), read_http({"dealId": 1}, **{"Idempotency-Key": "k"})
     assert one.meaning != other.meaning == read_http({"dealId": 1, "sent": 2}, **{"idempotency-key": "k"}).meaning
+
+
+@pytest.mark.parametrize("settings", [ERP, MAPPED])
+def test_no_field_that_comes_twice_is_believed(settings: Http) -> None:
+    """A client's name may stand in the template unescaped, and add another's room."""
+    body = b'{"clientRoomId":3,"clientName":"x","clientRoomId":"9","deal":{"no":9,"state":"won"},"guestUserId":"g"}'
+    with pytest.raises(DeliveryUnreadable, match="`clientRoomId` twice"):
+        http.read("erp", settings, Delivery(body))
 
 
 def test_a_body_without_the_mapped_id_is_unreadable_and_named() -> None:

@@ -112,6 +112,9 @@ def read_zendesk(body: bytes) -> Any:
         b'{"subject":"he said "about ticket id: 7" again","ticket_id":"42"}',
         b'{"ticket_id": "42", "subject": "he said "no" and\nleft"}',
         b"{'ticket_id': 42, subject: \xff\xfe",
+        b'{"ticket_id": 42, "event": "Emergency ticket created (credit card)"}',
+        b'{"ticket_id": 42, "trigger": "Notify Roomkeeper: new ticket, unassigned"}',
+        b'{"ticket_id": 42, "event": "Ticket created and assigned"}',
     ],
 )
 def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: bytes) -> None:
@@ -130,6 +133,7 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
         (b'{"ticket_id": 1, "event": "comment_created"}', "not a new ticket"),
         (b'{"ticket_id": 1, "event": "Ticket updated: status Open"}', "not a new ticket"),
         (b'{"ticket_id": 1, "event": "ticket_reopened"}', "not a new ticket"),
+        (b'{"ticket_id": 1, "event": "ticketUpdated"}', "not a new ticket"),
         (b'{"event":"ticket.updated","ticket_id":"5","subject":"he said "hi""}', "not a new ticket"),
         (b'{"subject":"he said ", "ticket_id": "42" again","ticket_id":"77"}', "several tickets"),
         (b'{"type": "zen:event-type:ticket.comment_added", "detail": {"id": "1"}}', "ticket.comment_added is not"),
@@ -141,6 +145,36 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
 )
 def test_what_is_no_new_zendesk_ticket_is_ignored_with_its_reason(body: bytes, why: str) -> None:
     assert why in read_zendesk(body).ignored
+
+
+TEMPLATE = '{"ticket_id": "5", "subject": "%s", "requester_email": "%s", "priority": "low"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TEMPLATE % ('x","type":"zen:event-type:ticket.created","detail":{"id":"1","subject":"mine"},"z":"', "a"),
+        '{"id": "5", "title": "x","type":"zen:event-type:ticket.created","detail":{"id":"1"},"z":""}',
+        '{"id": "5", "title": "x","type":"zen:event-type:ticket.created","subject":"zen:ticket:1","detail":{"id":"1"}}',
+        '{"id":"5","subject":"he said "hi", ticket_id: 1"}',
+        '{"ticket":{"id":"5","subject":"he said "hi", ticket_id: 1"}}',
+    ],
+)
+def test_a_subject_cannot_name_another_zendesk_ticket(body: str) -> None:
+    event = read_zendesk(body.encode())
+    assert event.unusable
+    assert "ambiguous" in event.ignored
+
+
+def test_a_subject_cannot_add_who_asks_or_how_urgent_it_is() -> None:
+    added = (
+        'x","requester_email":"q","ticket_requester_email":"evil@evil.example","priority":"q","ticket_priority":"urgent'
+    )
+    event = read_zendesk((TEMPLATE % (added, "ann@acme.example")).encode())
+
+    assert event.facts["ticket"]["id"] == "5"
+    assert event.facts["ticket"]["requester"]["email"] == ""
+    assert event.facts["ticket"]["priority"] == ""
 
 
 # --- Freshdesk ------------------------------------------------------------------------------------------------
@@ -174,6 +208,27 @@ def test_freshdesk_s_wrapper_tells_whether_the_ticket_is_new(inner: dict[str, st
 
 
 # --- Jira -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"freshdesk_webhook":{"ticket_id":"5","ticket_subject":"x"},"freshdesk_webhook":{"ticket_id":"1","z":""}}',
+        '{"ticket_id":"5","ticket_subject":"x","freshdesk_webhook":{"ticket_id":"1"},"z":""}',
+        '{"id":"5","title":"x","freshdesk_webhook":{"ticket_id":"1"},"z":""}',
+    ],
+)
+def test_a_subject_cannot_name_another_freshdesk_ticket(body: str) -> None:
+    (event,) = freshdesk.read("support", FRESHDESK, Delivery(body.encode()))
+    assert event.unusable
+    assert "ambiguous" in event.ignored
+
+
+def test_a_summary_cannot_name_another_issue() -> None:
+    other = '{"id":"10033","key":"SUP-3","fields":{"summary":"x"},"issue":{"id":"1","key":"SUP-1","fields":{}},"z":{}}'
+    (event,) = jira.read("support", JIRA, Delivery(other.encode()))
+    assert event.unusable
+    assert "ambiguous" in event.ignored
 
 
 def test_jira_s_official_vector_fits_and_nothing_else() -> None:

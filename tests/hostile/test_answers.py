@@ -153,6 +153,7 @@ SERVICES = {
                 "data": [{"field_key": "status", "new_value": "won", "time": AT}],
                 "additional_data": {"next_cursor": None},
             },
+            "/deals/archived": {"data": [], "additional_data": {"next_cursor": None}},
             "/deals/": {"data": PIPEDRIVE_DEAL},
             "/deals": {"data": [PIPEDRIVE_DEAL], "additional_data": {"next_cursor": None}},
             "POST /api/v1/notes": {"data": {"id": 9}},

@@ -50,6 +50,7 @@ class Deal:
     stages: list[tuple[str, str]] = field(default_factory=list)  # with when it entered them, the newest first
     statuses: list[tuple[str, str, datetime]] = field(default_factory=list)  # before, after, when
     won_time: str = ""  # as somebody has corrected it
+    is_archived: bool = False
     previous: dict[str, Any] = field(default_factory=dict)  # what the last change changed, as it was
     notes: dict[int, str] = field(default_factory=dict)
 
@@ -241,9 +242,14 @@ def pipedrive_changelog(crm: Crm, request: Request) -> Response:
 
 
 def pipedrive_deals(crm: Crm, request: Request) -> Response:
-    """Pages by cursor, in the order of their last change."""
+    """Pages by cursor, in the order of their last change; archived deals have a list of their own.
+
+    (Pipedrive's changelog, 2025-07-15)
+    """
     since = datetime.fromisoformat(request.query_params.get("updated_since", "2026-01-01T00:00:00Z"))
-    rows = sorted((one for one in crm.deals.values() if one.modified >= since), key=lambda one: one.modified)
+    wanted = request.url.path.endswith("/archived")
+    asked_for = [one for one in crm.deals.values() if one.modified >= since and one.is_archived == wanted]
+    rows = sorted(asked_for, key=lambda one: one.modified)
     start, size = int(request.query_params.get("cursor", 0)), int(request.query_params.get("limit", 100))
     following = str(start + size) if len(rows) > start + size else None
     page = [pipedrive_shape(one) for one in rows[start : start + size]]
@@ -473,7 +479,10 @@ def control(crm: Crm) -> list[Route]:
         return JSONResponse({"id": deal.id, "opportunity": deal.opportunity})
 
     async def change(request: Request) -> Response:
-        """Set any of {status, stage, pipeline, won_time, own}; then tell {vendor, to, secret} `times` times at once."""
+        """Set any of {status, stage, pipeline, won_time, own, is_archived}; then tell {vendor, to, secret, times}.
+
+        All at once.
+        """
         deal, wanted = crm.deals[int(request.path_params["id"])], await request.json()
         if "status" in wanted and wanted["status"] != deal.status:
             before, deal.changed, deal.won_time = deal.status, datetime.now(UTC), ""
@@ -489,6 +498,7 @@ def control(crm: Crm) -> list[Route]:
         if deal.stage != deal.stages[0][0]:
             deal.stages.insert(0, (deal.stage, deal.modified_stamp))
         deal.own |= wanted.get("own", {})
+        deal.is_archived = wanted.get("is_archived", deal.is_archived)
         if "vendor" not in wanted:
             return JSONResponse({})
         body, headers = TELLING[wanted["vendor"]](deal, wanted["to"], wanted["secret"])
@@ -519,6 +529,7 @@ ROUTES: list[tuple[str, str, str, Handler]] = [
     ("hubspot", "POST", "/crm/v3/objects/notes", hubspot_note_create),
     ("hubspot", "GET", "/crm/v3/objects/{kind}/{id}", hubspot_related),
     ("pipedrive", "GET", "/api/v2/deals", pipedrive_deals),
+    ("pipedrive", "GET", "/api/v2/deals/archived", pipedrive_deals),
     ("pipedrive", "GET", "/api/v1/users/me", pipedrive_myself),
     ("pipedrive", "GET", "/api/v2/deals/{id}", pipedrive_deal),
     ("pipedrive", "GET", "/api/v1/deals/{id}/changelog", pipedrive_changelog),

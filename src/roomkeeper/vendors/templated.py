@@ -16,14 +16,14 @@ _ID = re.compile(
     r"""(?:^|[{,\[&])\s{0,20}["']?(?:ticket|issue)[_\s-]?(?:id|number)["']?\s{0,20}[:=]\s{0,20}["']?(\d{1,20})""",
     re.IGNORECASE,
 )
+_BARE_ID = re.compile(r"""(?:^|[{,\[&])\s{0,20}["']?id["']?\s{0,20}[:=]\s{0,20}["']?(\d{1,20})""", re.IGNORECASE)
 _EVENT = re.compile(
     r"""["'](?:event|event_?type|action|triggered_?event)["']\s{0,20}:\s{0,20}["']([^"']{1,80})""", re.IGNORECASE
 )
 _KINDS = ("event", "eventtype", "action", "triggeredevent", "trigger", "webhookevent")
 _NUMBERS = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
-_OTHER = re.compile(
-    r"comment|note|repl(?:y|ied)|updat|delet|chang|reopen|solv|clos|merg|edit|assign|escalat", re.IGNORECASE
-)
+_OTHER = re.compile(r"\b(?:comment|note|repl(?:y|ied)|updat|delet|chang|reopen|solv|clos|merg|edit|assign|escalat)")
+_CREATED = re.compile(r"\b(?:ticket|issue) (?:(?:is|was|has been) )?creat|\b(?:creat\w{0,3}|new) (?:ticket|issue)\b")
 _COMMENT = re.compile(r"comment|reply", re.IGNORECASE)
 _DEEP = 6  # levels that are looked into
 _SHOWN = 80  # characters of what a stranger wrote that are repeated
@@ -48,8 +48,20 @@ class Told:
         return self._why_no_ticket or self._why_ambiguous
 
     def first(self, *names: str) -> str:
-        """Give the first of these fields that is there."""
+        """Give the first of these fields that is there; nothing if one of them contradicts itself."""
+        if self.ambiguous.intersection(names):
+            return ""
         return next((self.fields[name] for name in names if self.fields.get(name)), "")
+
+    def only(self, *names: str) -> str:
+        """Give what these fields say, if they say one thing: who asks, or how urgent it is, is not to be added."""
+        said = {self.fields[name] for name in names if self.fields.get(name)}
+        return self.first(*names) if len(said) == 1 else ""
+
+    @property
+    def names_a_ticket(self) -> bool:
+        """Whether a field that says so holds a ticket's number, or several."""
+        return any(self.fields.get(name) or name in self.ambiguous for name in _NUMBERS if name != "id")
 
     @property
     def ticket(self) -> str:
@@ -76,7 +88,7 @@ class Told:
 
         `type` is often the ticket's own, so only a comment counts there.
         """
-        said = next((self.fields[name] for name in _KINDS if _OTHER.search(self.fields.get(name, ""))), "")
+        said = next((self.fields[name] for name in _KINDS if _tells_of_another(self.fields.get(name, ""))), "")
         if not said and _COMMENT.search(self.fields.get("type", "")[:_LONGEST]):
             said = self.fields["type"]
         return f"{said[:_SHOWN]!r} is not a new ticket" if said else ""
@@ -105,7 +117,12 @@ def told(body: bytes, *, inside: str = "") -> Told:
     if not isinstance(document.value, dict):
         return Told({}, {}, fault=" (the body is not a JSON object)")
     inner = document.value.get(inside)
-    return of(inner if isinstance(inner, dict) else document.value, document.repeated)
+    if not isinstance(inner, dict):
+        return of(document.value, document.repeated)
+    beside = of({name: value for name, value in document.value.items() if name != inside}, document.repeated)
+    if inside in document.repeated or beside.names_a_ticket or beside.fields.get("id"):
+        return Told(inner, {}, frozenset({"ticketid"}))
+    return of(inner, document.repeated)
 
 
 def of(body: Mapping[str, Any], repeated: Collection[str] = ()) -> Told:
@@ -143,6 +160,12 @@ def salvaged(body: bytes, names: Collection[str]) -> dict[str, str]:
     return found
 
 
+def _tells_of_another(kind: str) -> bool:
+    """Whether a kind of event is another one than a new ticket: `ticketUpdated`, `comment_added`; by whole words."""
+    words = re.sub(r"[^a-z]+", " ", re.sub(r"([a-z])([A-Z])", r"\1 \2", kind[:_LONGEST]).lower())
+    return _OTHER.search(words) is not None and _CREATED.search(words) is None
+
+
 def _of_form(text: str) -> Told | None:
     pairs = parse_qsl(text) if "=" in text and "{" not in text else []
     form = {name: outside.cleaned(value) for name, value in pairs}
@@ -152,7 +175,7 @@ def _of_form(text: str) -> Told | None:
 
 def _of_broken(text: str, fault: str) -> Told:
     numbers, kinds = set(_ID.findall(text)), set(_EVENT.findall(text))
-    if len(numbers) != 1:
+    if len(numbers) != 1 or not numbers.issuperset(_BARE_ID.findall(text)):  # which of them is the sender's word?
         return Told({}, {}, frozenset({"ticketid"} if numbers else ()), fault)
     fields = {"ticketid": numbers.pop()}
     unclear = frozenset({"event"} if len({one.lower() for one in kinds}) > 1 else ())

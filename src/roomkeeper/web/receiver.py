@@ -58,7 +58,8 @@ class Gate:
 
     def delivery(self, head: "_Head", sent: bytes) -> Delivery:
         """Put together what arrived."""
-        called = f"{self.url or head.address}{head.query and f'?{head.query}'}"
+        slash = "/" if self.url and head.scope["path"].endswith("/") else ""  # as it was pasted, and is signed
+        called = f"{self.url or head.address}{slash}{head.query and f'?{head.query}'}"
         return Delivery(sent, head.headers, called, head.scope["method"])
 
 
@@ -177,7 +178,8 @@ class Receiver:
         """Keep what is genuine and cannot be read, for a person; the sender is told, for it may be its mistake."""
         name = f"unreadable {hashlib.sha256(sent).hexdigest()}"
         at = datetime.now(UTC)
-        event = Event("unknown", gate.name, at, name, name, "", ignored=unreadable.message, unusable=True)
+        why, keeps = unreadable.message, unreadable.keeps_body
+        event = Event("unknown", gate.name, at, name, name, "", ignored=why, unusable=True, keeps_body=keeps)
         try:
             await self._inbox.accept([event], sent, str(head))
         except StoreUnavailable:

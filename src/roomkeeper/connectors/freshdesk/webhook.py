@@ -35,9 +35,9 @@ def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event
         id=number,
         subject=told.first("ticketsubject", "subject", "title"),
         url=f"{settings.url}/a/tickets/{number}",
-        priority=told.first("ticketpriority", "priority").lower(),
+        priority=told.only("ticketpriority", "priority").lower(),
         requester_name=told.first("requestername", "ticketrequestername"),
-        requester_email=told.first("requesteremail", "ticketrequesteremail"),
+        requester_email=told.only("requesteremail", "ticketrequesteremail"),
         created_at=told.first("ticketcreatedat", "createdat"),
         fields=dict(told.body),
     )

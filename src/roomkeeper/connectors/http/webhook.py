@@ -115,9 +115,8 @@ def read(connection: str, settings: Http, delivery: Delivery) -> list[Event]:
     name = _named(settings, delivery)
     body, repeated = _body(settings, delivery.body)
     kind = settings.event or _recognised(body)
-    samples = {} if not settings.is_known else _SAMPLE_TICKET if kind == tickets.CREATED else _SAMPLE_DEAL
-    unclear = _unclear(settings.fields or samples, repeated)
-    if unclear:
+    if repeated:  # any field may be one that an automation goes by, and this sender cannot be asked again
+        unclear = ", ".join(f"`{outside.one_line(one)}`" for one in sorted(repeated))
         raise DeliveryUnreadable(f"ambiguous: the body has {unclear} twice, with different values")
     if kind is None:
         why = "it is neither a deal nor a ticket: set `event` and `fields` for this connection"
@@ -148,12 +147,6 @@ def _body(settings: Http, sent: bytes) -> tuple[Mapping[str, Any], frozenset[str
     if not isinstance(document.value, dict):
         raise DeliveryUnreadable("the body is not a JSON object")
     return document.value, document.repeated
-
-
-def _unclear(fields: Mapping[str, str], repeated: Collection[str]) -> str:
-    """Name what decides and comes twice, with different values."""
-    deciding = [fields[name] for name in _DECIDING if name in fields]
-    return ", ".join(f"`{path}`" for path in deciding if set(path.split(".")) & set(repeated))
 
 
 def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:

@@ -148,11 +148,15 @@ def _of_workflow(connection: str, settings: HubSpot, document: Mapping[str, Any]
     """Read a deal as a workflow sends it: whole, or the fields that were picked."""
     properties = document.get("properties")
     inner = properties if isinstance(properties, dict) else {}
-    wanted = ("objectId", "dealId", "hs_object_id", "vid", "id")
+    about = str(document.get("subscriptionType") or document.get("objectTypeId") or "")
+    if about and not _is_deal(document):
+        return _of_change(connection, settings, document)  # which says that it is not about a deal
+    wanted = ("objectId", "dealId", "hs_object_id", "id")
     deal = next((found for source in (document, inner) for name in wanted if (found := _id(source.get(name)))), "")
     if not deal:
         raise DeliveryUnreadable("no field names the deal: let the workflow send `hs_object_id`")
-    meaning = f"deal {deal} workflow {hashlib.sha256(body).hexdigest()}"
+    # A deal that is closed again is told in the same words: they are one delivery only if they come together.
+    meaning = f"deal {deal} workflow {trust.arrival(body)}"
     return Event(
         type=deals.CLOSED,
         connection=connection,

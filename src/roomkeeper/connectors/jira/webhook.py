@@ -64,7 +64,11 @@ def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
         why = f"ambiguous: {', '.join(f'`{one}`' for one in sorted(unclear))} comes twice, with different values"
         return [_unusable(connection, name, body, why)]
     kind = text(body.get("webhookEvent"))
-    issue = mapping(body.get("issue")) or (body if "key" in body and "fields" in body else {})
+    is_itself_one = "key" in body and "fields" in body
+    if is_itself_one and body.get("issue") is not None:
+        why = "ambiguous: it is an issue, and has another in `issue`, as when a summary adds fields of its own"
+        return [_unusable(connection, name, body, why)]
+    issue = body if is_itself_one else mapping(body.get("issue"))
     why = _why_ignored(body, kind)
     if why:
         return [_ignored(connection, name, body, why, kind)]

@@ -3,7 +3,7 @@
 An Outbound Message is SOAP with up to a hundred notifications and wants an Ack; a flow's HTTP callout is JSON.
 """
 
-import hashlib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,10 @@ from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable
 from roomkeeper.vendors import deals, trust
 
 _ID = 15  # significant characters of a record id; the 18-character form adds a checksum
+_OPPORTUNITY = "006"  # what the ids of opportunities begin with (Salesforce, Standard Field Record ID Prefix Decoder)
+#: What is a character (XML 1.0, 2.2).
+_CHARACTERS = (range(9, 11), range(13, 14), range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0x10000, 0x110000))
+_REFERENCE = re.compile(rb"&#(x[0-9a-fA-F]{1,6}|[0-9]{1,7});")
 _ACK = (
     '<?xml version="1.0" encoding="UTF-8"?>'
     '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
@@ -59,7 +63,7 @@ def read(connection: str, settings: Salesforce, delivery: Delivery) -> list[Even
     if _is_soap(delivery):
         notifications = [one for one in _parsed(delivery.body).iter() if _name(one) == "Notification"]
         if not notifications:
-            raise DeliveryUnreadable("the message holds no Notification")
+            raise _unreadable("the message holds no Notification")
         return [_of_notification(connection, one) for one in notifications]
     return [_of_callout(connection, delivery.body)]
 
@@ -86,14 +90,16 @@ def _of_callout(connection: str, body: bytes) -> Event:
     try:
         document = outside.document(body).value
     except outside.Unreadable as error:
-        raise DeliveryUnreadable(f"the body {error}") from error
+        raise _unreadable(f"the body {error}") from error
     if not isinstance(document, dict):
-        raise DeliveryUnreadable("the body is not a JSON object")
+        raise _unreadable("the body is not a JSON object")
     known = {name.casefold(): value for name, value in document.items()}
-    given = next((str(known[one]) for one in ("id", "opportunityid", "recordid", "dealid") if known.get(one)), "")
-    if not record_id(given):
-        raise DeliveryUnreadable("no field names the opportunity: let the callout send its `Id`")
-    return _event(connection, document | {"Id": given}, "Opportunity", f"callout {hashlib.sha256(body).hexdigest()}")
+    named = [str(known[one]) for one in ("opportunityid", "id", "recordid", "dealid") if known.get(one)]
+    given = next((one for one in named if record_id(one).startswith(_OPPORTUNITY)), "")
+    if not given:
+        raise _unreadable("no field names the opportunity: let the callout send its `Id`")
+    # One that is closed again is told in the same words: they are one delivery only if they come together.
+    return _event(connection, document | {"Id": given}, "Opportunity", f"callout {trust.arrival(body)}")
 
 
 def _event(connection: str, fields: dict[str, Any], kind: str, delivery: str) -> Event:
@@ -128,10 +134,22 @@ def _is_soap(delivery: Delivery) -> bool:
 def _parsed(body: bytes) -> Element:
     """Parse XML without entities, external or our own. Raises DeliveryUnreadable."""
     try:
-        root: Element = fromstring(body, forbid_dtd=True)
+        root: Element = fromstring(_REFERENCE.sub(_replaced, body), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise DeliveryUnreadable("the body is not XML that can be read") from error
+        raise _unreadable("the body is not XML that can be read") from error
     return root
+
+
+def _replaced(reference: re.Match[bytes]) -> bytes:
+    """Put U+FFFD where a reference stands for no character: one name shall not cost the others their reading."""
+    digits = reference[1]
+    number = int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
+    return reference[0] if any(number in ones for ones in _CHARACTERS) else b"&#xFFFD;"
+
+
+def _unreadable(why: str) -> DeliveryUnreadable:
+    """Say what is wrong; the body is not kept, for it may hold a SessionId, a live credential."""
+    return DeliveryUnreadable(why, keeps_body=False)
 
 
 def _text(element: Element, name: str) -> str:

@@ -51,13 +51,21 @@ def read(connection: str, settings: Zendesk, delivery: Delivery) -> list[Event]:
     body = told.body
     invocation = delivery.header(INVOCATION)
     kind = text(body.get("type"))
-    if kind.startswith(_EVENTS):
+    if kind.startswith(_EVENTS) and _is_event(told):
         return [_of_event(connection, settings, body, kind)]
     ticket = _of_template(settings, told)
-    unclear = told.why_unusable
+    unclear = told.why_unusable or ("ambiguous: it names a ticket, and an event" if kind.startswith(_EVENTS) else "")
     why = unclear or told.why_not_created
     name = f"invocation {invocation}" if invocation else f"body {hashlib.sha256(delivery.body).hexdigest()}"
     return [tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why, unusable=bool(unclear))]
+
+
+def _is_event(told: Told) -> bool:
+    """Whether it is an event as Zendesk writes it, and not a template in which a subject has made one up."""
+    number = text(mapping(told.body.get("detail")).get("id"))
+    is_about_it = told.fields.get("subject") in {None, f"zen:ticket:{number}"}
+    names_another = told.names_a_ticket or told.fields.get("id", "").isdecimal()  # an event's own id is a UUID
+    return is_about_it and not told.ambiguous and not names_another
 
 
 def _of_event(connection: str, settings: Zendesk, body: Mapping[str, Any], kind: str) -> Event:
@@ -83,9 +91,9 @@ def _of_template(settings: Zendesk, told: Told) -> Ticket:
         id=number,
         subject=told.first("subject", "tickettitle", "ticketsubject", "title"),
         url=f"{settings.url}/agent/tickets/{number}",
-        priority=told.first("priority", "ticketpriority").lower(),
+        priority=told.only("priority", "ticketpriority").lower(),
         requester_name=told.first("requestername", "requesterfullname", "ticketrequestername"),
-        requester_email=told.first("requesteremail", "ticketrequesteremail"),
+        requester_email=told.only("requesteremail", "ticketrequesteremail"),
         created_at=told.first("createdat", "ticketcreatedat"),
         fields=dict(told.body),
     )
