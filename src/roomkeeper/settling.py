@@ -19,3 +19,8 @@ async def after_trouble(context: StepContext, error: RemoteError) -> float:
 async def since_before(context: StepContext, asked_at: float) -> float:
     """Tell when a request is settled that an earlier life of this run wrote down then, and whose end it did not see."""
     return min(asked_at + _HELD_BACK, await context.now()) + context.settle_after
+
+
+async def from_now(context: StepContext) -> float:
+    """Tell when work is settled that the service has begun, and whose end it does not tell of any more."""
+    return await context.now() + context.settle_after

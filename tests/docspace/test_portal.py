@@ -372,3 +372,28 @@ async def test_a_success_ends_what_refusals_had_made_longer() -> None:
     budget.heed(None, daily=False)
 
     assert budget._pause == 0.0
+
+
+async def test_an_owner_who_was_invited_as_well_is_one_member() -> None:
+    """Such a one has two lines in the listing, and counts twice."""
+    lines = [
+        {"access": 9, "sharedToUser": {"id": "ann", "displayName": "Ann"}, "isOwner": True},
+        {"access": 2, "sharedToUser": {"id": "bob", "displayName": "Bob"}, "isOwner": False},
+        {"access": 9, "sharedToUser": {"id": "ann", "displayName": "Ann"}, "isOwner": False},
+    ]
+    portal, seen = _portal(lambda _: JSONResponse({"response": lines, "count": 3, "total": 3}))
+
+    members = await portal.rooms.members(7)
+
+    assert [(one.id, one.is_owner) for one in members] == [("ann", True), ("bob", False)]
+    assert len(seen) == 1
+
+
+async def test_what_has_no_title_hides_no_other() -> None:
+    files = [{"id": 1, "title": None, "version": 1}, {"id": 2, "title": "Offer.docx", "version": 1}]
+    answer = {"response": {"files": files, "folders": [], "current": {"id": 9, "title": "X"}, "total": 2, "count": 2}}
+    portal, _ = _portal(lambda _: JSONResponse(answer))
+
+    page = await portal.folders.page(9, 0, sort_by="AZ")
+
+    assert [one.title for one in page.files] == ["", "Offer.docx"]

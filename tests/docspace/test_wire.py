@@ -12,6 +12,7 @@ from roomkeeper.docspace import wire
 from roomkeeper.docspace.models import Contents, File, Folder, Operation, RoomType
 from roomkeeper.docspace.wire import Call
 
+PROBLEM = json.dumps({"type": "https://x", "title": "Forbidden", "status": 403, "traceId": "00-1-2-00"}).encode()
 GET, PUT = Call("GET", "/files/1"), Call("PUT", "/files/fileops/copy")
 ERROR = json.dumps(
     {"error": {"message": "Access denied", "type": "x", "stack": None, "hresult": 0}, "status": 1}
@@ -32,7 +33,8 @@ ERROR = json.dumps(
         (429, b"", errors.Throttled, True),
         (400, ERROR, errors.Rejected, False),
         (415, ERROR, errors.Rejected, False),
-        (301, b"", errors.Rejected, False),
+        (301, b"", errors.Unavailable, True),
+        (302, b"<html>", errors.Unavailable, True),
         (500, ERROR, errors.RemoteFault, True),
         (502, b"<html>", errors.RemoteFault, True),
     ],
@@ -63,6 +65,22 @@ def test_a_scope_that_is_missing_is_named_by_what_was_asked(call: Call, scope: s
         wire.read(call, 403, {}, b"")
 
     assert f"`{scope}`" in raised.value.remedy
+
+
+@pytest.mark.parametrize(("body", "kind"), [(PROBLEM, errors.ScopeMissing), (ERROR, errors.Forbidden)])
+def test_where_some_need_no_key_a_key_that_does_not_do_is_told_in_a_problem(body: bytes, kind: type) -> None:
+    """Recorded: keys.scopes, keys.create."""
+    with pytest.raises(errors.Forbidden) as raised:
+        wire.read(Call("GET", "/files/file/7"), 403, {"content-type": "application/problem+json"}, body)
+
+    assert type(raised.value) is kind
+    assert ("`files:read`" in raised.value.remedy) == (kind is errors.ScopeMissing)
+
+
+def test_a_redirect_names_where_it_leads() -> None:
+    with pytest.raises(errors.Unavailable, match=r"a redirect to https://acme\.example/new") as raised:
+        wire.read(GET, 308, {"location": "https://acme.example/new"}, b"")
+    assert "correct `url`" in raised.value.remedy
 
 
 def test_a_failed_validation_in_the_success_shape_names_its_fields() -> None:

@@ -56,6 +56,58 @@ def test_every_upload_is_copied_once_in_spite_of(portal: Portal, keepers: Make, 
     assert sorted(tops) == ["A", "B"]
 
 
+def test_a_page_that_tells_of_maintenance_is_waited_for(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    portal.direct("PUT", "/operations", json={"queue_seconds": 1.0})
+    rooms.upload("Offer.docx")
+    until(lambda: keeper.copy_requests() > 0)
+    elsewhere = {"kind": "status", "status": 302, "path": "/api/2.0/", "headers": {"location": "/maintenance.html"}}
+    portal.direct("PUT", "/faults", json=[elsewhere])
+    until(lambda: portal.direct("GET", "/faults")[0]["done"] > 2)
+    portal.direct("PUT", "/faults", json=[])
+
+    (run,) = keeper.settle(lambda: rooms.copies() == 1)
+    assert run["state"] == "done"
+
+
+@pytest.mark.parametrize("slow", ["queue_seconds", "seconds_per_item"])
+def test_what_goes_on_after_its_operation_vanished_is_waited_for(portal: Portal, keepers: Make, slow: str) -> None:
+    """The server forgets what makes no progress for a minute, and its worker does it all the same."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    portal.direct("PUT", "/operations", json={"vanish_every": 1, "vanish_after": None, slow: 2.5})
+    rooms.upload("Large.docx")
+
+    (run,) = keeper.settle(lambda: bool(keeper.runs()), within=25)
+    assert run["state"] == "done"
+    assert [(one["title"], len(one["digests"])) for one in portal.tree(rooms.internal)] == [("Large.docx", 1)]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_beside_a_namesake_of_another_category_there_is_one_copy(portal: Portal, keepers: Make, *, alone: bool) -> None:
+    """A PDF beside a PDF form of its name: the portal says that nothing collides, and numbers the copy."""
+    rooms = Rooms(portal)
+    form = portal.upload(rooms.internal, "Contract.pdf", b"a form")
+    portal.direct("PUT", f"/files/{form['id']}", json={"category": 1})
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms) | {"paused": True}])
+    keeper.start()
+    keeper.register()
+    for name in ["Contract.pdf"] if alone else ["Contract.pdf", "Offer.docx", "Plan.docx"]:
+        rooms.upload(name)
+    keeper.rewrite(automations=[copy_uploads(rooms)])
+    keeper.say("reload")
+
+    (run,) = keeper.settle(lambda: bool(keeper.runs()), within=25)
+    assert run["state"] == "done"
+    made = [one["title"] for one in portal.tree(rooms.internal) if "Contract" in one["title"]]
+    assert sorted(made) == ["Contract (1).pdf", "Contract.pdf"]
+
+
 @pytest.mark.parametrize("done_first", [None, 0, 3], ids=["all done", "nothing done", "cut short after three"])
 def test_operations_that_vanish_are_looked_into(portal: Portal, keepers: Make, done_first: int | None) -> None:
     rooms = Rooms(portal)

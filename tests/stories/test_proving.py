@@ -134,6 +134,22 @@ def test_what_waits_and_what_roomkeeper_itself_uploads_is_said(portal: Portal, k
     assert "Roomkeeper itself uses" in found["Own.docx"]["said"]
 
 
+def test_with_a_key_that_is_dead_nothing_is_said_to_be_gone(portal: Portal, keepers: Make) -> None:
+    """A file answers a dead key as it answers whoever may not see it."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    rooms.upload("Offer.docx")
+    keeper.settle(lambda: rooms.copies() == 1)
+    portal.direct("PUT", "/keys", json={"key": rooms.keeper_key, "is_active": False})
+
+    proof = keeper.ask("prove", "copy-client-uploads", codes=(1,))
+
+    assert all("not accepted any more" in one for one in proof["blind"])
+    assert [one["outcome"] for one in proof["lines"]] == ["done"]
+
+
 def test_what_nobody_told_of_is_unaccounted_until_it_is_found(portal: Portal, keepers: Make) -> None:
     rooms = Rooms(portal)
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])

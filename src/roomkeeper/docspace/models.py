@@ -476,12 +476,16 @@ Known = Annotated[Person, AfterValidator(_known)]
 Rights = Annotated[Mapping[str, bool], AfterValidator(_allowed)]
 
 
+#: Third-party storage that is out of order shows entries without a name: the others are shown all the same.
+Title = Annotated[str, BeforeValidator(lambda title: "" if title is None else title)]
+
+
 @dataclass(frozen=True, slots=True, config=_AS_THE_PORTAL_WRITES)
 class Entry(_Answered):
     """What files and folders have in common. A hundred thousand of them are kept at once: they are kept small."""
 
     id: EntryId
-    title: str
+    title: Title
     root_folder_type: Annotated[RootType | int | None, _tolerant(RootType)] = None
     created_by: Known = Person()
     updated_by: Known = Person()

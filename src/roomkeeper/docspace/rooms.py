@@ -100,9 +100,13 @@ class Rooms:
             answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
             if answer.response is None:
                 raise Garbled(f"The portal's answer does not say who the members of room {room} are")
-            return [(member.id, member) for member in Member.many(answer.response)], answer.total or 0
+            shown = Member.many(answer.response)
+            # An owner who was invited as well has two lines (FileSharing.cs, GetPureSharesAsync).
+            return [(one.id and f"{one.id} {one.is_owner}", one) for one in shown], answer.total or 0
 
-        return await whole(read, looks=LOOKS, what=f"members of room {room}")
+        lines = await whole(read, looks=LOOKS, what=f"members of room {room}")
+        owners = {one.id for one in lines if one.is_owner}
+        return tuple(one for one in lines if one.is_owner or one.id not in owners)
 
     async def set_access(self, room: EntryId, person: str, access: Access) -> None:
         """Give or end a person's or a group's access; the answer is no proof: read the members (5.3, 14)."""

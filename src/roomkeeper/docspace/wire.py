@@ -172,17 +172,34 @@ def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
         if document is not None:
             return Unauthorized(f"{told}; the account of the key is disabled", status=status, remedy=_ENABLE)
         return Unauthorized(f"{told}, without a word: {_NOT_ACCEPTED}", status=status)
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:  # which no endpoint of the API does
+        where = outside.one_line(headers.get("location", "")) or "nowhere"
+        return Unavailable(f"{told}, a redirect to {where}", status=status, remedy=_REDIRECTED)
     if status == HTTPStatus.NOT_FOUND and document is None:
         return Unavailable(told, status=status)  # a suspended or unknown portal: what is missing has an error (0.3)
     return by_status(status, told, headers)
 
 
 _NOT_ACCEPTED = "the key is not known there: mistyped, deleted, switched off, or past its end"
+_REDIRECTED = (
+    "If the portal has another address by now (https instead of http, a new name), correct `url`; if it is a page that "
+    "tells of maintenance, there is nothing to do: Roomkeeper goes on trying."
+)
 _ENABLE = "Enable the account (Accounts), or make a key with another one; then `roomkeeper runs retry`."
 
 
 def _forbidden(call: Call, told: str, document: object, body: bytes) -> Forbidden:
-    if document is not None:
+    scope = scopes.needed(call.method, call.path)
+    if isinstance(document, dict) and "traceId" in document and "error" not in document:
+        # So is answered where some need no key: one without the scope, or not accepted any more (recorded:
+        # keys.scopes, keys.create). Which of the two, the connection tells when it is asked who it is.
+        return ScopeMissing(
+            f"{told}, without a reason: the key lacks the permission `{scope}`, or is not accepted any more",
+            status=403,
+            remedy=f"Give the API key the scope `{scope}` (or full access), or make a new one; then "
+            "`roomkeeper runs retry`.",
+        )
+    if isinstance(document, dict):
         return Forbidden(told, status=403)
     if body.strip():
         return Forbidden(
@@ -191,7 +208,6 @@ def _forbidden(call: Call, told: str, document: object, body: bytes) -> Forbidde
             remedy="Something in front of the portal, or its IP restriction, refuses this address: allow it.",
         )
     # An empty body means that the key lacks the scope; a missing right comes with an error in JSON (8).
-    scope = scopes.needed(call.method, call.path)
     return ScopeMissing(
         f"{told}, without a word: the key lacks the permission `{scope}`",
         status=403,

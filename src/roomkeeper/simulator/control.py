@@ -101,7 +101,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse(shown)
 
     async def file(request: Request) -> JSONResponse:
-        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, locked_by: id | null}.
+        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, category, locked_by}.
 
         {saved: text, user} lets a user save it in the editor.
         """
@@ -117,6 +117,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         for name in {"editing_by", "restricted"} & set(wanted):
             setattr(one, name, set(wanted[name]))
         one.converting = wanted.get("converting", one.converting)
+        one.category = wanted.get("category", one.category)
         return JSONResponse(_described(one))
 
     async def tree(request: Request) -> JSONResponse:

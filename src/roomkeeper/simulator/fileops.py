@@ -172,7 +172,7 @@ class FileOps:
         if folder is None or not self.world.may_create(user, folder):
             raise forbidden()
         sources = [file for one in file_ids if (file := self.world.file(one)) is not None]
-        colliding = [file for file in sources if self.world.namesake(folder, file.title) is not None]
+        colliding = [file for file in sources if self.world.conflicting(folder, file) is not None]
         return [dto.file(file, self.world, user) for file in colliding]  # the sources (recorded: ops.check)
 
     # --- the synchronous check ----------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class FileOps:
         return folders
 
     def _check_file(self, user: User, kind: int, file: File, destination: Folder, conflict: int) -> None:
-        target = self.world.namesake(destination, file.title)
+        target = self.world.conflicting(destination, file)
         allowed = self._may_move(user, file) if kind == MOVE else self.world.may_copy(user, file)
         if not allowed:
             raise forbidden()
@@ -291,7 +291,7 @@ class FileOps:
         for file in files:
             # The namesake is looked for before the content is copied: what another operation adds meanwhile is
             # not seen, and both can come to lie there.
-            target = self.world.namesake(destination, file.title)
+            target = self.world.conflicting(destination, file)
             if not await self._each(operation, len(files)):
                 return
             if self.world.folders.get(destination.id) is None:
@@ -329,6 +329,7 @@ class FileOps:
         else:
             title = self.world.free_title(destination, file.title)
             copy = self.world.add_file(destination, title, file.current.content, user, "Copied")
+            copy.category = file.category
         if destination is operation.destination or operation.kind == DUPLICATING:
             operation.results.append(copy)
         self.history.note("FileCopied", copy, user, source=file.folder)
@@ -377,7 +378,7 @@ class FileOps:
         if operation.kind == COPY and destination is operation.destination:
             operation.touched_folders.append(target)
         for file in list(folder.contents.values()):
-            namesake = self.world.namesake(target, file.title)
+            namesake = self.world.conflicting(target, file)
             if await self._each(operation, len(folder.contents)) and self._transfer_file(
                 operation, file, target, conflict, namesake
             ):

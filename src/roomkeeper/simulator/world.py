@@ -175,6 +175,7 @@ class File:
     origin: Folder | None = None  # where it lay before it came into the trash
     links: list[Link] = field(default_factory=list)
     converting: bool = False  # then it is counted and in no listing (recorded: facts, "Listings and history")
+    category: int = 0  # such as a PDF, and a PDF that is a form (FileMoveCopyOperation.cs)
 
     @property
     def current(self) -> Version:
@@ -340,6 +341,14 @@ class World:
     def namesake(self, folder: Folder, title: str) -> File | None:
         """The file of that title in the folder; as the database compares."""
         return next(iter(folder.titles.get(self.title_key(title), ())), None)
+
+    def conflicting(self, folder: Folder, file: File) -> File | None:
+        """The file there that this one would meet; not one of another category, beside which it gets another title.
+
+        (FileMoveCopyOperation.cs, MoveOrCopyFilesAsync; FilesController.cs, CheckMoveOrCopyBatchItems: IsExist)
+        """
+        there = folder.titles.get(self.title_key(file.title), ())
+        return next((one for one in there if one.category == file.category), None)
 
     def subfolder_titled(self, parent: Folder, title: str) -> Folder | None:
         wanted = self.title_key(title)

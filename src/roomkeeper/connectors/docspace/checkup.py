@@ -10,6 +10,7 @@ from roomkeeper.docspace.models import Access, Key, PathPart, Person
 from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, Unauthorized
 
 _SOON = timedelta(days=14)  # before a key's end (ours)
+_GROUPS = "accounts:read"  # the scope of the list of groups (8)
 _OLDEST = (3, 5)  # the first version whose webhooks are as described (ours)
 _SKEW, _FAR = 30.0, 240.0  # seconds that clocks may differ: said, and too far for signatures with a time (ours)
 _WRITES = frozenset({Access.ROOM_MANAGER, Access.CONTENT_CREATOR, Access.READ_WRITE})
@@ -63,7 +64,10 @@ def _of_permissions(key: Key, about: Examination) -> list[Finding]:
         return [Finding("permissions", "ok", "the key may do all that its account may")]
     found = []
     for scope, why in sorted(about.scopes.items()):
-        if not _covers(has, scope):
+        if scope == _GROUPS and not _covers(has, scope) and "accounts:write" in has:
+            what = f"the key lacks {scope}, which is needed to find groups by their names"
+            found.append(Finding("permissions", "warning", what, f"Make a key with {scope} too, if you name groups."))
+        elif not _covers(has, scope):
             what = f"the key lacks {scope}, which is needed for {why}"
             found.append(Finding("permissions", "failed", what, f"Make a key with {scope} too."))
     if not about.polls and about.settings.catch_up and not _covers(has, "*:read"):
@@ -78,8 +82,11 @@ def _of_permissions(key: Key, about: Examination) -> list[Finding]:
 
 
 def _covers(has: set[str], scope: str) -> bool:
+    """Whether it is granted: who may write may read, but for the list of groups (recorded: keys.scopes)."""
     family, _, verb = scope.partition(":")
-    return bool(has & {scope, f"{family}:write", "*:write", *(["*:read"] if verb == "read" else [])})
+    also = {"*:read"} if verb == "read" else set[str]()
+    also |= {f"{family}:write"} if scope != _GROUPS else set()
+    return bool(has & {scope, "*:write", *also})
 
 
 async def _person(portal: Portal, key: Key) -> Person | RemoteError:

@@ -19,6 +19,7 @@ from roomkeeper.errors import FailedItem, NotFound, QuotaExceeded, RemoteError
 
 Policy = Literal["version", "skip", "keep_both"]
 COPIES = "copy of files: "  # what the ledger's scopes of copies begin with
+_CLOCKS = 600.0  # seconds that the portal's clock and the store's may be apart (ours)
 VERSIONS_BACK = 20  # versions of a file for which an earlier attempt's line is looked for (ours)
 BATCH = 100  # files in one operation: the server checks each of them before it answers (2.1) (CopyPermissionsCheck.cs)
 
@@ -182,10 +183,11 @@ def results(intents: Sequence[Intent], shown: Iterable[OperationFile]) -> dict[E
     """
     folder = str(intents[0].folder)
     sources = {str(intent.file) for intent in intents}
+    reported = [replace(intent, asked_at=0.0) for intent in intents]  # it is the operation's own: no clock is needed
     there = [one for one in shown if str(one.folder_id) == folder and str(one.id) not in sources]
     if len(intents) == len(there) == 1 and intents[0].mode is not OnConflict.OVERWRITE:
         return {intents[0].file: there[0]}
-    return match(intents, there, ours=frozenset())
+    return match(reported, there, ours=frozenset())
 
 
 def match(intents: Sequence[Intent], shown: Iterable[Copy], *, ours: frozenset[str]) -> dict[EntryId, Copy]:
@@ -207,12 +209,13 @@ def match(intents: Sequence[Intent], shown: Iterable[Copy], *, ours: frozenset[s
     return found
 
 
-def _fulfils(intent: Intent, copy: Copy, ours: frozenset[str], is_its_title: Callable[[str, Intent], bool]) -> bool:
-    if intent.mode is OnConflict.OVERWRITE and intent.namesake is not None:
-        return str(copy.id) == str(intent.namesake) and copy.version > intent.namesake_version
+def _fulfils(intent: Intent, copy: Copy, ours: frozenset[str], is_its_title: Callable[[Copy, Intent], bool]) -> bool:
+    is_to_replace = intent.mode is OnConflict.OVERWRITE and intent.namesake is not None
+    if is_to_replace and str(copy.id) == str(intent.namesake):
+        return copy.version > intent.namesake_version
     if str(copy.id) in ours or str(copy.id) == str(intent.namesake or ""):
         return False
-    return is_its_title(copy.title, intent)
+    return is_its_title(copy, intent) and (not is_to_replace or is_its_title is _is_numbered)
 
 
 def may_be_by(file: File, account: str, intents: Sequence[Intent]) -> bool:
@@ -226,22 +229,27 @@ def may_be_by(file: File, account: str, intents: Sequence[Intent]) -> bool:
     return file.created_by.id in {"", account}
 
 
-def _is_exactly(title: str, intent: Intent) -> bool:
-    return title == intent.title
+def _is_exactly(copy: Copy, intent: Intent) -> bool:
+    return copy.title == intent.title
 
 
-def _is_one_with(title: str, intent: Intent) -> bool:
-    return same_title(title, intent.title)
+def _is_one_with(copy: Copy, intent: Intent) -> bool:
+    return same_title(copy.title, intent.title)
 
 
-def _is_numbered(title: str, intent: Intent) -> bool:
-    """Whether it is `Name (1).ext` for `Name.ext` (2.5), where the portal may number it."""
-    if intent.mode is not OnConflict.DUPLICATE:
+def _is_numbered(copy: Copy, intent: Intent) -> bool:
+    """Whether it is `Name (1).ext` for `Name.ext` (2.5), made since it was asked for.
+
+    The portal numbers it also where that was not asked for: beside a namesake of another category, such as a PDF that
+    is a form (FileMoveCopyOperation.cs).
+    """
+    is_new = copy.created is None or copy.created.timestamp() > intent.asked_at - _CLOCKS
+    if intent.mode is not OnConflict.DUPLICATE and not is_new:
         return False
     original = intent.title
     stem, dot, extension = original.rpartition(".") if "." in original else (original, "", "")
     pattern = rf"{re.escape(stem)} \(\d+\){re.escape(dot + extension)}"
-    return re.fullmatch(pattern, title, re.IGNORECASE) is not None
+    return re.fullmatch(pattern, copy.title, re.IGNORECASE) is not None
 
 
 def same_size(one: int | None, other: int | None) -> bool:

@@ -177,7 +177,10 @@ class _Looking:
                 self._seen[str(number)] = await self._ask(partial(self._portal.files.get, number))
             except ScopeMissing:
                 raise
-            except (NotFound, Forbidden):  # what lies in another's trash is answered so, too
+            except NotFound:
+                self._seen[str(number)] = None
+            except Forbidden:  # what lies in another's trash is answered so; and all, if the key is dead: this tells
+                await self._ask(self._portal.people.myself)
                 self._seen[str(number)] = None
         return self._seen[str(number)]
 

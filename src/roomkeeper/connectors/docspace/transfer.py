@@ -14,6 +14,7 @@ from roomkeeper.connectors.docspace import copying
 from roomkeeper.connectors.docspace.copying import Intent, Policy
 from roomkeeper.connectors.docspace.evidence import of_copy, sighted
 from roomkeeper.connectors.docspace.identity import changed_at, made_at
+from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.connectors.docspace.watching import GRACE, awaited
 from roomkeeper.contract.step import Entry, StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
@@ -265,7 +266,10 @@ class Transfer:
                 await self._refused([files[intent.file] for intent in left], namesakes, error)
                 return []
             ended = await awaited(self._context, operation)
-            done = await self._believed(asked, ended, files)
+            if ended is not None:
+                done = await self._believed(asked, ended, files)
+            else:  # it may still be in the queue, or at its last file: as with a request that was not answered
+                done = await self._looked_for(asked, files, await settling.from_now(self._context))
             left = [intent for intent in asked if intent.file not in done]
             if left and ended is not None and ended.error:
                 complaint = Rejected(f"The portal did not copy it: {ended.error}")
@@ -318,8 +322,14 @@ class Transfer:
         self, intents: Sequence[Intent], files: Mapping[EntryId, File], settled_at: float
     ) -> set[EntryId]:
         """Find out what became of intents whose end was not seen; gives the files that are copied."""
-        if intents[0].operation:
-            return await self._believed(intents, await awaited(self._context, intents[0].operation), files)
+        if intents[0].operation and (ended := await awaited(self._context, intents[0].operation)) is not None:
+            return await self._believed(intents, ended, files)
+        return await self._looked_for(intents, files, settled_at)
+
+    async def _looked_for(
+        self, intents: Sequence[Intent], files: Mapping[EntryId, File], settled_at: float
+    ) -> set[EntryId]:
+        """Look for copies until all are there, or can come no more; gives the files that are copied."""
         pause = GRACE
         while True:
             await self._context.pause(pause)
@@ -333,14 +343,12 @@ class Transfer:
             pause = min(2 * pause, max(GRACE, settled_at - now))
 
     async def _believed(
-        self, intents: Sequence[Intent], ended: Operation | None, files: Mapping[EntryId, File]
+        self, intents: Sequence[Intent], ended: Operation, files: Mapping[EntryId, File]
     ) -> set[EntryId]:
         """Write down as done what the operation's result shows, and else the folder's listing."""
-        found = copying.results(intents, ended.files) if ended is not None else {}
+        found = copying.results(intents, ended.files)
         missing = [intent for intent in intents if intent.file not in found]
         if missing:
-            if ended is None:
-                await self._context.pause(GRACE)
             found |= await self._found_in_folder(missing)
         return await self._record(intents, found, files)
 
@@ -405,13 +413,7 @@ class Transfer:
 
     async def _contents(self) -> list[File]:
         """List the files that lie directly in the folder."""
-
-        async def read() -> list[File]:
-            pages = self._portal.folders.pages(self._folder, sort_by="DateAndTime", newest_first=True)
-            found = {file.id: file async for page in pages for file in page.files}
-            return list(found.values())
-
-        return await self._context.call(read)
+        return list((await directly_in(self._context, self._folder)).files.values())
 
     # --- what could not be done -----------------------------------------------------------------------------
 

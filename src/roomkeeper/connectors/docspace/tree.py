@@ -90,10 +90,15 @@ async def files_below(context: StepContext, root: EntryId) -> dict[EntryId, File
 
 
 async def directly_in(context: StepContext, folder: EntryId) -> Tree:
-    """List the files and folders that lie directly in a folder. Raises RemoteError."""
-    pages = await _pages(context, folder, None)
-    folders = {one.id: one for page in pages for one in page.folders}
-    return Tree(folder, folders, {file.id: file for page in pages for file in page.files})
+    """List the files and folders that lie directly in a folder, as far as they can be seen. Raises RemoteError."""
+    files, folders = dict[EntryId, File](), dict[EntryId, Folder]()
+    for order, descending in _ORDERS:
+        pages = await _pages(context, folder, None, order=order, descending=descending)
+        files |= {one.id: one for page in pages for one in page.files}
+        folders |= {one.id: one for page in pages for one in page.folders}
+        if len(files) + len(folders) >= pages[-1].total:
+            break
+    return Tree(folder, folders, files)
 
 
 async def _pages(

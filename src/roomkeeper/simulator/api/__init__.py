@@ -48,6 +48,8 @@ RESOURCES = (
     hooks,
 )
 ANONYMOUS = folders.ANONYMOUS | files.ANONYMOUS | operations.ANONYMOUS | settings.ANONYMOUS
+#: Where a key without the scope is told so in a problem, and not by an empty answer (recorded: keys.scopes).
+OPEN = ANONYMOUS | {files.file_rename, rooms.room_info}
 SENSITIVE = keys.SENSITIVE | hooks.SENSITIVE
 
 
@@ -56,7 +58,13 @@ def build(portal: Portal, extra: list[Any]) -> Starlette:
     routes = [
         Route(
             f"/api/2.0{path}",
-            endpoint(handler, family, is_anonymous=handler in ANONYMOUS, is_sensitive=handler in SENSITIVE),
+            endpoint(
+                handler,
+                family,
+                is_anonymous=handler in ANONYMOUS,
+                is_open=handler in OPEN,
+                is_sensitive=handler in SENSITIVE,
+            ),
             methods=[method],
         )
         for resource in RESOURCES

@@ -34,7 +34,7 @@ class PortalResponse(JSONResponse):
 
 
 def endpoint(
-    handler: Handler, family: str, *, is_anonymous: bool, is_sensitive: bool
+    handler: Handler, family: str, *, is_anonymous: bool, is_open: bool, is_sensitive: bool
 ) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         portal: Portal = request.app.state.portal
@@ -61,7 +61,7 @@ def endpoint(
         try:
             if not _in_scope(key, family, request.method):
                 _note(portal, request, key, 403)
-                return Response(status_code=403)
+                return _problem("15.5.4", "Forbidden", 403) if is_open else Response(status_code=403)
             response = await _handle(handler, request, portal, key)
         finally:
             portal.limits.leave(key.user.id, request.method)

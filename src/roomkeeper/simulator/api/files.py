@@ -168,8 +168,8 @@ async def file_content(request: Request) -> Response:
 
 
 ROUTES: Routes = [
-    ("GET", "/files/file/{file_id}", file_info, ""),
-    ("PUT", "/files/file/{file_id}", file_rename, ""),
+    ("GET", "/files/file/{file_id}", file_info, "files"),
+    ("PUT", "/files/file/{file_id}", file_rename, "files"),
     ("DELETE", "/files/file/{file_id}", file_delete, "files"),
     ("GET", "/files/file/{file_id}/history", file_history, "files"),
     ("GET", "/files/file/{file_id}/log", file_log, "files"),

@@ -119,7 +119,7 @@ ROUTES: Routes = [
     ("POST", "/files/folder/{folder_id}", folder_create, "files"),
     ("PUT", "/files/folder/{folder_id}", folder_rename, "files"),
     ("DELETE", "/files/folder/{folder_id}", folder_delete, "files"),
-    ("GET", "/files/folder/{folder_id}", folder_info, ""),
+    ("GET", "/files/folder/{folder_id}", folder_info, "files"),
     ("GET", "/files/folder/{folder_id}/path", folder_path, "files"),
     ("GET", "/files/folder/{folder_id}/log", folder_log, "files"),
     ("GET", "/files/@my", my_contents, "files"),
@@ -130,6 +130,6 @@ ROUTES: Routes = [
     ("GET", "/files/@share", section(SHARE_ROOT), "files"),
     ("GET", "/files/{folder_id}/subfolders", folder_subfolders, "files"),
     ("GET", "/files/{folder_id}/news", folder_news, "files"),
-    ("GET", "/files/{folder_id}", folder_contents, ""),
+    ("GET", "/files/{folder_id}", folder_contents, "files"),
 ]
 ANONYMOUS = {folder_contents, folder_info}

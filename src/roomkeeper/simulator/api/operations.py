@@ -121,7 +121,7 @@ ROUTES: Routes = [
     ("PUT", "/files/fileops/delete", fileops_delete, "files"),
     ("PUT", "/files/fileops/duplicate", fileops_duplicate, "files"),
     ("PUT", "/files/fileops/bulkdownload", fileops_download, "files"),
-    ("GET", "/files/fileops", fileops_list, ""),
+    ("GET", "/files/fileops", fileops_list, "files"),
     ("PUT", "/files/fileops/terminate/{id}", fileops_terminate, "files"),
     ("PUT", "/files/fileops/terminate", fileops_terminate, "files"),
     ("GET", "/files/fileops/{kind}", fileops_of_kind, "files"),

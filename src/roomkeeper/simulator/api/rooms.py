@@ -230,7 +230,7 @@ ROUTES: Routes = [
     ("POST", "/files/rooms", room_create, "rooms"),
     ("GET", "/files/rooms/covers", room_covers, "rooms"),
     ("GET", "/files/tags", tags_list, "rooms"),
-    ("GET", "/files/rooms/{room_id}", room_info, ""),
+    ("GET", "/files/rooms/{room_id}", room_info, "rooms"),
     ("PUT", "/files/rooms/{room_id}", room_update, "rooms"),
     ("DELETE", "/files/rooms/{room_id}", room_delete, "rooms"),
     ("PUT", "/files/rooms/{room_id}/tags", room_tags, "rooms"),

@@ -208,7 +208,7 @@ PORTAL = {  # recorded: settings.version
 }
 
 ROUTES: Routes = [  # recorded: settings.version, envelope.anonymous
-    ("GET", "/settings", portal_settings, ""),
+    ("GET", "/settings", portal_settings, "*"),
     ("GET", "/settings/version/build", build_version, ""),
     ("GET", "/capabilities", capabilities, ""),
     ("GET", "/settings/invitationsettings", invitation_settings, ""),
