@@ -131,7 +131,8 @@ def watch(config: Config, store: Store) -> Watch:
         and listening_to(name, config.automations, config.catalog.connectors[one.type].raised(one.settings))
     ]
     writes = {name: one["writes_per_day"] for name, one in limits(config).items()}
-    return Watch(store, listened=listened, writes=writes, automations=[one.name for one in config.automations])
+    automations = [one.name for one in config.automations]
+    return Watch(store, listened=listened, writes=writes, automations=automations, connections=config.connections)
 
 
 def limits(config: Config) -> dict[str, dict[str, int]]:

@@ -27,6 +27,44 @@ def test_what_waits_for_a_renamed_automation_goes_with_it(portal: Portal, keeper
     assert alerts(after) == []
 
 
+def test_a_pause_goes_with_a_new_name_and_so_do_the_runs_that_wait(portal: Portal, keepers: Make) -> None:
+    """What a person had paused was copied at once under the new name, and a run under the old one waited for ever."""
+    rooms = Rooms(portal)
+    before = begun(keepers, rooms, "../store", copy_uploads(rooms))
+    portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 403, "path": "/fileops/copy", "body": "{}"}])
+    rooms.upload("Offer.docx")
+    (run,) = before.settle(lambda: [one["state"] for one in before.runs()] == ["needs_attention"])
+    portal.direct("PUT", "/faults", json=[])
+    before.say("pause", "copy-client-uploads")
+    before.say("runs", "retry", str(run["id"]))
+    park(rooms, before)
+
+    after = begun(keepers, rooms, "../store", copy_uploads(rooms) | {"name": "copies-for-the-team"})
+    after.look_back()
+    assert {one["state"] for one in after.runs()} == {"waiting"}
+    assert rooms.copies() == 0
+    after.say("resume", "copies-for-the-team")
+    runs = after.settle(lambda: rooms.copies() == 11)
+    assert {one["automation"] for one in runs} == {"copies-for-the-team"}
+
+
+def test_what_waits_for_a_connection_that_is_gone_is_said_and_goes_on_once_it_is_back(
+    portal: Portal, keepers: Make
+) -> None:
+    rooms = Rooms(portal)
+    park(rooms, begun(keepers, rooms, "../store", copy_uploads(rooms) | {"paused": True}))
+    renamed = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], store="../store", top={"dashboard": PROGRAMS})
+    renamed.rewrite(connections={"portal": renamed.text["connections"]["acme"]})
+    with_a_token(renamed).start()
+    until(lambda: alerts(renamed))
+    assert "10 events wait for the connection acme" in alerts(renamed)[0]
+    renamed.stop()
+
+    after = begun(keepers, rooms, "../store", copy_uploads(rooms))
+    after.settle(lambda: rooms.copies() == 10)
+    until(lambda: alerts(after) == [])
+
+
 def test_what_waits_for_an_automation_that_is_gone_is_said_and_can_be_dispatched_anew(
     portal: Portal, keepers: Make, store_address: str
 ) -> None:

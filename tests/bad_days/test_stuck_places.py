@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from stage import ClosingDeals, Keeper, Portal, Rooms, copy_uploads, sized, until
 
 Make = Callable[..., Keeper]
@@ -52,8 +53,11 @@ def test_a_room_that_the_account_may_not_see_costs_a_call_now_and_then(portal: P
     keeper.settle(lambda: rooms.copies() == 1 + many, within=400.0)
 
 
+@pytest.mark.parametrize(
+    ("for_good", "reason"), [(False, "the account may not look at it"), (True, "it cannot be looked up yet")]
+)
 def test_a_file_that_was_moved_out_of_a_folder_before_that_was_deleted_is_found_where_it_lies(
-    portal: Portal, keepers: Make
+    portal: Portal, keepers: Make, for_good: bool, reason: str
 ) -> None:
     """It waited for the folder that was deleted, ever more seldom, and was never copied."""
     rooms = Rooms(portal)
@@ -69,12 +73,12 @@ def test_a_file_that_was_moved_out_of_a_folder_before_that_was_deleted_is_found_
     moving = {"fileIds": [uploaded["id"]], "destFolderId": folders["Final"], "conflictResolveType": 2}
     portal.call("PUT", "/files/fileops/move", json=moving)
     until(lambda: {"Final"} in [set(one["path"]) for one in portal.tree(rooms.client)])
-    portal.call("DELETE", f"/files/folder/{folders['Drafts']}", json={"immediately": False})
+    portal.call("DELETE", f"/files/folder/{folders['Drafts']}", json={"immediately": for_good})
     portal.direct("PUT", "/faults", json=[])
-    until(lambda: sum("the account may not look at it" in one["reason"] for one in keeper.ask("events", "list")) == 2)
+    until(lambda: sum(reason in one["reason"] for one in keeper.ask("events", "list")) == 2)
 
     keeper.ask("reconcile")
-    keeper.settle(lambda: rooms.copies() == 1)
+    until(lambda: rooms.copies() == 1)
 
     assert [one["path"] for one in portal.tree(rooms.internal)] == [["Final"]]
 

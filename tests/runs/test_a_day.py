@@ -63,12 +63,15 @@ def by_mail(mailbox: Mailbox) -> Source:
     return Source("ops-mail", smtp.CONNECTOR, smtp.connect(smtp.Smtp(**given), tally=None))
 
 
+KNOWN: dict[str, Any] = {"automations": ["copies"], "connections": ["acme", "quiet"]}
+
+
 class Day:
     """A service's day: every five minutes it is looked at, and people are told."""
 
     def __init__(self, store: Store, tellers: list[Source]) -> None:
         self.store, self.tellers = store, tellers
-        self.watch = Watch(store, listened=["acme", "quiet"], writes={"acme": 100}, automations=["copies"])
+        self.watch = Watch(store, listened=["acme", "quiet"], writes={"acme": 100}, **KNOWN)
         self.notices = Notices(store, tellers, "https://hooks.acme.example")
         self.now = MIDNIGHT
 

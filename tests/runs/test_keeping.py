@@ -381,10 +381,9 @@ async def test_of_two_that_were_ignored_alike_one_is_replayed(inbox: Inbox, stor
 
 
 def test_a_run_that_was_undone_is_not_gone_on_with(store: Store) -> None:
-    undoing = {"steps": [{"do": orders.UNDO, "as": "undo_0", "with": {"run": 1, "position": 0}}]}
     with store.write() as connection:
         connection.execute(sa.insert(runs).values(_run(1, state="needs_attention")))
-        connection.execute(sa.insert(runs).values(_run(2, state="done") | {"text": json.dumps(undoing)}))
+        connection.execute(sa.insert(runs).values(_run(2, state="done", undoes=1)))
 
     for order in (orders.retry, orders.restart):
         with pytest.raises(errors.OrderRefused, match="undone by run 2"):

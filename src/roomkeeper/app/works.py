@@ -48,13 +48,14 @@ class Works:
         self._sources = connecting.connected(config, store, self._lease.workers)
         stopped = [one.name for one in config.automations if one.paused]
         self._turns = Turns(store, self._sources, stopped)
+        self._outages = Outages(store, config.outage_patience)
         walker = Walker(
             store,
             self._lease,
             catalog,
             self._sources,
             aside=self._turns.aside,
-            outages=Outages(store, config.outage_patience),
+            outages=self._outages,
             settle_after=config.settle_after,
             rest=rest,
         )
@@ -97,6 +98,7 @@ class Works:
             asyncio.create_task(connecting.notices(self._config, self._store, self._sources).keep()),
             *([asyncio.create_task(beat(self._heart, self._store))] if self._heart is not None else []),
             asyncio.create_task(self._engine.sweep()),
+            asyncio.create_task(self._outages.keep(self._sources)),
             asyncio.create_task(approvals.keep(self._store)),
             *([asyncio.create_task(journal.keep(self._journals))] if self._journals else []),
             asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),

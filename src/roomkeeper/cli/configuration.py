@@ -69,9 +69,9 @@ def check(
 
 
 def _stranded(loaded: Config) -> list[dict[str, str]]:
-    """Say what waits in the store for automations that this file does not have. Raises StoreUnavailable."""
+    """Say what waits in the store for what this file does not have. Raises StoreUnavailable."""
     with store_of(loaded).read() as db:
-        found = stranded.wrong(db, [one.name for one in loaded.automations])
+        found = stranded.wrong(db, [one.name for one in loaded.automations], loaded.connections)
     return [{"what": one.what, "remedy": one.remedy} for one in found]
 
 

@@ -105,14 +105,17 @@ def events_replay(
 
 
 def events_redispatch(
-    name: Annotated[str, typer.Argument(help="The automation that is gone.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="The automation, or the connection, that is gone.", metavar="NAME")],
     config: ConfigFile = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Dispatch what waits for an automation that is gone, by the configuration as it is now."""
+    """Dispatch what waits for an automation that is gone, by the configuration as it is now.
+
+    What waits for a connection that is gone goes nowhere by it: the events are let go of.
+    """
     loaded = loaded_for_reading(config)
     store = store_of(loaded)
-    many = stranded.redispatch(store, name, [one.name for one in loaded.automations], caller())
+    many = stranded.redispatch(store, name, [one.name for one in loaded.automations], loaded.connections, caller())
     told = f"{many} event{'s' if many > 1 else ''} of {name} will be dispatched again. {by_whom(store)}"
     show({"redispatched": many}, as_json, told)
 

@@ -12,7 +12,7 @@ from roomkeeper.automations import redaction
 from roomkeeper.errors import NotThere
 from roomkeeper.intake import subjects
 from roomkeeper.outside import cleaned
-from roomkeeper.running.orders import undoes, undone_by
+from roomkeeper.running.orders import undone_by
 from roomkeeper.store.alerts import Alert, current
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
@@ -147,7 +147,7 @@ class History:
             walked = db.execute(sa.select(steps).where(steps.c.run_id == number).order_by(steps.c.position)).all()
             made = db.execute(sa.select(calls).where(calls.c.run_id == number).order_by(calls.c.id)).all()
             about = subjects.of_run(db, number)
-            undone = undone_by(db, row)
+            undone = undone_by(db, number)
         shown = _run(row, took.get(number, []), None)
         shown["text"] = json.loads(row.text)
         shown["about"] = about
@@ -299,7 +299,7 @@ def _run(row: Any, took: Sequence[int], says: str | None) -> Shown:  # noqa: ANN
         "remedy": row.remedy,
         "progress": says,
         "cancel_requested": bool(row.cancel_requested),
-        "undoes": undoes(row),
+        "undoes": row.undoes,
     }
 
 

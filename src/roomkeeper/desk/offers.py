@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roomkeeper.contract.catalog import Catalog
-from roomkeeper.running.orders import MOVES, UNDO
+from roomkeeper.running.orders import MOVES
 
 Shown = Mapping[str, Any]
 _SHOWN = 8  # lines of what is asked about (ours)
@@ -30,7 +30,7 @@ def of_run(run: Shown, present: Shown | None, catalog: Catalog) -> list[Offer]:
     if run["state"] == "needs_attention" and asking is not None:
         offers.append(_approve(run, asking, catalog))
     if run["state"] in {"needs_attention", "cancelled"}:
-        if present is not None and present["steps"] != run["text"]["steps"] and not _undoes(run):
+        if present is not None and present["steps"] != run["text"]["steps"] and run["undoes"] is None:
             offers.append(_renew(run, present))  # first: whoever changed the automation did it for this run, perhaps
         offers.append(_retry(run, asks=asking is not None))
     if run["state"] not in _UNDER_WAY and run["steps"]:
@@ -105,10 +105,6 @@ def _renew(run: Shown, present: Shown) -> Offer:
         "From then on the run keeps this text.",
     )
     return Offer("renew", "Retry with the automation as it is now", will)
-
-
-def _undoes(run: Shown) -> bool:
-    return any(step["do"] == UNDO for step in run["text"]["steps"])
 
 
 def _cancel(run: Shown) -> Offer:

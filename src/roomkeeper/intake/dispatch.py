@@ -44,12 +44,11 @@ from roomkeeper.store.tables import events, runs, waiting
 log = structlog.get_logger("dispatch")
 
 WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which is read only to be shown
+_NOW = sa.bindparam("now", type_=sa.Float)
+_LONGEST = 7200.0  # seconds that anything is put aside; what is to wait for longer was put aside by another clock; ours
+_IS_DUE = sa.or_(events.c.next_try <= _NOW, events.c.next_try > _NOW + _LONGEST)
 # Asked again and again for as long as the process lives: they are put together once.
-_CONNECTIONS_DUE = (
-    sa.select(events.c.connection)
-    .where(events.c.state == "new", events.c.next_try <= sa.bindparam("now", type_=sa.Float))
-    .distinct()
-)
+_CONNECTIONS_DUE = sa.select(events.c.connection).where(events.c.state == "new", _IS_DUE).distinct()
 _ANY_NEW = sa.select(events.c.id).where(events.c.state == "new").limit(1)
 _ANY_WAITS = sa.select(waiting.c.id).where(waiting.c.run_id.is_(None)).limit(1)
 _WITHOUT_A_RUN = (
@@ -89,7 +88,7 @@ _LOOK_BEHIND = 5000  # waiting events among which a run chooses
 
 
 class _NotYet(RoomkeeperError):
-    """What an event is about is not there, or not to be seen yet."""
+    """What an event is about, or where it happened, is not there, or not to be seen yet."""
 
 
 @dataclass(frozen=True)
@@ -262,10 +261,10 @@ class Dispatch:
 
     def _waiting(self, connection_name: str, connection: sa.Connection) -> list[Any]:
         """Choose what is new, the oldest first, and a share of what is tried again."""
-        due = (events.c.connection == connection_name, events.c.state == "new", events.c.next_try <= time.time())
+        due, now = (events.c.connection == connection_name, events.c.state == "new", _IS_DUE), {"now": time.time()}
         query = sa.select(*WITHOUT_BODY).where(*due).order_by(events.c.id)
-        fresh = connection.execute(query.where(events.c.tries == 0).limit(_BATCH)).all()
-        again = connection.execute(query.where(events.c.tries > 0).limit(_AGAIN)).all()
+        fresh = connection.execute(query.where(events.c.tries == 0).limit(_BATCH), now).all()
+        again = connection.execute(query.where(events.c.tries > 0).limit(_AGAIN), now).all()
         return sorted([*fresh, *again], key=lambda row: int(row.id))
 
     async def _park(self, batch: "_Batch") -> None:
@@ -279,7 +278,7 @@ class Dispatch:
         key = (batch.source.name, rows[0].lane)
         async with batch.turns:
             stuck = self._stuck.get(key)
-            if stuck is not None and stuck.until > time.time():
+            if stuck is not None and 0 < stuck.until - time.time() < _LONGEST:
                 await self._put_aside(rows, stuck)
                 return
             for at, row in enumerate(rows):
@@ -288,8 +287,8 @@ class Dispatch:
                     tries = max(row.tries, stuck.tries if stuck is not None else 0)
                     error = batch.failing.get(row.lane or f"event {row.id}")
                     pause = min(_ASIDE_LONGEST, _ASIDE_FIRST * 2 ** min(tries, 16))
-                    until = time.time() + max(pause, (error.retry_after if error is not None else None) or 0.0)
-                    again = _Stuck(until, reason, tries + 1)
+                    asked_for = (error.retry_after if error is not None else None) or 0.0
+                    again = _Stuck(time.time() + min(_LONGEST, max(pause, asked_for)), reason, tries + 1)
                     if row.lane and batch.failing.get(row.lane):
                         self._remember(key, again)
                         await self._put_aside(rows[at:], again)
@@ -344,9 +343,7 @@ class Dispatch:
             return Decision(event, reason=event.ignored, completed=completed)
         found = await self._place(source, event)
         if isinstance(found, RemoteError):
-            log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=found.message)
-            why = f"its room cannot be found: {found.message}. Replay the event once that is put right"
-            return Decision(event, reason=why, comes_to_nothing=True)
+            return self._not_found(event, row, found, what="its room cannot be found")
         place = found
         event = event.at_place(place) if place is not None else event
         stored = source.connector.stored_title
@@ -358,12 +355,19 @@ class Dispatch:
         parkings = tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen)
         return Decision(event, parkings, completed=completed)
 
-    def _not_found(self, event: Event, row: Any, error: RemoteError) -> Decision:  # noqa: ANN401 - a row of `events`
-        """Decide on an event whose subject is not there: it may appear yet, so it is looked for a while."""
-        if row.target is None and time.time() - row.received_at < _MAY_APPEAR:
+    def _not_found(
+        self,
+        event: Event,
+        row: Any,  # noqa: ANN401 - a row of `events`
+        error: RemoteError,
+        *,
+        what: str = "it cannot be looked up",
+    ) -> Decision:
+        """Decide on an event whose subject, or place, is not there: it may appear yet, so it is looked for a while."""
+        if row.target is None and abs(time.time() - row.received_at) < _MAY_APPEAR:
             raise _NotYet(error.message) from error
         log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=error.message)
-        why = f"it cannot be looked up: {error.message}. Replay it once that is put right"
+        why = f"{what}: {error.message}. Replay it once that is put right"
         return Decision(event, reason=why, comes_to_nothing=True)
 
     async def _account(self, source: Source) -> str:

@@ -1,12 +1,13 @@
 """Pauses: automations that a person stopped for a while. Events are collected meanwhile, and no run begins."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from roomkeeper.automations.automation import Automation
-from roomkeeper.errors import OrderRefused
+from roomkeeper.errors import NotThere, OrderRefused
 from roomkeeper.store import actions
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import pauses
@@ -28,14 +29,20 @@ def pause(store: Store, automation: Automation, by: str) -> None:
         actions.record(db, by, f"paused {automation.name}", automation=automation.name)
 
 
-def resume(store: Store, automation: Automation, by: str) -> None:
-    """Let runs begin again, also for what came meanwhile. Raises OrderRefused."""
-    if automation.paused:
-        raise OrderRefused(f"{automation.name} is paused by the configuration", remedy=_IN_THE_FILE)
+def resume(store: Store, name: str, by: str, find: Callable[[str], Automation | None]) -> None:
+    """Let runs begin again, also for what came meanwhile. `find` finds an automation as it is now.
+
+    One that is gone is resumed for the runs that it has left. Raises NotThere, OrderRefused.
+    """
+    automation = find(name)
+    if automation is not None and automation.paused:
+        raise OrderRefused(f"{name} is paused by the configuration", remedy=_IN_THE_FILE)
     with store.write() as db:
-        if db.execute(sa.delete(pauses).where(pauses.c.automation == automation.name)).rowcount == 0:
-            raise OrderRefused(f"{automation.name} is not paused")
-        actions.record(db, by, f"resumed {automation.name}", automation=automation.name)
+        if db.execute(sa.delete(pauses).where(pauses.c.automation == name)).rowcount == 0:
+            if automation is None:
+                raise NotThere(f"There is no automation {name!r}, and none of that name is paused")
+            raise OrderRefused(f"{name} is not paused")
+        actions.record(db, by, f"resumed {name}", automation=name)
 
 
 def names() -> sa.Select[tuple[str]]:

@@ -118,7 +118,7 @@ class Fates:
             return Fate(replace(line, said="its run is no longer there", remedy="Restore the store from a backup."))
         if run.state == "cancelled":
             return self._of_cancelled(replace(line, done_at=moment(run.ended_at)), run, happened)
-        undone = undone_by(self._db, run)
+        undone = undone_by(self._db, run.id)
         if undone is not None:
             return Fate(self._of_undoing(line, run.id, undone))
         if run.state in {"waiting", "running"}:

@@ -79,7 +79,7 @@ def renew(store: Store, number: int, by: str = "", *, present: Callable[[str], A
     """
     with store.write() as connection:
         run = _run(connection, number)
-        if undoes(run) is not None:
+        if run.undoes is not None:
             raise OrderRefused(f"Run {number} undoes another, and is of no automation", remedy="Retry it.")
         now = present(run.automation)
         moved = sa.select(steps.c.plan).where(steps.c.run_id == number, *_CAN_BE_UNDONE)
@@ -131,7 +131,7 @@ def undo(store: Store, number: int, by: str = "") -> int:
         positions = [row.position for row in rows if json.loads(row.plan).get("folder") is not None]
         if not positions:
             raise OrderRefused(f"Run {number} moved nothing, and only archived and moved files can be put back")
-        undone = undone_by(connection, run)
+        undone = undone_by(connection, number)
         if undone is not None:
             raise OrderRefused(
                 f"Run {number} is undone by run {undone} already",
@@ -152,27 +152,17 @@ def undo(store: Store, number: int, by: str = "") -> int:
             "state": "waiting",
             "claims": False,
             "made_at": time.time(),
+            "undoes": number,
         }
         made = int(connection.execute(sa.insert(runs).values(values).returning(runs.c.id)).scalar_one())
         record(connection, by, f"undid run {number} by run {made}", run=number)
         return made
 
 
-def undone_by(connection: sa.Connection, run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
+def undone_by(connection: sa.Connection, number: int) -> int | None:
     """Find the run that undid this one, or is about to."""
-    later = sa.select(runs.c.id, runs.c.text).where(
-        runs.c.automation == run.automation, runs.c.key == run.key, runs.c.id > run.id, runs.c.state != "cancelled"
-    )
-    for row in connection.execute(later.order_by(runs.c.id)):
-        if undoes(row) == run.id:
-            return int(row.id)
-    return None
-
-
-def undoes(run: Any) -> int | None:  # noqa: ANN401 - a row of `runs`
-    """Tell which run this one undoes, if it was made for that."""
-    doing = json.loads(run.text).get("steps") or [{}]
-    return doing[0].get("with", {}).get("run") if doing[0].get("do") == UNDO else None
+    undoing = sa.select(runs.c.id).where(runs.c.undoes == number, runs.c.state != "cancelled")
+    return connection.execute(undoing.order_by(runs.c.id).limit(1)).scalar()
 
 
 def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
@@ -188,7 +178,7 @@ def _go_on(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row
 
 def _refuse_undone(connection: sa.Connection, run: Any) -> None:  # noqa: ANN401 - a row of `runs`
     """Do not do again what a person took back. Raises OrderRefused."""
-    if (undone := undone_by(connection, run)) is not None:
+    if (undone := undone_by(connection, run.id)) is not None:
         remedy = f"Replay its event to do it again; `roomkeeper runs show {run.id}` names it."
         raise OrderRefused(f"Run {run.id} was undone by run {undone}", remedy=remedy)
 
@@ -211,7 +201,8 @@ def cancel(store: Store, number: int, by: str = "") -> str:
         changed: dict[str, object] = {"cancel_requested": True}
         if run.state != "running" and run.claims:
             claim(store, connection, run)  # what waits now is cancelled with it; what comes later gets a run of its own
-        if run.state == "needs_attention" or (run.state == "waiting" and run.claims):
+        has_not_begun = run.state == "waiting" and (run.claims or not run.handed_over)
+        if run.state == "needs_attention" or has_not_begun:
             changed |= {"state": "cancelled", "ended_at": time.time(), "claims": False, **CANCELLED}
         connection.execute(runs.update().where(runs.c.id == number).values(changed))
         record(connection, by, f"cancelled run {number}", run=number)

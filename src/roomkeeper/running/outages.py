@@ -8,6 +8,7 @@ that it always answers when it is well. While it is not, the run waits; afterwar
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
@@ -17,6 +18,7 @@ from roomkeeper.errors import (
     QuotaExceeded,
     RemoteError,
     ScopeMissing,
+    StoreUnavailable,
     Unauthorized,
     Unavailable,
     Unreachable,
@@ -77,6 +79,18 @@ class Outages:
             trouble = await self._trouble(source, since=time.monotonic())
         return trouble is None
 
+    async def keep(self, sources: Mapping[str, Source]) -> None:
+        """Ask, for ever, those that are said to be out of order: no run may be left that would."""
+        await asyncio.to_thread(alerts.retain, self._store, "outage ", [f"outage {name} " for name in sources])
+        while True:
+            await asyncio.sleep(_LONGEST)
+            try:
+                said = {one.key for one in await asyncio.to_thread(alerts.current, self._store)}
+                for name in [one for one in sources if _key(one) in said]:
+                    await self._trouble(sources[name], since=time.monotonic() - _LONGEST)
+            except StoreUnavailable as error:
+                log.warning("cannot look", reason=error.message)
+
     async def _trouble(self, source: Source, *, since: float) -> RemoteError | None:
         """Ask the connection whose account we are; gives why it does not say; "well" is no older than `since`."""
         async with self._asking[source.name]:
@@ -100,6 +114,10 @@ class Outages:
         wrong = []
         if trouble is not None:
             what = f"{name} is out of order, and its runs wait for it: {trouble.message}"
-            wrong = [Alert(f"outage {name} now", what, f"{trouble.remedy} They go on by themselves.")]
+            wrong = [Alert(_key(name), what, f"{trouble.remedy} They go on by themselves.")]
         await asyncio.to_thread(alerts.settle, self._store, f"outage {name} ", wrong)
         self._well.discard(name) if trouble is not None else self._well.add(name)
+
+
+def _key(name: str) -> str:
+    return f"outage {name} now"

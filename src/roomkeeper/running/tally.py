@@ -53,7 +53,7 @@ class SharedTally:
             connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": self._budget})
 
     def _used(self, connection: sa.Connection, second: int) -> tuple[int, int]:
-        connection.execute(self._forgetting, {"mine": self._budget, "last": second - _WINDOW - 1})
+        connection.execute(self._forgetting, {"mine": self._budget, "last": second - _WINDOW - 1, "now": second})
         row = connection.execute(self._counting, {"mine": self._budget}).one()
         return int(row[0] or 0), int(row[1] or second)
 
@@ -73,10 +73,12 @@ class SharedTally:
 def _statements(store: Store) -> tuple[sa.Delete, sa.Select[Any], Any]:
     """Make the statements of every call once: to forget old ones, to count, and to note some."""
     mine = tallies.c.budget == sa.bindparam("mine")
+    is_past = tallies.c.second <= sa.bindparam("last")
+    is_to_come = tallies.c.second > sa.bindparam("now")  # counted by a clock that was set back since
     adding = store.insert(tallies)
     summed = {"calls": tallies.c.calls + adding.excluded.calls}
     return (
-        sa.delete(tallies).where(mine, tallies.c.second <= sa.bindparam("last")),
+        sa.delete(tallies).where(mine, is_past | is_to_come),
         sa.select(sa.func.sum(tallies.c.calls), sa.func.min(tallies.c.second)).where(mine),
         adding.on_conflict_do_update(index_elements=[tallies.c.budget, tallies.c.second], set_=summed),
     )

@@ -406,7 +406,8 @@ class _Work:
         rest: Rest,
     ) -> None:
         self.run: int = run.id
-        self.task = f"{run.automation}/{_automation(run).steps[position].name}" + (f"[{item}]" if item else "")
+        doing = _automation(run)  # its name then: what was done under it is found again, whatever it is called now
+        self.task = f"{doing.name}/{doing.steps[position].name}" + (f"[{item}]" if item else "")
         self.item = item
         self.common: dict[str, Any] = {}
         self.events: Sequence[Event] = ()

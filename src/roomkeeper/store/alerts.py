@@ -34,12 +34,16 @@ KINDS = {
         "put right what it says: a key, the portal; they go on by themselves",
     ),
     "stranded": Kind(
-        "events wait for an automation that the configuration does not have any more",
+        "events or runs wait for an automation or a connection that the configuration does not have any more",
         "give it its name again, or `roomkeeper events redispatch`",
     ),
     "unusable": Kind(
         "genuine deliveries of the last day could not be used: broken, ambiguous, or too large",
         "`roomkeeper events list --status unusable` says what is wrong with each; their bodies are kept",
+    ),
+    "failed": Kind(
+        "events of the last day came to nothing: what they were about, or its room, was not found for an hour",
+        "`roomkeeper events show` says why; put it right and replay it (`roomkeeper events replay`)",
     ),
     "webhook": Kind(
         "a webhook is disabled, missing or refused, and cannot be mended from here",

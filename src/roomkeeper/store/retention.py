@@ -49,7 +49,8 @@ async def keep(store: Store, *, events_days: int, runs_days: int) -> None:
 def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> bool:
     """Delete a page of what is old; true if there may be more. The ledger stays: it is what makes once mean once."""
     now = time.time()
-    old = sa.select(runs.c.id).where(runs.c.state.in_(["done", "cancelled"]), runs.c.ended_at < now - runs_days * _DAY)
+    is_over = runs.c.state.in_(["done", "cancelled"])
+    old = sa.select(runs.c.id).where(is_over, runs.c.ended_at < now - runs_days * _DAY, ~_is_part_of_an_undoing())
     gone = list(connection.execute(old.limit(_PAGE)).scalars())
     for table, column in (
         (calls, calls.c.run_id),
@@ -78,6 +79,18 @@ def sweep(connection: sa.Connection, *, events_days: int, runs_days: int) -> boo
     connection.execute(sa.delete(alerts).where(alerts.c.id.in_(over)))
     forgotten = _forget_subjects(connection, unneeded, gone)
     return max(len(gone), len(unneeded), forgotten, refused) == _PAGE
+
+
+def _is_part_of_an_undoing() -> sa.ColumnElement[bool]:
+    """Whether a run has to be remembered for another's sake.
+
+    One that is being undone is kept until that is over, for its plan says where the files were; and one that undoes as
+    long as what it undid: that must not be done again.
+    """
+    other = runs.alias("other")
+    is_being_undone = sa.exists().where(other.c.undoes == runs.c.id, other.c.state.not_in(["done", "cancelled"]))
+    has_undone = sa.exists().where(other.c.id == runs.c.undoes, runs.c.state == "done")
+    return sa.or_(is_being_undone, has_undone)
 
 
 def _forget_subjects(connection: sa.Connection, event_ids: Sequence[int], run_ids: Sequence[int]) -> int:

@@ -13,17 +13,19 @@ SEEN_EVERY = 10.0  # seconds
 READ_ANEW = "had the configuration read anew"
 _OF_NAME = sa.select(services).where(services.c.name == sa.bindparam("name"))
 _GONE_AFTER = 35.0  # seconds without being seen: three times, and a little
+_STEP = 0.001  # seconds between an order and its answer, at least; ours
 
 
 def announce(store: Store, name: str, role: str, text: str) -> None:
     """Say that this service runs this text from now on. Raises StoreUnavailable."""
     with store.write() as db:
         now = store.now(db)
-        gone = services.c.seen_at < now - _GONE_AFTER
+        gone = ~_is_there(now)
         if store.is_embedded:  # there a service is the only one, whole or in parts
             gone = sa.or_(gone, services.c.role == role, services.c.role == "all", sa.literal(role == "all"))
         db.execute(sa.delete(services).where(gone, services.c.name != name))
-        loaded = {"role": role, "text": text, "loaded_at": now, "seen_at": now, "settled_at": now, "trouble": ""}
+        loaded = {"role": role, "text": text, "loaded_at": now, "seen_at": now, "trouble": ""}
+        loaded["settled_at"] = _next(db, now)
         row = {"name": name, "ordered_at": 0.0} | loaded
         insert = store.insert(services).values(row)
         db.execute(insert.on_conflict_do_update(index_elements=[services.c.name], set_=loaded))
@@ -37,7 +39,7 @@ def is_ordered(store: Store, name: str) -> bool | None:
     with store.read() as db:
         row = db.execute(_OF_NAME, {"name": name}).first()
         now = store.now(db)
-    if row is not None and now - row.seen_at > SEEN_EVERY:
+    if row is not None and abs(now - row.seen_at) > SEEN_EVERY:
         with store.write() as db:
             db.execute(sa.update(services).where(services.c.name == name).values(seen_at=now))
     return row.ordered_at > row.settled_at if row is not None else None
@@ -46,7 +48,7 @@ def is_ordered(store: Store, name: str) -> bool | None:
 def clock(store: Store) -> float:
     """Tell the time by the clock that orders are dated by. Raises StoreUnavailable."""
     with store.read() as db:
-        return store.now(db)
+        return _next(db, store.now(db))
 
 
 def late(store: Store, machine: str, since: float | None) -> list[Any]:
@@ -61,7 +63,7 @@ def late(store: Store, machine: str, since: float | None) -> list[Any]:
 def refuse(store: Store, name: str, trouble: str) -> None:
     """Say why the text is not taken over. Raises StoreUnavailable."""
     with store.write() as db:
-        settled = {"settled_at": store.now(db), "trouble": trouble}
+        settled = {"settled_at": _next(db, store.now(db)), "trouble": trouble}
         db.execute(sa.update(services).where(services.c.name == name).values(settled))
 
 
@@ -75,16 +77,15 @@ def order(store: Store, by: str, did: str = READ_ANEW, *, why: str = "") -> floa
     """Have all services read the file anew; gives when that was ordered. Raises StoreUnavailable."""
     with store.write() as db:
         actions.record(db, by, f"{did}: {why}" if why else did)
-        now = store.now(db)
-        db.execute(sa.update(services).values(ordered_at=now))
-    return now
+        at = _next(db, store.now(db))
+        db.execute(sa.update(services).values(ordered_at=at))
+    return at
 
 
 def running(store: Store) -> list[Any]:
     """List those that were seen lately: rows of `services`. Raises StoreUnavailable."""
     with store.read() as db:
-        seen = services.c.seen_at > store.now(db) - _GONE_AFTER
-        return list(db.execute(sa.select(services).where(seen).order_by(services.c.name)))
+        return list(db.execute(sa.select(services).where(_is_there(store.now(db))).order_by(services.c.name)))
 
 
 def is_run(store: Store, text: str) -> bool:
@@ -105,3 +106,14 @@ def settled(store: Store, ordered_at: float, within: float) -> list[Any]:
         if all(one.settled_at >= ordered_at for one in found) or time.monotonic() > end:
             return found
         time.sleep(0.2)
+
+
+def _next(db: sa.Connection, now: float) -> float:
+    """Date an order, or an answer to one: after all that were given before, though the clock was set back since."""
+    given = sa.select(sa.func.max(services.c.ordered_at), sa.func.max(services.c.settled_at))
+    return max([now, *(float(one) + _STEP for one in db.execute(given).one() if one is not None)])
+
+
+def _is_there(now: float) -> sa.ColumnElement[bool]:
+    """Whether a service was seen lately; what was seen later than now was seen by a clock that was set back."""
+    return services.c.seen_at.between(now - _GONE_AFTER, now + _GONE_AFTER)

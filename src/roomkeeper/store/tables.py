@@ -67,6 +67,8 @@ sa.Index("events_by_lane", events.c.connection, events.c.lane, events.c.id)
 for _status in ("refused", "unusable"):
     _of_status = events.c.status == _status
     sa.Index(f"events_{_status}", events.c.id, sqlite_where=_of_status, postgresql_where=_of_status)
+_failed = events.c.state == "failed"
+sa.Index("events_failed", events.c.received_at, sqlite_where=_failed, postgresql_where=_failed)
 sa.Index("events_by_kind", events.c.connection, events.c.type, events.c.status, events.c.id)
 _repeats = events.c.duplicate_of.is_not(None)
 sa.Index("events_repeated", events.c.duplicate_of, sqlite_where=_repeats, postgresql_where=_repeats)
@@ -143,8 +145,11 @@ runs = sa.Table(
     sa.Column("ended_at", sa.Double),
     sa.Column("error", sa.Text),
     sa.Column("remedy", sa.Text),
+    sa.Column("undoes", _Number),  # the run whose moves this one takes back, if it was made for that
     sqlite_autoincrement=True,  # an id is never used again
 )
+_undoing = runs.c.undoes.is_not(None)
+sa.Index("runs_that_undo", runs.c.undoes, sqlite_where=_undoing, postgresql_where=_undoing)
 _to_claim = sa.and_(runs.c.state == "waiting", runs.c.claims)
 sa.Index("one_waits", runs.c.automation, runs.c.key, unique=True, sqlite_where=_to_claim, postgresql_where=_to_claim)
 sa.Index("runs_by_state", runs.c.state, runs.c.id)

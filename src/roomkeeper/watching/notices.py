@@ -63,7 +63,7 @@ class Notices:
         try:
             if not new and not over:
                 return 0
-            if now - min(row.closed_at or row.opened_at for row in [*new, *over]) < GATHER:
+            if 0 <= now - min(row.closed_at or row.opened_at for row in [*new, *over]) < GATHER:
                 return 0  # more may follow, to be told with it
             tell = teller.connector.tell
             if tell is not None:

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake import stranded, subjects
+from roomkeeper.intake.dispatch import COMES_TO_NOTHING
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -32,14 +34,20 @@ _MANY = 1000  # runs that are named one by one
 class Watch:
     """Looks at the store only. `listened` are connections whose events automations wait for; `writes` their days'.
 
-    `automations` are the names of those that there are.
+    `automations` and `connections` are the names of those that there are.
     """
 
     def __init__(
-        self, store: Store, *, listened: Collection[str], writes: Mapping[str, int], automations: Collection[str]
+        self,
+        store: Store,
+        *,
+        listened: Collection[str],
+        writes: Mapping[str, int],
+        automations: Collection[str],
+        connections: Collection[str],
     ) -> None:
         self._store, self._listened, self._writes = store, sorted(listened), writes
-        self._automations = list(automations)
+        self._automations, self._connections = list(automations), list(connections)
         self._silence_looked = 0.0
 
     async def keep(self) -> None:
@@ -56,9 +64,10 @@ class Watch:
         alerts.settle(self._store, "run ", self._runs(), now)
         alerts.settle(self._store, "waiting ", self._held(now), now)
         with self._store.read() as db:
-            lost = stranded.wrong(db, self._automations)
+            lost = stranded.wrong(db, self._automations, self._connections)
         alerts.settle(self._store, "stranded ", lost, now)
         alerts.settle(self._store, "unusable ", self._unusable(now), now)
+        alerts.settle(self._store, "failed ", self._failed(now), now)
         alerts.settle(self._store, "budget ", self._spent(now), now)
         if not 0 <= now - self._silence_looked < _SILENCE_EVERY:
             self._silence_looked = now
@@ -75,7 +84,8 @@ class Watch:
 
     def _held(self, now: float) -> list[Alert]:
         oldest = sa.select(events.c.connection, sa.func.min(events.c.id).label("id"), sa.func.count().label("many"))
-        told = (events.c.state == "new", events.c.reason != "", events.c.received_at < now - _HELD)
+        has_waited = sa.or_(events.c.received_at < now - _HELD, events.c.received_at > now + _HELD)  # by another clock
+        told = (events.c.state == "new", events.c.reason != "", has_waited)
         found = []
         with self._store.read() as db:
             for row in db.execute(oldest.where(*told).group_by(events.c.connection)).all():
@@ -86,22 +96,39 @@ class Watch:
         return found
 
     def _unusable(self, now: float) -> list[Alert]:
-        newest = sa.select(events.c.connection, sa.func.max(events.c.id).label("id"), sa.func.count().label("many"))
-        told = (events.c.status == "unusable", events.c.received_at > now - _DAY)
         found = []
-        with self._store.read() as db:
-            for row in db.execute(newest.where(*told).group_by(events.c.connection)).all():
-                reason = db.execute(sa.select(events.c.reason).where(events.c.id == row.id)).scalar()
-                many = "a delivery" if row.many == 1 else f"{row.many} deliveries"
-                what = (
-                    f"{row.connection}: {many} of the last day could not be used; the newest (event {row.id}): {reason}"
-                )
-                remedy = (
-                    f"`roomkeeper events show {row.id}` has its body. What it was about can be started by hand "
-                    "(`roomkeeper start`); correct what the sender sends."
-                )
-                found.append(Alert(f"unusable {row.connection}", what, remedy))
+        for row in self._of_the_day(events.c.status == "unusable", now):
+            many = "a delivery" if row.many == 1 else f"{row.many} deliveries"
+            what = (
+                f"{row.connection}: {many} of the last day could not be used; the newest (event {row.id}): {row.reason}"
+            )
+            remedy = (
+                f"`roomkeeper events show {row.id}` has its body. What it was about can be started by hand "
+                "(`roomkeeper start`); correct what the sender sends."
+            )
+            found.append(Alert(f"unusable {row.connection}", what, remedy))
         return found
+
+    def _failed(self, now: float) -> list[Alert]:
+        found = []
+        for row in self._of_the_day(events.c.state == COMES_TO_NOTHING, now):
+            many = "an event" if row.many == 1 else f"{row.many} events"
+            what = (
+                f"{row.connection}: {many} of the last day came to nothing; the newest (event {row.id}): {row.reason}"
+            )
+            remedy = (
+                f"`roomkeeper events replay {row.id}` has it dispatched again. If what it was about was deleted on "
+                "purpose, there is nothing to do."
+            )
+            found.append(Alert(f"failed {row.connection}", what, remedy))
+        return found
+
+    def _of_the_day(self, these: sa.ColumnElement[bool], now: float) -> list[Any]:
+        """Find these events of the last day: of each connection the newest, why, and how many they are."""
+        newest = sa.select(events.c.connection, sa.func.max(events.c.id).label("id"), sa.func.count().label("many"))
+        counted = newest.where(these, events.c.received_at > now - _DAY).group_by(events.c.connection).subquery()
+        with self._store.read() as db:
+            return list(db.execute(sa.select(counted, events.c.reason).join(events, events.c.id == counted.c.id)))
 
     def _spent(self, now: float) -> list[Alert]:
         query = sa.select(days.c.budget, days.c.writes).where(days.c.day == int(now // _DAY))

@@ -190,7 +190,7 @@ async def _pause(call: Call) -> Any:  # noqa: ANN401
 
 
 async def _resume(call: Call) -> Any:  # noqa: ANN401
-    await asyncio.to_thread(pauses.resume, call.desk.store, call.desk.config.present(call.name), call.who.by)
+    await asyncio.to_thread(pauses.resume, call.desk.store, call.name, call.who.by, call.desk.config.automation)
     return {"automation": call.name, "paused": False}
 
 

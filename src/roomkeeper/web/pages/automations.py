@@ -64,10 +64,12 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
     automation, wanted = desk.config.present(request.path_params["name"]), request.path_params["order"]
     if wanted == "try":
         return await _tried(desk, automation, form.get("event", "").strip().lstrip("#"))
-    orders = {"pause": pauses.pause, "resume": pauses.resume}
-    if wanted not in orders:
+    if wanted == "pause":
+        await asyncio.to_thread(pauses.pause, desk.store, automation, who.by)
+    elif wanted == "resume":
+        await asyncio.to_thread(pauses.resume, desk.store, automation.name, who.by, desk.config.automation)
+    else:
         raise NotThere(f"There is no order {wanted!r}", remedy="There is pause, resume and try.")
-    await asyncio.to_thread(orders[wanted], desk.store, automation, who.by)
     return f"/automations/{automation.name}"
 
 

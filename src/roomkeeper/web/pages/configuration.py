@@ -247,9 +247,10 @@ def _checked(
 
 
 def _stranded(desk: Desk, new: Config) -> list[str]:
-    """Say what would wait for automations that are not there any more."""
+    """Say what would wait for what is not there any more."""
     with desk.store.read() as db:
-        return [one.what for one in stranded.wrong(db, [one.name for one in new.automations])]
+        found = stranded.wrong(db, [one.name for one in new.automations], new.connections)
+    return [one.what for one in found]
 
 
 def _changes(old: str, new: str) -> list[tuple[str, str]]:
