@@ -21,6 +21,7 @@ from roomkeeper.configuration.config import Config, wanted_of
 from roomkeeper.contract.checkup import Examination, Finding, Needed
 from roomkeeper.contract.upkeep import Hook
 from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
+from roomkeeper.intake import pauses
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.remote import trusted
 from roomkeeper.running.leases import is_served
@@ -28,6 +29,7 @@ from roomkeeper.running.tally import SharedTally
 from roomkeeper.store import services
 from roomkeeper.store.alerts import current
 from roomkeeper.store.database import Store
+from roomkeeper.store.moments import moment
 from roomkeeper.store.tables import events
 from roomkeeper.watching.webhooks import informed
 
@@ -55,7 +57,7 @@ class Doctor:
             yield "", one
         for one in [await asyncio.to_thread(self._of_store), await asyncio.to_thread(self._of_service)]:
             yield "", one
-        for one in await asyncio.to_thread(self._of_alerts):
+        for one in [*await asyncio.to_thread(self._of_alerts), *await asyncio.to_thread(self._of_pauses)]:
             yield "", one
         for name, source in self._sources.items():
             async for one in self.of_connection(source, writes=writes):
@@ -91,6 +93,23 @@ class Doctor:
             return Finding("service", "ok", "a service is running on this store")
         what = "no service is running on this store: what arrives now is not taken"
         return Finding("service", "warning", what, "Start it: `roomkeeper serve`.")
+
+    def _of_pauses(self) -> list[Finding]:
+        """Name what rests: what arrives waits, and nothing else would say so here."""
+        try:
+            with self._store.read() as connection:
+                by_hand = pauses.paused(connection)
+        except StoreUnavailable:
+            return []  # which is said already
+        found = []
+        for name, row in by_hand.items():
+            what = f"{name} is paused by {row.by} since {moment(row.since)}: what arrives for it waits"
+            found.append(Finding("automations", "warning", what, f"`roomkeeper resume {name}` lets it go on."))
+        for one in self._config.automations:
+            if one.paused:
+                what = f"{one.name} is paused by the configuration: what arrives for it waits"
+                found.append(Finding("automations", "ok", what))
+        return found
 
     def _of_alerts(self) -> list[Finding]:
         """Pass on what the service found wrong by itself; what is tried here anyway is not said twice."""

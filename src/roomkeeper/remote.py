@@ -72,4 +72,6 @@ async def answered(service: str, call: object) -> AsyncIterator[None]:
 
 
 def _why(error: Exception) -> str:
+    if "WRONG_VERSION_NUMBER" in str(error):  # OpenSSL's words
+        return "what answers there does not speak TLS: try http:// instead of https://"
     return str(error) or type(error).__name__

@@ -202,6 +202,16 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         (("to: 222222", 'to: "{{ file.id }}"'), 14, "differs", "gather: 1"),
         (("to: 222222", 'to: "{{ file.room"'), 14, "template", "Jinja2"),
         (("do: copy_files", "do: copy_files\n        if: file.room =="), 14, "condition", "Jinja2"),
+        (("to: 222222", 'to: "{{ file.room | capitalise }}"'), 14, "no filter 'capitalise'", "'capitalize'"),
+        (("do: copy_files", "do: copy_files\n        if: file.title is pdf"), 14, "no test 'pdf'", "lists all tests"),
+        (
+            ("do: copy_files", "do: copy_files\n        if: file.size > 1 and file.title | lowercase == 'a'"),
+            14,
+            "low",
+            "",
+        ),
+        (("!env TEST_KEY", ""), 6, "`api_key` is empty", "!env API_KEY"),
+        (("    url:", "\turl:"), 5, "", "YAML allows no tabs"),
         (("do: copy_files", "do: copy_files\n        via: nowhere"), 14, "nowhere", "acme"),
         (("do: copy_files", "do: copy_files\n        as: file"), 14, "file", "another word"),
         (("to: 222222", "to: 111111"), 9, "way leads back", "one way"),
@@ -260,6 +270,21 @@ def test_a_room_of_one_of_several_portals_is_asked_for(tmp_path: Path) -> None:
     assert ["several portals raise this event" in one.what for one in found] == [True]
     assert found[0].remedy == "add `from:` with one of acme, other"
     assert read(tmp_path, both.replace("on: file.uploaded", "on: file.uploaded\n    from: other")).automations
+
+
+def test_a_variable_that_a_step_goes_by_and_that_is_not_set_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        GOOD.partition("    steps:\n")[0]
+        + """    gather: 1
+    steps:
+      - {do: share_link, with: {file: "{{ file.id }}", password_env: LINK_PASSWORD}}
+"""
+    )
+    assert ["'LINK_PASSWORD' is not set" in one.what for one in read(tmp_path, text).notes] == [True]
+    monkeypatch.setenv("LINK_PASSWORD", "x")
+    assert read(tmp_path, text).notes == ()
 
 
 @pytest.mark.parametrize(

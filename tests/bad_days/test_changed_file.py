@@ -48,6 +48,33 @@ def test_a_pause_goes_with_a_new_name_and_so_do_the_runs_that_wait(portal: Porta
     assert {one["automation"] for one in runs} == {"copies-for-the-team"}
 
 
+def test_what_was_done_under_an_older_name_is_accounted_for_and_what_rests_is_said(
+    portal: Portal, keepers: Make
+) -> None:
+    """`prove` called finished work unaccounted after a mere rename; no command said that anything was paused."""
+    rooms = Rooms(portal)
+    before = begun(keepers, rooms, "../store", copy_uploads(rooms))
+    rooms.upload("First.docx")
+    before.settle(lambda: rooms.copies() == 1)
+    before.stop()
+
+    after = begun(keepers, rooms, "../store", copy_uploads(rooms) | {"name": "copies-for-the-team"})
+    proof = after.ask("prove", "copies-for-the-team")
+    assert [one["outcome"] for one in proof["lines"]] == ["done"], proof
+    after.say("pause", "copies-for-the-team")
+    rooms.upload("Second.docx")
+    until(lambda: any(one["state"] == "parked" and not one["runs"] for one in after.ask("events", "list")))
+    (waiting,) = [one for one in after.ask("events", "list") if one["state"] == "parked" and not one["runs"]]
+    assert waiting["reason"] == "waits: copies-for-the-team is paused"
+    assert after.ask("events", "show", str(waiting["id"]))["reason"] == waiting["reason"]
+    said = after.ask("doctor", "--no-round-trip", codes=(0, 1, 3))["checks"]
+    assert ["copies-for-the-team is paused by" in one["said"] for one in said if one["check"] == "automations"] == [
+        True
+    ]
+    proof = after.ask("prove", "copies-for-the-team")
+    assert {one["said"] for one in proof["lines"] if one["outcome"] == "waiting"} == {"the automation is paused"}
+
+
 def test_what_waits_for_a_connection_that_is_gone_is_said_and_goes_on_once_it_is_back(
     portal: Portal, keepers: Make
 ) -> None:

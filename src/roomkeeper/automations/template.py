@@ -4,7 +4,8 @@ A value that is one expression keeps its type: `{{ deal.fields.room }}` stays a 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -115,14 +116,26 @@ def holds(condition: str, variables: Mapping[str, Any]) -> bool:
 
 
 def references(source: str, *, condition: bool = False) -> set[Reference]:
-    """List the variables that a template or a condition uses. Raises TemplateError on a syntax error."""
+    """List the variables that a template or a condition uses. Raises TemplateError if it can never be worked out."""
     text = "{{ " + source + " }}" if condition else source
     try:
         tree = _environment.parse(text)
     except TemplateSyntaxError as error:
-        raise TemplateError(f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}") from error
+        what = f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}"
+        raise TemplateError(what, remedy="see the Jinja2 template syntax") from error
+    for kind, known in ((nodes.Filter, _environment.filters), (nodes.Test, _environment.tests)):
+        for one in tree.find_all(kind):
+            if one.name not in known:
+                raise _unknown(source, kind.__name__.lower(), one.name, known)
     own = {name.name for name in tree.find_all(nodes.Name) if name.ctx in {"store", "param"}} | {"loop"}
     return {path for path in _paths(tree) if path[0] not in own and path[0] not in _environment.globals}
+
+
+def _unknown(source: str, kind: str, name: str, known: Collection[str]) -> TemplateError:
+    """Say that a filter or a test is not there, which Jinja2 says only once it gets there; and what was meant."""
+    near = get_close_matches(name, known, n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return TemplateError(f"{source!r}: there is no {kind} {name!r}", remedy=f"{meant}the reference lists all {kind}s")
 
 
 @lru_cache(_KEPT)

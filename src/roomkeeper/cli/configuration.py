@@ -77,8 +77,10 @@ def _stranded(loaded: Config) -> list[dict[str, str]]:
 
 def _runs_another(loaded: Config) -> bool:
     """Whether a service on this machine's own store runs another text; a database elsewhere is not asked."""
+    if "://" in loaded.store or not Path(loaded.store).exists():  # a check makes nothing
+        return False
     store = Store(loaded.store)
-    if not store.is_embedded or not is_served(store):
+    if not is_served(store):
         return False
     try:
         return bool(services.others(store, loaded.digest))

@@ -21,6 +21,12 @@ def outcome(act: Callable[[], object]) -> int:
         if error.remedy:
             err.print(f"    → {escaped(error.remedy)}")
         return FAILED
+    except OSError as error:
+        if error.filename is None:  # no file's
+            raise
+        err.print(f"[red]{escaped(f'{error.filename}: {error.strerror}')}[/red]")
+        err.print("    → See whether the path is right, and whether this user may write there.")
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0

@@ -1,5 +1,6 @@
 """`password`, `link`: what opens the pages."""
 
+import re
 import sys
 from typing import Annotated
 
@@ -18,6 +19,8 @@ def password(
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Make the hash of a password, for `dashboard: users`; the password itself is kept nowhere."""
+    if name is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,99}", name):
+        raise typer.BadParameter("letters, digits and _ only, such as ANNS_PASSWORD", param_hint="NAME")
     if sys.stdin.isatty():
         asked = f"Password ({SHORTEST} characters or more)"
         given = str(typer.prompt(asked, hide_input=True, confirmation_prompt=True))

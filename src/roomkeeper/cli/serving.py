@@ -167,9 +167,11 @@ def simulate(
     ] = 0.02,
 ) -> None:
     """Serve a pretend portal alone, for trying automations and for tests."""
+    from roomkeeper.serving.listening import bound  # noqa: PLC0415
     from roomkeeper.simulator import server  # noqa: PLC0415 - only this command needs it
 
     url = f"http://127.0.0.1:{port}"
+    bound("127.0.0.1", port).close()  # who has it taken is said before anything else
     out.print(f"A pretend portal at {url}; its owner's API key is {server.OWNER_KEY}")
     out.print(
         "Rooms, files and webhooks: as on a real one, below /api/2.0. People, faults and the journal: below /_sim."

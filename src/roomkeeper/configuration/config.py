@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, heard_of
 from roomkeeper.automations.event import noun_of
 from roomkeeper.configuration.dashboard import Dashboard
+from roomkeeper.configuration.document import Document
 from roomkeeper.configuration.notify import Notify
 from roomkeeper.configuration.top import Retention
 from roomkeeper.contract.catalog import Catalog, Connector
@@ -48,10 +50,13 @@ class Config:
     notify: Notify
     #: What the file's automations are made of: ours, and the plugins' steps.
     catalog: Catalog
-    #: The automations as they stand in the file, by name.
-    texts: Mapping[str, str] = field(default_factory=dict)
-    #: Secrets that could not be looked up, where that was allowed.
+    #: What is allowed and seldom meant; and the secrets that could not be looked up, where that was allowed.
     notes: tuple[Problem, ...] = field(default=())
+
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """The automations as they stand in the file, by name; read anew, for only pages show them."""
+        return Document(self.file, self.text).texts(self.automations)
 
     @property
     def digest(self) -> str:

@@ -97,9 +97,10 @@ class Document:
             mark = error.problem_mark or error.context_mark
             what = " ".join(str(error.problem or error.context or "it is not valid YAML").split())
             line = mark.line + 1 if mark else 1
-            self.problems.append(
-                Problem(str(self.file), line, what, "correct the YAML; look at indentation and quotes")
-            )
+            written = self.text.splitlines()[line - 1 : line] if self.text else []
+            has_tab = any("\t" in one[: len(one) - len(one.lstrip())] for one in written)
+            remedy = "indent with blanks: YAML allows no tabs" if has_tab else "look at indentation and quotes"
+            self.problems.append(Problem(str(self.file), line, what, f"correct the YAML; {remedy}"))
             return None
         except (YAMLError, RecursionError, ValueError) as error:
             self.say((), f"it is not valid YAML: {error}", "correct the YAML")

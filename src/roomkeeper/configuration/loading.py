@@ -110,7 +110,6 @@ class _Reader:
             dashboard=top.dashboard,
             notify=top.notify,
             catalog=self._catalog,
-            texts=self._document.texts(automations),
             notes=tuple(self._document.notes),
         )
 
@@ -242,6 +241,15 @@ class _Reader:
 
     # --- what is odd ----------------------------------------------------------------------------------------
 
+    def _note_variables(self, automation: Automation, where: Place) -> None:
+        """Say which variables steps go by that are not set: they are asked for only when the step runs."""
+        for at, step in enumerate(automation.steps):
+            for name, value in step.with_.items():
+                if name.endswith("_env") and isinstance(value, str) and not self._resolver.is_set(value):
+                    what = f"the variable {value!r} is not set, which the step {step.name} goes by"
+                    remedy = f"put {value}=… into .env, or set it where the service runs"
+                    self._document.note((*where, "steps", at, "with", name), what, remedy)
+
     def _note_what_is_odd(self, connections: Mapping[str, Connection], automations: Sequence[Automation]) -> None:
         """Say what is allowed and seldom meant."""
         env = self._document.file.parent / ".env"
@@ -254,6 +262,7 @@ class _Reader:
             for address in sorted(set(_OF_AN_EXAMPLE.findall(one.model_dump_json()))):
                 what = f"{one.name} names {address}, which is an example's: nobody gets what is sent there"
                 self._document.note(("automations", at), what, "write the address of your own")
+            self._note_variables(one, ("automations", at))
             twin = next((other for other in automations[:at] if _same(other, one)), None)
             if twin is not None:
                 what = f"{one.name} does the same as {twin.name}, at the same events: everything is done twice"

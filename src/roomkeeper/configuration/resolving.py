@@ -71,12 +71,19 @@ class Resolver:
             return [self._value(one, (*where, at), secret=True) for at, one in enumerate(value)]
         if secret:
             name = str(where[-1])
+            if value in (None, ""):
+                self._document.say(where, f"`{name}` is empty", f"write `{name}: !env {name.upper()}`")
+                return "x"
             remedy = (
                 f"write `{name}: !env {name.upper()}` or `{name}: !file path`, and change the secret: it has leaked"
             )
             self._document.say(where, f"the secret `{name}` stands in the file", remedy)
             return "x"
         return value
+
+    def is_set(self, variable: str) -> bool:
+        """Whether a variable is set, here or in the `.env` beside the file."""
+        return bool(self._given.get(variable) or os.environ.get(variable) or self._local.get(variable))
 
     def _looked_up(self, reference: Reference, where: Place) -> str:
         if reference.kind == "env" and not reference.name.isidentifier():

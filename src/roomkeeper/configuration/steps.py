@@ -109,7 +109,7 @@ class StepCheck:
             try:
                 used = template.references(text, condition=condition)
             except TemplateError as error:
-                self._say((*where, *path), error.message, "see the Jinja2 template syntax")
+                self._say((*where, *path), error.message, error.remedy)
                 continue
             inside = step.for_each is not None and path[0] != "for_each"
             seen = {**known, **dict.fromkeys(OF_AN_ITEM)} if inside else known

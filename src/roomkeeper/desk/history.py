@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from roomkeeper.automations import redaction
 from roomkeeper.errors import NotThere
-from roomkeeper.intake import subjects
+from roomkeeper.intake import pauses, subjects
 from roomkeeper.outside import cleaned
 from roomkeeper.running.orders import undone_by
 from roomkeeper.store.alerts import Alert, current
@@ -84,8 +84,8 @@ class History:
         with self._store.read() as db:
             numbers = _numbers(db, _EVENTS, chosen, part)
             rows = db.execute(sa.select(*_LISTED).where(events.c.id.in_(numbers)).order_by(events.c.id.desc())).all()
-            went = _runs_of(db, numbers)
-        return [_event(row, went.get(row.id, [])) for row in rows]
+            went, held = _runs_of(db, numbers), _held(db, numbers)
+        return [_event(row, went.get(row.id, []), held.get(row.id, "")) for row in rows]
 
     def row(self, number: int) -> Any:  # noqa: ANN401 - a database row
         """Give an event as it is kept. Raises NotThere."""
@@ -99,13 +99,13 @@ class History:
         """Show one event with its body, without secrets. Raises NotThere."""
         row = self.row(number)
         with self._store.read() as db:
-            went = _runs_of(db, [number])
+            went, held = _runs_of(db, [number]), _held(db, [number])
             about = subjects.about_event(db, number)
             parked = sa.select(waiting.c.automation).where(waiting.c.event_id == number).distinct()
             taken_by = list(db.execute(parked.order_by(waiting.c.automation)).scalars())
             repeated = sa.select(sa.func.count()).where(events.c.duplicate_of == number)
             repeats = db.execute(repeated).scalar() if row.status == "accepted" else 0
-        shown, body = _event(row, went.get(number, [])), _text(row.body)
+        shown, body = _event(row, went.get(number, []), held.get(number, "")), _text(row.body)
         return shown | {
             "facts": redaction.without_secrets(json.loads(row.facts)),
             "body": redaction.body(body) if body is not None else None,
@@ -267,7 +267,7 @@ def _chosen(
     return list(db.execute(query.order_by(order.desc())).scalars())
 
 
-def _event(row: Any, went: Sequence[int]) -> Shown:  # noqa: ANN401 - a database row
+def _event(row: Any, went: Sequence[int], held: str = "") -> Shown:  # noqa: ANN401 - a database row
     return {
         "id": row.id,
         "connection": row.connection,
@@ -277,7 +277,7 @@ def _event(row: Any, went: Sequence[int]) -> Shown:  # noqa: ANN401 - a database
         "at": moment(row.at),
         "subject": row.subject,
         "actor": row.actor,
-        "reason": row.reason,
+        "reason": row.reason or held,
         "duplicate_of": row.duplicate_of,
         "state": row.state,
         "runs": list(went),
@@ -341,6 +341,14 @@ def _runs_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, list[int
         waiting.c.event_id.in_(numbers), waiting.c.run_id.is_not(None)
     )
     return _grouped(db.execute(query.order_by(waiting.c.run_id)))
+
+
+def _held(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, str]:
+    """Say of events that wait for an automation which a person has paused that they do."""
+    query = sa.select(waiting.c.event_id, waiting.c.automation).where(
+        waiting.c.event_id.in_(numbers), waiting.c.run_id.is_(None), waiting.c.automation.in_(pauses.names())
+    )
+    return {row.event_id: f"waits: {row.automation} is paused" for row in db.execute(query)}
 
 
 def _events_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, list[int]]:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper import outside
-from roomkeeper.automations.automation import Automation, is_for, matches
+from roomkeeper.automations.automation import Automation, is_for, matches, why_not
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.catalog import Client, Connector
 from roomkeeper.errors import (
@@ -84,6 +84,7 @@ _ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 300.0  # seconds until a place is looked at 
 _FAILING_LANES = 3  # places that cannot be looked at in one batch, after which the connection itself is asked
 _MAY_APPEAR = 3600.0  # seconds in which what an event is about may still appear, or become visible to the account
 COMES_TO_NOTHING = "failed"  # the state of an event that should have gone to a run, and could not
+_NAMED = 3  # automations of which is said why they are not for an event
 _LOOK_BEHIND = 5000  # waiting events among which a run chooses
 
 
@@ -350,7 +351,8 @@ class Dispatch:
         chosen = [one for one in listening if row.target or matches(one.where, event, stored=stored)]
         if not chosen:
             where = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
-            return Decision(event, reason=f"no automation is for this one ({where})", completed=completed)
+            why = "; ".join(f"{one.name}: {why_not(one.where, event, stored=stored)}" for one in listening[:_NAMED])
+            return Decision(event, reason=f"no automation is for this one ({where}): {why}", completed=completed)
         key = f"room {place.room}" if place is not None else f"event {event.meaning}"
         parkings = tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen)
         return Decision(event, parkings, completed=completed)

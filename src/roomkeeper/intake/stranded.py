@@ -154,9 +154,13 @@ def _renamed(connection: sa.Connection, old: str, automations: Sequence[Automati
     text = connection.execute(kept.order_by(runs.c.id.desc()).limit(1)).scalar()
     if text is None:
         return None
-    meant = _meaning(text)
-    same = [one.name for one in automations if _meaning(one.model_dump_json(by_alias=True)) == meant]
+    same = [one.name for one in automations if is_but_renamed(text, one)]
     return same[0] if len(same) == 1 else None
+
+
+def is_but_renamed(text: str, automation: Automation) -> bool:
+    """Whether a run's text is what this automation is, whatever it was called, and whether it rested."""
+    return _meaning(text) == _meaning(automation.model_dump_json(by_alias=True))
 
 
 def _meaning(text: str) -> dict[str, Any]:

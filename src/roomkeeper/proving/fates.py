@@ -13,6 +13,7 @@ from roomkeeper.automations.event import Event, Place
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.contract.evidence import Evidence
 from roomkeeper.contract.step import Entry, StepKind
+from roomkeeper.intake import pauses, stranded
 from roomkeeper.intake.dispatch import COMES_TO_NOTHING, WITHOUT_BODY, Source, event_of
 from roomkeeper.intake.inbox import recognised
 from roomkeeper.outside import cleaned
@@ -82,12 +83,20 @@ class Fates:
             .where(waiting.c.event_id == row.id, waiting.c.automation == self._automation.name)
             .order_by(waiting.c.run_id.is_(None), waiting.c.id.desc())
         ).first()
+        parked = parked or self._under_an_older_name(row.id)
         if parked is None:
             return Fate(self._not_parked(line, row, happened))
         if parked.run_id is None:
-            why = "the automation is paused" if self._automation.paused else "its run has not begun"
+            is_paused = self._automation.paused or self._automation.name in pauses.paused(self._db)
+            why = "the automation is paused" if is_paused else "its run has not begun"
             return Fate(replace(line, outcome="waiting", said=why))
         return self._of_run(replace(line, run=parked.run_id), happened)
+
+    def _under_an_older_name(self, event: int) -> Any:  # noqa: ANN401 - a row
+        """Find the run that took an event for what this automation is, before it was given its name."""
+        query = sa.select(waiting.c.run_id, runs.c.text).join(runs, runs.c.id == waiting.c.run_id)
+        rows = self._db.execute(query.where(waiting.c.event_id == event, runs.c.undoes.is_(None)))
+        return next((row for row in rows if stranded.is_but_renamed(row.text, self._automation)), None)
 
     def _never_seen(self, line: Line, happened: Event) -> Line:
         """Say of what Roomkeeper does not know whether it could."""

@@ -53,7 +53,8 @@ def _of_key(key: Key) -> Finding:
         return Finding("key", "ok", f"{said}, without an end")
     left = key.expires_at - datetime.now(UTC)
     if left < _SOON:
-        return Finding("key", "warning", f"{said}, and ends in {max(0, left.days)} days", _MAKE_ONE)
+        when = f"in {left.days} day{'' if left.days == 1 else 's'}" if left.days >= 1 else "within a day"
+        return Finding("key", "warning", f"{said}, and ends {when}", _MAKE_ONE)
     return Finding("key", "ok", f"{said}, until {key.expires_at:%Y-%m-%d}")
 
 
@@ -249,7 +250,8 @@ async def _records(portal: Portal, about: Examination) -> AsyncIterator[Finding]
     for needed in [one for one in about.places if one.right == "read"]:
         check = f"history of {needed.place}"
         try:
-            for room in await rooms_called(portal, needed.place):
+            called = await rooms_called(portal, needed.place)
+            for room in called:
                 await portal.history.of_folder(room)
         except RemoteError as error:
             remedy = error.remedy or _INVITE.format(role="room manager")
@@ -257,7 +259,8 @@ async def _records(portal: Portal, about: Examination) -> AsyncIterator[Finding]
                 check, "failed", f"it cannot be read, so nothing missed could be found: {error.message}", remedy
             )
         else:
-            yield Finding(check, "ok", "what was missed there can be found again")
+            if called:  # that there is none is said where it is looked for
+                yield Finding(check, "ok", "what was missed there can be found again")
 
 
 def _named(way: tuple[PathPart, ...]) -> str:

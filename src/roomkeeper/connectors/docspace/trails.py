@@ -117,6 +117,12 @@ def _delivered(row: LoggedDelivery, search: Search) -> Event | None:
     return replace(event, found=LOG)
 
 
+_NOT_CALLED_SO = (
+    "no active room that this account sees has that title or id. If it was renamed, archived or deleted, correct "
+    "`where` of the automation; else invite the account of the API key into the room."
+)
+
+
 async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings]:
     """Find what happened in the rooms that automations name, or in all. Raises RemoteError.
 
@@ -140,7 +146,8 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
             raise
         except (NotFound, Forbidden) as error:
             await portal.people.myself()  # a dead key is answered so as well: this says it
-            yield _unread(room, f"{error.message}. {_LET_IN}")
+            is_title = isinstance(room, str)
+            yield _unread(room, _NOT_CALLED_SO if is_title else f"{error.message}. {_LET_IN}")
         except (Rejected, RemoteFault, Garbled) as error:
             yield _unread(room, error.message)
         else:

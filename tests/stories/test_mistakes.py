@@ -1,0 +1,55 @@
+"""Mistakes at the command line: each is said in a sentence, and nothing is made by it."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stage import Keeper, Portal, Rooms, command, copy_uploads, free_port
+
+Make = Callable[..., Keeper]
+
+
+@pytest.mark.parametrize("where", ["occupied", "occupied/below"])
+def test_a_path_that_cannot_be_is_said(portal: Portal, keepers: Make, where: str) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    (keeper.folder / "occupied").write_text("a file")
+    path = str(keeper.folder / where)
+    flags = ["--url", portal.url, "--job", "copy", "--from", "client: acme", "--to", str(rooms.internal)]
+    flags += ["--public-url", "http://127.0.0.1:8080"]
+    key = {"DOCSPACE_API_KEY": rooms.keeper_key}
+
+    for said in (
+        keeper.complaints("backup", path, codes=(1,)),
+        keeper.complaints("doctor", "--no-round-trip", "--record", f"{keeper.folder}/occupied/below", codes=(1,)),
+        command("init", path, *flags, environment=key, codes=(1,)).complaints,
+    ):
+        assert f"{keeper.folder}/occupied" in said
+        assert "Traceback" not in said
+
+
+def test_a_name_that_no_variable_can_have_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = command("password", "bad name", environment={}, codes=(2,)).complaints
+    assert "letters, digits and _ only" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_said_before_anything_else() -> None:
+    port = free_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        got = command("simulate", "--port", str(port), environment={}, codes=(1,))
+
+    assert got.out == ""
+    assert f"127.0.0.1:{port} cannot be listened on" in got.complaints
+
+
+def test_a_check_makes_no_store(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.rewrite(store="./elsewhere")
+    keeper.say("check")
+    assert not (keeper.folder / "elsewhere").exists()
