@@ -105,11 +105,9 @@ class Doctor:
         for name, row in by_hand.items():
             what = f"{name} is paused by {row.by} since {moment(row.since)}: what arrives for it waits"
             found.append(Finding("automations", "warning", what, f"`roomkeeper resume {name}` lets it go on."))
-        for one in self._config.automations:
-            if one.paused:
-                what = f"{one.name} is paused by the configuration: what arrives for it waits"
-                found.append(Finding("automations", "ok", what))
-        return found
+        rest = [one.name for one in self._config.automations if one.paused]
+        told = f"paused by the configuration: {', '.join(rest)}; what arrives for them waits"
+        return [*found, *([Finding("automations", "ok", told)] if rest else [])]
 
     def _of_alerts(self) -> list[Finding]:
         """Pass on what the service found wrong by itself; what is tried here anyway is not said twice."""

@@ -203,8 +203,12 @@ def test_tickets_that_nobody_told_of_have_their_room(portal: Portal, keepers: Ma
     assert scene.ticket(old["id"])["notes"] == []
 
 
-@pytest.mark.parametrize("vendor", ["hubspot", "pipedrive", "salesforce"])
-def test_closed_deals_that_nobody_told_of_are_archived(portal: Portal, keepers: Make, vendor: str) -> None:
+@pytest.mark.parametrize(
+    ("vendor", "archived"), [("hubspot", False), ("pipedrive", False), ("pipedrive", True), ("salesforce", False)]
+)
+def test_closed_deals_that_nobody_told_of_are_archived(
+    portal: Portal, keepers: Make, vendor: str, archived: bool
+) -> None:
     scene = ClosingDeals(portal)
     scene.upload("File.docx")
     before = scene.deal(own={"docspace_room_id": 1})
@@ -215,7 +219,7 @@ def test_closed_deals_that_nobody_told_of_are_archived(portal: Portal, keepers: 
     keeper.stop()
     deal, still_open = scene.deal(), scene.deal()
 
-    portal.direct("PUT", f"/crm/deals/{deal}", json={"status": "won"})
+    portal.direct("PUT", f"/crm/deals/{deal}", json={"status": "won", "is_archived": archived})
     portal.direct("PUT", f"/crm/deals/{before}", json={"own": {"touched": "later"}})
     keeper.start()
     keeper.settle(lambda: len(keeper.runs()) == 1)

@@ -271,6 +271,32 @@ def test_fields_tags_nested_folders_expiry_and_password_are_there(scene: Opening
     assert "a-password-of-the-link" not in shown + keeper.log()
 
 
+@pytest.mark.parametrize(
+    ("vendor", "field", "value", "written"),
+    [
+        ("zendesk", 360012345678, True, "true"),
+        ("freshdesk", "cf_count", 5, 5),
+        ("freshdesk", "cf_link", "12", "12"),
+        ("jira", "customfield_10001", 2.5, 2.5),
+        ("jira", "customfield_10002", "One line\nand https://a.example another", {"type": "doc"}),
+    ],
+)
+def test_a_field_gets_what_it_takes(
+    scene: OpeningTickets, keepers: Make, *, vendor: str, field: Any, value: Any, written: Any
+) -> None:
+    step = {"do": "set_ticket_field", "with": {"field": field, "value": value}}
+    automation = {"name": "set", "on": "ticket.created", "steps": [step]}
+    keeper = keepers(scene.portal, scene.keeper_key, [automation], others={vendor: scene.connection(vendor)})
+    keeper.start()
+
+    number = scene.open(vendor, f"{keeper.url}/hooks/{vendor}")["id"]
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert (run["state"], run["error"]) == ("done", None)
+    found = scene.ticket(number)["fields"][str(field)]
+    assert found == written or found["type"] == written["type"]
+
+
 def test_a_room_is_made_from_a_template(scene: OpeningTickets, keepers: Make) -> None:
     scene.portal.direct("PUT", "/templates", json={"77": [2, ["From the template"]]})
     keeper = started(scene, keepers, scene.automation(from_template=77, folders=["Logs"]))

@@ -298,3 +298,18 @@ def test_changes_of_a_file_are_told_apart_by_its_history(portal: Portal, keepers
     chat.close()
 
     assert sorted(one["subject"] for one in chat.told) == ["locked", "other", "renamed", "saved"]
+
+
+def test_what_is_started_by_hand_has_the_fields_of_what_its_number_stands_for(portal: Portal, keepers: Make) -> None:
+    """`start --with file.id=…` told of a file without a title."""
+    rooms, chat = Rooms(portal), Chat()
+    told = {"do": "notify", "via": "team", "with": {"subject": "{{ file.title }}", "text": "{{ file.extension }}"}}
+    automation = {"name": "tell", "on": "file.uploaded", "gather": 1, "where": {"room": rooms.client}, "steps": [told]}
+    team = {"type": "webhook", "url": chat.url, "token": "!env CRM_SECRET"}
+    keeper = keepers(portal, rooms.keeper_key, [automation], others={"team": team}, catch_up=False)
+    keeper.start()
+    file = rooms.upload("Offer.docx")
+
+    keeper.ask("start", "tell", "--with", f"file.id={file['id']}", "--wait")
+    chat.close()
+    assert [(one["subject"], one["text"]) for one in chat.told] == [("Offer.docx", "docx")]

@@ -15,6 +15,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from roomkeeper.automations.address import is_outside, listening
 from roomkeeper.automations.automation import Automation
+from roomkeeper.automations.condition import listed
 from roomkeeper.automations.event import noun_of
 from roomkeeper.automations.redaction import secrets_in
 from roomkeeper.automations.secret import NOT_SET, Reference
@@ -263,6 +264,11 @@ class _Reader:
                 what = f"{one.name} names {address}, which is an example's: nobody gets what is sent there"
                 self._document.note(("automations", at), what, "write the address of your own")
             self._note_variables(one, ("automations", at))
+            if any(isinstance(asked, str) and asked.startswith(".") for asked in listed(one.where.get("extension"))):
+                what = (
+                    f"{one.name} asks for an `extension` with a dot, and extensions are told without: it is for no file"
+                )
+                self._document.note(("automations", at, "where"), what, "write pdf for .pdf")
             twin = next((other for other in automations[:at] if _same(other, one)), None)
             if twin is not None:
                 what = f"{one.name} does the same as {twin.name}, at the same events: everything is done twice"

@@ -37,6 +37,11 @@ class Note:
     public: bool
 
 
+#: Fields that take no text: a number, or (Jira Cloud REST API v3) a document.
+NUMBERS = frozenset({"cf_count", "customfield_10001"})
+DOCUMENTS = frozenset({"customfield_10002"})
+
+
 @dataclass
 class Ticket:
     id: int
@@ -214,7 +219,10 @@ async def freshdesk_update(desk: Helpdesk, request: Request) -> Response:
     ticket = desk.ticket(request.path_params["id"])
     if ticket is None:
         return Response(status_code=404)
-    ticket.fields |= (await request.json()).get("custom_fields") or {}
+    wanted = (await request.json()).get("custom_fields") or {}
+    if any(name in NUMBERS and isinstance(value, str) for name, value in wanted.items()):
+        return JSONResponse({"errors": [{"code": "datatype_mismatch"}]}, 400)  # (Freshdesk's API, Errors)
+    ticket.fields |= wanted
     return freshdesk_ticket(desk, request)
 
 
@@ -309,7 +317,14 @@ async def jira_update(desk: Helpdesk, request: Request) -> Response:
     ticket = desk.ticket(request.path_params["id"])
     if ticket is None:
         return JSONResponse({"errorMessages": ["Issue does not exist"]}, 404)
-    ticket.fields |= (await request.json())["fields"]
+    wanted = (await request.json())["fields"]
+    kinds = {name: "number" if name in NUMBERS else "document" for name in wanted if name in NUMBERS | DOCUMENTS}
+    told: dict[type, str] = {dict: "document", str: "text"}
+    given = {name: told.get(type(value), "number") for name, value in wanted.items()}
+    wrong = {name: f"Operation value must be a {kind}" for name, kind in kinds.items() if given[name] != kind}
+    if wrong:
+        return JSONResponse({"errors": wrong}, 400)
+    ticket.fields |= wanted
     return Response(status_code=204)
 
 

@@ -1,5 +1,8 @@
 """`set_ticket_field`: write a value into a field of the ticket, and read it back."""
 
+import contextlib
+import re
+from functools import partial
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -8,16 +11,33 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.errors import NotFound, Rejected, StepFailed
 from roomkeeper.vendors.tickets import subject_of
 
+_WORDS = {"true": True, "false": False}
+
 
 class TicketFields(Protocol):
     """A helpdesk's client, as far as fields of tickets go."""
 
     async def ticket_field(self, ticket: str, field: str) -> str: ...  # noqa: D102
-    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None: ...  # noqa: D102
+    async def set_ticket_field(self, ticket: str, field: str, value: str | float) -> None: ...  # noqa: D102
 
 
 def _as_text(value: Any) -> Any:  # noqa: ANN401 - YAML
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return str(value).lower()  # as helpdesks write it
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _typed(value: str) -> list[str | bool | int | float]:
+    """Give a value as it may have to be sent: as text, and as what it is where the helpdesk wants no text."""
+    if value in _WORDS:
+        return [value, _WORDS[value]]
+    number = re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value)
+    return [value, float(value) if number[1] else int(value)] if number else [value]
+
+
+def _is(read: str, wanted: str) -> bool:
+    """Whether what was read is what was written: 5 and 5.0, and `True` and `true`, are the same."""
+    return read == wanted or (bool(read) and _typed(read.lower())[-1] == _typed(wanted.lower())[-1])
 
 
 class SetTicketField(BaseModel):
@@ -69,18 +89,28 @@ async def _apply(params: SetTicketField, context: StepContext) -> FieldSet:
     ticket = subject_of(params.ticket, context, "ticket")
     async with context.hold(f"ticket {ticket}"):  # helpdesks want the writes on one ticket one after another
         try:
-            if await context.call(lambda: fields.ticket_field(ticket, params.field)) == params.value:
+            if _is(await context.call(lambda: fields.ticket_field(ticket, params.field)), params.value):
                 return FieldSet(ticket=ticket, field=params.field, value=params.value, made=False)
-            await context.call(lambda: fields.set_ticket_field(ticket, params.field, params.value))
+            await _write(fields, ticket, params, context)
             now = await context.call(lambda: fields.ticket_field(ticket, params.field))
         except (NotFound, Rejected) as error:
             what = f"the field {params.field!r} of ticket {ticket} was refused: {error.message}"
             remedy = "Check the field's name and the ticket; then `roomkeeper runs retry`."
             raise StepFailed(what, remedy=remedy) from error
-    if now != params.value:
+    if not _is(now, params.value):
         what = f"the field {params.field!r} of ticket {ticket} is {now!r} after it was set"
         raise StepFailed(what, remedy="See whether something at the helpdesk changes it back; then retry.")
     return FieldSet(ticket=ticket, field=params.field, value=params.value, made=True)
+
+
+async def _write(fields: TicketFields, ticket: str, params: SetTicketField, context: StepContext) -> None:
+    """Write it as text; a field that takes none gets what it is. Raises NotFound, Rejected."""
+    *ways, last = _typed(params.value)
+    for value in ways:
+        with contextlib.suppress(Rejected):
+            await context.call(partial(fields.set_ticket_field, ticket, params.field, value))
+            return
+    await context.call(partial(fields.set_ticket_field, ticket, params.field, last))
 
 
 async def _plan(params: SetTicketField, context: StepContext) -> Plan:

@@ -118,8 +118,8 @@ def _delivered(row: LoggedDelivery, search: Search) -> Event | None:
 
 
 _NOT_CALLED_SO = (
-    "no active room that this account sees has that title or id. If it was renamed, archived or deleted, correct "
-    "`where` of the automation; else invite the account of the API key into the room."
+    "this account sees no active room of that title or id. Invite the account of the API key into the room; or, if it "
+    "was renamed, archived or deleted, correct `where` of the automation."
 )
 
 

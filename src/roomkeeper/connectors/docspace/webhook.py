@@ -33,6 +33,7 @@ _SHARED = frozenset(
 )
 _PLACED = frozenset({"file", "folder", "form", "room", "link", "agent"})
 _ROOMS = frozenset({"room", "agent"})  # which lie in no room: they are one
+_ENTRIES = frozenset({"file", "form", "folder", *_ROOMS})
 #: What a person's `status` says (EmployeeStatus.cs; recorded: hooks.events).
 _STATUSES = {1: "active", 2: "disabled", 4: "pending"}
 _UNKNOWN = datetime.fromtimestamp(0, UTC)  # ours
@@ -158,8 +159,11 @@ def by_hand(connection: str, trigger: str, fields: Mapping[str, Any]) -> Event:
 async def complete(portal: Portal, event: Event) -> Event:
     """Look up what no delivery says (1.2), where an automation asks for it. Raises RemoteError.
 
-    That is what kind of account a person has, and what was changed of a file.
+    That is what kind of account a person has, and what was changed of a file; and what a person who starts something by
+    hand has left out.
     """
+    if event.noun in _ENTRIES and "title" not in event.facts.get(event.noun, {}):
+        return await _with_title(portal, event)
     if event.type == "file.updated" and "change" in portal.wanted and "change" not in event.facts["file"]:
         return await _with_change(portal, event)
     if event.noun != "user" or "type" not in portal.wanted or event.type == "user.deleted":
@@ -170,6 +174,23 @@ async def complete(portal: Portal, event: Event) -> Event:
     except ScopeMissing as error:  # this event waits, and no other for it
         raise Forbidden(error.message, remedy="Give the API key the scope `accounts:read`, for `user.type`.") from error
     return replace(event, facts={"user": {**about, "type": person.kind}})
+
+
+async def _with_title(portal: Portal, event: Event) -> Event:
+    """Look up what a number stands for; what is not there is left to the step, which says so of its own setting."""
+    about = event.facts[event.noun]
+    try:
+        if event.noun in {"file", "form"}:
+            file = await portal.files.get(about["id"])
+            title, folder = file.title, file.folder_id
+        else:
+            entry = await portal.folders.get(about["id"])
+            title, folder = entry.title, about["id"] if event.noun in _ROOMS else entry.parent_id
+    except (NotFound, Forbidden):
+        return event
+    known: dict[str, Any] = of_entry(event.noun, about["id"], title, about.get("folder", folder))
+    subject = f"{event.noun} {about['id']} {title}"
+    return replace(event, subject=subject, facts={**event.facts, event.noun: {**known, **about}})
 
 
 async def _with_change(portal: Portal, event: Event) -> Event:

@@ -85,7 +85,7 @@ class FreshdeskClient(VendorClient):
         found = record(await self.get(_path(ticket)), f"Freshdesk's ticket {ticket}")
         return text(mapping(found.get("custom_fields")).get(field) if field.startswith("cf_") else found.get(field))
 
-    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
+    async def set_ticket_field(self, ticket: str, field: str, value: str | float) -> None:
         """Set a custom field (`cf_…`), or a field of the ticket."""
         change = {"custom_fields": {field: value}} if field.startswith("cf_") else {field: value}
         await self.send("PUT", _path(ticket), body=change)

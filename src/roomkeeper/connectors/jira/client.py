@@ -10,6 +10,7 @@ from urllib.parse import quote
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.connectors.jira.webhook import issue_as_ticket
+from roomkeeper.errors import Rejected
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.answers import Pages, count, record, rows
 from roomkeeper.vendors.client import VendorClient
@@ -119,11 +120,21 @@ class JiraClient(VendorClient):
         found = record(await self.get(self._path(ticket), {"fields": field}), f"Jira's issue {ticket}")
         value = mapping(found.get("fields")).get(field)
         said = mapping(value)  # a priority, a choice: an object with a name or a value
+        if said.get("type") == "doc":
+            return "\n".join(as_text(line) for line in rows(said.get("content"), "Jira's document"))
         return text(said.get("name") or said.get("value") or said.get("id")) if said else text(value)
 
-    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
-        """Set a field by its id; it must be on the edit screen."""
-        await self.send("PUT", self._path(ticket), body={"fields": {field: value}})
+    async def set_ticket_field(self, ticket: str, field: str, value: str | float) -> None:
+        """Set a field by its id; it must be on the edit screen. One of several lines takes a document only.
+
+        (Jira Cloud REST API v3, introduction: Atlassian Document Format)
+        """
+        try:
+            await self.send("PUT", self._path(ticket), body={"fields": {field: value}})
+        except Rejected:
+            if not isinstance(value, str):
+                raise
+            await self.send("PUT", self._path(ticket), body={"fields": {field: as_document(value)}})
 
     def _path(self, ticket: str) -> str:
         return f"{self._api}/issue/{quote(ticket, safe='')}"
@@ -132,6 +143,12 @@ class JiraClient(VendorClient):
 async def complete(client: JiraClient, event: Event) -> Event:
     """Read what the delivery lacks. Raises RemoteError."""
     return await tickets.completed(event, client.wanted, client.ticket)
+
+
+def as_text(node: Mapping[str, Any]) -> str:
+    """Read a part of an Atlassian document as text."""
+    inner = "".join(as_text(mapping(one)) for one in node.get("content") or [])
+    return text(node.get("text")) + inner
 
 
 def as_document(text_: str) -> dict[str, Any]:

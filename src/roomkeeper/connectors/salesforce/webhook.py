@@ -1,6 +1,7 @@
 """Salesforce's deliveries, verified and read (facts/vendors.md 6). Pure.
 
-An Outbound Message is SOAP with up to a hundred notifications and wants an Ack; a flow's HTTP callout is JSON.
+An Outbound Message is SOAP with up to a hundred notifications and wants an Ack; a flow's HTTP callout is JSON. No body
+is kept: it may hold a SessionId, a live credential.
 """
 
 import re
@@ -63,7 +64,7 @@ def read(connection: str, settings: Salesforce, delivery: Delivery) -> list[Even
     if _is_soap(delivery):
         notifications = [one for one in _parsed(delivery.body).iter() if _name(one) == "Notification"]
         if not notifications:
-            raise _unreadable("the message holds no Notification")
+            raise DeliveryUnreadable("the message holds no Notification", keeps_body=False)
         return [_of_notification(connection, one) for one in notifications]
     return [_of_callout(connection, delivery.body)]
 
@@ -90,14 +91,14 @@ def _of_callout(connection: str, body: bytes) -> Event:
     try:
         document = outside.document(body).value
     except outside.Unreadable as error:
-        raise _unreadable(f"the body {error}") from error
+        raise DeliveryUnreadable(f"the body {error}", keeps_body=False) from error
     if not isinstance(document, dict):
-        raise _unreadable("the body is not a JSON object")
+        raise DeliveryUnreadable("the body is not a JSON object", keeps_body=False)
     known = {name.casefold(): value for name, value in document.items()}
     named = [str(known[one]) for one in ("opportunityid", "id", "recordid", "dealid") if known.get(one)]
     given = next((one for one in named if record_id(one).startswith(_OPPORTUNITY)), "")
     if not given:
-        raise _unreadable("no field names the opportunity: let the callout send its `Id`")
+        raise DeliveryUnreadable("no field names the opportunity: let the callout send its `Id`", keeps_body=False)
     # One that is closed again is told in the same words: they are one delivery only if they come together.
     return _event(connection, document | {"Id": given}, "Opportunity", f"callout {trust.arrival(body)}")
 
@@ -136,7 +137,7 @@ def _parsed(body: bytes) -> Element:
     try:
         root: Element = fromstring(_REFERENCE.sub(_replaced, body), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise _unreadable("the body is not XML that can be read") from error
+        raise DeliveryUnreadable("the body is not XML that can be read", keeps_body=False) from error
     return root
 
 
@@ -145,11 +146,6 @@ def _replaced(reference: re.Match[bytes]) -> bytes:
     digits = reference[1]
     number = int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
     return reference[0] if any(number in ones for ones in _CHARACTERS) else b"&#xFFFD;"
-
-
-def _unreadable(why: str) -> DeliveryUnreadable:
-    """Say what is wrong; the body is not kept, for it may hold a SessionId, a live credential."""
-    return DeliveryUnreadable(why, keeps_body=False)
 
 
 def _text(element: Element, name: str) -> str:

@@ -103,7 +103,7 @@ class ZendeskClient(VendorClient):
         }
         return text(own.get(field) if field.isdecimal() else found.get(field))
 
-    async def set_ticket_field(self, ticket: str, field: str, value: str) -> None:
+    async def set_ticket_field(self, ticket: str, field: str, value: str | float) -> None:
         """Set a custom field by its number, or a field of the ticket by its name."""
         change = {"custom_fields": [{"id": int(field), "value": value}]} if field.isdecimal() else {field: value}
         await self._change(ticket, change)
