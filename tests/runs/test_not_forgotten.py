@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from stage import until
 
 from roomkeeper import errors
 from roomkeeper.intake import pauses, stranded
@@ -159,8 +160,10 @@ class Portal:
     """A connection that is ill or well."""
 
     is_ill = True
+    asked = 0
 
     async def myself(self, _: object) -> str:
+        self.asked += 1
         if self.is_ill:
             raise errors.Unavailable("the portal is unpaid")
         return "me"
@@ -187,12 +190,12 @@ async def test_an_outage_that_a_dead_process_told_of_is_over_when_it_is(
     alerts.settle(store, "outage gone ", [alerts.Alert("outage gone now", "gone is out of order")])
     assert len(said(store)) == 2
 
+    asked = portal.asked
     keeping = asyncio.create_task(Outages(store, 1000).keep({"acme": source}))
-    await asyncio.sleep(0.2)
+    await asyncio.to_thread(until, lambda: portal.asked > asked)
     assert len(said(store)) == 1  # it is ill still; the other is not there any more
     portal.is_ill = False
-    await asyncio.sleep(0.2)
-    assert said(store) == []
+    await asyncio.to_thread(until, lambda: said(store) == [])
     keeping.cancel()
 
 
