@@ -388,6 +388,13 @@ def test_what_is_converted_for_ever_is_named_and_the_guest_stays(portal: Portal,
     assert "counts 1 file that no listing shows" in run["error"]
     assert scene.guest in scene.members()
 
+    keeper.say("runs", "retry", str(run["id"]))  # a person has looked: nothing is there, and the count is wrong
+    (run,) = keeper.settle()
+    assert (run["state"], run["error"]) == ("done", None)
+    (archived, *_) = keeper.ask("runs", "show", str(run["id"]))["steps"]
+    assert archived["result"]["unseen"] == 1
+    assert scene.guest not in scene.members()
+
 
 def test_a_file_that_got_the_id_of_a_deleted_one_is_another_file(rooms: Rooms, keepers: Make) -> None:
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])

@@ -84,6 +84,7 @@ class Archived(BaseModel):
     title: str = ""
     url: str = ""
     renamed: int = 0
+    unseen: int = 0
     report: Sequence[Mapping[str, object]] = Field(default_factory=list)
 
 
@@ -135,7 +136,7 @@ class _Archiving:
                 await self._empty(planned)
                 outcome = await self._verified(planned)
                 self._listed = await below(self._context, room.id)
-                if not self._listed.files and not self._listed.hidden:  # nothing came while it was looked through
+                if not self._listed.files and not planned.waits_for(self._listed):  # nothing came meanwhile
                     return outcome
 
     async def foretell(self) -> Plan:
@@ -226,7 +227,7 @@ class _Archiving:
         """Move what is in the room until nothing is; gives up on what does not move for `patience`."""
         pause = _FIRST
         tree, self._listed = self._listed or await below(self._context, planned.room), None
-        while tree.files or tree.hidden:
+        while tree.files or planned.waits_for(tree):
             if not tree.files:
                 tree = await self._shown(planned)
                 continue
@@ -253,18 +254,24 @@ class _Archiving:
             tree = await below(self._context, planned.room)
 
     async def _shown(self, planned: ArchivePlan) -> Tree:
-        """Wait until what is counted in the room is listed, or gone: a file is hidden while it is converted."""
+        """Wait until what is counted in the room is listed, or gone: a file is hidden while it is converted.
+
+        The count itself may be wrong, for good (FileDao.cs, MoveFileAsync: counted after the commit); a person tells.
+        """
         began, pause = time.monotonic(), _FIRST
         while True:
             tree = await below(self._context, planned.room)
-            if tree.files or not tree.hidden:
+            if tree.files or not planned.waits_for(tree):
                 return tree
             hidden = f"{tree.hidden} file{'' if tree.hidden == 1 else 's'}"
             if time.monotonic() - began >= self._params.patience:
+                planned.unseen = tree.hidden
+                await self._context.record(planned.to_json())
                 what = f"room {planned.room} {planned.room_title!r} counts {hidden} that no listing shows"
                 raise StepFailed(
                     f"{what}: probably being converted",
-                    remedy="Look into the room: wait until nothing is being converted, then `roomkeeper runs retry`.",
+                    remedy="Look into the room: wait until nothing is being converted; if nothing is, its count is "
+                    "wrong. Then `roomkeeper runs retry`, which goes by what is shown.",
                     result=self._json(planned, []),
                 )
             await self._context.progress(f"{hidden} in the room cannot be seen yet; next look in {pause:.0f} s")
@@ -417,6 +424,7 @@ class _Archiving:
             folder=folder,
             title=planned.title,
             url=address(self._portal, folder) if folder is not None else "",
+            unseen=planned.unseen,
             renamed=sum(1 for line in done if line.new_title not in {"", line.title}),
             report=archiving.Report(planned, done, not_done),
         )

@@ -60,9 +60,15 @@ class ArchivePlan:
     folder: EntryId | None = None
     #: For how many files a person was asked.
     asked: int = 0
+    #: How many files the room counts that no listing shows, as a person was told.
+    unseen: int = 0
     lines: dict[EntryId, Line] = field(default_factory=dict)
     #: Each folder of the room: its title and its parent.
     folders: dict[EntryId, tuple[str, EntryId]] = field(default_factory=dict)
+
+    def waits_for(self, tree: Tree) -> bool:
+        """Whether files are counted there that are not shown, and nobody has looked into it yet."""
+        return tree.hidden not in {0, self.unseen}
 
     def take_in(self, tree: Tree) -> list[Line]:
         """Add what is new in the room; gives the lines that were added."""
