@@ -54,7 +54,7 @@ def test_a_room_that_the_account_may_not_see_costs_a_call_now_and_then(portal: P
 
 
 @pytest.mark.parametrize(
-    ("for_good", "reason"), [(False, "the account may not look at it"), (True, "it cannot be looked up yet")]
+    ("for_good", "reason"), [(False, "the account may not look at it"), (True, "its room cannot be found yet")]
 )
 def test_a_file_that_was_moved_out_of_a_folder_before_that_was_deleted_is_found_where_it_lies(
     portal: Portal, keepers: Make, for_good: bool, reason: str

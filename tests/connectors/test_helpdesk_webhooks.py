@@ -115,6 +115,8 @@ def read_zendesk(body: bytes) -> Any:
         b'{"ticket_id": 42, "event": "Emergency ticket created (credit card)"}',
         b'{"ticket_id": 42, "trigger": "Notify Roomkeeper: new ticket, unassigned"}',
         b'{"ticket_id": 42, "event": "Ticket created and assigned"}',
+        b'{"ticket_id":"42","requester":{"id":77},"subject":"he said "hi""}',
+        b'{"ticket_id":"42","subject":"he said "hi" see https://x.example/?a=1&id=99"}',
     ],
 )
 def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: bytes) -> None:
@@ -133,7 +135,14 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
         (b'{"ticket_id": 1, "event": "comment_created"}', "not a new ticket"),
         (b'{"ticket_id": 1, "event": "Ticket updated: status Open"}', "not a new ticket"),
         (b'{"ticket_id": 1, "event": "ticket_reopened"}', "not a new ticket"),
-        (b'{"ticket_id": 1, "event": "ticketUpdated"}', "not a new ticket"),
+        *(
+            (f'{{"ticket_id": 1, "event": "{kind}"}}'.encode(), "not a new ticket")
+            for kind in (
+                *("ticketUpdated", "TICKETUPDATED", "ticketupdated", "ticket_resolved", "Ticket resolved"),
+                *("ticket_reassigned", "unassigned", "newcomment", "New ticket comment", "New ticket reply"),
+                *("New ticket status: closed", "Create ticket note", "Ticket creator changed"),
+            )
+        ),
         (b'{"event":"ticket.updated","ticket_id":"5","subject":"he said "hi""}', "not a new ticket"),
         (b'{"subject":"he said ", "ticket_id": "42" again","ticket_id":"77"}', "several tickets"),
         (b'{"type": "zen:event-type:ticket.comment_added", "detail": {"id": "1"}}', "ticket.comment_added is not"),
@@ -222,6 +231,13 @@ def test_a_subject_cannot_name_another_freshdesk_ticket(body: str) -> None:
     (event,) = freshdesk.read("support", FRESHDESK, Delivery(body.encode()))
     assert event.unusable
     assert "ambiguous" in event.ignored
+
+
+@pytest.mark.parametrize("beside", ['"id":7', '"ticket_id":"7"', '"id":"0b5e1f0c"'])
+def test_what_stands_beside_freshdesk_s_wrapper_and_says_the_same_is_no_other_ticket(beside: str) -> None:
+    body = f'{{"freshdesk_webhook":{{"ticket_id":"7"}},{beside}}}'
+    (event,) = freshdesk.read("support", FRESHDESK, Delivery(body.encode()))
+    assert (event.ignored, event.facts["ticket"]["id"]) == ("", "7")
 
 
 def test_a_summary_cannot_name_another_issue() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_what_waits_for_a_connection_that_is_gone_is_said_and_let_go_of(store: S
 
     with pytest.raises(errors.OrderRefused):
         stranded.redispatch(store, "portal", ["a"], ["portal"], "ann")
-    assert stranded.redispatch(store, "acme", ["a"], ["portal"], "ann") == 2
+    assert stranded.redispatch(store, "acme", ["a", "acme"], ["portal"], "ann") == 2  # an automation is called so, too
     assert orders.cancel(store, 3) == "cancelled"
     look.look(time.time())
     assert said(store) == []
@@ -150,6 +151,25 @@ def test_an_event_that_came_to_nothing_is_an_alert_for_a_day(store: Store) -> No
     assert "an event of the last day came to nothing; the newest (event 1): it cannot be looked up" in alert.what
     assert "`roomkeeper events replay 1`" in alert.remedy
     look.look(now + DAY)
+    assert said(store) == []
+
+
+def test_what_came_to_nothing_is_found_without_a_look_at_all_the_others(embedded: Store) -> None:
+    told: list[tuple[str, Any]] = []
+    sa.event.listen(embedded.engine, "before_cursor_execute", lambda *ran: told.append((ran[2], ran[3])))
+    watch(embedded)._failed(time.time())
+    query, given = next((query, given) for query, given in told if "max(events.id)" in query)
+    with embedded.read() as db:
+        plan = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", given)]
+    of_events = [line for line in plan if re.match("(SEARCH|SCAN) events", line)]
+    assert of_events
+    assert all("events_failed" in line or "PRIMARY KEY" in line for line in of_events), plan
+
+
+def test_whose_folder_was_deleted_for_good_is_no_alert(store: Store) -> None:
+    add_event(store, 1, state="failed", reason="its room cannot be found: 404")
+    add_event(store, 2, state="new", reason="its room cannot be found yet: 404", received_at=time.time() - HOUR)
+    watch(store).look(time.time())
     assert said(store) == []
 
 

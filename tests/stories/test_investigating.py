@@ -278,7 +278,7 @@ def test_fields_tags_nested_folders_expiry_and_password_are_there(scene: Opening
         ("freshdesk", "cf_count", 5, 5),
         ("freshdesk", "cf_link", "12", "12"),
         ("jira", "customfield_10001", 2.5, 2.5),
-        ("jira", "customfield_10002", "One line\nand https://a.example another", {"type": "doc"}),
+        ("jira", "customfield_10002", "One line\n\nand https://a.example another\n", {"type": "doc"}),
     ],
 )
 def test_a_field_gets_what_it_takes(

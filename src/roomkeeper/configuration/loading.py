@@ -265,10 +265,8 @@ class _Reader:
                 self._document.note(("automations", at), what, "write the address of your own")
             self._note_variables(one, ("automations", at))
             if any(isinstance(asked, str) and asked.startswith(".") for asked in listed(one.where.get("extension"))):
-                what = (
-                    f"{one.name} asks for an `extension` with a dot, and extensions are told without: it is for no file"
-                )
-                self._document.note(("automations", at, "where"), what, "write pdf for .pdf")
+                dotted = f"{one.name} asks for an `extension` with a dot; they are told without: it is for no file"
+                self._document.note(("automations", at, "where"), dotted, "write pdf for .pdf")
             twin = next((other for other in automations[:at] if _same(other, one)), None)
             if twin is not None:
                 what = f"{one.name} does the same as {twin.name}, at the same events: everything is done twice"

@@ -83,6 +83,7 @@ _REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose 
 _ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 300.0  # seconds until a place is looked at again that could not be
 _FAILING_LANES = 3  # places that cannot be looked at in one batch, after which the connection itself is asked
 _MAY_APPEAR = 3600.0  # seconds in which what an event is about may still appear, or become visible to the account
+PLACE_IS_GONE = "its room cannot be found"  # what the reason of such an event begins with
 COMES_TO_NOTHING = "failed"  # the state of an event that should have gone to a run, and could not
 _NAMED = 3  # automations of which is said why they are not for an event
 _LOOK_BEHIND = 5000  # waiting events among which a run chooses
@@ -316,7 +317,7 @@ class Dispatch:
             log.warning("an event waits", event_id=row.id, reason=error.message, remedy=remedy)
             return f"waits, for the account may not look at it: {error.message}. {remedy}"
         except _NotYet as error:
-            return f"it cannot be looked up yet: {error.message}; it is tried again"
+            return f"{error.message}; it is tried again"
         except RemoteError as error:
             batch.failing[row.lane or f"event {row.id}"] = error
             if len(batch.failing) >= _FAILING_LANES:  # is it these places, or the connection? then this raises
@@ -344,7 +345,7 @@ class Dispatch:
             return Decision(event, reason=event.ignored, completed=completed)
         found = await self._place(source, event)
         if isinstance(found, RemoteError):
-            return self._not_found(event, row, found, what="its room cannot be found")
+            return self._not_found(event, row, found, what=PLACE_IS_GONE)
         place = found
         event = event.at_place(place) if place is not None else event
         stored = source.connector.stored_title
@@ -366,8 +367,10 @@ class Dispatch:
         what: str = "it cannot be looked up",
     ) -> Decision:
         """Decide on an event whose subject, or place, is not there: it may appear yet, so it is looked for a while."""
-        if row.target is None and abs(time.time() - row.received_at) < _MAY_APPEAR:
-            raise _NotYet(error.message) from error
+        # What was found long afterwards is not waited for: where it happened is gone, or it is told where it is now.
+        since = min(row.at, row.received_at) if what == PLACE_IS_GONE else row.received_at
+        if row.target is None and abs(time.time() - since) < _MAY_APPEAR:
+            raise _NotYet(f"{what} yet: {error.message}") from error
         log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=error.message)
         why = f"{what}: {error.message}. Replay it once that is put right"
         return Decision(event, reason=why, comes_to_nothing=True)

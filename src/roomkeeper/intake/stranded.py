@@ -94,10 +94,11 @@ def redispatch(store: Store, name: str, automations: Collection[str], connection
 
     What waits for a connection that is gone goes nowhere by it. Raises NotThere, OrderRefused.
     """
-    if name in automations or name in connections:
-        raise OrderRefused(f"{name} is in the configuration: what waits for it gets its run")
     with store.write() as connection:
-        many = _dispatched_anew(connection, name) or _let_go(connection, name)
+        many = _dispatched_anew(connection, name) if name not in automations else 0
+        many += _let_go(connection, name) if name not in connections else 0
+        if not many and (name in automations or name in connections):
+            raise OrderRefused(f"{name} is in the configuration: what waits for it gets its run")
         if not many:
             raise NotThere(f"Nothing waits for {name}", remedy="`roomkeeper doctor` says what is stranded.")
         actions.record(connection, by, f"had {many} events of {name} dispatched anew", automation=name)

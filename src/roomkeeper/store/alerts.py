@@ -39,7 +39,8 @@ KINDS = {
     ),
     "unusable": Kind(
         "genuine deliveries of the last day could not be used: broken, ambiguous, or too large",
-        "`roomkeeper events list --status unusable` says what is wrong with each; their bodies are kept",
+        "`roomkeeper events list --status unusable` says what is wrong with each; bodies are kept, but where a live "
+        "credential may be in them",
     ),
     "failed": Kind(
         "events of the last day came to nothing: what they were about, or its room, was not found for an hour",

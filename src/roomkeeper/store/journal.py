@@ -39,6 +39,8 @@ class Journal:
             written_at = self._beside.stat().st_mtime_ns
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise StoreUnavailable(f"The journal {self._beside} cannot be looked at: {error.strerror}") from error
         if written_at == self._copied_at:
             return
         where = f"{self._file.resolve().as_uri()}?mode=rw"

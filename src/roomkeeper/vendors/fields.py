@@ -36,8 +36,19 @@ def _typed(value: str) -> list[str | bool | int | float]:
 
 
 def _is(read: str, wanted: str) -> bool:
-    """Whether what was read is what was written: 5 and 5.0, and `True` and `true`, are the same."""
-    return read == wanted or (bool(read) and _typed(read.lower())[-1] == _typed(wanted.lower())[-1])
+    """Whether that stands there already: the same text, or the same word for yes or no."""
+    return read == wanted or (wanted.lower() in _WORDS and read.lower() == wanted.lower())
+
+
+def _came_of(read: str, wanted: str) -> bool:
+    """Whether that came of what was written: a number may be written otherwise there, and lines may lack some."""
+    number = _typed(wanted)[-1]
+    is_number = isinstance(number, int | float) and not isinstance(number, bool) and read == str(float(number))
+    return _is(read, wanted) or is_number or _lines(read) == _lines(wanted)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 class SetTicketField(BaseModel):
@@ -97,7 +108,7 @@ async def _apply(params: SetTicketField, context: StepContext) -> FieldSet:
             what = f"the field {params.field!r} of ticket {ticket} was refused: {error.message}"
             remedy = "Check the field's name and the ticket; then `roomkeeper runs retry`."
             raise StepFailed(what, remedy=remedy) from error
-    if not _is(now, params.value):
+    if not _came_of(now, params.value):
         what = f"the field {params.field!r} of ticket {ticket} is {now!r} after it was set"
         raise StepFailed(what, remedy="See whether something at the helpdesk changes it back; then retry.")
     return FieldSet(ticket=ticket, field=params.field, value=params.value, made=True)

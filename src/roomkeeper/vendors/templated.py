@@ -16,14 +16,22 @@ _ID = re.compile(
     r"""(?:^|[{,\[&])\s{0,20}["']?(?:ticket|issue)[_\s-]?(?:id|number)["']?\s{0,20}[:=]\s{0,20}["']?(\d{1,20})""",
     re.IGNORECASE,
 )
-_BARE_ID = re.compile(r"""(?:^|[{,\[&])\s{0,20}["']?id["']?\s{0,20}[:=]\s{0,20}["']?(\d{1,20})""", re.IGNORECASE)
+_BARE_ID = re.compile(  # of the ticket itself: at the beginning, after another field, or in an object called so
+    r"""(?:^\s{0,20}\{|,|["'](?:ticket|issue)["']\s{0,20}:\s{0,20}\{)"""
+    r"""\s{0,20}["']?id["']?\s{0,20}:\s{0,20}["']?(\d{1,20})""",
+    re.IGNORECASE,
+)
 _EVENT = re.compile(
     r"""["'](?:event|event_?type|action|triggered_?event)["']\s{0,20}:\s{0,20}["']([^"']{1,80})""", re.IGNORECASE
 )
 _KINDS = ("event", "eventtype", "action", "triggeredevent", "trigger", "webhookevent")
 _NUMBERS = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
-_OTHER = re.compile(r"\b(?:comment|note|repl(?:y|ied)|updat|delet|chang|reopen|solv|clos|merg|edit|assign|escalat)")
-_CREATED = re.compile(r"\b(?:ticket|issue) (?:(?:is|was|has been) )?creat|\b(?:creat\w{0,3}|new) (?:ticket|issue)\b")
+_OTHER = re.compile(r"comment|repl(?:y|ied)|updat|delet|chang|reopen|solv|escalat|\b(?:note|clos|merg)")
+#: What may also be said of a new one: `ticket created and assigned`.
+_PERHAPS = re.compile(r"\b(?:edit|(?:re|un)?assign)")
+_CREATED = re.compile(
+    r"\b(?:ticket|issue) (?:(?:is|was|has been) )?creat(?:ed|ion)\b|\b(?:new|creat(?:e|ed)) (?:ticket|issue)\b"
+)
 _COMMENT = re.compile(r"comment|reply", re.IGNORECASE)
 _DEEP = 6  # levels that are looked into
 _SHOWN = 80  # characters of what a stranger wrote that are repeated
@@ -66,7 +74,7 @@ class Told:
     @property
     def ticket(self) -> str:
         """The ticket's number: by a field that says so, or a bare `id`; empty if there is none, or several."""
-        said = self._numbers()
+        said = self.numbers
         return said.pop() if len(said) == 1 and not self._unclear(_NUMBERS) else ""
 
     @property
@@ -74,7 +82,7 @@ class Told:
         if self.ticket:
             return ""
         unclear = self._unclear(_NUMBERS)
-        if unclear or len(self._numbers()) > 1:
+        if unclear or len(self.numbers) > 1:
             named = ", ".join(f"`{name}`" for name in unclear) or "different fields"
             return (
                 f"ambiguous: {named} name several tickets, as when a subject adds fields of its own; let the body "
@@ -98,7 +106,8 @@ class Told:
         unclear = ", ".join(f"`{name}`" for name in self._unclear(_KINDS))
         return f"ambiguous: {unclear} says twice, and differently, what happened" if unclear else ""
 
-    def _numbers(self) -> set[str]:
+    @property
+    def numbers(self) -> set[str]:
         """Take the ids that are named; a bare one is something else's where the ticket is an object of its own."""
         names = [name for name in _NUMBERS if name != "id" or not isinstance(self.body.get("ticket"), dict)]
         return {self.fields[name] for name in names if re.fullmatch(r"\d{1,20}", self.fields.get(name, ""))}
@@ -119,10 +128,11 @@ def told(body: bytes, *, inside: str = "") -> Told:
     inner = document.value.get(inside)
     if not isinstance(inner, dict):
         return of(document.value, document.repeated)
+    within = of(inner, document.repeated)
     beside = of({name: value for name, value in document.value.items() if name != inside}, document.repeated)
-    if inside in document.repeated or beside.names_a_ticket or beside.fields.get("id"):
+    if inside in document.repeated or beside.numbers - {within.ticket} or beside.ambiguous.intersection(_NUMBERS):
         return Told(inner, {}, frozenset({"ticketid"}))
-    return of(inner, document.repeated)
+    return within
 
 
 def of(body: Mapping[str, Any], repeated: Collection[str] = ()) -> Told:
@@ -163,7 +173,7 @@ def salvaged(body: bytes, names: Collection[str]) -> dict[str, str]:
 def _tells_of_another(kind: str) -> bool:
     """Whether a kind of event is another one than a new ticket: `ticketUpdated`, `comment_added`; by whole words."""
     words = re.sub(r"[^a-z]+", " ", re.sub(r"([a-z])([A-Z])", r"\1 \2", kind[:_LONGEST]).lower())
-    return _OTHER.search(words) is not None and _CREATED.search(words) is None
+    return bool(_OTHER.search(words) or (_PERHAPS.search(words) and not _CREATED.search(words)))
 
 
 def _of_form(text: str) -> Told | None:

@@ -67,5 +67,8 @@ def check_signature(
 
 
 def arrival(body: bytes) -> str:
-    """Name what has just arrived without a name of its own: the same body is the same for a minute only."""
+    """Name what has just arrived without a name of its own: the same body is the same within one minute of the clock.
+
+    One that is told again later is looked up once more, and known by what it is found to be.
+    """
     return f"{hashlib.sha256(body).hexdigest()} at {time.time() // _TOGETHER:.0f}"

@@ -10,7 +10,7 @@ import structlog
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake import stranded, subjects
-from roomkeeper.intake.dispatch import COMES_TO_NOTHING
+from roomkeeper.intake.dispatch import COMES_TO_NOTHING, PLACE_IS_GONE
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -85,7 +85,8 @@ class Watch:
     def _held(self, now: float) -> list[Alert]:
         oldest = sa.select(events.c.connection, sa.func.min(events.c.id).label("id"), sa.func.count().label("many"))
         has_waited = sa.or_(events.c.received_at < now - _HELD, events.c.received_at > now + _HELD)  # by another clock
-        told = (events.c.state == "new", events.c.reason != "", has_waited)
+        is_followed = events.c.reason.startswith(PLACE_IS_GONE)  # it may have been moved out of what was deleted
+        told = (events.c.state == "new", events.c.reason != "", ~is_followed, has_waited)
         found = []
         with self._store.read() as db:
             for row in db.execute(oldest.where(*told).group_by(events.c.connection)).all():
@@ -103,7 +104,7 @@ class Watch:
                 f"{row.connection}: {many} of the last day could not be used; the newest (event {row.id}): {row.reason}"
             )
             remedy = (
-                f"`roomkeeper events show {row.id}` has its body. What it was about can be started by hand "
+                f"`roomkeeper events show {row.id}` has what was kept of it. What it was about can be started by hand "
                 "(`roomkeeper start`); correct what the sender sends."
             )
             found.append(Alert(f"unusable {row.connection}", what, remedy))
@@ -111,7 +112,8 @@ class Watch:
 
     def _failed(self, now: float) -> list[Alert]:
         found = []
-        for row in self._of_the_day(events.c.state == COMES_TO_NOTHING, now):
+        is_of_nowhere = events.c.reason.startswith(PLACE_IS_GONE)  # as people mean it who delete a folder for good
+        for row in self._of_the_day(sa.and_(events.c.state == COMES_TO_NOTHING, ~is_of_nowhere), now):
             many = "an event" if row.many == 1 else f"{row.many} events"
             what = (
                 f"{row.connection}: {many} of the last day came to nothing; the newest (event {row.id}): {row.reason}"
@@ -125,8 +127,13 @@ class Watch:
 
     def _of_the_day(self, these: sa.ColumnElement[bool], now: float) -> list[Any]:
         """Find these events of the last day: of each connection the newest, why, and how many they are."""
-        newest = sa.select(events.c.connection, sa.func.max(events.c.id).label("id"), sa.func.count().label("many"))
-        counted = newest.where(these, events.c.received_at > now - _DAY).group_by(events.c.connection).subquery()
+        connection = sa.func.coalesce(
+            events.c.connection, ""
+        )  # not by an index of connections, in which all events are
+        newest = sa.select(
+            connection.label("connection"), sa.func.max(events.c.id).label("id"), sa.func.count().label("many")
+        )
+        counted = newest.where(these, events.c.received_at > now - _DAY).group_by(connection).subquery()
         with self._store.read() as db:
             return list(db.execute(sa.select(counted, events.c.reason).join(events, events.c.id == counted.c.id)))
 

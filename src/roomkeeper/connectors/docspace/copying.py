@@ -210,12 +210,15 @@ def match(intents: Sequence[Intent], shown: Iterable[Copy], *, ours: frozenset[s
 
 
 def _fulfils(intent: Intent, copy: Copy, ours: frozenset[str], is_its_title: Callable[[Copy, Intent], bool]) -> bool:
+    is_the_namesake = intent.namesake is not None and str(copy.id) == str(intent.namesake)
     is_to_replace = intent.mode is OnConflict.OVERWRITE and intent.namesake is not None
-    if is_to_replace and str(copy.id) == str(intent.namesake):
+    if is_to_replace and is_the_namesake:
         return copy.version > intent.namesake_version
-    if str(copy.id) in ours or str(copy.id) == str(intent.namesake or ""):
+    if is_the_namesake or str(copy.id) in ours:
         return False
-    return is_its_title(copy, intent) and (not is_to_replace or is_its_title is _is_numbered)
+    if is_to_replace and is_its_title is not _is_numbered:
+        return False  # what does not replace it lies beside it, under another title
+    return is_its_title(copy, intent)
 
 
 def may_be_by(file: File, account: str, intents: Sequence[Intent]) -> bool:

@@ -322,8 +322,11 @@ class Transfer:
         self, intents: Sequence[Intent], files: Mapping[EntryId, File], settled_at: float
     ) -> set[EntryId]:
         """Find out what became of intents whose end was not seen; gives the files that are copied."""
-        if intents[0].operation and (ended := await awaited(self._context, intents[0].operation)) is not None:
-            return await self._believed(intents, ended, files)
+        if intents[0].operation:
+            ended = await awaited(self._context, intents[0].operation)
+            if ended is not None:
+                return await self._believed(intents, ended, files)
+            settled_at = max(settled_at, await settling.from_now(self._context))
         return await self._looked_for(intents, files, settled_at)
 
     async def _looked_for(

@@ -131,10 +131,13 @@ class JiraClient(VendorClient):
         """
         try:
             await self.send("PUT", self._path(ticket), body={"fields": {field: value}})
-        except Rejected:
+        except Rejected as refused:
             if not isinstance(value, str):
                 raise
-            await self.send("PUT", self._path(ticket), body={"fields": {field: as_document(value)}})
+            try:
+                await self.send("PUT", self._path(ticket), body={"fields": {field: as_document(value)}})
+            except Rejected:
+                raise refused from None
 
     def _path(self, ticket: str) -> str:
         return f"{self._api}/issue/{quote(ticket, safe='')}"
