@@ -24,7 +24,7 @@ from roomkeeper.running.leases import JOINING, Lease, lock_file
 from roomkeeper.running.outages import Outages
 from roomkeeper.running.turns import Turns
 from roomkeeper.running.walk import Rest, Walker
-from roomkeeper.store import journal, retention
+from roomkeeper.store import retention
 from roomkeeper.store.database import Store
 from roomkeeper.watching import webhooks as upkeep
 from roomkeeper.watching.notices import Heartbeat, beat
@@ -60,7 +60,6 @@ class Works:
             rest=rest,
         )
         self._engine = Engine(store, self._lease, walker, self._turns.over)
-        self._journals = [store.journal(), self._engine.journal()] if store.is_embedded else []
         self._dispatch = Dispatch(
             store,
             list(self._sources.values()),
@@ -100,7 +99,6 @@ class Works:
             asyncio.create_task(self._engine.sweep()),
             asyncio.create_task(self._outages.keep(self._sources)),
             asyncio.create_task(approvals.keep(self._store)),
-            *([asyncio.create_task(journal.keep(self._journals))] if self._journals else []),
             asyncio.create_task(retention.keep(self._store, events_days=days.events_days, runs_days=days.runs_days)),
         ]
         for task in beating:

@@ -28,7 +28,6 @@ from roomkeeper.running.leases import Lease
 from roomkeeper.running.turns import Turn
 from roomkeeper.running.walk import Walker
 from roomkeeper.store.database import NOTICE, Store, address, durable_sqlite
-from roomkeeper.store.journal import Journal
 from roomkeeper.store.tables import runs
 
 log = structlog.get_logger("engine")
@@ -207,10 +206,6 @@ class Engine:
         )
         if old:
             await DBOS.delete_workflows_async([one.workflow_id for one in old])
-
-    def journal(self) -> Journal:
-        """Give the journal of the engine's own file beside an embedded store."""
-        return Journal(_file(self._store))
 
     def _config(self) -> Mapping[str, Any]:
         config: dict[str, Any] = {

@@ -17,7 +17,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from roomkeeper.errors import StoreUnavailable
-from roomkeeper.store.journal import AT_LAST, Journal
 from roomkeeper.store.turn import ON_DISK, Turn
 
 T = TypeVar("T")
@@ -41,16 +40,12 @@ class Store:
         self.where = where
         if self.is_embedded:
             _make_folder(Path(where))
-            self.engine = sqlite_engine(self._file)
+            self.engine = sqlite_engine(Path(where) / "roomkeeper.sqlite")
         else:
             url = address(where).set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
         self._turn = Turn(Path(where) / "turn.lock") if self.is_embedded else None
         self._asks: sqlite3.Connection | None = None
-
-    @property
-    def _file(self) -> Path:
-        return Path(self.where) / "roomkeeper.sqlite"
 
     @property
     def said(self) -> str:
@@ -144,15 +139,11 @@ class Store:
             return None
         try:
             if self._asks is None:
-                file = f"{self._file.resolve().as_uri()}?mode=ro"
-                self._asks = sqlite3.connect(file, uri=True, check_same_thread=False)
+                file = Path(self.where) / "roomkeeper.sqlite"
+                self._asks = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
             return int(self._asks.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error:
             return None  # then the store is asked, and says what is wrong
-
-    def journal(self) -> Journal:
-        """Give the journal of an embedded store."""
-        return Journal(self._file, self._turn)
 
     def close(self) -> None:
         """Close all connections; one that a thread still uses, when it has given it back: it would stay open else."""
@@ -267,7 +258,6 @@ def durable_sqlite(file: Path) -> sa.Engine:
             "busy_timeout=30000",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            f"wal_autocheckpoint={AT_LAST}",
         ):
             connection.execute(f"PRAGMA {pragma}").close()
         if sqlite3.sqlite_version_info < (3, 42):
