@@ -116,7 +116,8 @@ def events_redispatch(
     loaded = loaded_for_reading(config)
     store = store_of(loaded)
     many = stranded.redispatch(store, name, [one.name for one in loaded.automations], loaded.connections, caller())
-    told = f"{many} event{'s' if many > 1 else ''} of {name} will be dispatched again. {by_whom(store)}"
+    counted = f"{many} events of {name} go" if many > 1 else f"{many} event of {name} goes"
+    told = f"{counted} by the configuration as it is now. {by_whom(store)}"
     show({"redispatched": many}, as_json, told)
 
 
