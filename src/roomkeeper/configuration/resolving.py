@@ -83,7 +83,10 @@ class Resolver:
 
     def is_set(self, variable: str) -> bool:
         """Whether a variable is set, here or in the `.env` beside the file."""
-        return bool(self._given.get(variable) or os.environ.get(variable) or self._local.get(variable))
+        return bool(self._variable(variable))
+
+    def _variable(self, name: str) -> str | None:
+        return self._given.get(name) or os.environ.get(name) or self._local.get(name)
 
     def _looked_up(self, reference: Reference, where: Place) -> str:
         if reference.kind == "env" and not reference.name.isidentifier():
@@ -93,10 +96,7 @@ class Resolver:
             self._document.say(where, "what stands after `!env` is not the name of a variable", remedy)
             return NOT_SET
         try:
-            return reference.resolve(
-                lambda name: self._given.get(name) or os.environ.get(name) or self._local.get(name),
-                self._document.file.parent,
-            )
+            return reference.resolve(self._variable, self._document.file.parent)
         except LookupError as error:
             what, remedy = error.args
             missing = reference.name if reference.kind == "env" else ""

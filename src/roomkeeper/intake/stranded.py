@@ -56,10 +56,8 @@ def _of_connections(connection: sa.Connection, names: Collection[str]) -> list[A
     )
     undecided = {row[0]: row[1] for row in connection.execute(new.group_by(events.c.connection))}
     parked = _parked(connection, waiting.c.connection, names)
-    stopped = sa.select(runs.c.id, runs.c.connection).where(*_WAIT, runs.c.connection.not_in(list(names)))
-    of_runs: dict[str, list[int]] = {}
-    for row in connection.execute(stopped.order_by(runs.c.id)):
-        of_runs.setdefault(row.connection, []).append(row.id)
+    stopped = sa.select(runs.c.connection, runs.c.id).where(*_WAIT, runs.c.connection.not_in(list(names)))
+    of_runs = _numbers(connection, stopped)
     found = []
     for name in sorted({*undecided, *parked, *of_runs}):
         many, numbers = undecided.get(name, 0) + parked.get(name, 0), of_runs.get(name, [])
@@ -76,16 +74,13 @@ def _of_pauses(connection: sa.Connection, names: Collection[str]) -> list[Alert]
     held = sa.select(runs.c.automation, runs.c.id).where(
         *_WAIT, runs.c.automation.in_(sa.select(pauses.c.automation)), runs.c.automation.not_in(list(names))
     )
-    found: dict[str, list[int]] = {}
-    for row in connection.execute(held.order_by(runs.c.id)):
-        found.setdefault(row.automation, []).append(row.id)
     return [
         Alert(
             _key(f"pause of {name}"),
             f"{_runs(numbers)} for {name}, which is paused, and which the configuration does not have",
             f"`roomkeeper resume {name}` lets go on what waits, {_cancel(numbers)} ends it.",
         )
-        for name, numbers in found.items()
+        for name, numbers in _numbers(connection, held).items()
     ]
 
 
@@ -132,6 +127,14 @@ def _parked(connection: sa.Connection, column: sa.Column[str], names: Collection
     """Count the events that have no run yet, by what they wait for, if that is none of these."""
     query = sa.select(column, sa.func.count()).where(waiting.c.run_id.is_(None), column.not_in(list(names)))
     return {row[0]: row[1] for row in connection.execute(query.group_by(column))}
+
+
+def _numbers(connection: sa.Connection, named: sa.Select[Any]) -> dict[str, list[int]]:
+    """Read runs' numbers, the oldest first, by what they wait for."""
+    found: dict[str, list[int]] = {}
+    for row in connection.execute(named.order_by(runs.c.id)):
+        found.setdefault(row[0], []).append(row[1])
+    return found
 
 
 def _events(many: int) -> str:
