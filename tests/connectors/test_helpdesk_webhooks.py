@@ -147,6 +147,14 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
         (b'{"subject":"he said ", "ticket_id": "42" again","ticket_id":"77"}', "several tickets"),
         (b'{"type": "zen:event-type:ticket.comment_added", "detail": {"id": "1"}}', "ticket.comment_added is not"),
         (b'{"type": "zen:event-type:user.created", "detail": {"id": "1"}}', "user.created is not"),
+        (
+            b'{"type": "zen:event-type:user.tags_changed", "subject": "zen:user:1", "detail": {"id": "1"}}',
+            "user.tags_changed is not",
+        ),
+        (
+            b'{"type": "zen:event-type:agent.state_changed", "subject": "zen:agent:1", "detail": {"agent_id": "1"}}',
+            "agent.state_changed is not",
+        ),
         (b'{"hello": 1}', "no field holds a ticket's id"),
         (b"", "no field holds a ticket's id (the body is not valid JSON"),
         (b"[]", "the body is not a JSON object"),

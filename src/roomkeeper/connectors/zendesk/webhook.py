@@ -21,7 +21,8 @@ from roomkeeper.vendors.tickets import Ticket
 SIGNATURE, STAMP = "X-Zendesk-Webhook-Signature", "X-Zendesk-Webhook-Signature-Timestamp"
 INVOCATION = "X-Zendesk-Webhook-Invocation-Id"
 _EVENTS = "zen:event-type:"
-_CREATED = f"{_EVENTS}ticket.created"
+_OF_TICKETS = f"{_EVENTS}ticket."
+_CREATED = f"{_OF_TICKETS}created"
 
 
 def verify(settings: Zendesk, delivery: Delivery) -> None:
@@ -51,7 +52,7 @@ def read(connection: str, settings: Zendesk, delivery: Delivery) -> list[Event]:
     body = told.body
     invocation = delivery.header(INVOCATION)
     kind = text(body.get("type"))
-    if kind.startswith(_EVENTS) and _is_event(told):
+    if kind.startswith(_EVENTS) and _is_event(told, kind):
         return [_of_event(connection, settings, body, kind)]
     ticket = _of_template(settings, told)
     unclear = told.why_unusable or ("ambiguous: it names a ticket, and an event" if kind.startswith(_EVENTS) else "")
@@ -60,10 +61,15 @@ def read(connection: str, settings: Zendesk, delivery: Delivery) -> list[Event]:
     return [tickets.told(connection, ticket, delivery=name, raw=dict(body), why=why, unusable=bool(unclear))]
 
 
-def _is_event(told: Told) -> bool:
-    """Whether it is an event as Zendesk writes it, and not a template in which a subject has made one up."""
-    number = text(mapping(told.body.get("detail")).get("id"))
-    is_about_it = told.fields.get("subject") in {None, f"zen:ticket:{number}"}
+def _is_event(told: Told, kind: str) -> bool:
+    """Whether it is an event as Zendesk writes it, and not a template in which a subject has made one up.
+
+    An event's subject names what it is about (`zen:ticket:1`, `zen:user:2`, `zen:article:3`).
+    """
+    subject = told.fields.get("subject")
+    this_ticket = f"zen:ticket:{text(mapping(told.body.get('detail')).get('id'))}"
+    is_elsewhere = not kind.startswith(_OF_TICKETS) and text(subject).startswith("zen:")
+    is_about_it = is_elsewhere or subject in {None, this_ticket}
     names_another = told.names_a_ticket or told.fields.get("id", "").isdecimal()  # an event's own id is a UUID
     return is_about_it and not told.ambiguous and not names_another
 
