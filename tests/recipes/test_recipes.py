@@ -178,17 +178,25 @@ def test_every_recipe_is_played_and_has_a_page() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", LISTING)
-def test_a_list_is_acted_on_whole_and_the_second_time_nothing_changes(
+def test_a_list_is_acted_on_whole_or_not_at_all_and_the_second_time_nothing_changes(
     rooms: Rooms, keepers: Make, chat: Chat, name: str
 ) -> None:
     fill(rooms, LISTING[name])
     before = rooms.portal.tree(rooms.client)
     keeper = put_in(keepers, rooms, name, chat=chat)
+    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/{rooms.client}$"}])
     keeper.start()
 
-    keeper.ask("start", automation(name), "--wait")
+    keeper.ask("start", automation(name), "--wait", codes=(0, 1, 3))
     (run,) = keeper.settle()
+    assert run["state"] == "needs_attention"
+    assert "Access denied" in run["error"]
+    assert rooms.portal.tree(rooms.client) == before
+    assert (rooms.portal.tree(rooms.internal), chat.told) == ([], [])
 
+    rooms.portal.direct("PUT", "/faults", json=[])
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    (run,) = keeper.settle()
     assert (run["state"], run["error"]) == ("done", None)
     after, there = rooms.portal.tree(rooms.client), rooms.portal.tree(rooms.internal)
     if name == "auto-snapshot-before-edits":
@@ -206,33 +214,13 @@ def test_a_list_is_acted_on_whole_and_the_second_time_nothing_changes(
         assert (after, digests(there)) == ([], digests(before))
         assert {one["id"] for one in there} == {one["id"] for one in before}
         assert len({one["title"].casefold() for one in there}) == len(before)
+
     made, told = len(writes(rooms.portal)), len(chat.told)
     keeper.ask("start", automation(name), "--wait")
     last = keeper.settle()[0]
     assert (last["state"], last["error"]) == ("done", None)
     assert len(writes(rooms.portal)) == made
     assert len(chat.told) == told + (name == "weekly-contracts-report")
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", LISTING)
-def test_a_refused_page_is_a_failure_and_nothing_is_done(rooms: Rooms, keepers: Make, chat: Chat, name: str) -> None:
-    fill(rooms, LISTING[name])
-    before = rooms.portal.tree(rooms.client)
-    keeper = put_in(keepers, rooms, name, chat=chat)
-    rooms.portal.direct("PUT", "/faults", json=[REFUSED | {"path": f"/files/{rooms.client}$"}])
-    keeper.start()
-
-    keeper.ask("start", automation(name), "--wait", codes=(0, 1, 3))
-    (run,) = keeper.settle()
-
-    assert run["state"] == "needs_attention"
-    assert "Access denied" in run["error"]
-    assert rooms.portal.tree(rooms.client) == before
-    assert (rooms.portal.tree(rooms.internal), chat.told) == ([], [])
-    rooms.portal.direct("PUT", "/faults", json=[])
-    keeper.say("runs", "retry", str(run["id"]), "--wait")
-    assert keeper.settle()[0]["state"] == "done"
 
 
 def listening(keepers: Make, rooms: Rooms, name: str, **named: Any) -> Keeper:
