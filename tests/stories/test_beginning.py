@@ -1,5 +1,6 @@
 """The first minutes: `init` writes what works, from flags or from answers, and ends with what to do next."""
 
+import json
 import os
 import pty
 import re
@@ -158,6 +159,7 @@ def test_secrets_that_are_there_stay(portal: Portal, tmp_path: Path) -> None:
         ({"--from": "Nowhere"}, "means no room that this account sees", 2),
         ({"--job": "dance"}, "is none of: copy, archive, rooms", 2),
         ({"--from": None}, "Give --from", 2),
+        ({"--archive": "internal", "--crm": "http"}, "--archive and --crm belong to the job 'archive'", 2),
         ({"key": ""}, "DOCSPACE_API_KEY", 2),
     ],
     ids=[
@@ -170,6 +172,7 @@ def test_secrets_that_are_there_stay(portal: Portal, tmp_path: Path) -> None:
         "no such room",
         "no such job",
         "a flag missing",
+        "flags of no job",
         "no key",
     ],
 )
@@ -193,8 +196,11 @@ def test_what_is_wrong_is_said_with_its_remedy_and_nothing_is_written(
 def test_answers_at_a_terminal_do_the_same(portal: Portal, tmp_path: Path) -> None:
     rooms = Rooms(portal)
     answers = [
-        ("address", portal.url),
-        ("API key", rooms.keeper_key),
+        ("address", "http://127.0.0.1:9"),
+        ("API key", "no key"),
+        ("That is no API key", "sk-0123456789wrong"),
+        ("Correct the address", portal.url),
+        ("Give another key", rooms.keeper_key),
         ("by number or name", "1"),
         ("Public address", ""),
         ("clients upload to", "client"),
@@ -219,6 +225,9 @@ def test_answers_at_a_terminal_do_the_same(portal: Portal, tmp_path: Path) -> No
     config = load(tmp_path / "roomkeeper.yaml", CATALOG)
     assert config.automations[0].where == {"room": rooms.client}
     assert config.connections["portal"].settings.polls
+    named = (tmp_path / "roomkeeper.yaml").read_text().partition("$schema=")[2].split()[0]
+    schema = json.loads((tmp_path / named).read_text())
+    assert (schema["title"], schema["required"]) == ("roomkeeper.yaml", ["version", "connections"])
 
 
 def _until(terminal: int, words: str, within: float = 60.0) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -19,9 +19,9 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.instruction import followed
 from roomkeeper.contract.naming import called
 from roomkeeper.docspace.models import Folder
-from roomkeeper.errors import RoomkeeperError
+from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, Unauthorized
 from roomkeeper.setup import asking
-from roomkeeper.setup.asking import MAKE_A_KEY, is_address
+from roomkeeper.setup.asking import MAKE_A_KEY, Seen, is_address
 from roomkeeper.setup.choices import ADMIN, ADMIN_SECRET, API_KEY, JOBS, Job, Room, Service, Setup, yaml_of
 from roomkeeper.setup.offered import CRMS, HELPDESKS
 from roomkeeper.setup.written import write
@@ -59,11 +59,20 @@ def init(
     file = folder / "roomkeeper.yaml"
     if file.exists() and not force:
         stop(f"{file} is there already", "Edit it, choose another folder, or give --force to replace it.", USAGE)
-    url = _address(url, "The portal's address, such as https://acme.onlyoffice.com", "--url")
-    secret = _key(api_key_file)
-    seen = asyncio.run(asking.look(url, secret))
+    url, secret, seen = _let_in(url, api_key_file)
     out.print(f"[green]The key works[/green]: {escaped(seen.said)}.")
     jobs = _jobs(job)
+    _all_of_use(
+        jobs,
+        copy={"--from": client, "--to": internal},
+        archive={"--archive": archive, "--crm": crm, "--crm-url": crm_url},
+        rooms={
+            "--helpdesk": helpdesk,
+            "--helpdesk-url": helpdesk_url,
+            "--helpdesk-email": helpdesk_email,
+            "--invite": invite,
+        },
+    )
     if not seen.rooms and jobs != ["rooms"]:
         stop(f"{seen.who} sees no room", "Invite this account into the rooms first, as room manager.", USAGE)
     if public_url is None and not poll:
@@ -155,8 +164,43 @@ def _listening(public_url: str | None) -> str:
     return f"127.0.0.1:{parts.port if is_here else 8080}"
 
 
+def _let_in(given: str | None, file: Path | None) -> tuple[str, str, Seen]:
+    """Take the address and the key, and try them; what was typed at a terminal may be typed again."""
+    url, secret = _portal_s(given), _key(file)
+    while True:
+        try:
+            return url, secret, asyncio.run(asking.look(url, secret))
+        except RemoteError as error:
+            is_the_key = isinstance(error, Unauthorized | Forbidden)
+            was_typed = not (file or os.environ.get(API_KEY)) if is_the_key else given is None
+            if not was_typed:
+                raise
+            err.print(f"[red]{escaped(error.message)}[/red]. {escaped(error.remedy)}")
+        if is_the_key:
+            secret = _key(file)
+        else:
+            url = _portal_s(given)
+
+
+def _portal_s(given: str | None) -> str:
+    return _address(given, "The portal's address, such as https://acme.onlyoffice.com", "--url")
+
+
+def _all_of_use(jobs: Sequence[Job], **flags: Mapping[str, object]) -> None:
+    """Refuse what is said about a job that is not to be done: it would be forgotten without a word."""
+    for job, said in flags.items():
+        if job not in jobs and (named := [flag for flag, value in said.items() if value]):
+            what = (
+                f"{' and '.join(named)} belong{'s' if len(named) == 1 else ''} to the job {job!r}, which was not chosen"
+            )
+            stop(what, f"Add --job {job}; or leave out {' and '.join(named)}.", USAGE)
+
+
 def _key(file: Path | None) -> str:
-    """Take the API key from where it does not show: a file, the environment, or a question without an echo."""
+    """Take the API key from where it does not show: a file, the environment, or a question without an echo.
+
+    At a terminal what can be no key is asked for again.
+    """
     if file is not None:
         if str(file).startswith("sk-"):
             stop("--api-key-file wants a file, and got what looks like the key itself", "Write it into a file.", USAGE)
@@ -166,10 +210,13 @@ def _key(file: Path | None) -> str:
             stop(f"{file} cannot be read: {error}", "Give a file that holds the key, and nothing else.", USAGE)
     else:
         found = os.environ.get(API_KEY, "").strip()
+    remedy = f"It begins with sk- and has letters and digits. {MAKE_A_KEY}"
+    if file is None and not found:
         instead = f"{API_KEY} in the environment, or --api-key-file"
-        found = found or _asked("The API key (it is not shown)", instead, hidden=True)
+        while not asking.may_be_key(found := _asked("The API key (it is not shown)", instead, hidden=True)):
+            err.print(f"[red]That is no API key[/red]. {escaped(remedy)}")
     if not asking.may_be_key(found):
-        stop("That is no API key", f"It begins with sk- and has letters and digits. {MAKE_A_KEY}", USAGE)
+        stop("That is no API key", remedy, USAGE)
     return found
 
 

@@ -15,6 +15,8 @@ JOBS: dict[Job, str] = {
 }
 #: Who may log in to the pages at first, and where the hash of the password is.
 ADMIN, ADMIN_SECRET = "admin", "ADMIN_PASSWORD_HASH"
+#: The file beside the configuration by which editors complete and check it.
+SCHEMA = "roomkeeper.schema.json"
 API_KEY, WEBHOOK_SECRET = "DOCSPACE_API_KEY", "DOCSPACE_WEBHOOK_SECRET"
 
 
@@ -114,7 +116,7 @@ def yaml_of(setup: Setup) -> str:
 def _top(setup: Setup) -> str:
     lines = [
         "# Written by Roomkeeper's setup. `roomkeeper check` looks it over, `roomkeeper doctor` tries it live.",
-        "# yaml-language-server: $schema=roomkeeper.schema.json",
+        f"# yaml-language-server: $schema={SCHEMA}",
         "version: 1",
         f"listen: {json.dumps(setup.listen)}",
     ]

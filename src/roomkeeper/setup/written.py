@@ -1,6 +1,7 @@
 """Write the first configuration and its secrets: checked first, and whole or not at all."""
 
 import itertools
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 from roomkeeper.configuration import env
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
+from roomkeeper.configuration.schema import json_schema
 from roomkeeper.connectors import CATALOG
 from roomkeeper.errors import OrderRefused
-from roomkeeper.setup.choices import WEBHOOK_SECRET
+from roomkeeper.setup.choices import SCHEMA, WEBHOOK_SECRET
 
 _THERE = "is there by now: somebody else wrote it, and it was left as it is"
 
@@ -26,7 +28,7 @@ class Written:
 
 
 def write(file: Path, text: str, given: Mapping[str, str], *, replaces: bool) -> Written:
-    """Write both; what stands in `.env` already stays there, but for what is `given`.
+    """Write both, and what editors need; what stands in `.env` already stays there, but for what is `given`.
 
     A configuration that is there is kept beside, or nothing is written. Raises ConfigError, OrderRefused.
     """
@@ -39,6 +41,7 @@ def write(file: Path, text: str, given: Mapping[str, str], *, replaces: bool) ->
         env.put(secrets, name, secret)
     for name in [one for one in env.asked_for(text) if not env.is_set(secrets, one)]:
         env.put(secrets, name, made(name))
+    file.with_name(SCHEMA).write_text(json.dumps(json_schema(CATALOG), indent=2) + "\n", "utf-8")
     before = None
     if file.exists():
         numbered = (file.with_suffix(f".before-{n}.yaml") for n in itertools.count(1))
