@@ -60,9 +60,19 @@ class Mailbox:
 
     def __init__(self, port: int) -> None:
         self.mails: list[Any] = []
+        self.refused = ""
         self.port = port
         self._controller = Controller(self, hostname="127.0.0.1", port=port)
         self._controller.start()
+
+    async def handle_RCPT(  # noqa: N802 - the library's name
+        self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
+    ) -> str:
+        await asyncio.sleep(0)
+        if address == self.refused:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 known"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
         self.mails.append(message_from_bytes(envelope.content))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mailboxes import Chat, Mailbox
 from stage import (
     ClosingDeals,
     Keeper,
@@ -26,9 +27,17 @@ Make = Callable[..., Keeper]
 Plant = Callable[[Rooms, Keeper], None]
 
 
-def in_order(keepers: Make, rooms: Rooms, *, others: dict[str, Any] | None = None, **settings: Any) -> Keeper:
+def in_order(
+    keepers: Make,
+    rooms: Rooms,
+    *,
+    others: dict[str, Any] | None = None,
+    secrets: dict[str, str] | None = None,
+    **settings: Any,
+) -> Keeper:
     """Start a Roomkeeper that lacks nothing."""
     keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)], others=others, **settings)
+    keeper.environment |= secrets or {}
     _write(keeper, '"version": 1', f'"version": 1, "public_url": "{keeper.url}"')
     keeper.start()
     if settings.get("receive") != "poll":
@@ -247,6 +256,34 @@ def test_tokens_are_tried_and_what_they_may_do(portal: Portal, keepers: Make, ve
     secret = {"HUBSPOT_TOKEN", "PIPEDRIVE_TOKEN", "SALESFORCE_SECRET", "HELPDESK_TOKEN"}
     keeper.environment |= dict.fromkeys(secret, "wrong")
     assert wrong(keeper)["token"]["state"] == "failed"
+
+
+def test_who_is_told_something_is_tried_and_told_nothing(portal: Portal, keepers: Make) -> None:
+    rooms, chat, mailbox = Rooms(portal), Chat(), Mailbox(free_port())
+    mail = {"type": "smtp", "host": "127.0.0.1", "port": mailbox.port, "security": "none", "from": "rk@acme.test"}
+    others: dict[str, Any] = {
+        "chat": {"type": "slack", "url": "!env CHAT"},
+        "mail": mail | {"to": ["ops@acme.test"]},
+    }
+    try:
+        keeper = in_order(keepers, rooms, others=others, secrets={"CHAT": chat.url})
+        told = keeper.say("doctor", codes=(0,))
+        assert f"127.0.0.1:{mailbox.port} would take mail from rk@acme.test for ops@acme.test" in told
+        assert "can be reached; whether it takes a message is seen when there is one" in told
+
+        mailbox.refused = "ops@acme.test"
+        found = wrong(keeper)
+        assert set(found) == {"receiver"}
+        assert "answered 550" in found["receiver"]["said"]
+    finally:
+        chat.close()
+        mailbox.close()
+    checks = keeper.ask("doctor", codes=(0, 1, 3))["checks"]
+
+    gone = {one["connection"]: one for one in checks if one["check"] == "receiver"}
+    assert {name: one["state"] for name, one in gone.items()} == {"chat": "failed", "mail": "failed"}
+    assert all("planted-chat-secret" not in str(one) for one in checks)
+    assert (chat.told, mailbox.mails) == ([], [])
 
 
 def test_a_portal_that_is_not_there_is_the_only_finding_about_it(portal: Portal, keepers: Make) -> None:

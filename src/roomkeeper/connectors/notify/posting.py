@@ -1,5 +1,6 @@
 """Post JSON to an address that may itself be a secret: it is in no record and no error."""
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -8,11 +9,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from roomkeeper.errors import RemoteError
+from roomkeeper.errors import RemoteError, Unreachable
 from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
 _CALL = "POST"
+_TAKE_A_LOOK = "Check the address in the configuration, and that this machine may reach it (proxy, firewall, DNS)."
 
 
 class Poster:
@@ -56,6 +58,21 @@ class Poster:
             self._note(status, started, error.message)
             raise
         self._note(status, started, "")
+
+    async def reached(self) -> str:
+        """Open a line to the receiver, and say nothing: it would take any call for a message. Raises RemoteError."""
+        url = httpx2.URL(self._url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(CONNECT):
+                _, line = await asyncio.open_connection(
+                    url.host, port, ssl=trusted() if url.scheme == "https" else None
+                )
+        except (OSError, TimeoutError) as error:
+            what = f"no connection to the receiver at {url.host}:{port}: {str(error) or 'it took too long'}"
+            raise Unreachable(what, remedy=_TAKE_A_LOOK) from error
+        line.transport.abort()
+        return f"{url.host}:{port} can be reached; whether it takes a message is seen when there is one"
 
     def _note(self, status: int, started: float, error: str) -> None:
         milliseconds = round((time.monotonic() - started) * 1000)

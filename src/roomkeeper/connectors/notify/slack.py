@@ -41,4 +41,11 @@ async def tell(client: Poster, message: Message) -> None:
     await client.post({"text": text})
 
 
-CONNECTOR = outward("slack", "A chat with Slack-compatible incoming webhooks.", Slack, connect=connect, tell=tell)
+CONNECTOR = outward(
+    "slack",
+    "A chat with Slack-compatible incoming webhooks.",
+    Slack,
+    connect=connect,
+    tell=tell,
+    try_out=Poster.reached,
+)

@@ -4,7 +4,8 @@ import asyncio
 import smtplib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from roomkeeper.contract.message import Message
 from roomkeeper.errors import Clash, Rejected, RemoteError, Unauthorized, Unreachable, WriteRefused
 from roomkeeper.remote import Exchange, Observe, unobserved
 
+_TAKEN = (250, 251)  # replies to a sender and a receiver that are taken (RFC 5321, 4.2.2)
 _TRANSIENT = range(400, 500)  # replies after which it may be tried again (RFC 5321, 4.2.1)
 _TAKE_A_LOOK = "Check host, port and security; `openssl s_client -starttls smtp -connect HOST:PORT` shows the server's."
 
@@ -78,15 +80,35 @@ class Mailer:
         return mail
 
     def _send(self, mail: EmailMessage) -> None:
+        with self._let_in() as line:
+            refused = line.send_message(mail)
+        if refused:
+            what = f"{self._settings.host} took the mail, but not for {', '.join(sorted(refused))}"
+            raise Rejected(what, remedy="Correct that address; the others have the mail.")
+
+    async def let_in(self) -> str:
+        """Log in and name sender and receivers, and send nothing. Raises RemoteError."""
+        return await asyncio.to_thread(self._name)
+
+    def _name(self) -> str:
+        settings = self._settings
+        with self._let_in() as line:
+            line.ehlo_or_helo_if_needed()
+            for code, said in [line.mail(settings.from_), *(line.rcpt(one) for one in settings.to)]:
+                if code not in _TAKEN:
+                    raise smtplib.SMTPResponseException(code, said)
+            line.rset()
+        return f"{settings.host}:{settings.port} would take mail from {settings.from_} for {', '.join(settings.to)}"
+
+    @contextmanager
+    def _let_in(self) -> Iterator[smtplib.SMTP]:
+        """Open a line and log in; says in our words what goes wrong on it. Raises RemoteError."""
         settings = self._settings
         try:
             with self._opened() as line:
                 if settings.user and settings.password is not None:
                     line.login(settings.user, settings.password.get_secret_value())
-                refused = line.send_message(mail)
-            if refused:
-                what = f"{settings.host} took the mail, but not for {', '.join(sorted(refused))}"
-                raise Rejected(what, remedy="Correct that address; the others have the mail.")
+                yield line
         except smtplib.SMTPAuthenticationError as error:
             raise Unauthorized(f"{settings.host} does not accept the account {settings.user}") from error
         except smtplib.SMTPResponseException as error:
@@ -124,4 +146,4 @@ def _plain(said: bytes | str) -> str:
     return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
 
 
-CONNECTOR = outward("smtp", "E-mail.", Smtp, connect=connect, tell=tell, knows_addresses=True)
+CONNECTOR = outward("smtp", "E-mail.", Smtp, connect=connect, tell=tell, try_out=Mailer.let_in, knows_addresses=True)

@@ -69,4 +69,6 @@ async def tell(client: SigningPoster, message: Message) -> None:
     await client.post(json.loads(json.dumps(told)))
 
 
-CONNECTOR = outward("webhook", "A program of yours that takes JSON.", Webhook, connect=connect, tell=tell)
+CONNECTOR = outward(
+    "webhook", "A program of yours that takes JSON.", Webhook, connect=connect, tell=tell, try_out=Poster.reached
+)
