@@ -281,5 +281,15 @@ class Rejected(RemoteError):
     remedy = "See what it says; correct the automation, then `roomkeeper runs retry`."
 
 
+class FormRoleHeld(Rejected):
+    """Somebody has a role in a form of a data room, and is not taken out of it unasked."""
+
+    may_have_happened = False
+    remedy = (
+        "Take that person out of the room by hand: the portal says there which forms wait for them, and asks whether "
+        "they are to be given up. Or give the role to somebody else. Then `roomkeeper runs retry`."
+    )
+
+
 class WriteRefused(RemoteError):
     """A dry run may not write."""

@@ -212,6 +212,7 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         ),
         (("!env TEST_KEY", ""), 6, "`api_key` is empty", "!env API_KEY"),
         (("    url:", "\turl:"), 5, "", "YAML allows no tabs"),
+        (("name: copy-client-uploads", r'name: "\ud83d"'), 9, "half a letter", "correct the YAML"),
         (("do: copy_files", "do: copy_files\n        via: nowhere"), 14, "nowhere", "acme"),
         (("do: copy_files", "do: copy_files\n        as: file"), 14, "file", "another word"),
         (("to: 222222", "to: 111111"), 9, "way leads back", "one way"),

@@ -105,6 +105,7 @@ def test_what_somebody_leaves_is_given_away_after_a_consent_and_once(rooms: Room
     made = rooms.portal.direct("POST", "/users", json={"name": "k", "email": "k@x.example", "kind": "admin"})
     room = rooms.add("Theirs", {})
     rooms.portal.call("POST", "/files/owner", json={"folderIds": [room], "userId": leaving})
+    rooms.add("Somebody else's", {leaving: 11})  # where they are only in stays as it is
     keeper = doing(keepers, rooms, disable, give)
 
     asking = run(keeper)

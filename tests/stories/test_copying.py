@@ -161,6 +161,7 @@ def test_what_our_own_account_uploads_is_not_acted_on(rooms: Rooms, keepers: Mak
 
 def test_a_room_may_be_named_by_its_exact_title(rooms: Rooms, keepers: Make) -> None:
     automation = copy_uploads(rooms, to="Acme (internal)") | {"where": {"room": "Client_ Acme"}}
+    rooms.portal.direct("PUT", "/settings", json={"is_indexed": False})
     keeper = keepers(rooms.portal, rooms.keeper_key, [automation])
     keeper.start()
     keeper.register()

@@ -99,6 +99,20 @@ def test_somebody_else_s_guest_stays_and_that_is_said(scene: ClosingDeals, keepe
     assert theirs in scene.members()
 
 
+def test_who_has_a_role_in_a_form_is_taken_out_by_a_person(scene: ClosingDeals, keepers: Make) -> None:
+    room = scene.portal.call("POST", "/files/rooms", json={"title": "Data", "roomType": 8})["id"]
+    scene.share(room, scene.keeper, 9)
+    scene.share(room, scene.guest, 7, by=scene.keeper_key)
+    scene.portal.direct("PUT", f"/rooms/{room}/members", json={"form_roles": [scene.guest]})
+
+    held = revoked(scene, keepers, scene.guest, room=room)
+
+    assert held["state"] == "needs_attention"
+    assert "has a role in a form" in held["error"]
+    assert "by hand" in held["remedy"]
+    assert scene.guest in scene.portal.direct("GET", f"/rooms/{room}/members")
+
+
 def test_from_the_portal_ends_what_this_account_granted_and_says_what_remains(
     scene: ClosingDeals, keepers: Make
 ) -> None:

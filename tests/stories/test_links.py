@@ -1,5 +1,6 @@
 """Links to files and folders: the one that is there is used again, each is tried, and what cannot be given is said."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -71,6 +72,20 @@ def test_a_link_that_somebody_removed_is_made_again(rooms: Rooms, keepers: Make)
     assert repeated["steps"][0]["result"]["made"] is True
     assert repeated["steps"][0]["result"]["url"] != run["steps"][0]["result"]["url"]
     assert len(links(rooms.portal, "file", file)) == 1
+
+
+def test_links_of_ours_that_have_ended_make_room_for_the_next(rooms: Rooms, keepers: Make) -> None:
+    soon = f"{datetime.now(UTC) + timedelta(seconds=1.5):%Y-%m-%dT%H:%M:%S.%f}0Z"
+    link = {"linkType": 1, "access": 2, "expirationDate": soon}
+    for title in ["Roomkeeper"] * 4 + ["Ann's"]:
+        rooms.portal.call("PUT", f"/files/rooms/{rooms.client}/links", json=link | {"title": title})
+    time.sleep(1.6)
+
+    _, run = shared(keepers, rooms, {"room": rooms.client, "kind": "external", "expires": "7d"})
+
+    assert (run["state"], run["error"]) == ("done", None)
+    left = [one["sharedLink"] for one in links(rooms.portal, "rooms", rooms.client)]
+    assert sorted((one["title"], one["isExpired"]) for one in left) == [("Ann's", True), ("Roomkeeper", False)]
 
 
 def test_in_a_data_room_it_opens_only_for_people_with_an_account(rooms: Rooms, keepers: Make) -> None:

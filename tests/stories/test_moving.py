@@ -170,12 +170,20 @@ def test_an_upload_that_could_not_be_moved_is_not_proved(rooms: Rooms, keepers: 
 
 def test_a_long_comment_is_kept_as_the_portal_keeps_it(rooms: Rooms, keepers: Make) -> None:
     file = rooms.upload("Old.docx")["id"]
-    keeper = started(rooms, keepers, [{"do": "comment_on_file", "with": {"file": file, "text": "x" * 300}}])
+    other = rooms.upload("New.docx")["id"]
+    told = {file: "x" * 300, other: "\N{FIRE} hot"}  # which MySQL would not take
+    steps = [
+        {"do": "comment_on_file", "as": f"c{one}", "with": {"file": one, "text": text}} for one, text in told.items()
+    ]
+    tags = {"do": "tag_room", "with": {"room": rooms.client, "tags": ["p \N{FIRE}"]}}
+    keeper = started(rooms, keepers, [*steps, tags])
 
     ended = run(keeper)
 
     assert (ended["state"], ended["error"]) == ("done", None)
-    assert ended["steps"][0]["result"]["text"] == "x" * 255
+    kept = [one["result"] for one in ended["steps"]]
+    assert [one["text"] for one in kept[:2]] == ["x" * 255, "U+1F525 hot"]
+    assert kept[2]["tags"] == ["p U+1F525"]
 
 
 def test_a_file_that_is_gone_is_named_and_moved_once_it_is_back(rooms: Rooms, keepers: Make) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from roomkeeper.automations import template
@@ -141,7 +141,17 @@ def references(file: Path) -> Mapping[tuple[str, str], Reference]:
 
 
 class _Constructor(RoundTripConstructor):
-    """Keeps lines, and reads `!env` and `!file`."""
+    """Keeps lines, reads `!env` and `!file`, and puts letters together that JSON writes in two halves."""
+
+    def construct_scalar(self, node: Any) -> Any:  # noqa: ANN401 - the library's
+        """Give a scalar's value. Raises ConstructorError where half a letter stands alone: nothing could hold it."""
+        if isinstance(node.value, str) and any("\ud800" <= one <= "\udfff" for one in node.value):
+            try:
+                node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError as error:
+                what = "there is half a letter (a surrogate) without its other half"
+                raise ConstructorError(None, None, what, node.start_mark) from error
+        return super().construct_scalar(node)
 
 
 def _reference(kind: str) -> Callable[[Any, Any], Reference]:

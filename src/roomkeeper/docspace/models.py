@@ -137,7 +137,9 @@ class Access(IntEnum):  # FileShare.cs; recorded: share.values
     CONTENT_CREATOR = 11
 
 
-ACTIVE, DISABLED = 1, 2  # a person's status (recorded: people.lookup, people.guest-disabled)
+#: A person's status; who was invited and has not come yet is pending (recorded: people.lookup, people.guest-disabled;
+#: EmployeeStatus.cs, UserManagerWrapper.cs).
+ACTIVE, DISABLED, PENDING = 1, 2, 4
 
 
 class Group(_Model):
@@ -516,6 +518,11 @@ class File(Entry):
     locked_by: str = ""
     comment: str = ""
     web_url: str = ""
+
+    @property
+    def is_locked_by_another(self) -> bool:
+        """Whether somebody else has locked it: of who asks, no name is told (EntryManager.cs; recorded: file.lock)."""
+        return self.locked and bool(self.locked_by)
 
     @property
     def is_being_edited(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from roomkeeper.docspace.models import ACTIVE, DISABLED, Account, Group, Handover, Key, Person
+from roomkeeper.docspace.models import Account, Group, Handover, Key, Person
 from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, Pages, segment, whole
 from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteFault, Unavailable
 
@@ -50,14 +50,14 @@ class People:
         """Look somebody up by e-mail address. Raises NotFound."""
         return Person.of((await self._send(Call("GET", "/people/email", query={"email": email}))).response)
 
-    async def all(self, *, disabled: bool) -> tuple[Person, ...]:
-        """List everybody whom this account sees, with an account that is active or one that is disabled.
+    async def all(self, status: int) -> tuple[Person, ...]:
+        """List everybody whom this account sees, with an account of that status: each is asked for by itself.
 
         An administrator sees all (recorded: people.lookup). Raises Garbled where not all that are counted are shown.
         """
 
         async def read(_look: int, start: int) -> tuple[list[tuple[str, Person]], int]:
-            query = {"employeeStatus": DISABLED if disabled else ACTIVE, "count": PAGE, "startIndex": start}
+            query = {"employeeStatus": status, "count": PAGE, "startIndex": start}
             answer = await self._send(Call("GET", "/people/filter", query=query))
             if answer.total is None:
                 raise Garbled("The portal does not say how many people it has")
@@ -104,14 +104,6 @@ class People:
         """Tell how far it is; None if the portal knows of none, as some time after its end."""
         call = Call("GET", f"/people/reassign/progress/{segment(person)}")
         return _handover((await self._send(call)).response)
-
-    async def has_rooms(self, person: Person) -> bool:
-        """Tell whether a room is somebody's (ReassignController.cs, NecessaryReassign)."""
-        query = {"userId": person.id, "type": _TYPES.get(person.kind, _TYPES["user"])}
-        told = (await self._send(Call("GET", "/people/reassign/necessary", query=query))).response
-        if not isinstance(told, bool):
-            raise Garbled("The portal does not say whether that account has rooms")
-        return told
 
     async def disable(self, person: str) -> None:
         """Disable an account: whoever it is is logged out at once, and can be enabled again (6.2)."""

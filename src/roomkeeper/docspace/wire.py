@@ -22,6 +22,7 @@ K = TypeVar("K", bound=int | str)
 T = TypeVar("T")
 LOOKS = 3  # at a listing that shows less than it counts, for somebody may come or go between its pages (ours)
 FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder (recorded: folders.titles)
+_WIDEST = 0xFFFF  # the last letter of three bytes, and of one UTF-16 unit (DbFile.cs)
 _UNSAFE = '\t*+:"<>?|\\/'
 
 
@@ -84,13 +85,22 @@ def sanitise_title(title: str, *, limit: int = 170) -> str:
     """
     stored: list[str] = []
     for character in title.strip():
-        if ord(character) > 0xFFFF:  # noqa: PLR2004 - the end of the basic multilingual plane
+        if ord(character) > _WIDEST:
             stored.append("__")
         elif character in _UNSAFE or 0xD800 <= ord(character) <= 0xDFFF:  # noqa: PLR2004 - surrogates
             stored.append("_")
         else:
             stored.append(character)
     return "".join(stored)[:limit].strip()
+
+
+def storable(text: str) -> str:
+    """Give a comment or a tag as every portal can hold it: letters of four bytes by their numbers, as `U+1F525`.
+
+    On MySQL its columns have three bytes a letter (DbFile.cs, DbFilesTag.cs), and what needs more is answered 500
+    (recorded for a search: rooms.titles). Titles the server changes by itself.
+    """
+    return "".join(one if ord(one) <= _WIDEST else f"U+{ord(one):X}" for one in text)
 
 
 def shortened(title: str, *, limit: int = FOLDER_TITLE_LIMIT) -> str:

@@ -51,7 +51,8 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def settings(request: Request) -> JSONResponse:
         """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, space_limit, has_audit,
-        conversion_seconds, backups: {seconds, left, fails}, handover_seconds, enforce_limits, loses_history, titles:
+        is_indexed (false: the search engine has nothing yet), conversion_seconds, backups: {seconds, left, fails},
+        handover_seconds, enforce_limits, loses_history, titles:
         mysql | postgresql (while it is empty)} and the limits, of the portal and of the vendors.
         """
         portal, wanted = _portal(request), await request.json()
@@ -66,7 +67,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         portal.handover_seconds = wanted.pop("handover_seconds", portal.handover_seconds)
         for name, value in wanted.pop("backups", {}).items():
             setattr(portal.backups, name, value)
-        for name in {"room_limit", "space_limit", "has_audit"} & set(wanted):
+        for name in {"room_limit", "space_limit", "has_audit", "is_indexed"} & set(wanted):
             setattr(portal.world, name, wanted.pop(name))
         portal.world.conversion_seconds = wanted.pop("conversion_seconds", portal.world.conversion_seconds)
         for name, value in wanted.items():
@@ -196,8 +197,10 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse(shown)
 
     async def members(request: Request) -> JSONResponse:
-        """Who has access to a room, its owner first: {user or group id: access}."""
+        """Who has access to a room, its owner first: {user or group id: access}; or give {form_roles} in it."""
         room = _portal(request).world.folders[int(request.path_params["id"])]
+        if request.method == "PUT":
+            room.form_roles = set((await request.json())["form_roles"])
         return JSONResponse({room.created_by.id: 1} | {who: int(one.access) for who, one in room.shares.items()})
 
     async def join(request: Request) -> JSONResponse:
@@ -265,7 +268,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/templates", templates, methods=["PUT"]),
         Route("/_sim/logins", logins, methods=["PUT"]),
         Route("/_sim/tell", tell, methods=["POST"]),
-        Route("/_sim/rooms/{id}/members", members),
+        Route("/_sim/rooms/{id}/members", members, methods=["GET", "PUT"]),
         Route("/_sim/rooms/{id}/join", join, methods=["POST"]),
         Route("/_sim/folders/{id}/grow", grow, methods=["POST"]),
         Route("/_sim/journal", journal),

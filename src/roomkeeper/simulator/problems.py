@@ -50,6 +50,14 @@ def rule_broken(message: str) -> ApiError:
     return ApiError(403, message, "System.InvalidOperationException")
 
 
+def must_be_storable(text: str, column: str) -> None:
+    """MySQL's utf8 has three bytes a letter (DbFile.cs, DbFilesTag.cs); the words are its own, and not recorded."""
+    if astral := next((one for one in text if ord(one) > 0xFFFF), ""):
+        shown = "".join(f"\\x{byte:02X}" for byte in astral.encode())
+        what = f"Incorrect string value: '{shown}' for column '{column}' at row 1"
+        raise ApiError(500, what, "MySqlConnector.MySqlException")
+
+
 def missing(what: str) -> ApiError:
     message = "The user could not be found" if what == "user" else f"The required {what} was not found"
     return ApiError(404, message, "ASC.Common.Web.ItemNotFoundException")

@@ -112,6 +112,7 @@ class Folder:
     shares: dict[str, Share] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
     pinned_by: set[str] = field(default_factory=set)
+    form_roles: set[str] = field(default_factory=set)  # whoever has a role in a form in it
     deny_download: bool = False
     is_indexed: bool = False
     lifetime: dict[str, Any] | None = None  # of the files in it, as it was given
@@ -211,6 +212,7 @@ class World:
         self.room_limit: int | None = None
         self.space_limit: int | None = None  # bytes
         self.has_audit = True
+        self.is_indexed = True
         self.logins: list[tuple[int, User, datetime]] = []
         self.title_key: Callable[[str], str] = (
             title_key  # which titles are one to the database: as MySQL compares, or exactly

@@ -17,7 +17,7 @@ from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import UNFINISHED, Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Member, Person
-from roomkeeper.errors import FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import FailedItem, Forbidden, FormRoleHeld, NotFound, Rejected, ScopeMissing, StepFailed
 
 _ASK_OVER = 10  # people who lose something without a person being asked, if the automation does not say (ours)
 
@@ -259,7 +259,8 @@ async def _changed(
                     except ScopeMissing:
                         raise
                     except (Forbidden, Rejected) as error:
-                        failed[one.id] = FailedItem(one.id, error.message, _MANAGER)
+                        remedy = error.remedy if isinstance(error, FormRoleHeld) else _MANAGER
+                        failed[one.id] = FailedItem(one.id, error.message, remedy)
             finally:
                 if was_archived:
                     await archive(context, room.id)

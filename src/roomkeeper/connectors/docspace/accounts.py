@@ -1,5 +1,6 @@
 """`create_user` and `reassign`: an account for who comes, and another owner for what somebody leaves behind."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -9,7 +10,7 @@ from roomkeeper.connectors.docspace.people import person_of
 from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import Portal
-from roomkeeper.docspace.models import MAY_OWN, Person
+from roomkeeper.docspace.models import MAY_OWN, Folder, Person
 from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
@@ -170,10 +171,9 @@ async def reassign(params: Reassign, context: StepContext) -> Reassigned:
     """Have the portal give everything to another, and see that no room is left. Raises StepFailed."""
     leaving, heir = await _both(params, context)
     done = Reassigned(person=leaving.email or leaving.id, to=heir.email or heir.id, made=False)
-    portal: Portal = context.client
     scope, item = f"reassigned: {context.connection}", f"{leaving.id} to {heir.id}"
     known = (await context.ledger.look(scope, [item])).get(item)
-    if known is not None and known.done and not await context.call(partial(portal.people.has_rooms, leaving)):
+    if known is not None and known.done and not await _rooms_of(leaving, context):
         return done
     if known is None:
         await _others_are_over(leaving, context)
@@ -188,8 +188,9 @@ async def reassign(params: Reassign, context: StepContext) -> Reassigned:
         except (Forbidden, Rejected) as error:
             what = f"the portal does not give to another what {leaving.email} has: {error.message}"
             raise StepFailed(what, remedy=_ADMINISTRATOR) from error
-        if await context.call(partial(portal.people.has_rooms, leaving)):
-            what = f"the portal said that all was given away, and a room is still {leaving.email}'s"
+        if kept := await _rooms_of(leaving, context):
+            named = ", ".join(f"{one.id} {one.title!r}" for one in kept)
+            what = f"the portal said that all was given away, and still {leaving.email}'s: {named}"
             raise StepFailed(what, remedy=_AGAIN)
         await context.ledger.done(scope, {item: (heir.id, {})})
     return done.model_copy(update={"made": True})
@@ -215,7 +216,7 @@ REASSIGN = StepKind(
     apply=reassign,
     connection_type="docspace",
     in_a_loop=False,
-    scopes=frozenset({"accounts:write", "accounts:read"}),
+    scopes=frozenset({"accounts:write", "accounts:read", "rooms:read"}),
 )
 
 
@@ -258,9 +259,15 @@ async def _others_are_over(leaving: Person, context: StepContext) -> None:
         waited = True
         await context.progress(f"waits until what somebody else ordered for {leaving.email} is done")
         await context.pause(_LOOK)
-    if waited and not await context.call(partial(portal.people.has_rooms, leaving)):
+    if waited and not await _rooms_of(leaving, context):
         what = f"somebody else had what {leaving.email} has given away at the same time, to whom is not known"
         raise StepFailed(what, remedy=_SEE_WHO_HAS_IT)
+
+
+async def _rooms_of(leaving: Person, context: StepContext) -> Sequence[Folder]:
+    """List what is still theirs. The portal's own word for it counts rooms that they are only in (FolderDao.cs)."""
+    rooms: Sequence[Folder] = await context.call(partial(context.client.rooms.owned_by, leaving.id))
+    return rooms
 
 
 async def _given(leaving: Person, heir: Person, context: StepContext) -> None:

@@ -267,16 +267,16 @@ def explain(file: File, error: RemoteError, *, current: File, namesake: File | N
         return gone(file.id, file.title)
     if isinstance(error, QuotaExceeded):
         return FailedItem(name, f"there is no room for it: {error.message}", error.remedy)
-    if namesake is not None and namesake.locked:
-        by = f" by {namesake.locked_by}" if namesake.locked_by else ""
-        return FailedItem(name, f"the copy that should get the new version (file {namesake.id}) is locked{by}", _UNLOCK)
+    if namesake is not None and namesake.is_locked_by_another:
+        why = f"the copy that should get the new version (file {namesake.id}) is locked by {namesake.locked_by}"
+        return FailedItem(name, why, _UNLOCK)
     if namesake is not None and namesake.is_being_edited:
         return FailedItem(
             name, f"the copy that should get the new version (file {namesake.id}) is open in the editor", _CLOSE
         )
-    if current.locked:
-        by = f" by {current.locked_by}" if current.locked_by else ""
-        return FailedItem(name, f"the portal refuses it, and the file is locked{by}: {error.message}", _UNLOCK)
+    if current.is_locked_by_another:
+        why = f"the portal refuses it, and the file is locked by {current.locked_by}: {error.message}"
+        return FailedItem(name, why, _UNLOCK)
     if isinstance(error, NotFound):
         return FailedItem(name, f"the portal says that it is not there: {error.message}", _RETRY)
     if error.status == 403:  # noqa: PLR2004 - Forbidden

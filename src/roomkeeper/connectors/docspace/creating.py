@@ -15,7 +15,7 @@ from roomkeeper.docspace import EntryId, Folder, Portal, entry_id
 from roomkeeper.docspace.roles import room_type_named
 from roomkeeper.docspace.rooms import TITLE_LIMIT
 from roomkeeper.docspace.titles import same_title, title_key
-from roomkeeper.docspace.wire import sanitise_title, shortened
+from roomkeeper.docspace.wire import sanitise_title, shortened, storable
 from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, RemoteError, ScopeMissing, StepFailed
 from roomkeeper.once import once
 
@@ -83,14 +83,14 @@ class Created(BaseModel):
 async def create_room(params: CreateRoom, context: StepContext) -> Created:
     """Find or make the room, then its folders. Raises StepFailed."""
     portal: Portal = context.client
-    tag = params.once_per or _tag_of_event(context)
+    tag = storable(params.once_per or _tag_of_event(context))
 
     async def find() -> list[str]:
         return [str(one.id) for one in await portal.rooms.tagged(tag)]
 
     async def make() -> str:
         title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
-        tags = list(dict.fromkeys([tag, *params.tags]))
+        tags = list(dict.fromkeys([tag, *map(storable, params.tags)]))
         if params.from_template is not None:
             chosen = template or await _template(context, params.from_template)
             return str(await _from_template(context, chosen, title, tags))
@@ -134,7 +134,7 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
 async def plan_room(params: CreateRoom, context: StepContext) -> Plan:
     """Say whether the room is there, or what would be made."""
     portal: Portal = context.client
-    tag = params.once_per or _tag_of_event(context)
+    tag = storable(params.once_per or _tag_of_event(context))
     found = await context.call(partial(portal.rooms.tagged, tag))
     if found:
         return Plan((), f"room {found[0].id} {found[0].title!r} is there already, with the tag {tag!r}")
@@ -224,9 +224,10 @@ async def tag_room(params: TagRoom, context: StepContext) -> Tagged:
     """Add tags to a room; doing it twice is harmless. Raises StepFailed."""
     portal: Portal = context.client
     room = (await way_to(context, params.room, setting="room"))[-1].id
-    await context.call(partial(portal.rooms.tag, room, params.tags))
+    tags = list(map(storable, params.tags))
+    await context.call(partial(portal.rooms.tag, room, tags))
     now = await context.call(partial(portal.folders.get, room))
-    missing = [tag for tag in params.tags if title_key(tag) not in {title_key(one) for one in now.tags}]
+    missing = [tag for tag in tags if title_key(tag) not in {title_key(one) for one in now.tags}]
     if missing:
         remedy = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
         raise StepFailed(
@@ -238,7 +239,7 @@ async def tag_room(params: TagRoom, context: StepContext) -> Tagged:
 async def plan_tags(params: TagRoom, context: StepContext) -> Plan:
     """Say which tags would be added."""
     room = (await way_to(context, params.room, setting="room"))[-1]
-    return Plan((f"tag room {room.id} {room.title!r}: {', '.join(params.tags)}",))
+    return Plan((f"tag room {room.id} {room.title!r}: {', '.join(map(storable, params.tags))}",))
 
 
 TAG_ROOM = StepKind(

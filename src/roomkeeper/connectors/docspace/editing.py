@@ -12,7 +12,7 @@ from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.titles import extension, same_title, title_key
-from roomkeeper.docspace.wire import sanitise_title
+from roomkeeper.docspace.wire import sanitise_title, storable
 from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
 from roomkeeper.outside import cleaned
 
@@ -232,14 +232,14 @@ def _listed(folder: EntryId) -> str:
 
 def _kept(text: str) -> str:
     """Give the comment as the portal will show it."""
-    return archiving.cut(cleaned(text), COMMENT_LIMIT).strip()
+    return archiving.cut(storable(cleaned(text)), COMMENT_LIMIT).strip()
 
 
 def _must_not_be_locked(file: File) -> None:
     """Say so beforehand: the refusal reads as if the server were out of order (recorded: file.rename)."""
-    if file.locked:
-        by = f" by {file.locked_by}" if file.locked_by else ""
-        raise StepFailed(f"{_name(file)} is locked{by}", remedy="Have it unlocked, then `roomkeeper runs retry`.")
+    if file.is_locked_by_another:
+        what = f"{_name(file)} is locked by {file.locked_by}"
+        raise StepFailed(what, remedy="Have it unlocked, then `roomkeeper runs retry`.")
 
 
 def _name(file: File) -> str:

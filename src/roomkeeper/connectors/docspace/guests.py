@@ -11,7 +11,7 @@ from roomkeeper.connectors.docspace.places import way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Member, Person
-from roomkeeper.errors import Forbidden, NotFound, RemoteError, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, FormRoleHeld, NotFound, RemoteError, ScopeMissing, StepFailed
 
 
 def _as_text(value: object) -> object:
@@ -180,6 +180,9 @@ class _Revoking:
             await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
         except ScopeMissing:
             raise
+        except FormRoleHeld as error:
+            what = f"{_named(guest)} still has access to room {room.id}: {error.message}"
+            raise StepFailed(what, remedy=error.remedy) from error
         except Forbidden as error:
             what = f"the portal does not let the account end the access of {_named(guest)}: {error.message}"
             raise StepFailed(what, remedy=_MANAGER) from error

@@ -3,7 +3,7 @@
 A list is whole or a failure: others take something from people by it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Literal
@@ -15,11 +15,12 @@ from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind, plan_of_list
 from roomkeeper.docspace import EntryId, PathPart, Portal
-from roomkeeper.docspace.models import Access, HistoryEntry, Member, Person
+from roomkeeper.docspace.models import ACTIVE, DISABLED, PENDING, Access, HistoryEntry, Member, Person
 from roomkeeper.docspace.roles import named
 from roomkeeper.errors import StepFailed
 
 _JOINED = "RoomCreateUser"  # 5085 (MessageAction.cs; recorded: history)
+_STATUS: Mapping[int, Literal["active", "pending", "disabled"]] = {PENDING: "pending", DISABLED: "disabled"}
 MOST = 10_000  # people in a list: it is kept with its run (ours)
 
 
@@ -30,7 +31,9 @@ class ListedPerson(BaseModel):
     name: str
     email: str
     type: str = Field(description="`owner`, `admin`, `room_admin`, `user` or `guest`.")
-    status: Literal["active", "disabled"]
+    status: Literal["active", "pending", "disabled"] = Field(
+        description="`pending` is who was invited and has not come yet."
+    )
     registered: datetime | None
 
 
@@ -68,9 +71,8 @@ async def list_people(params: ListPeople, context: StepContext) -> People:
     """List them. Raises StepFailed, RemoteError."""
     portal: Portal = context.client
     await _make_sure_that_it_sees_all(params, context)
-    found = list(await context.call(partial(portal.people.all, disabled=False)))
-    if params.disabled:
-        found += await context.call(partial(portal.people.all, disabled=True))
+    asked = [ACTIVE, PENDING, *([DISABLED] if params.disabled else [])]
+    found = [one for status in asked for one in await context.call(partial(portal.people.all, status))]
     since = await context.now() - (params.older_than or 0.0)
     old = [one for one in map(_listed, found) if params.older_than is None or _made_before(one, since)]
     people = [one for one in old if fits(params.where, one.model_dump())]
@@ -120,7 +122,8 @@ class ListMembers(BaseModel):
     )
     inactive_for: Duration | None = Field(
         default=None,
-        description="Only people who did nothing in the room for so long, by its history; no groups, no owner.",
+        description="Only people who did nothing in the room for so long, by its history, in which reading and "
+        "downloading leave no trace; no groups, no owner.",
         examples=["30d"],
     )
 
@@ -192,7 +195,7 @@ def _listed(person: Person) -> ListedPerson:
         name=person.display_name,
         email=person.email,
         type=person.kind,
-        status="disabled" if person.is_disabled else "active",
+        status=_STATUS.get(person.status, "active"),
         registered=person.registration_date,
     )
 

@@ -255,6 +255,7 @@ async def _link(params: ShareLink, context: StepContext, target: _Target, kind: 
         return [one.url for one in await ours()]
 
     async def make() -> str:
+        await _take_away_ended(portal, target, kind, params.title)
         return (await portal.links.make(target.linked, target.id, wanted)).url
 
     kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
@@ -281,6 +282,13 @@ async def _link(params: ShareLink, context: StepContext, target: _Target, kind: 
 async def _of(portal: Portal, target: _Target, kind: Kind) -> tuple[Link, ...]:
     """List its links of that kind."""
     return await portal.links.of(target.linked, target.id, external=kind == "external")
+
+
+async def _take_away_ended(portal: Portal, target: _Target, kind: Kind, title: str) -> None:
+    """Remove links of ours that have ended: they go on counting among those there may be (FileSharing.cs)."""
+    for one in await _of(portal, target, kind):
+        if one.is_expired and one.title == title:
+            await portal.links.remove(target.linked, target.id, one)
 
 
 def _wanted(params: ShareLink, kind: Kind, access: Access) -> dict[str, object]:

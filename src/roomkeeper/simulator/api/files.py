@@ -11,7 +11,7 @@ from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.answering import authenticate
 from roomkeeper.simulator.api.folders import log
 from roomkeeper.simulator.api.request import Api, Portal, Reply, Routes, units
-from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, missing, rule_broken
+from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, missing, must_be_storable, rule_broken
 from roomkeeper.simulator.world import File
 
 COMMENT_LIMIT = 255  # characters (FileDao.cs, UpdateCommentAsync)
@@ -95,6 +95,7 @@ def file_comment(api: Api) -> Any:
         raise rule_broken("You do not have enough permissions to edit the file")
     if file.locked_by not in (None, api.user):
         raise rule_broken("The file is currently locked by another user")
+    must_be_storable(str(api.body.get("comment") or ""), "comment")
     file.current.comment = _cut(str(api.body.get("comment") or ""))
     api.portal.webhooks.publish("file.updated", file, api.user)
     return file.current.comment

@@ -19,14 +19,15 @@ ROLES = {  # FileSecurity.cs; recorded: share.values
     8: {9, 11, 10, 2, 7, 0},
     9: {9, 11, 2, 0},
 }
-AI_ROOM = 9  # recorded: rooms.create
+DATA_ROOM, AI_ROOM = 8, 9  # recorded: rooms.create
+HELD_BY_A_FORM = 1  # RoomAccessDto.cs
 NOT_FOR_IT = "The role is not available for this user type"
 #: The values of `filterType`: whether people, groups and links are listed (recorded: share.listing; SubjectFilter.cs).
 FILTERS = {"": (True, True, False), "0": (True, True, False), "1": (False, False, False), "2": (False, False, True)}
 FILTERS |= {"3": (True, True, True), "4": (False, False, False), "5": (True, True, True), "8": (False, False, True)}
 FILTERS |= {"user": (True, False, False), "group": (False, True, False), "externallink": (False, False, True)}
 ALL_BUT_OWNER = {"3", "5"}
-ACTIVE = 1  # recorded: people.lookup
+ACTIVE, PENDING = 1, 4  # recorded: people.lookup; EmployeeStatus.cs
 
 
 def room_share(api: Api) -> Any:
@@ -36,6 +37,9 @@ def room_share(api: Api) -> Any:
         return {"error": 0}
     if not api.world.may_manage(api.user, room) or room.root.kind == ARCHIVE_ROOT:
         raise forbidden()
+    leaving = {str(one.get("id")) for one in invitations if access_of(one.get("access")) == Access.NONE}
+    if room.room_type == DATA_ROOM and not api.body.get("force") and leaving & room.form_roles:
+        return {"error": HELD_BY_A_FORM}
     shown = [member for one in invitations if (member := _shared(api, room, one)) is not None]
     return {"members": [_member(api, room, member) for member in shown], "error": 0}
 
@@ -75,7 +79,7 @@ def _invitee(api: Api, one: dict[str, Any]) -> str:
         found = next((user for user in api.world.users.values() if user.email == one["email"]), None)
         if found is None:
             found = api.world.add_user(one["email"], one["email"], "guest")
-            found.created_by = api.user
+            found.created_by, found.status = api.user, PENDING  # UserManagerWrapper.cs, AddInvitedUserAsync
         return found.id
     try:
         wanted = str(uuid.UUID(one.get("id")))

@@ -10,6 +10,7 @@ from roomkeeper.simulator.world import User
 KINDS = {1: "room_admin", 2: "guest", 3: "admin", 4: "user"}  # EmployeeType (recorded: people.lookup)
 NAMES = {"roomadmin": 1, "guest": 2, "docspaceadmin": 3, "user": 4}  # recorded: people.lookup
 ACTIVE, TERMINATED = 1, 2  # recorded: people.lookup
+PENDING, ALL, DEFAULT = 4, 7, 5  # EmployeeStatus.cs
 STATUSES = {"active": ACTIVE, "1": ACTIVE, "terminated": TERMINATED, "2": TERMINATED}
 
 
@@ -71,13 +72,20 @@ def _fits(api: Api, user: User) -> bool:
     asked = KINDS.get(int(kind) if kind.isdigit() else NAMES.get(kind.casefold(), 0))
     if kind and user.kind != asked:
         return False
-    if user.status != (int(status) if status.isdigit() else ACTIVE if not status else 0):
+    if not _has_status(api, user, int(status) if status.isdigit() else ALL if not status else 0):
         return False
     if api.query("invitedByMe").casefold() == "true" and user.created_by is not api.user:
         return False
     if api.query("area").casefold() == "guests" and user.kind != "guest":
         return False
     return text in f"{user.name} {user.email}".casefold()
+
+
+def _has_status(api: Api, user: User, asked: int) -> bool:
+    """Each status is asked for by itself, and only administrators are shown the disabled (DbUserService.cs)."""
+    if user.status == TERMINATED and not api.user.is_admin:
+        return False
+    return asked == ALL or user.status == (ACTIVE if asked == DEFAULT else asked)
 
 
 def people_search(api: Api) -> Any:
@@ -143,6 +151,7 @@ def people_invite(api: Api) -> Any:
             raise forbidden()
         if known is None:
             user = _made(api, email, one.get("type", 4))
+            user.status = PENDING
             api.portal.webhooks.publish_person("user.invited", user, api.user)
     return Reply([dto.employee(one) for one in api.world.users.values()])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from roomkeeper.simulator.api.request import Api, Routes
 from roomkeeper.simulator.problems import ApiError, forbidden
-from roomkeeper.simulator.world import User
+from roomkeeper.simulator.world import ARCHIVE_ROOT, User
 
 DISABLED = 2  # recorded: people.lookup
 
@@ -54,7 +54,8 @@ def necessary(api: Api) -> Any:
     if not api.user.is_admin:
         raise forbidden()
     leaving = api.person(api.query("userId"))
-    return any(room.created_by is leaving for room in api.world.rooms())
+    rooms = [room for room in api.world.rooms() if room.root.kind != ARCHIVE_ROOT]
+    return any(room.created_by is leaving or leaving.id in room.shares for room in rooms)  # FolderDao.cs
 
 
 ROUTES: Routes = [

@@ -7,7 +7,7 @@ from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.links import PRIMARY, add_primary
 from roomkeeper.simulator.api.listing import in_order
 from roomkeeper.simulator.api.request import Api, Reply, Routes, bodiless, lacking, not_of_type, units
-from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, rule_broken
+from roomkeeper.simulator.problems import ApiError, ValidationError, forbidden, must_be_storable, rule_broken
 from roomkeeper.simulator.world import ARCHIVE_ROOT, COLOURS, ROOMS_ROOT, Folder, now, sanitise
 
 ROOM_TYPES = {  # recorded: rooms.create
@@ -48,6 +48,7 @@ def rooms_list(api: Api) -> Any:
         room
         for room in found
         if text in api.world.title_key(room.title.lower())
+        and (not text or api.world.is_indexed)  # what the engine finds is all there is (FolderDao.cs, GetRoomsAsync)
         and tags <= set(room.tags)
         and api.world.may_read(api.user, room)
     ]
@@ -118,6 +119,8 @@ def _checked_tags(given: list[Any]) -> list[str]:
     if any(units(tag) > TAG_LIMIT for tag in tags):
         what = f"The field Name must be a string or array type with a maximum length of '{TAG_LIMIT}'."
         raise ApiError(400, what, "System.ArgumentException")
+    for tag in tags:
+        must_be_storable(tag, "name")
     return tags
 
 
