@@ -299,20 +299,51 @@ def _at(editor: Any, place: int) -> None:
     editor.dispatch_event("keyup")
 
 
-@pytest.mark.parametrize("place", OFFERED)
-def test_the_editor_offers_what_may_stand_where_one_writes(page: Any, place: str) -> None:
-    text, offered = OFFERED[place]
-    before, after = text.split("|")
+def test_the_editor_offers_what_may_stand_where_one_writes(page: Any) -> None:
     page.goto("/configuration")
     page.wait_for_load_state("networkidle")  # the words are there
     editor = page.get_by_label("The text")
-    editor.fill(before + after)
-    editor.focus()
-    _at(editor, len(before))
+    for place, (text, offered) in OFFERED.items():
+        before, after = text.split("|")
+        editor.fill(before + after)
+        editor.focus()
+        _at(editor, len(before))
 
-    seen = page.locator("#offered button").all_inner_texts()
-    assert seen[: len(offered)] == offered if offered and len(offered) == 1 else set(offered) <= set(seen)
-    assert bool(seen) is bool(offered)
+        seen = page.locator("#offered button").all_inner_texts()
+        fits = seen[: len(offered)] == offered if offered and len(offered) == 1 else set(offered) <= set(seen)
+        assert fits, (place, seen)
+        assert bool(seen) is bool(offered), place
+
+
+def test_what_was_typed_outlives_the_session(page: Any) -> None:
+    page.goto("/configuration")
+    editor = page.get_by_label("The text")
+    typed = f"# somebody's long work\n{editor.input_value()}"
+    editor.fill(typed)
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Check, and show the difference").click()
+    playwright.expect(page.get_by_role("alert")).to_contain_text("what you sent was not done")
+    page.get_by_label("Name").fill("ann")
+    page.get_by_label("Password").fill(PASSWORDS["ann"])
+    page.get_by_role("button", name="Log in").click()
+
+    page.get_by_role("button", name="Put it back").click()
+    assert page.get_by_label("The text").input_value() == typed
+
+
+def test_the_keyboard_stays_with_its_run_while_others_come(page: Any, stage: tuple[ClosingDeals, Keeper]) -> None:
+    a_run(stage)
+    scene, keeper = stage
+    page.goto("/runs")
+    mine = page.locator("main tbody th a").first
+    number = mine.inner_text()
+    mine.focus()
+    known = len(keeper.runs())
+    scene.upload("Another.docx")
+    keeper.settle(lambda: len(keeper.runs()) > known)
+
+    playwright.expect(page.locator("main tbody th a").first).not_to_have_text(number, timeout=20_000)
+    assert page.evaluate("document.activeElement.textContent") == number
 
 
 def test_what_is_offered_is_taken_by_the_keyboard_and_mistakes_are_said_while_one_writes(page: Any) -> None:

@@ -1,6 +1,7 @@
 """The second job, whole: a closed deal leaves no file behind, loses none, and the guest's access ends only then."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -198,6 +199,16 @@ def test_a_large_archive_waits_for_consent_and_goes_on_with_it(scene: ClosingDea
     shown = keeper.say("runs", "show", str(run["id"]))
     assert "move 'File 0.docx' to 'Archive/Northwind _ Sons/File 0.docx'" in shown
     assert "runs approve" in shown
+
+    ann, page = keeper.visitor(), f"/runs/{run['id']}/approve"
+    seen = dict(re.findall(r'name="(token|question)" value="([^"]+)"', ann.get(page).text))
+    scene.upload("File 4.docx")
+    keeper.say("runs", "retry", str(run["id"]), "--wait")
+    from_here = {"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"}
+    stale = ann.post(page, data=seen, headers=from_here)
+    assert stale.status_code == 409
+    assert "asks something else now: move 5 files" in stale.text
+    assert len(scene.portal.tree(scene.client)) == 5
 
     (approved,) = keeper.ask("runs", "approve", str(run["id"]), "--wait")
     assert approved["state"] == "done"

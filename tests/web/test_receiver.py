@@ -3,8 +3,10 @@
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -265,6 +267,22 @@ def test_a_second_service_on_the_same_store_is_refused_in_words(keeper: Keeper) 
 def _created() -> bytes:
     event = {"id": 79, "createOn": "2026-06-30T12:05:09Z", "trigger": "file.created"}
     return body(event=event)
+
+
+def test_days_are_those_of_whoever_looks(keeper: Keeper) -> None:
+    content = body(payload={"id": 77, "parentId": 999_999, "title": "x"})
+    post(keeper, content, signed(content))
+    client, now = keeper.visitor(), datetime.now(UTC)
+    zone = "Pacific/Kiritimati" if now.hour >= 10 else "Pacific/Pago_Pago"  # where it is another day already, or still
+    there, here = (f"{one:%Y-%m-%d}" for one in (now.astimezone(ZoneInfo(zone)), now))
+
+    def shows(day: str, zone: str) -> bool:
+        page = client.get("/events", params={"since": day, "until": day, "zone": zone})
+        return 'href="/events/' in page.text.partition("<tbody>")[2]
+
+    assert there != here
+    assert (shows(there, zone), shows(here, zone)) == (True, False)
+    assert (shows(here, ""), shows(here, "Nowhere/At_All"), shows(there, "../etc")) == (True, True, False)
 
 
 def test_static_files_are_those_two_and_no_others(keeper: Keeper) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roomkeeper.contract.catalog import Catalog
-from roomkeeper.running.orders import MOVES
+from roomkeeper.running.orders import MOVES, question_of
 
 Shown = Mapping[str, Any]
 _SHOWN = 8  # lines of what is asked about (ours)
@@ -14,11 +14,15 @@ _UNDER_WAY = {"waiting", "running"}
 
 @dataclass(frozen=True)
 class Offer:
-    """An order that makes sense now: its name, what the button says, and what it will do, in sentences."""
+    """An order that makes sense now: its name, what the button says, and what it will do, in sentences.
+
+    `question` is what a consent is to: given back with the order, it is refused if something else is asked by then.
+    """
 
     order: str
     label: str
     will: tuple[str, ...]
+    question: str = ""
 
 
 def of_run(run: Shown, present: Shown | None, catalog: Catalog) -> list[Offer]:
@@ -56,7 +60,8 @@ def of_event(event: Shown) -> list[Offer]:
 def _approve(run: Shown, asking: Shown, catalog: Catalog) -> Offer:
     what = f"Run {run['id']} goes on with what it plans: {asking['error']}"
     until = f"Without it nothing is done, and the question ends at {asking['ask_until'][:16].replace('T', ' ')} UTC."
-    return Offer("approve", "Approve", (what, *_planned(asking), *_lasting(run, asking, catalog), until))
+    will = (what, *_planned(asking), *_lasting(run, asking, catalog), until)
+    return Offer("approve", "Approve", will, question_of(asking["position"], asking["executions"]))
 
 
 def _planned(asking: Shown) -> list[str]:
@@ -65,7 +70,8 @@ def _planned(asking: Shown) -> list[str]:
     lines = plan.get("lines", []) if isinstance(plan, Mapping) else plan
     later = [line for line in lines if line.startswith("then ")]
     own = [line for line in lines if line not in later and line not in str(asking["error"])]
-    more = [f"… and {len(own) - _SHOWN} lines more, on the run's page"] if len(own) > _SHOWN else []
+    left = len(own) - _SHOWN
+    more = [f"… and {left} more line{'' if left == 1 else 's'}, on the run's page"] if left > 0 else []
     return [*own[:_SHOWN], *more, *later]
 
 

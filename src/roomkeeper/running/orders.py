@@ -26,8 +26,12 @@ MOVES = frozenset({"archive_files", "move_files"})
 _CAN_BE_UNDONE = (steps.c.do.in_(MOVES), steps.c.plan.is_not(None))
 
 
-def give(store: Store, number: int, order: str, by: str, present: Callable[[str], Automation]) -> int:
+def give(
+    store: Store, number: int, order: str, by: str, present: Callable[[str], Automation], *, question: str = ""
+) -> int:
     """Give an order by its name; gives the run to look at then. `present` finds an automation as it is now.
+
+    `question` is what a consent is to, as an offer has it; empty is whatever is asked now.
 
     Raises NotThere, OrderRefused.
     """
@@ -38,7 +42,7 @@ def give(store: Store, number: int, order: str, by: str, present: Callable[[str]
         "restart": restart,
         "renew": partial(renew, present=present),
         "cancel": cancel,
-        "approve": approve,
+        "approve": partial(approve, question=question),
     }
     if order not in known:
         raise NotThere(f"There is no order {order!r}", remedy=f"There is {', '.join([*known, 'undo'])}.")
@@ -49,8 +53,14 @@ def give(store: Store, number: int, order: str, by: str, present: Callable[[str]
 def retry(store: Store, number: int, by: str = "") -> None:
     """Let a run go on from the step that failed. Raises NotThere, OrderRefused."""
     with store.write() as connection:
-        _go_on(connection, _run(connection, number))
-        record(connection, by, f"retried run {number} from the step that failed", run=number)
+        run = _run(connection, number)
+        asking = sa.select(steps.c.position).where(steps.c.run_id == number, steps.c.state == "asks")
+        asks = run.state == "needs_attention" and connection.execute(asking).first() is not None
+        _go_on(connection, run)
+        did = (
+            f"had run {number} look again, and ask anew" if asks else f"retried run {number} from the step that failed"
+        )
+        record(connection, by, did, run=number)
 
 
 def restart(store: Store, number: int, by: str = "") -> None:
@@ -99,7 +109,12 @@ def renew(store: Store, number: int, by: str = "", *, present: Callable[[str], A
         record(connection, by, f"retried run {number} with {run.automation} as it is now", run=number)
 
 
-def approve(store: Store, number: int, by: str) -> str:
+def question_of(position: int, executions: int) -> str:
+    """Name what a step asks: it asks anew with each execution, and may then be about something else."""
+    return f"{position}.{executions}"
+
+
+def approve(store: Store, number: int, by: str, *, question: str = "") -> str:
     """Give consent to what a run asks for, and let it go on; gives what it asked. Raises NotThere, OrderRefused."""
     with store.write() as connection:
         run = _run(connection, number)
@@ -110,6 +125,9 @@ def approve(store: Store, number: int, by: str) -> str:
                 f"Run {number} ({run.state}) asks for nothing",
                 remedy=f"`roomkeeper runs show {number}` says how it stands.",
             )
+        if question not in {"", question_of(step.position, step.executions)}:
+            what = f"Run {number} has looked again since that was shown, and asks something else now: {step.error}"
+            raise OrderRefused(what, remedy="Look at what it plans now, and decide then.")
         if step.ask_until < time.time():
             what = f"The time to approve run {number} is over"
             raise OrderRefused(what, remedy=f"`roomkeeper runs retry {number}` has it look again and ask anew.")

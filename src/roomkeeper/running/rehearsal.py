@@ -75,9 +75,8 @@ async def rehearse(
 ) -> Rehearsed:
     """Work out the whole plan. `source_of(position)` gives the dry connection of a step. Raises RemoteError."""
     if not is_for(automation, event):
-        return Rehearsed(
-            applies=False, why=f"{automation.name} listens to {automation.started_by}, this is {event.type}"
-        )
+        kind = event.type or "of no kind, for it was not read"
+        return Rehearsed(applies=False, why=f"{automation.name} listens to {automation.started_by}, this is {kind}")
     if event.actor and event.actor == await origin.connector.myself(origin.client):
         return Rehearsed(applies=False, why="it was raised by the account that Roomkeeper itself uses")
     event = await origin.connector.complete(origin.client, event)

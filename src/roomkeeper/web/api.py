@@ -87,6 +87,18 @@ class Sought(BaseModel):
     q: Text = Field(min_length=1, description="A number, or a part of a name.")
 
 
+class Ordered(BaseModel):
+    """What is ordered with an order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: Text = Field(
+        default="",
+        description="Of `approve`: the `question` of the offer that was looked at; 409 if something else is asked by "
+        "now. Empty consents to whatever is asked now.",
+    )
+
+
 class Try(BaseModel):
     """What to try an automation with."""
 
@@ -147,8 +159,8 @@ async def _run(call: Call) -> Any:  # noqa: ANN401
 
 async def _order(call: Call) -> Any:  # noqa: ANN401
     order = call.request.path_params["order"]
-    desk, who = call.desk, call.who.by
-    return {"run": await asyncio.to_thread(orders.give, desk.store, call.number, order, who, desk.config.present)}
+    desk, who, give = call.desk, call.who.by, functools.partial(orders.give, question=call.given.question)
+    return {"run": await asyncio.to_thread(give, desk.store, call.number, order, who, desk.config.present)}
 
 
 async def _events(call: Call) -> Any:  # noqa: ANN401
@@ -216,7 +228,7 @@ OPERATIONS = (
     Operation("GET", "/status", "How things stand.", _status, shapes.Status),
     Operation("GET", "/runs", "Runs, newest first.", _runs, list[shapes.RunLine], RunsWanted),
     Operation("GET", "/runs/{number}", "One run: steps, calls, plan, report, what can be ordered.", _run, shapes.Run),
-    Operation("POST", "/runs/{number}/{order}", "Give an order to a run.", _order, shapes.RunGiven),
+    Operation("POST", "/runs/{number}/{order}", "Give an order to a run.", _order, shapes.RunGiven, Ordered),
     Operation("GET", "/events", "Events, newest first.", _events, list[shapes.EventLine], EventsWanted),
     Operation("GET", "/events/{number}", "One event: how it came, which automations took it.", _event, shapes.Event),
     Operation("POST", "/events/{number}/replay", "Dispatch an event again.", _replay, shapes.EventGiven),

@@ -19,7 +19,9 @@ log = structlog.get_logger("login")
 
 _AT_ONCE = 2  # hashes that are worked out at once: each takes memory and time, on purpose
 _KEPT = "roomkeeper_login"  # what the browser keeps while it is at the login service
+_NAME = 200  # characters of a name that are shown again
 _FOR = 600  # seconds
+_NOT_DONE = "You were logged out meanwhile, so what you sent was not done. You come back to it once you are logged in."
 _OURS = re.compile(r"^/(?![/\\])[^\\\s]*$")  # a path on this site, however a browser reads it
 
 
@@ -33,8 +35,9 @@ class Doorman:
         self._service = Login(service, desk.config.public_url or "") if service is not None else None
 
     async def page(self, request: Request) -> Response:
-        """Show the form."""
-        return self._form(request, "", _then(request.query_params.get("then", "/")))
+        """Show the form; to whoever sent another one after their session was over, say that it was not done."""
+        said = _NOT_DONE if request.query_params.get("undone") else ""
+        return self._form(request, said, _then(request.query_params.get("then", "/")))
 
     async def enter(self, request: Request) -> Response:
         """Take name and password."""
@@ -56,7 +59,7 @@ class Doorman:
             fits = await asyncio.to_thread(passwords.fits, kept, password)
         if user is None or not fits:
             log.warning("login failed", name=name[:100], address=address)
-            return self._form(request, "Name or password is wrong.", then, 401)
+            return self._form(request, "Name or password is wrong.", then, 401, name=name)
         await asyncio.to_thread(self._attempts.succeeded, name, address)
         log.info("logged in", name=user.name, role=user.role)
         return await self._let_in(request, user.name, user.role, origin_of(user), then)
@@ -123,9 +126,15 @@ class Doorman:
         _access(request).give_word(answer, request, word, seconds=seconds)
         return answer
 
-    def _form(self, request: Request, said: str, then: str, status: int = 200) -> Response:
+    def _form(self, request: Request, said: str, then: str, status: int = 200, *, name: str = "") -> Response:
         dashboard = self._desk.config.dashboard
-        data = {"said": said, "then": then, "by_password": bool(dashboard.users), "by_service": dashboard.oidc}
+        data = {
+            "said": said,
+            "then": then,
+            "name": name[:_NAME],
+            "by_password": bool(dashboard.users),
+            "by_service": dashboard.oidc,
+        }
         return shown(request, self._desk, None, Shown("Log in", "login.html", data, status=status))
 
 

@@ -45,6 +45,7 @@ _ON_PAGES = (
     (r"roomkeeper runs retry --as-now", "Retry with the automation as it is now", ""),
     (r"roomkeeper runs retry (?P<run>\d+)", "Retry", "/runs/{run}"),
     (r"roomkeeper runs show (?P<run>\d+)", "Run {run}", "/runs/{run}"),
+    (r"roomkeeper runs approve \d+", "Approve", ""),
     (r"roomkeeper runs undo", "Undo", ""),
     (r"roomkeeper runs cancel", "Cancel", ""),
     (r"(roomkeeper )?events replay", "Replay", ""),
@@ -272,9 +273,10 @@ def fit_to_send(desk: Desk, text: str) -> str:
 
 def _to_the_door(request: Request) -> Response:
     if _access(request).has_login:
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        then = f"?{urlencode({'then': wanted})}" if request.method == "GET" and wanted != "/" else ""
-        return RedirectResponse(f"/login{then}", 303)
+        is_deed = request.method == "POST"  # the page that asks for it has the same address
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query and not is_deed else "")
+        asked = {"then": wanted if wanted != "/" else "", "undone": "yes" if is_deed else ""}
+        return RedirectResponse(f"/login?{_query(asked)}".rstrip("?"), 303)
     return PlainTextResponse(CLOSED, 403, headers=HEADERS)
 
 

@@ -24,6 +24,7 @@ class Offer(BaseModel):
     order: str
     label: str
     will: list[str] = Field(description="What it will do, in sentences.")
+    question: str = Field(description="What a consent is to, given back with the order; empty of all others.")
 
 
 class Action(BaseModel):

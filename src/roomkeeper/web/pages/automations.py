@@ -8,7 +8,7 @@ from starlette.requests import Request
 from roomkeeper.automations.automation import Automation
 from roomkeeper.desk import overview
 from roomkeeper.desk.offers import Offer
-from roomkeeper.errors import NotThere, OrderRefused
+from roomkeeper.errors import NotThere, RemoteError
 from roomkeeper.intake import pauses
 from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
@@ -76,10 +76,16 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
 async def _tried(desk: Desk, automation: Automation, wanted: str) -> Shown:
     number = numbers.read(wanted)
     if wanted and number is None:
-        raise OrderRefused("Try it with which event?", remedy="Give the number of an event, such as 17, or none.")
+        return await _with_trouble(desk, automation, f"{wanted[:80]!r} is no event's number, such as 17", 422)
     try:
         rehearsal = await desk.rehearse(automation, number)
     except NotThere as error:
-        data = await asyncio.to_thread(_data, desk, automation)
-        return Shown(automation.name, "automation.html", data | {"trouble": error.message}, status=404)
+        return await _with_trouble(desk, automation, error.message, 404)
+    except RemoteError as error:
+        return await _with_trouble(desk, automation, f"It cannot be tried now: {error.message}", 502)
     return Shown(f"{automation.name}, tried", "tried.html", {"rehearsal": rehearsal, "event": number})
+
+
+async def _with_trouble(desk: Desk, automation: Automation, said: str, status: int) -> Shown:
+    data = await asyncio.to_thread(_data, desk, automation)
+    return Shown(automation.name, "automation.html", data | {"trouble": said}, status=status)

@@ -66,8 +66,8 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
     problems, new = await asyncio.to_thread(_checked, desk, text)
     if wanted in {"try", "publish"} and (refused := why_not(desk) or _why_not_whole(desk, current)):
         raise OrderRefused(refused)
-    if new is None or wanted != "publish" or base != current:
-        moved = wanted == "publish" and base != current
+    moved = base != current
+    if new is None or wanted != "publish" or moved:
         checked = {"problems": problems, "is_checked": True, "is_in_order": new is not None, "moved": moved}
         checked["wrong"] = wrong
         found = await _found_out(desk, new, form) if new is not None else {}

@@ -17,6 +17,8 @@ from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages import configuration
 from roomkeeper.web.rendering import Shown
 
+_NO_ROOMS = "The rooms cannot be listed, so nothing was changed: {}"
+
 
 async def index(request: Request, _desk: Desk, _who: Who) -> Shown:
     """List them, or those that have a word in them."""
@@ -37,7 +39,10 @@ async def one(request: Request, desk: Desk, _who: Who) -> Shown:
 async def use(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
     """Put it into the text of the configuration, which is checked, and published only after that."""
     recipe = _recipe(request.path_params["name"])
-    rooms = await _rooms(desk)
+    try:
+        rooms = await _rooms(desk)
+    except RemoteError as error:
+        return await _asked(desk, recipe, form, rooms=[], trouble=_NO_ROOMS.format(error.message))
     if len(portals := sorted({room.connection for room in rooms})) > 1:
         what = f"There are several portals ({', '.join(portals)}), and a recipe does not say which one it is for"
         raise OrderRefused(what, remedy="Copy its text into the configuration, with `from:` and `via:` for yours.")
@@ -66,13 +71,14 @@ async def _asked(
     form: Mapping[str, str] | None = None,
     wrong: Mapping[str, str] | None = None,
     rooms: Sequence[NamedRoom] | None = None,
+    *,
+    trouble: str = "",
 ) -> Shown:
-    trouble = ""
     if rooms is None:
         try:
             rooms = await _rooms(desk)
         except RemoteError as error:
-            rooms, trouble = [], f"The rooms cannot be listed: {error.message}"
+            rooms, trouble = [], _NO_ROOMS.format(error.message)
     data = {
         "recipe": recipe,
         "fields": [

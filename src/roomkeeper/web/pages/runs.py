@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -65,10 +66,11 @@ async def ask(request: Request, desk: Desk, _who: Who) -> Shown:
     return Shown(f"{offer.label}: run {run['id']}?", "order.html", {"offer": offer, "back": back, "run": run})
 
 
-async def order(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
-    """Give an order."""
+async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str]) -> Shown | str:
+    """Give an order: a consent only to what the page has shown."""
     number, wanted = request.path_params["number"], request.path_params["order"]
-    made = await asyncio.to_thread(orders.give, desk.store, number, wanted, who.by, desk.config.present)
+    give = partial(orders.give, question=form.get("question", ""))
+    made = await asyncio.to_thread(give, desk.store, number, wanted, who.by, desk.config.present)
     return f"/runs/{made}"
 
 

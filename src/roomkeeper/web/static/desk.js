@@ -18,7 +18,15 @@ const busy = () => {
 const zone = document.getElementById("zone");
 const two = (number) => String(number).padStart(2, "0");
 
+const named = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const isElsewhere = named && new Date().getTimezoneOffset() !== 0;
+
 const localise = (within) => {
+  for (const form of isElsewhere ? within.querySelectorAll("form.filter") : []) { // days are asked for by that clock, too
+    const field = document.createElement("input");
+    [field.type, field.name, field.value] = ["hidden", "zone", named];
+    form.append(field);
+  }
   for (const one of within.querySelectorAll("time[datetime]")) {
     const at = new Date(one.dateTime);
     if (one.title || Number.isNaN(at.getTime())) continue;
@@ -30,22 +38,25 @@ const localise = (within) => {
   }
 };
 
-const named = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (named && new Date().getTimezoneOffset() !== 0) zone.textContent = `Times are those of ${named}; point at one for UTC.`;
+if (isElsewhere) zone.textContent = `Times are those of ${named}; point at one for UTC.`;
 localise(document);
+document.querySelector("header nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+const nameOf = (one) => [one.tagName, one.id, one.getAttribute("href"), one.closest("[id]")?.id, one.textContent.trim()].join(" ");
 
 const show = (html) => {
   const open = new Map([...main.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
   const scrolled = [...main.querySelectorAll(".wide, pre")].map((one) => one.scrollLeft);
-  const links = [...main.querySelectorAll("a, button, summary, [tabindex]")];
-  const focused = links.indexOf(document.activeElement);
+  const focused = main.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   main.innerHTML = html;
   localise(main);
   for (const one of main.querySelectorAll("details[id]")) {
     if (open.has(one.id)) one.open = open.get(one.id);
   }
   main.querySelectorAll(".wide, pre").forEach((one, at) => { one.scrollLeft = scrolled[at] || 0; });
-  if (focused >= 0) main.querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus({ preventScroll: true });
+  // Rows come and go above: what had the focus is found by what it is, and not by how many are before it.
+  const again = focused && [...main.querySelectorAll("a, button, summary, [tabindex]")].find((one) => nameOf(one) === focused);
+  if (again) again.focus({ preventScroll: true });
 };
 
 let source = null;

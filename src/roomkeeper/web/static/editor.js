@@ -4,6 +4,7 @@ const editor = document.getElementById("editor");
 const lines = editor.previousElementSibling;
 const said = document.getElementById("said");
 const offered = document.getElementById("offered");
+const TYPED = "roomkeeper typed";
 const PAUSE = 700; // milliseconds without a key before the text is looked at
 
 const number = () => {
@@ -156,6 +157,18 @@ const offer = () => {
   offered.parentElement.hidden = many.length === 0;
 };
 
+const putBack = (typed) => {
+  const card = document.createElement("p");
+  card.className = "card wait";
+  card.textContent = "What you typed before did not arrive. ";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Put it back";
+  button.addEventListener("click", () => { editor.value = typed; card.remove(); changed(); editor.focus(); });
+  card.append(button);
+  editor.form.before(card);
+};
+
 const changed = () => {
   fit();
   offer();
@@ -168,7 +181,11 @@ if (!editor.readOnly) {
   document.querySelector("[data-at-once]")?.click();
   const base = editor.form.elements.base.value;
   let leaves = false;
-  editor.form.addEventListener("submit", () => { leaves = true; });
+  // What is sent once one is logged out does not arrive: it stays in this tab until the page has it again.
+  const typed = sessionStorage.getItem(TYPED);
+  sessionStorage.removeItem(TYPED);
+  if (typed !== null && typed !== editor.value && !new URLSearchParams(location.search).has("came")) putBack(typed);
+  editor.form.addEventListener("submit", () => { leaves = true; sessionStorage.setItem(TYPED, editor.value); });
   window.addEventListener("beforeunload", (event) => {
     if (!leaves && editor.value !== base) event.preventDefault();
   });
