@@ -60,8 +60,11 @@ class Doctor:
         for one in [*await asyncio.to_thread(self._of_alerts), *await asyncio.to_thread(self._of_pauses)]:
             yield "", one
         for name, source in self._sources.items():
-            async for one in self.of_connection(source, writes=writes):
-                yield name, one
+            try:
+                async for one in self.of_connection(source, writes=writes):
+                    yield name, one
+            except StoreUnavailable as error:
+                yield name, Finding("store", "failed", f"not all could be tried: {error.message}", error.remedy)
 
     # --- this machine -----------------------------------------------------------------------------------------
 

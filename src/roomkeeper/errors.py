@@ -105,6 +105,15 @@ class StoreUnavailable(RoomkeeperError):
     """Nothing can be kept just now."""
 
 
+class StoreTakenAway(RoomkeeperError):
+    """The store's file is not where it was opened any more: what is written into it has no name, and would be lost."""
+
+    remedy = (
+        "Put it back in its place, and start the service: it goes on with what is there, and with an empty store if "
+        "nothing is. Move a store only while no service runs on it."
+    )
+
+
 class OrderRefused(RoomkeeperError):
     """What was ordered makes no sense for this run, event or automation as it is."""
 

@@ -196,6 +196,20 @@ def test_when_the_supervisor_is_killed_all_end_and_the_next_service_begins_at_on
     assert httpx2.get(f"{keeper.url}/readyz").status_code == 200
 
 
+def test_a_store_that_is_taken_away_ends_all_who_use_it_and_that_is_said(keeper: Keeper) -> None:
+    parts = list(keeper.parts().values())
+    (keeper.folder / "var").rename(keeper.folder / "elsewhere")
+
+    _, left = psutil.wait_procs(parts, timeout=40)
+
+    assert left == []
+    assert "was taken away, or replaced, while it was in use" in keeper.log()
+    said = [json.loads(line) for line in keeper.log().splitlines() if line.startswith("{")]
+    named = {one["part"] for one in said if "is started again" in one["event"]}
+    assert named
+    assert named <= PARTS
+
+
 def test_a_second_service_on_the_same_store_is_refused_in_words_and_leaves_nothing(keeper: Keeper) -> None:
     first = keeper.processes[-1]
     other = keeper.port

@@ -130,6 +130,25 @@ def test_one_registered_twice_is_named_and_deleted_when_asked_for(keepers: Make,
     assert rooms.copies() == 1
 
 
+@pytest.mark.parametrize("order", ["repair", "register"])
+def test_one_that_delivers_to_where_we_were_before_comes_with_us(keepers: Make, rooms: Rooms, order: str) -> None:
+    keeper = looked_after(keepers, rooms)
+    moved = f"http://localhost:{keeper.port}"
+    keeper.file.write_text(keeper.file.read_text().replace(f'"public_url": "{keeper.url}"', f'"public_url": "{moved}"'))
+    keeper.say("reload")
+
+    until(lambda: "delivers to our former address" in keeper.log())  # unasked it is only named
+    assert [one["uri"] for one in rooms.portal.direct("GET", "/webhooks")] == [f"{keeper.url}/hooks/acme"]
+    wrong = keeper.ask("webhooks", "list", codes=(3,))["wrong"]
+    assert "roomkeeper webhooks repair" in wrong[0]["remedy"]
+    keeper.say("webhooks", order)
+
+    assert [one["uri"] for one in rooms.portal.direct("GET", "/webhooks")] == [f"{moved}/hooks/acme"]
+    checks = keeper.ask("doctor", codes=(0, 1, 3))["checks"]
+    assert {one["state"] for one in checks if one["check"] in {"webhook", "alert"}} == {"ok"}
+    copies_an_upload(rooms, keeper, "File.docx")
+
+
 def test_a_key_that_may_not_look_is_no_reason_to_stop(keepers: Make, rooms: Rooms) -> None:
     keeper = looked_after(keepers, rooms)
     limited = {"key": rooms.keeper_key, "permissions": ["files:write", "rooms:write"]}

@@ -11,7 +11,18 @@ def address(value: str) -> str:
         raise ValueError("must start with https:// (or http:// on your own network)")
     if "@" in value.partition("://")[2].partition("/")[0]:
         raise ValueError("must have no user or password in it: they belong into the settings for them")
+    if any(letter.isspace() for letter in value) or not _has_place(value):
+        raise ValueError("must name a host, and a port by its number if there is one")
     return value.rstrip("/")
+
+
+def _has_place(value: str) -> bool:
+    """Whether a host is named, and a port, if there is one, can be."""
+    try:
+        parts = urlsplit(value)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def is_outside(url: str | None) -> bool:

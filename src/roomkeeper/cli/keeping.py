@@ -19,8 +19,13 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy an embedded store into a new folder, while the service runs."""
-    files = back_up(store_of(loaded_for_reading(config)), folder)
-    told = f"{len(files)} files are in {folder}. Keep the configuration and its .env with them: they are not in it."
+    loaded = loaded_for_reading(config)
+    if "://" not in loaded.store and not (Path(loaded.store) / "roomkeeper.sqlite").exists():
+        what = f"There is no store in {loaded.store}, so there is nothing to back up"
+        stop(what, f"Look at `store:` in {config}; a store is made when the service first runs.", FAILED)
+    files = back_up(store_of(loaded), folder)
+    many = f"{len(files)} file{'' if len(files) == 1 else 's'}"
+    told = f"{many} lie in {folder}. Keep the configuration and its .env with them: they are not in it."
     show({"folder": str(folder), "files": [one.name for one in files]}, as_json, told)
 
 

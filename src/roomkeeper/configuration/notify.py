@@ -1,9 +1,10 @@
 """Who is told outside of the pages when something wants a person."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from roomkeeper.automations.address import address
 from roomkeeper.automations.duration import Duration
-from roomkeeper.automations.secret import Secret
+from roomkeeper.automations.secret import NOT_SET, Secret
 
 
 class Notify(BaseModel):
@@ -21,4 +22,12 @@ class Notify(BaseModel):
         description="An address that is called while the service works; who misses the calls raises alarm.",
         examples=["!env HEARTBEAT_URL"],
     )
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or value.get_secret_value() == NOT_SET:
+            return value
+        return SecretStr(address(value.get_secret_value()))
+
     heartbeat_every: Duration = Field(default=300.0, ge=10, description="How often.", examples=["5m"])

@@ -15,6 +15,8 @@ class Hook:
     secret: str
     #: Whether one of ours was seen before, so that a missing one was deleted.
     was_there: bool = False
+    #: Where ours delivered to when it was last seen, if that was another address.
+    former: str = ""
     #: The newest delivery when the secret was last set right; one that is refused later has another reason.
     mark: int = 0
     #: Whether that was so lately that setting it again would not help.

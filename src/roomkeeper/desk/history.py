@@ -212,11 +212,6 @@ class History:
             "events_waiting": int(parked or 0) + int(new or 0),
         }
 
-    def answers(self) -> None:
-        """Make sure that the store can be read. Raises StoreUnavailable."""
-        with self._store.read() as db:
-            db.execute(sa.select(sa.literal(1)))
-
 
 def _numbers(
     db: sa.Connection, listed: "_Listed", chosen: Mapping[Any, str | Collection[str] | None], part: Part

@@ -12,6 +12,7 @@ from roomkeeper.configuration.config import Config
 from roomkeeper.contract.receiving import Receiving
 from roomkeeper.desk.history import LATELY, History
 from roomkeeper.intake.pauses import paused
+from roomkeeper.running.leases import is_served
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
@@ -20,6 +21,7 @@ from roomkeeper.telemetry.metrics import budgets
 
 Shown = dict[str, Any]
 _OF_CONNECTIONS = {"outage", "webhook", "trail", "waiting", "silence", "budget", "messenger"}  # kinds of alert
+_NOBODY_WORKS = "No worker runs here: what arrives is kept, and nothing is done with it until one is started."
 _NAMED = 12  # runs that are shown of a kind
 _DAYS = 31  # of proofs that are shown
 
@@ -31,9 +33,10 @@ def of(store: Store, history: History, config: Config, limits: Mapping[str, Mapp
     others = [one for one in alerts if not one.key.startswith("run ")]  # runs that need a person are listed as such
     with store.read() as db:
         used = budgets(store, db, limits)
+    works = is_served(store)
     return {
-        "sentence": sentence(counts, len(others), stopped),
-        "is_well": not others and not counts["runs"].get("needs_attention", 0) and not counts["events_held"],
+        "sentence": sentence(counts, len(others), stopped) if works else _NOBODY_WORKS,
+        "is_well": works and not others and not counts["runs"].get("needs_attention", 0) and not counts["events_held"],
         "attention": history.runs(limit=_NAMED, state="needs_attention"),
         "at_work": [one for state in ("running", "waiting") for one in history.runs(limit=_NAMED, state=state)],
         "paused": stopped,

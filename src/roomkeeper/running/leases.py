@@ -14,10 +14,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import processes
+
+log = structlog.get_logger("leases")
 
 BEAT = 1.0  # seconds
 LEASE = 10.0  # seconds without a beat, by the database's clock, until a process counts as dead
@@ -114,13 +117,17 @@ class Lease:
 
     async def keep(self, recover: Callable[[str], Awaitable[bool]]) -> None:
         """Beat for ever; `recover` takes a dead process's runs back and tells whether none is left."""
+        told = set[str]()
         while True:
             await asyncio.sleep(BEAT)
             try:
                 # What costs nothing is not worth a thread, each second, for ever.
                 dead = self.beat() if self._store.is_embedded else await asyncio.to_thread(self.beat)
                 for process in dead:
+                    if process not in told:
+                        log.warning("a service died: its runs are taken over", process=process)
                     if await recover(process):
                         await asyncio.to_thread(self.forget, process)
+                told = set(dead)
             except StoreUnavailable:
                 continue  # `is_safe` goes false in time; nothing acts until the store is back

@@ -15,7 +15,7 @@ import structlog
 
 from roomkeeper.app.app import STUCK, App
 from roomkeeper.automations.address import reached
-from roomkeeper.errors import RoomkeeperError, StoreUnavailable
+from roomkeeper.errors import RoomkeeperError, StoreTakenAway, StoreUnavailable
 from roomkeeper.serving.listening import Server
 from roomkeeper.serving.log import start_log
 from roomkeeper.store import services, texts
@@ -127,6 +127,7 @@ class Service:
         while True:
             await change(self._app.store, self._hangup, seen, look=_LOOK, longest=services.SEEN_EVERY)
             seen = self._app.store.version()
+            self._must_be_in_place()
             try:
                 ordered = await asyncio.to_thread(services.is_ordered, self._app.store, self._name)
                 if ordered is None:  # somebody took this service for gone
@@ -138,6 +139,12 @@ class Service:
                     seen = None  # that of another connection
             except StoreUnavailable as error:
                 log.warning("cannot see whether another text is to be taken over", reason=error.message)
+
+    def _must_be_in_place(self) -> None:
+        """End rather than keep what comes in a file that has no name any more. Raises StoreTakenAway."""
+        store = self._app.store
+        if not store.is_in_place():
+            raise StoreTakenAway(f"The store in {store.said} was taken away, or replaced, while it was in use")
 
     async def _after_those_that_work(self, *, is_ordered: bool) -> None:
         """Let who works here take the text over first: what comes by a new text must not be judged by an old one."""

@@ -40,7 +40,9 @@ class Store:
         self.where = where
         if self.is_embedded:
             _make_folder(Path(where))
-            self.engine = sqlite_engine(Path(where) / "roomkeeper.sqlite")
+            self._file = Path(where) / "roomkeeper.sqlite"
+            self.engine = sqlite_engine(self._file)
+            self._is_file = self._file.stat().st_ino
         else:
             url = address(where).set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
@@ -58,7 +60,7 @@ class Store:
             self._bring_up_to_date()
         except SQLAlchemyError as error:
             what = f"The store {self.said} cannot be opened: {_first_line(error)}"
-            raise StoreUnavailable(what, remedy=ON_DISK if self.is_embedded else _REACH_IT) from error
+            raise StoreUnavailable(what, remedy=self._remedy(error)) from error
 
     def _bring_up_to_date(self) -> None:
         if _version(self) == _newest():
@@ -83,7 +85,8 @@ class Store:
             with self._turn or contextlib.nullcontext(), self.engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreUnavailable(f"The store cannot be written: {_first_line(error)}") from error
+            what = f"The store cannot be written: {_first_line(error)}"
+            raise StoreUnavailable(what, remedy=self._remedy(error)) from error
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -92,7 +95,8 @@ class Store:
             with self.engine.connect().execution_options(reads=True) as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreUnavailable(f"The store cannot be read: {_first_line(error)}") from error
+            what = f"The store cannot be read: {_first_line(error)}"
+            raise StoreUnavailable(what, remedy=self._remedy(error)) from error
 
     async def writing(self, act: Callable[[sa.Connection], T]) -> T:
         """Run a function in a writing transaction, off the event loop.
@@ -139,11 +143,20 @@ class Store:
             return None
         try:
             if self._asks is None:
-                file = Path(self.where) / "roomkeeper.sqlite"
-                self._asks = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+                file = self._file.resolve().as_uri()
+                self._asks = sqlite3.connect(f"{file}?mode=ro", uri=True, check_same_thread=False)
             return int(self._asks.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error:
             return None  # then the store is asked, and says what is wrong
+
+    def is_in_place(self) -> bool:
+        """Whether the file is still the one that was opened; of a database that is not here, it is taken to be."""
+        if not self.is_embedded:
+            return True
+        try:
+            return self._file.stat().st_ino == self._is_file
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Close all connections; one that a thread still uses, when it has given it back: it would stay open else."""
@@ -156,6 +169,11 @@ class Store:
         self.engine.dispose()
         if self._turn is not None:
             self._turn.close()
+
+    def _remedy(self, error: SQLAlchemyError) -> str:
+        if not self.is_embedded:
+            return _REACH_IT
+        return _RESTORE if any(said in str(error) for said in _DAMAGED) else ON_DISK
 
     @staticmethod
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:
@@ -196,6 +214,13 @@ def address(where: str) -> sa.URL:
 
 _REACH_IT = (
     "See whether PostgreSQL runs there, and whether `store` has the right host, port, database, user and password."
+)
+
+
+_DAMAGED = ("file is not a database", "database disk image is malformed")  # SQLite's words (sqlite.org/rescode.html)
+_RESTORE = (
+    "The file is damaged. Stop the service, keep that file, and put the last backup's `roomkeeper.sqlite` in its "
+    "place; what happened since is found in the services' own records (`roomkeeper reconcile`)."
 )
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from roomkeeper.errors import StoreUnavailable
 from roomkeeper.store import actions
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import services
+from roomkeeper.store.turn import ON_DISK
 
 SEEN_EVERY = 10.0  # seconds
 READ_ANEW = "had the configuration read anew"
@@ -86,6 +88,15 @@ def running(store: Store) -> list[Any]:
     """List those that were seen lately: rows of `services`. Raises StoreUnavailable."""
     with store.read() as db:
         return list(db.execute(sa.select(services).where(_is_there(store.now(db))).order_by(services.c.name)))
+
+
+def must_be_kept(store: Store) -> None:
+    """Make sure that what is written is kept: who runs says so every ten seconds. Raises StoreUnavailable."""
+    if not running(store):
+        seconds = f"{_GONE_AFTER:.0f} s"
+        raise StoreUnavailable(
+            f"The store can be read, and nothing could be written into it for {seconds}", remedy=ON_DISK
+        )
 
 
 def is_run(store: Store, text: str) -> bool:

@@ -16,7 +16,7 @@ from roomkeeper.contract.message import Message
 from roomkeeper.errors import RemoteError, StoreUnavailable, Unreachable
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.remote import trusted
-from roomkeeper.store import alerts
+from roomkeeper.store import alerts, services
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
@@ -123,13 +123,13 @@ class Notices:
 
 
 async def beat(heart: Heartbeat, store: Store) -> None:
-    """Call the address for ever, as long as the store answers."""
+    """Call the address for ever, as long as the store keeps what is written."""
     async with httpx2.AsyncClient(verify=trusted(), timeout=10.0) as http:
         while True:
             try:
-                await store.reading(lambda db: db.execute(sa.select(sa.literal(1))))
+                await asyncio.to_thread(services.must_be_kept, store)
                 (await http.get(heart.url)).raise_for_status()
-            except (httpx2.HTTPError, StoreUnavailable) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL, StoreUnavailable) as error:
                 log.warning("the heartbeat did not arrive", reason=type(error).__name__)  # its address is a secret
             await asyncio.sleep(heart.every)
 

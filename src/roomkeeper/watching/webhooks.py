@@ -63,13 +63,15 @@ def informed(hook: Hook, db: sa.Connection) -> Hook:
     if row is None:
         return hook
     lately = time.time() - row.marked_at < _LATELY
-    return replace(hook, was_there=row.url == hook.url, mark=row.mark, is_marked_lately=lately)
+    former = row.url if "://" in hook.url and row.url != hook.url else ""  # without an address of ours it is a path
+    return replace(hook, was_there=row.url == hook.url, former=former, mark=row.mark, is_marked_lately=lately)
 
 
 def remember(store: Store, hook: Hook) -> None:
     """Note that our webhook is there: from now on a missing one was deleted, and is made again."""
     with store.write() as db:
         _set(store, hook.connection, {"url": hook.url}, db)
+    alerts.settle(store, f"webhook {hook.connection} ", [])
 
 
 def forget(store: Store, hook: Hook) -> None:
@@ -103,7 +105,7 @@ def _claim(store: Store, kept: Kept, db: sa.Connection) -> bool:
 def _remember(store: Store, hook: Hook, found: Sequence[Ailment], db: sa.Connection) -> None:
     """Note that it was seen, unless it is missing, and when its secret was set."""
     changed: dict[str, object] = {}
-    if not any(one.key == "missing" and not one.mended for one in found):
+    if not any(one.key in {"missing", "moved"} and not one.mended for one in found):
         changed["url"] = hook.url
     mended = [one.mark for one in found if one.key == "secret" and one.mended]
     if mended:

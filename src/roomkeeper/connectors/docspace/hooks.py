@@ -40,10 +40,13 @@ async def registered(portal: Portal, hook: Hook) -> list[Registered]:
 
 async def ailments(portal: Portal, hook: Hook) -> list[Ailment]:
     """Say what is wrong with our webhook. Raises RemoteError."""
-    return await _diagnosed(portal, await _ours(portal, hook), hook)
+    return await _diagnosed(portal, await _ours(portal, hook), hook, await _former(portal, hook))
 
 
-async def _diagnosed(portal: Portal, ours: Sequence[Webhook], hook: Hook) -> list[Ailment]:
+async def _diagnosed(portal: Portal, ours: Sequence[Webhook], hook: Hook, former: Sequence[Webhook]) -> list[Ailment]:
+    if former:
+        what = f"webhook {former[0].id} {former[0].name!r} delivers to our former address, {hook.former}"
+        return [Ailment("moved", what, f"`roomkeeper webhooks repair` has it deliver to {hook.url}.")]
     refused = await _refused(portal, ours[0], hook) if ours else 0
     return diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
 
@@ -94,11 +97,14 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
 
     A webhook that was never there is not made unasked.
     """
-    ours = await _ours(portal, hook)
-    found = await _diagnosed(portal, ours, hook)
+    ours, former = await _ours(portal, hook), await _former(portal, hook)
+    found = await _diagnosed(portal, ours, hook, former)
     mended: set[str] = set()
     keys = {one.key for one in found}
     try:
+        if "moved" in keys and twins:  # asked for: a copy of the configuration on another machine must not take it
+            await _move(portal, ours, former, hook)
+            mended.add("moved")
         if "missing" in keys and hook.was_there:
             await register(portal, hook)
             mended.add("missing")
@@ -121,6 +127,15 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
     return [_done(one) if one.key in mended else one for one in found]
 
 
+async def _move(portal: Portal, ours: Sequence[Webhook], former: Sequence[Webhook], hook: Hook) -> None:
+    """Have what delivers to our former address deliver here; or delete it, if one does so already."""
+    kept = [] if ours else [former[0]]
+    for one in kept:
+        await portal.webhooks.change(_put_right(one, hook), hook.secret)
+    for one in former[len(kept) :]:
+        await portal.webhooks.remove(one.id)
+
+
 async def register(portal: Portal, hook: Hook) -> int:
     """Make our webhook; the one that is there is put right instead. Gives its id. Raises RemoteError, NotThere."""
     if not hook.types:
@@ -128,10 +143,13 @@ async def register(portal: Portal, hook: Hook) -> int:
             f"No automation listens to {hook.connection}, so its webhook would have nothing to tell",
             remedy="Write an automation first (`on: file.uploaded`, for example).",
         )
-    ours = await _ours(portal, hook)
-    wanted = _put_right(ours[0] if ours else _new(hook), hook)
+    ours, former = await _ours(portal, hook), await _former(portal, hook)
+    known = [*ours, *former]
+    wanted = _put_right(known[0] if known else _new(hook), hook)
     try:
-        made = await (portal.webhooks.change if ours else portal.webhooks.register)(wanted, hook.secret)
+        made = await (portal.webhooks.change if known else portal.webhooks.register)(wanted, hook.secret)
+        for one in former if ours else former[1:]:
+            await portal.webhooks.remove(one.id)
         if _differs(made, hook):
             made = await portal.webhooks.change(_put_right(made, hook), hook.secret)
     except (Rejected, RemoteFault) as error:
@@ -176,6 +194,11 @@ async def _ours(portal: Portal, hook: Hook) -> list[Webhook]:
     ours = [one for one in await portal.webhooks.all() if is_ours(one, hook.url)]
     long_ago = datetime.fromtimestamp(0, UTC)
     return sorted(ours, key=lambda one: (not one.enabled, long_ago - (one.last_success_on or long_ago), one.id))
+
+
+async def _former(portal: Portal, hook: Hook) -> list[Webhook]:
+    """Find those that deliver to where we were reached before."""
+    return [one for one in await portal.webhooks.all() if is_ours(one, hook.former)] if hook.former else []
 
 
 async def _refused(portal: Portal, webhook: Webhook, hook: Hook) -> int:
