@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from roomkeeper.store import services
 from roomkeeper.store.alerts import KINDS
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import alerts, days, events, runs, tallies, waiting
@@ -59,6 +60,7 @@ _GAUGES = {
     "roomkeeper_events_waiting": ("Events that wait for a run.", "connection"),
     "roomkeeper_oldest_event_waiting_seconds": ("How long the oldest of them waits.", "connection"),
     "roomkeeper_runs": ("Runs that are kept, by state.", "state"),
+    "roomkeeper_services": ("Processes that were seen lately, by what they do: `worker` acts, `web` answers.", "role"),
     "roomkeeper_alerts_open": ("What is wrong now, by kind.", "kind"),
     "roomkeeper_budget_calls_last_minute": ("Calls of the last minute.", "connection"),
     "roomkeeper_budget_calls_a_minute_limit": ("How many there may be.", "connection"),
@@ -135,6 +137,14 @@ class _Kept(Collector):
             yield from self._events(db)
             yield from self._runs(db)
             yield from self._budgets(db)
+        yield self._services()
+
+    def _services(self) -> GaugeMetricFamily:
+        roles = [one.role for one in services.running(self._store)]
+        gauge = _gauge("roomkeeper_services")
+        gauge.add_metric(["worker"], sum(role in {"worker", "all"} for role in roles))
+        gauge.add_metric(["web"], sum(role != "worker" for role in roles))
+        return gauge
 
     def describe(self) -> list[Any]:
         """Nothing is fixed: it is read when it is asked for."""
