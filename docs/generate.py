@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from roomkeeper import errors
-from roomkeeper.automations import template
+from roomkeeper.automations import duration, template
 from roomkeeper.automations.automation import Automation, Step
 from roomkeeper.automations.condition import Condition
 from roomkeeper.automations.secret import is_secret
@@ -85,7 +85,15 @@ def kind(field: FieldInfo) -> str:
     """Say what a setting takes."""
     if is_secret(field):
         return "a secret, by reference"
+    if _is_duration(field):
+        return "a duration (`90s`, `1h`, `7d`)"
     return " or ".join(dict.fromkeys(words(field.annotation)))
+
+
+def _is_duration(field: FieldInfo) -> bool:
+    validators = [one for one in field.metadata if isinstance(one, BeforeValidator)]
+    inside = [one for part in get_args(field.annotation) for one in getattr(part, "__metadata__", ())]
+    return any(getattr(one, "func", None) is duration.seconds for one in [*validators, *inside])
 
 
 def words(annotation: Any) -> list[str]:
@@ -114,6 +122,8 @@ def default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or value is PydanticUndefined or isinstance(value, BaseModel) or value in ([], {}, "", ()):
         return ""
+    if _is_duration(field) and isinstance(value, float):
+        return f"`{duration.spoken(value)}`"
     return f"`{json.dumps(value, default=str)}`".replace('"', "")
 
 
@@ -192,6 +202,12 @@ def anchor(name: str) -> str:
 # --- events and steps -----------------------------------------------------------------------------------------
 
 
+_RAW = (
+    "| `event.raw` | the delivery's body as it came, parsed; of an event that was asked for or found, and not "
+    "delivered, what the service's record says of it: so take what stands under the event's own names |\n"
+)
+
+
 def events() -> str:
     """Every kind of event, its fields and an example of a delivery."""
     parts = ["# Events\n", "What `on:` may name. Every event also has:\n"]
@@ -203,7 +219,7 @@ def events() -> str:
         "| `event.connection` | the connection that told of it |",
         "| `event.at` | when it happened, ISO 8601 |",
         "| `event.actor` | who did it: the account's id at the service, where it says so |",
-        "| `event.raw` | the delivery's body as it came, parsed |\n",
+        _RAW,
         "A field that ends in `…` holds whatever the service has under its own names.\n",
     ]
     raised: dict[str, list[Connector]] = {}
@@ -322,7 +338,9 @@ def language() -> str:
         "```\n",
         table(Condition),
         "## `if`\n",
-        "A Jinja2 expression; the step is left out if it is false. What is not there counts as false.\n",
+        "A Jinja2 expression, without `{{ }}`: `if: file.extension == 'pdf'`. The step is left out if it is false.",
+        "What is not there counts as false. A step that was left out has an empty result for those after it:",
+        "`{{ told.room | default('') }}`.\n",
         "## Templates\n",
         "`{{ … }}` in any setting of a step, in sandboxed Jinja2; a variable that is not there is an error.",
         "A value that is one expression keeps its type: `{{ deal.fields.room }}` stays a number.\n",
@@ -485,10 +503,12 @@ def _sentences(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for scope in ast.walk(tree):
         if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        known = dict(_assigned(tree.body))
-        known |= dict(_assigned(ast.walk(scope)))
+        everywhere, here = dict(_assigned(tree.body)), list(_assigned(ast.walk(scope)))
         for call in ast.walk(scope):
             if isinstance(call, ast.Call) and (at := _SAYING.get(_name(call.func))) is not None:
+                # Of what was called so before, the nearest is meant: one name serves several sentences.
+                before = sorted((one for one in here if one[1].lineno <= call.lineno), key=lambda one: one[1].lineno)
+                known = everywhere | dict(here) | dict(before)
                 what = _text(_nth(call, at[0], "message"), known)
                 remedy = _text(_nth(call, at[1], "remedy"), known)
                 if " " in what.strip("… "):

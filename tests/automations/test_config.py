@@ -238,6 +238,21 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         (("do: copy_files", "do: note_on_ticket"), 13, "needs a connection of the type", "add one"),
         (("do: copy_files", "do: copy_files\n        as: not a word"), 14, "not a word", "another word"),
         (("acme:\n", "clock:\n"), 3, "cannot be called 'clock'", "something else"),
+        (("!env TEST_KEY", "env TEST_KEY"), 6, "names TEST_KEY without the mark", "!env TEST_KEY"),
+        (
+            ("do: copy_files", 'do: copy_files\n        if: "{{ file.id == 1 }}"'),
+            14,
+            "an expression already",
+            "without {{ }}",
+        ),
+        (
+            ("do: copy_files", "do: copy_files\n        if: file.id = 1"),
+            14,
+            "is not a valid condition",
+            "write == to compare",
+        ),
+        (("to: 222222", "to: {{ file.room }}"), 14, "begins with a brace", "in quotes"),
+        (("name: copy-client-uploads", "name: 2026-11-28"), 9, "name is a date to YAML", "in quotes"),
     ],
 )
 def test_each_fault_is_named_with_its_line_and_a_remedy(
@@ -252,6 +267,22 @@ def test_each_fault_is_named_with_its_line_and_a_remedy(
     assert named, found
     assert remedy in named[0].remedy
     assert all(one.remedy for one in found)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("title: '*.pdf'", "`title` has a `*`"),
+        ("title: '{{ file.title }}'", "`title` has a template in it"),
+        ("title: {like: '{{ x }}'}", "`title` has a template in it"),
+        ("extension: []", "never holds"),
+        ("title: {like: '*.pdf'}", ""),
+    ],
+)
+def test_what_can_hardly_be_meant_is_noted(tmp_path: Path, where: str, said: str) -> None:
+    notes = read(tmp_path, GOOD.replace("where: {room: 111111}", f"where: {{room: 111111, {where}}}")).notes
+
+    assert ([said in one.what for one in notes], [one.line for one in notes]) == (([True], [11]) if said else ([], []))
 
 
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -96,6 +96,45 @@ def test_where_nothing_comes_of_it_the_rest_is_not_tried(rooms: Rooms, keepers: 
     assert not renames(rooms.portal)
 
 
+def test_where_a_run_would_stop_is_foretold_and_items_are_named_by_their_place(rooms: Rooms, keepers: Make) -> None:
+    gone = {"do": "rename_file", "as": "named", "for_each": [{"file": rooms.upload("a.docx")["id"]}, {"file": 987654}]}
+    gone["with"] = {"file": "{{ item.file }}", "title": "b"}
+    left_out = {
+        "do": "create_folders",
+        "as": "not_made",
+        "if": "false",
+        "with": {"room": rooms.client, "folders": ["x"]},
+    }
+    told = {
+        "do": "create_folders",
+        "with": {"room": rooms.internal, "folders": ["{{ 'some' if not_made.folders is defined else 'none' }}"]},
+    }
+    keeper = serving(keepers, rooms, left_out, gone, told)
+    keeper.start()
+
+    foretold = keeper.say("try", "each", codes=(3,))
+    keeper.ask("start", "each", "--wait", codes=(0, 1, 3))
+    (run,) = keeper.settle()
+
+    assert "fail for item 2: " in foretold
+    assert "once named is put right: create the folder 'none'" in " ".join(foretold.split())
+    assert "1 of 2 items failed, the first, item 2: " in run["error"]
+    assert keeper.ask("runs", "show", str(run["id"]), codes=(3,))["steps"][2]["items"][0]["item"] == "item 2"
+    alert = keeper.ask("doctor", "--no-round-trip", codes=(0, 1, 3))["checks"]
+    assert not any("`roomkeeper runs retry`" in one["remedy"] for one in alert)
+
+
+def test_who_starts_what_is_paused_is_told_so_at_once(rooms: Rooms, keepers: Make) -> None:
+    keeper = serving(keepers, rooms)
+    keeper.start()
+    keeper.say("pause", "each")
+
+    said = keeper.say("start", "each", "--wait", codes=(3,))
+
+    assert "each is paused: it waits until `roomkeeper" in said
+    assert keeper.runs() == []
+
+
 def test_a_kill_in_the_middle_does_each_item_once(rooms: Rooms, keepers: Make) -> None:
     many, kills = sized(10_000, 300), sized(10, 3)
     grown = {"user": rooms.guest, "folders": 3, "files": many}

@@ -122,6 +122,20 @@ def is_met(wanted: object, values: Sequence[object]) -> bool:
     return any(comparable(one) in have for one in listed(wanted))
 
 
+def never_met(wanted: object) -> str:
+    """Say why what is asked of a field can hardly be meant; empty if it can."""
+    if wanted == []:
+        return "is to be one of none, so it never holds"
+    is_condition = isinstance(wanted, Condition)
+    asked = [wanted.contains, wanted.like, wanted.not_] if isinstance(wanted, Condition) else [wanted]
+    texts = [text for one in asked for text in listed(one) if isinstance(text, str)]
+    if any("{{" in text for text in texts):
+        return "has a template in it, which is not worked out here"
+    if not is_condition and any("*" in text for text in texts):
+        return "has a `*`, which stands for itself here"
+    return ""
+
+
 def asking_for(known: Collection[str], what: str) -> AfterValidator:
     """Refuse a `where` that asks for a field that is not known; `what` is what has those that are."""
 

@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from roomkeeper.errors import TemplateError
 
 LARGEST = 1_000_000  # characters of a value, and digits of a number
+_COMPARE = "write == to compare"
 _KEPT = 1024  # texts whose meaning is remembered: a list's items have one in common (ours)
 
 
@@ -117,12 +118,16 @@ def holds(condition: str, variables: Mapping[str, Any]) -> bool:
 
 def references(source: str, *, condition: bool = False) -> set[Reference]:
     """List the variables that a template or a condition uses. Raises TemplateError if it can never be worked out."""
+    if condition and is_template(source):
+        what = f"the condition {source!r} has a template in it, and is an expression already"
+        raise TemplateError(what, remedy="write it without {{ }} and without more quotes: file.extension == 'pdf'")
     text = "{{ " + source + " }}" if condition else source
     try:
         tree = _environment.parse(text)
     except TemplateSyntaxError as error:
         what = f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}"
-        raise TemplateError(what, remedy="see the Jinja2 template syntax") from error
+        compares = "got '='" in str(error)  # Jinja's words
+        raise TemplateError(what, remedy=_COMPARE if compares else "see the Jinja2 template syntax") from error
     for kind, known in ((nodes.Filter, _environment.filters), (nodes.Test, _environment.tests)):
         for one in tree.find_all(kind):
             if one.name not in known:

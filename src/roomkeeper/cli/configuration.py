@@ -114,7 +114,13 @@ def try_(
     result = asyncio.run(_rehearsed(loaded, automation, happened))
     if as_json:
         print_json(vars(result))
-        return
+    else:
+        _print_rehearsed(name, result)
+    if result.would_fail:
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+def _print_rehearsed(name: str, result: Rehearsed) -> None:
     if not result.applies:
         out.print(f"{name} would do nothing: {escaped(result.why)}")
     for step in result.steps:

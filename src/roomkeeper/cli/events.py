@@ -11,6 +11,7 @@ from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.schedule import SCHEDULE
 from roomkeeper.cli.options import (
     DEFAULT,
+    NEEDS_A_PERSON,
     About,
     AsJson,
     ConfigFile,
@@ -24,14 +25,15 @@ from roomkeeper.cli.options import (
     source_of,
     store_of,
 )
-from roomkeeper.cli.printing import escaped, out, print_fields, print_json, print_table, show
+from roomkeeper.cli.printing import PROGRAM, escaped, out, print_fields, print_json, print_table, show
 from roomkeeper.cli.waiting import wait_for_events
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import EVENT_STATUSES, History, Part
-from roomkeeper.intake import stranded
+from roomkeeper.intake import pauses, stranded
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.running import orders
+from roomkeeper.store.database import Store
 
 
 def events_list(
@@ -146,10 +148,22 @@ def start(
     store = store_of(loaded)
     numbers = [Inbox(store).hand_in(one, automation=automation.name) for one in made]
     history = History(store)
-    told = f"Handed in: event {', '.join(map(str, numbers))}. {by_whom(store)}"
-    show({"events": numbers}, as_json, told, quiet=wait and as_json)
+    paused = _why_it_waits(automation, store)
+    told = f"Handed in: event {', '.join(map(str, numbers))}. {paused or by_whom(store)}"
+    show({"events": numbers}, as_json, told, quiet=wait and as_json and not paused)
+    if wait and paused:
+        raise typer.Exit(NEEDS_A_PERSON)
     if wait:
         wait_for_events(history, numbers, as_json)
+
+
+def _why_it_waits(automation: Automation, store: Store) -> str:
+    """Say what keeps an automation from running what is handed in for it; nothing if nothing does."""
+    with store.read() as db:
+        by_hand = automation.name in pauses.paused(db)
+    if automation.paused:
+        return f"{automation.name} is paused by the configuration: it waits until `paused: true` is taken out."
+    return f"{automation.name} is paused: it waits until `{PROGRAM} resume {automation.name}`." if by_hand else ""
 
 
 def _meant(automation: Automation, pairs: Sequence[str]) -> str:

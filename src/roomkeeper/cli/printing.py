@@ -17,11 +17,11 @@ from rich.table import Table
 
 from roomkeeper import outside, spreadsheet
 from roomkeeper.errors import Problem
+from roomkeeper.running.orders import numbered
 
 #: How this program was called, where its name alone would not find it.
 PROGRAM = "roomkeeper" if shutil.which("roomkeeper") or not sys.argv[0].endswith("roomkeeper") else sys.argv[0]
 _COMMAND = re.compile(r"`roomkeeper ([^`]*)`")
-_OF_A_RUN = re.compile(r"`(roomkeeper runs (?:retry|cancel|undo))((?: --[a-z-]+)*)`")
 _given: list[Path] = []  # the configuration file that this command was given, if it was
 _PIPED = 240  # columns where there is no terminal to fit
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PIPED)
@@ -94,22 +94,27 @@ def print_run(shown: dict[str, Any], *, calls: bool = False) -> None:
     """Print one run for a person; the commands that mend it name it."""
     run = shown["id"]
     print_fields(
-        shown | {"remedy": _of(run, shown["remedy"])},
+        shown | {"remedy": numbered(run, shown["remedy"])},
         ("id", "automation", "state", "key", "attempt", "started_at", "ended_at", "error", "remedy"),
     )
-    out.print(f"[bold]events[/bold]  {len(shown['events'])}")
+    out.print(f"[bold]events[/bold]  {_numbers(shown['events'])}")
     for step in shown["steps"]:
         _print_step(run, step, calls=calls)
 
 
-def _of(run: int, remedy: str | None) -> str | None:
-    """Put the run's number into commands that need one: remedies are written before anybody has it before them."""
-    return remedy and _OF_A_RUN.sub(rf"`\1 {run}\2`", remedy)
+_NAMED = 5  # events that a run's print names (ours)
+
+
+def _numbers(events: Sequence[int]) -> str:
+    """Name the first events by their numbers, and say how many more there are."""
+    more = len(events) - _NAMED
+    return ", ".join(map(str, events[:_NAMED])) + (f" and {more} more" if more > 0 else "") or "none"
 
 
 def _print_step(run: int, step: dict[str, Any], *, calls: bool) -> None:
     made, result = len(step["calls"]), step["result"] or {}
-    out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {made} call{'' if made == 1 else 's'}")
+    far = f": {escaped(step['progress'])}" if step["progress"] else ""
+    out.print(f"[bold]{step['name']}[/bold]: {step['state']}, {made} call{'' if made == 1 else 's'}{far}")
     for name, value in result.items():
         if not isinstance(value, list) and value not in (None, "", {}):
             out.print(f"    {name.replace('_', ' ')}: {escaped(_plain(value))}")
@@ -118,7 +123,7 @@ def _print_step(run: int, step: dict[str, Any], *, calls: bool) -> None:
     if step["error"]:
         out.print(f"    [{'yellow' if step['state'] == 'asks' else 'red'}]{escaped(step['error'])}[/]")
     if step["remedy"]:
-        out.print(f"    → {escaped(_of(run, step['remedy']) or '')}")
+        out.print(f"    → {escaped(numbered(run, step['remedy']) or '')}")
     for line in _planned(step["plan"]) if step["state"] == "asks" else []:
         out.print(f"    - {escaped(line)}")
     for line in result.get("report", []):
@@ -127,7 +132,7 @@ def _print_step(run: int, step: dict[str, Any], *, calls: bool) -> None:
         status = call["status"] or "no answer"
         out.print(f"    {call['method']} {escaped(call['path'])} {status} {call['milliseconds']} ms")
     for item in step["items"]:
-        remedy = escaped(_of(run, item["remedy"]) or "")
+        remedy = escaped(numbered(run, item["remedy"]) or "")
         out.print(f"    - {escaped(item['item'])}: {escaped(item['reason'])}\n      → {remedy}")
 
 

@@ -164,7 +164,7 @@ _Constructor.add_constructor("!file", _reference("file"))
 
 def _plain(data: Any) -> Any:  # noqa: ANN401 - YAML to plain Python
     if isinstance(data, Mapping):
-        return {str(name): _plain(value) for name, value in data.items()}
+        return {str(dict(name) if isinstance(name, Mapping) else name): _plain(value) for name, value in data.items()}
     if isinstance(data, list | tuple):
         return [_plain(value) for value in data]
     return data

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -38,9 +39,13 @@ def alternatives(errors: Sequence[Any]) -> dict[tuple[str | int, ...], list[Any]
 def explained(errors: Sequence[Any], model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, str]:
     """Say what is wrong with a value in our words, and what to do."""
     name = str(path[-1]) if path else "it"
-    kind, said = str(errors[0]["type"]), str(errors[0]["msg"])
+    kind, said, value = str(errors[0]["type"]), str(errors[0]["msg"]), errors[0].get("input")
+    if _is_bare_template(value):
+        return f"{name} begins with a brace, which YAML takes for a mapping", f"put the template in quotes: {_QUOTED}"
+    if kind == "string_type" and isinstance(value, date | bool | int | float):
+        return f"{name} is {_said_of(value)} to YAML, and must be a text", "put it in quotes"
     if len(errors) > 1:
-        kinds = list(dict.fromkeys(_KINDS.get(str(one["type"]), "something else") for one in errors))
+        kinds = list(dict.fromkeys(_kind_of(one) for one in errors))
         given = type(errors[0]["input"]).__name__
         what = f"{name} must be {', '.join(kinds[:-1])} or {kinds[-1]}, and is {_GIVEN.get(given, given)}"
         return what, f"correct the value{_example(model, str(path[0]) if path else name)}"
@@ -50,6 +55,31 @@ def explained(errors: Sequence[Any], model: type[BaseModel], path: tuple[str | i
         return f"{name!r} is missing", f"add `{name}:`{_example(model, name)}"
     said = said.removeprefix("Value error, ")
     return f"{name}: {said[:1].lower() + said[1:]}", f"correct the value{_example(model, name)}"
+
+
+_QUOTED = 'title: "{{ file.title }}"'
+
+
+def _is_bare_template(value: object) -> bool:
+    """Whether somebody wrote `{{ … }}` without quotes: a mapping of a mapping of nothing."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return False
+    ((key, inner),) = value.items()
+    return inner is None and str(key).startswith("{")
+
+
+def _said_of(value: object) -> str:
+    return "a date" if isinstance(value, date) else "true or false" if isinstance(value, bool) else "a number"
+
+
+def _kind_of(error: Any) -> str:  # noqa: ANN401 - pydantic's
+    """Say what one alternative would have been."""
+    expected = (error.get("ctx") or {}).get("expected")
+    return (
+        f"one of {expected}"
+        if error["type"] in {"literal_error", "enum"} and expected
+        else _KINDS.get(str(error["type"]), "something else")
+    )
 
 
 #: The types that a value of the configuration may have, as validation names them.
@@ -66,6 +96,7 @@ _KINDS = {
     "bool_parsing": "true or false",
     "list_type": "a list of such",
     "dict_type": "a mapping",
+    "none_required": "empty",
 }
 _GIVEN = {"dict": "a mapping", "list": "a list", "NoneType": "empty", "str": "a text", "float": "a number"}
 

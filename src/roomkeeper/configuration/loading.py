@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from roomkeeper.automations.address import is_outside, listening
 from roomkeeper.automations.automation import Automation
-from roomkeeper.automations.condition import listed
+from roomkeeper.automations.condition import listed, never_met
 from roomkeeper.automations.event import noun_of
 from roomkeeper.automations.redaction import secrets_in
 from roomkeeper.automations.secret import NOT_SET, Reference
@@ -35,6 +35,7 @@ CLOCK = "clock"  # the name and the type of the connection that is there by itse
 _TAKEN = frozenset({"event", "item", "number", "run", "loop"})  # words that templates know otherwise; ours
 _LOOK = 5.0  # seconds between two looks at the clock; ours
 _OF_AN_EXAMPLE = re.compile(r"\b[\w.+-]{1,64}@[\w.-]{1,255}\.example\b")  # as long as RFC 5321, 4.5.3.1, has them
+_SEE_WHERE = "write a pattern as `{like: '*.pdf'}`, and what is to be equal as it is; a `where` has no templates"
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
@@ -264,9 +265,7 @@ class _Reader:
                 what = f"{one.name} names {address}, which is an example's: nobody gets what is sent there"
                 self._document.note(("automations", at), what, "write the address of your own")
             self._note_variables(one, ("automations", at))
-            if any(isinstance(asked, str) and asked.startswith(".") for asked in listed(one.where.get("extension"))):
-                dotted = f"{one.name} asks for an `extension` with a dot; they are told without: it is for no file"
-                self._document.note(("automations", at, "where"), dotted, "write pdf for .pdf")
+            self._note_where(one, ("automations", at, "where"))
             twin = next((other for other in automations[:at] if _same(other, one)), None)
             if twin is not None:
                 what = f"{one.name} does the same as {twin.name}, at the same events: everything is done twice"
@@ -285,6 +284,16 @@ class _Reader:
                 secrets = " or ".join(f"`{key}`" for key in needed)
                 what = f"{name} has nothing to tell its deliveries from a stranger's"
                 self._document.note(("connections", name), what, f"set {secrets}; until then every delivery is refused")
+
+    def _note_where(self, automation: Automation, where: Place) -> None:
+        """Say of what is asked of events that it can hardly be meant."""
+        for name, asked in automation.where.items():
+            if odd := never_met(asked):
+                self._document.note((*where, name), f"{automation.name}: `{name}` {odd}", _SEE_WHERE)
+        extensions = listed(automation.where.get("extension"))
+        if any(isinstance(one, str) and one.startswith(".") for one in extensions):
+            what = f"{automation.name} asks for an `extension` with a dot; they are told without: it is for no file"
+            self._document.note(where, what, "write pdf for .pdf")
 
     def _note_example(self, name: str, connection: Connection) -> None:
         try:

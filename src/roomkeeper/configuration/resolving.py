@@ -1,6 +1,7 @@
 """Look up what the file refers to; a secret that stands in the file itself is a fault."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +12,9 @@ from pydantic import BaseModel
 from roomkeeper.automations.secret import NOT_SET, Reference, is_secret
 from roomkeeper.configuration.document import Document, Place
 from roomkeeper.errors import Problem
+
+#: A reference without its exclamation mark.
+_FORGOTTEN = re.compile(r"(env|file) ([A-Za-z0-9_./-]{1,200})")
 
 
 class Local:
@@ -74,6 +78,10 @@ class Resolver:
             if value in (None, ""):
                 self._document.say(where, f"`{name}` is empty", f"write `{name}: !env {name.upper()}`")
                 return "x"
+            if forgotten := _FORGOTTEN.fullmatch(str(value)):
+                what = f"`{name}` names {forgotten[2]} without the mark that it is to be read from there"
+                self._document.say(where, what, f"write `{name}: !{forgotten[1]} {forgotten[2]}`")
+                return NOT_SET
             remedy = (
                 f"write `{name}: !env {name.upper()}` or `{name}: !file path`, and change the secret: it has leaked"
             )

@@ -36,13 +36,26 @@ class Item:
     key: str
     value: Any
 
+    @property
+    def said(self) -> str:
+        """Name it for people: what it is known by, or its place in the list."""
+        return f"item {self.number}" if self.key.partition(" #")[0] == _digest(self.value) else self.key
+
     def variables(self) -> dict[str, Any]:
         """Give what templates see of it."""
         return {"item": self.value, "number": self.number}
 
 
+_NOT_THERE = (
+    "See what the event holds (`roomkeeper events show`), and have its sender put the list in; or do nothing without "
+    "it: `{{ … | default([], true) }}`, then `roomkeeper runs retry --as-now`."
+)
+
+
 def items_of(value: object) -> list[Item]:
     """Tell the items apart: by their `id`, by what they are, or by all that they say. Raises StepFailed."""
+    if value in (None, ""):
+        raise StepFailed("`for_each` came out empty: what it names is not there", remedy=_NOT_THERE)
     if not isinstance(value, list | tuple):
         what = f"`for_each` came out as {type(value).__name__}, and needs a list"
         raise StepFailed(what, remedy="Name a list, such as `{{ listed.files }}`; see what the steps before it give.")
@@ -64,6 +77,10 @@ def _known_by(value: object) -> str:
     text = cleaned(str(named)) if isinstance(named, str | int) and str(named) else ""
     if text and len(text) <= _KEY:
         return text
+    return _digest(value)
+
+
+def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
@@ -168,8 +185,8 @@ def wrong_settings(error: ValidationError) -> str:
 
 def _failure(item: Item, error: Exception) -> FailedItem:
     if isinstance(error, ValidationError):
-        return FailedItem(item.key, wrong_settings(error), "Correct the automation, or the item.")
+        return FailedItem(item.said, wrong_settings(error), "Correct the automation, or the item.")
     if isinstance(error, StepFailed) and error.items:
         named = "; ".join(f"{one.item}: {one.reason}" for one in error.items)
-        return FailedItem(item.key, f"{error.message} ({named})", error.remedy or error.items[0].remedy)
-    return FailedItem(item.key, str(error), getattr(error, "remedy", ""))
+        return FailedItem(item.said, f"{error.message} ({named})", error.remedy or error.items[0].remedy)
+    return FailedItem(item.said, str(error), getattr(error, "remedy", ""))

@@ -1,6 +1,7 @@
 """What people order, written to the store, so that it works beside a running service."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,10 +21,16 @@ from roomkeeper.store.tables import events, runs, steps, waiting
 CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
 
 
+_OF_A_RUN = re.compile(r"`(roomkeeper runs (?:retry|cancel|undo))((?: --[a-z-]+)*)`")
 UNDO = "restore_files"
 #: The steps whose record says where files were, so that they can go back.
 MOVES = frozenset({"archive_files", "move_files"})
 _CAN_BE_UNDONE = (steps.c.do.in_(MOVES), steps.c.plan.is_not(None))
+
+
+def numbered(run: int, remedy: str | None) -> str | None:
+    """Put the run's number into commands that need one: remedies are written before anybody has it before them."""
+    return remedy and _OF_A_RUN.sub(rf"`\1 {run}\2`", remedy)
 
 
 def give(

@@ -31,6 +31,9 @@ _SHOWN = 30  # items of a list that are planned one by one (ours)
 _INSTALL = "Install it again, then retry the run."
 
 
+_FAILS = ("fail: ", "fail for ")
+
+
 @dataclass(frozen=True)
 class Rehearsed:
     """What was found out: whether the event is for the automation, and what each step would do."""
@@ -38,6 +41,11 @@ class Rehearsed:
     applies: bool
     why: str
     steps: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def would_fail(self) -> bool:
+        """Whether a run would stop at one of them, and want a person."""
+        return self.applies and any(_fails(one) for one in self.steps)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,19 @@ async def rehearse(
     for position, step in enumerate(automation.steps):
         context = Dry(Ledger(store, 0), source_of(position), [event], automation, position, foretold=done)
         planned.append(await foretold(step, catalog, variables, context))
+    _make_plain_where_it_stops(planned)
     return Rehearsed(applies=not event.ignored, why=event.ignored, steps=planned)
+
+
+def _make_plain_where_it_stops(planned: Sequence[dict[str, Any]]) -> None:
+    """Say of what comes after a step that fails that it waits for a person: the run stops there."""
+    failing = next((at for at, one in enumerate(planned) if _fails(one)), len(planned))
+    for one in planned[failing + 1 :]:
+        one["plan"] = [f"once {planned[failing]['name']} is put right: {line}" for line in one["plan"]]
+
+
+def _fails(step: Mapping[str, Any]) -> bool:
+    return any(line.startswith(_FAILS) for line in step["plan"])
 
 
 async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], context: "Dry") -> dict[str, Any]:
@@ -105,6 +125,7 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
         return shown | await _foretold_each(step, kind, variables, context)
     try:
         if step.if_ is not None and not template.holds(step.if_, variables):
+            variables[step.name] = {}
             return shown | {"plan": [], "because": f"`if: {step.if_}` is false"}
         params = kind.params.model_validate(template.render(step.with_, variables))
     except (TemplateError, ValidationError) as error:
@@ -142,7 +163,7 @@ async def _foretold_each(step: Step, kind: StepKind, variables: dict[str, Any], 
             params = kind.params.model_validate(template.render(step.with_, seen))
             plan = await kind.plan(params, context.of_item(item.key))
         except (TemplateError, ValidationError, StepFailed) as error:
-            lines.append(f"fail for {item.key}: {' '.join(str(error).split())}")
+            lines.append(f"fail for {item.said}: {' '.join(str(error).split())}")
             continue
         lines += plan.effects
         results += [plan.result.model_dump(mode="json")] if plan.result is not None else []

@@ -356,8 +356,9 @@ class Walker:
 
     async def _variables(self, run: int, position: int, happened: Sequence[Event]) -> dict[str, Any]:
         def results(connection: sa.Connection) -> dict[str, Any]:
-            query = sa.select(steps).where(steps.c.run_id == run, steps.c.position < position, steps.c.state == "done")
-            return {row.name: json.loads(row.result or "{}") for row in connection.execute(query)}
+            here = (steps.c.run_id == run, steps.c.position < position, steps.c.state.in_(["done", "skipped"]))
+            rows = connection.execute(sa.select(steps.c.name, steps.c.state, steps.c.result).where(*here))
+            return {row.name: json.loads(row.result or "{}") if row.state == "done" else {} for row in rows}
 
         first = self._catalog.variables(happened[0]) if happened else {}
         return first | await self._store.reading(results)

@@ -11,6 +11,7 @@ import structlog
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake import stranded, subjects
 from roomkeeper.intake.dispatch import COMES_TO_NOTHING, PLACE_IS_GONE
+from roomkeeper.running.orders import numbered
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -80,7 +81,7 @@ class Watch:
             about = subjects.briefly(db, [row.id for row in rows])
         named = {row.id: ", ".join([row.automation, *about.get(row.id, [])]) for row in rows}
         told = {row.id: f"run {row.id} ({named[row.id]}): {row.error}" for row in rows}
-        return [Alert(f"run {row.id}", told[row.id], row.remedy or "") for row in rows]
+        return [Alert(f"run {row.id}", told[row.id], numbered(row.id, row.remedy) or "") for row in rows]
 
     def _held(self, now: float) -> list[Alert]:
         oldest = sa.select(events.c.connection, sa.func.min(events.c.id).label("id"), sa.func.count().label("many"))

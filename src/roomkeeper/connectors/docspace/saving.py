@@ -226,7 +226,7 @@ def _table(params: SaveFile) -> str:
     missing = [name for name in params.columns or () if rows and name not in known]
     if missing:
         what = f"no row has {', '.join(map(repr, missing))}; there is {', '.join(sorted(known))}"
-        raise StepFailed(what, remedy="Correct `columns` in the automation, then replay the event.")
+        raise StepFailed(what, remedy="Correct `columns` in the automation, then `roomkeeper runs retry --as-now`.")
     return spreadsheet.written(rows, params.columns)
 
 
