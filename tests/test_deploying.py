@@ -84,6 +84,11 @@ def test_deliveries_come_to_what_receives_and_shows() -> None:
     wanted = made["Service", "keeper"]["spec"]["selector"].items()
     assert wanted <= made["Deployment", "keeper-web"]["spec"]["template"]["metadata"]["labels"].items()
     assert not wanted <= made["Deployment", "keeper-works"]["spec"]["template"]["metadata"]["labels"].items()
+    measured = made["Service", "keeper-metrics"]["spec"]
+    assert measured["clusterIP"] == "None"
+    for part in ("web", "works"):
+        labels = made["Deployment", f"keeper-{part}"]["spec"]["template"]["metadata"]["labels"]
+        assert measured["selector"].items() <= labels.items()
 
 
 @with_helm
@@ -104,7 +109,12 @@ def test_before_an_upgrade_the_new_file_is_checked_and_the_tables_are_brought_up
 @with_helm
 @pytest.mark.parametrize(
     ("setting", "said"),
-    [("works.replicas=0", "replicas"), ("secret=", "secret"), ("configuration=version: 1", "configuration")],
+    [
+        ("works.replicas=0", "replicas"),
+        ("secret=", "secret"),
+        ("configuration=version: 1", "configuration"),
+        ("configuration=# store: !env DATABASE_URL", "configuration"),
+    ],
 )
 def test_a_value_that_cannot_be_is_named(setting: str, said: str) -> None:
     assert said in helm("template", "keeper", str(CHART), "--set", setting, code=1)

@@ -256,8 +256,7 @@ class Unavailable(RemoteError):
 class Unauthorized(RemoteError):
     """The key is not accepted: unknown, expired, or its owner is disabled."""
 
-    remedy = "Make a new key or token at the service and put it in place; once it is taken over (`roomkeeper reload`), "
-    remedy += "what waits goes on by itself."
+    remedy = "Make a new key or token at the service, put it in place, and have it taken over (`roomkeeper reload`)."
 
 
 class Forbidden(RemoteError):

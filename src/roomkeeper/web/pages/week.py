@@ -60,7 +60,7 @@ def _middle(at: int, many: int) -> float:
 
 def _bars(at: int, day: Day, many: int, most: int) -> list[Bar]:
     left = _middle(at, many) - (len(_KINDS) * _BAR + (len(_KINDS) - 1) * _GAP) / 2
-    room = HEIGHT - _FOOT - 16  # above the highest bar stands its number
+    room = HEIGHT - _FOOT - 22  # above the highest bar stands its number
     bars = []
     for number, kind in enumerate(_KINDS):
         count = getattr(day, kind)
