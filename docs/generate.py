@@ -105,7 +105,7 @@ def words(annotation: Any) -> list[str]:
     if origin is not None and str(origin).endswith("Literal"):
         return [f"`{one}`" for one in get_args(annotation)]
     if origin in {list, tuple, Sequence}:
-        return [f"a list of {' or '.join(words(get_args(annotation)[0])) or 'anything'}"]
+        return [f"a list of {' or '.join(dict.fromkeys(words(get_args(annotation)[0]))) or 'anything'}"]
     if origin in {dict, Mapping}:
         return ["a mapping"]
     if origin is not None:
@@ -303,9 +303,26 @@ def _step(kinds: Sequence[StepKind]) -> Iterator[str]:
     for kind_ in kinds if len({table(each.params) for each in kinds}) > 1 else [one]:
         yield f"On `{kind_.connection_type}`:\n" if kind_ is not one else ""
         yield table(kind_.params)
-    results = ", ".join(f"`{name}`" for name in one.result.model_fields)
-    yield f"Its result has {results}.\n" if results else "It has no result.\n"
+    yield _results(one.result)
     yield f"```yaml\n- do: {one.name}\n{_written(one.params)}```\n"
+
+
+def _results(result: type[BaseModel]) -> str:
+    """Say what a step gives those after it, and what its lists hold."""
+    rows = list(_given(result))
+    if not rows:
+        return "It has no result.\n"
+    return "\n".join(["| its result | is | meaning |", "| --- | --- | --- |", *rows]) + "\n"
+
+
+def _given(model: type[BaseModel], within: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = model_within(field.annotation)
+        several = inner is not None and any(one.startswith("a list") for one in words(field.annotation))
+        said = " or ".join(dict.fromkeys(words(field.annotation))).replace("a section", "a mapping")
+        yield f"| `{within}{name}` | {cell(said)} | {cell(field.description or '')} |"
+        if inner is not None:
+            yield from _given(inner, f"{within}{name}{'[]' if several else ''}.")
 
 
 def _written(params: type[BaseModel]) -> str:

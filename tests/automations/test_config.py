@@ -252,6 +252,7 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
             "write == to compare",
         ),
         (("to: 222222", "to: {{ file.room }}"), 14, "begins with a brace", "in quotes"),
+        (("to: 222222", "to: '{{ create_room.id }}'"), 14, "under a name of their own", "as: made"),
         (("name: copy-client-uploads", "name: 2026-11-28"), 9, "name is a date to YAML", "in quotes"),
     ],
 )

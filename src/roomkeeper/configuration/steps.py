@@ -124,6 +124,10 @@ class StepCheck:
         for part in reference:
             if node is None:
                 break  # what only the sender knows
+            if part not in node and not seen and self._catalog.kinds(part):
+                what = f"`{written}` asks for what a step gives, and steps give it under a name of their own"
+                self._say(where, what, f"give that step one (`as: made`), and write it instead of `{part}`")
+                return
             if part not in node:
                 self._say(where, *unknown(seen, part, written, node))
                 return
