@@ -356,7 +356,7 @@ def language() -> str:
         table(Condition),
         "## `if`\n",
         "A Jinja2 expression, without `{{ }}`: `if: file.extension == 'pdf'`. The step is left out if it is false.",
-        "What is not there counts as false. A step that was left out has an empty result for those after it:",
+        "What is not there counts as false. Of a step that was left out nothing is there for those after it:",
         "`{{ told.room | default('') }}`.\n",
         "## Templates\n",
         "`{{ … }}` in any setting of a step, in sandboxed Jinja2; a variable that is not there is an error.",

@@ -108,9 +108,11 @@ class StoreUnavailable(RoomkeeperError):
 class StoreTakenAway(RoomkeeperError):
     """The store's file is not where it was opened any more: what is written into it has no name, and would be lost."""
 
+    #: That of a process which must not be started again by itself: it would begin with an empty store.
+    exit_code = 74
     remedy = (
-        "Put it back in its place, and start the service: it goes on with what is there, and with an empty store if "
-        "nothing is. Move a store only while no service runs on it."
+        "The service has ended, so that nothing is kept where it would be lost. Put the store back in its place, then "
+        "start the service; where there is none it makes an empty one. Move a store only while no service runs on it."
     )
 
 

@@ -17,10 +17,11 @@ from roomkeeper.connectors.notify import slack, smtp, webhook
 from roomkeeper.errors import RemoteError
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import BLANK
-from roomkeeper.store import alerts
+from roomkeeper.store import alerts, services
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
 from roomkeeper.store.tables import days, events, runs
+from roomkeeper.store.tables import services as table
 from roomkeeper.watching.notices import GATHER, Heartbeat, Notices, beat
 from roomkeeper.watching.watch import Watch
 
@@ -254,11 +255,20 @@ async def test_a_mail_server_that_refuses_is_named(store: Store) -> None:
         await Notices(store, []).tell(Source("ops-mail", smtp.CONNECTOR, mailer), MIDNIGHT + GATHER)
 
 
-async def test_the_heart_beats_while_the_store_answers(store: Store, chat: Chat) -> None:
+async def test_the_heart_beats_while_the_store_keeps_what_is_written(store: Store, chat: Chat) -> None:
     task = asyncio.create_task(beat(Heartbeat(chat.url, 0.05), store))
-    while chat.beats < 3:  # noqa: ASYNC110 - a server in a thread
-        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    assert chat.beats == 0  # nobody has said yet that they are there
+    services.announce(store, "here process 1", "worker", "text")
+    async with asyncio.timeout(60):
+        while chat.beats < 3:  # noqa: ASYNC110 - a server in a thread
+            await asyncio.sleep(0.02)
+
+    with store.write() as db:
+        db.execute(sa.update(table).values(seen_at=time.time() - 60))
+    await asyncio.sleep(0.3)  # for the last one
+    heard = chat.beats
+    await asyncio.sleep(0.5)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-    assert chat.beats >= 3
+    assert chat.beats == heard

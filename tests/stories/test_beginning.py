@@ -45,7 +45,7 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
         internal=Room(2, "internal"),
         archive=Room(3, "archive"),
         crm=CRMS[crm],
-        crm_url="https://crm.test #1",
+        crm_url="https://crm.test/a#1",
         helpdesk=HELPDESKS[helpdesk],
         helpdesk_url="https://help.acme.test",
         email="bot@acme.test",

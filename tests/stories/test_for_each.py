@@ -118,6 +118,7 @@ def test_where_a_run_would_stop_is_foretold_and_items_are_named_by_their_place(r
 
     assert "fail for item 2: " in foretold
     assert "once named is put right: create the folder 'none'" in " ".join(foretold.split())
+    assert "folder 'some'" not in foretold
     assert "1 of 2 items failed, the first, item 2: " in run["error"]
     assert keeper.ask("runs", "show", str(run["id"]), codes=(3,))["steps"][2]["items"][0]["item"] == "item 2"
     alert = keeper.ask("doctor", "--no-round-trip", codes=(0, 1, 3))["checks"]

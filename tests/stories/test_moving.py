@@ -186,6 +186,22 @@ def test_a_long_comment_is_kept_as_the_portal_keeps_it(rooms: Rooms, keepers: Ma
     assert kept[2]["tags"] == ["p U+1F525"]
 
 
+def test_a_room_for_what_no_tag_can_hold_is_made_once(rooms: Rooms, keepers: Make) -> None:
+    step = {
+        "do": "create_room",
+        "as": "made",
+        "with": {"title": "Deal", "once_per": "deal \N{FIRE}", "tags": ["\N{FIRE}"]},
+    }
+    keeper = started(rooms, keepers, [step])
+
+    first, second = run(keeper), run(keeper)
+
+    assert [one["state"] for one in (first, second)] == ["done", "done"]
+    assert [one["steps"][0]["result"]["made"] for one in (first, second)] == [True, False]
+    (made,) = [one for one in rooms.portal.direct("GET", "/rooms") if one["title"] == "Deal"]
+    assert made["tags"] == ["deal U+1F525", "U+1F525"]
+
+
 def test_a_file_that_is_gone_is_named_and_moved_once_it_is_back(rooms: Rooms, keepers: Make) -> None:
     gone, there = (rooms.upload(f"{name}.docx")["id"] for name in ("Gone", "There"))
     steps = [{"do": "move_files", "with": {"to": rooms.internal, "files": [gone, there]}}]

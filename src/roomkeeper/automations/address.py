@@ -11,18 +11,19 @@ def address(value: str) -> str:
         raise ValueError("must start with https:// (or http:// on your own network)")
     if "@" in value.partition("://")[2].partition("/")[0]:
         raise ValueError("must have no user or password in it: they belong into the settings for them")
-    if any(letter.isspace() for letter in value) or not _has_place(value):
+    if not is_address(value):
         raise ValueError("must name a host, and a port by its number if there is one")
     return value.rstrip("/")
 
 
-def _has_place(value: str) -> bool:
-    """Whether a host is named, and a port, if there is one, can be."""
+def is_address(value: str) -> bool:
+    """Whether it is one at all: a host is named, and a port, if there is one, can be."""
     try:
         parts = urlsplit(value)
-        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
+    return has_place and parts.scheme in {"http", "https"} and not any(letter.isspace() for letter in value)
 
 
 def is_outside(url: str | None) -> bool:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, nodes
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.exceptions import TemplateError as JinjaError
@@ -47,6 +47,23 @@ def _size(operator: str, left: Any, right: Any) -> float:  # noqa: ANN401
 
 
 _environment = _Bounded(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+
+
+class _LeftOut(StrictUndefined):
+    """What a step gives that was left out: not there, and nothing that one asks of it is."""
+
+    def __getattr__(self, name: str) -> "_LeftOut":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    __getitem__ = __getattr__  # type: ignore[assignment]
+
+
+def left_out(step: str) -> Undefined:
+    """Give what stands for the result of a step that was left out: `{{ told.room | default('') }}` can be asked."""
+    return _LeftOut(name=step)
+
 
 Reference = tuple[str, ...]
 """A variable as it is used: `deal.fields.x` is ("deal", "fields", "x")."""
@@ -118,22 +135,34 @@ def holds(condition: str, variables: Mapping[str, Any]) -> bool:
 
 def references(source: str, *, condition: bool = False) -> set[Reference]:
     """List the variables that a template or a condition uses. Raises TemplateError if it can never be worked out."""
-    if condition and is_template(source):
-        what = f"the condition {source!r} has a template in it, and is an expression already"
-        raise TemplateError(what, remedy="write it without {{ }} and without more quotes: file.extension == 'pdf'")
     text = "{{ " + source + " }}" if condition else source
     try:
         tree = _environment.parse(text)
+        is_quoted = condition and any(_is_whole(one.value) for one in tree.find_all(nodes.Const))
     except TemplateSyntaxError as error:
-        what = f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}"
-        compares = "got '='" in str(error)  # Jinja's words
-        raise TemplateError(what, remedy=_COMPARE if compares else "see the Jinja2 template syntax") from error
+        is_quoted, tree = condition and is_template(source), nodes.Template([])
+        if not is_quoted:
+            raise _not_valid(source, error, condition=condition) from error
+    if is_quoted:
+        what = f"the condition {source!r} has a template in it, and is an expression already"
+        raise TemplateError(what, remedy="write it without {{ }} and without more quotes: file.extension == 'pdf'")
     for kind, known in ((nodes.Filter, _environment.filters), (nodes.Test, _environment.tests)):
         for one in tree.find_all(kind):
             if one.name not in known:
                 raise _unknown(source, kind.__name__.lower(), one.name, known)
     own = {name.name for name in tree.find_all(nodes.Name) if name.ctx in {"store", "param"}} | {"loop"}
     return {path for path in _paths(tree) if path[0] not in own and path[0] not in _environment.globals}
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a text in a condition is a template and nothing else: it is compared as it stands there."""
+    return isinstance(value, str) and value.strip().startswith("{{") and value.strip().endswith("}}")
+
+
+def _not_valid(source: str, error: TemplateSyntaxError, *, condition: bool) -> TemplateError:
+    what = f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}"
+    compares = "got '='" in str(error)  # Jinja's words
+    return TemplateError(what, remedy=_COMPARE if compares else "see the Jinja2 template syntax")
 
 
 def _unknown(source: str, kind: str, name: str, known: Collection[str]) -> TemplateError:

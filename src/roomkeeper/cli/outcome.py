@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from roomkeeper.cli.options import FAILED, INTERRUPTED, USAGE
 from roomkeeper.cli.printing import err, escaped, say_problems
-from roomkeeper.errors import ConfigError, RoomkeeperError
+from roomkeeper.errors import ConfigError, RoomkeeperError, StoreTakenAway
 
 
 def outcome(act: Callable[[], object]) -> int:
@@ -20,7 +20,7 @@ def outcome(act: Callable[[], object]) -> int:
         err.print(f"[red]{escaped(error.message)}[/red]")
         if error.remedy:
             err.print(f"    → {escaped(error.remedy)}")
-        return FAILED
+        return error.exit_code if isinstance(error, StoreTakenAway) else FAILED
     except OSError as error:
         if error.filename is None:  # no file's
             raise

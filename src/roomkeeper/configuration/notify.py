@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from roomkeeper.automations.address import address
+from roomkeeper.automations.address import is_address
 from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.secret import NOT_SET, Secret
 
@@ -28,6 +28,10 @@ class Notify(BaseModel):
     def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None or value.get_secret_value() == NOT_SET:
             return value
-        return SecretStr(address(value.get_secret_value()))
+        if not is_address(value.get_secret_value()):
+            raise ValueError(
+                "must be an address: https:// (or http://), a host, and a port by its number if there is one"
+            )
+        return value
 
     heartbeat_every: Duration = Field(default=300.0, ge=10, description="How often.", examples=["5m"])

@@ -14,7 +14,7 @@ from roomkeeper.docspace.models import (
     TemplateJob,
 )
 from roomkeeper.docspace.titles import bearing, title_key
-from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, sanitise_title, segment, whole
+from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, sanitise_title, segment, storable, whole
 from roomkeeper.errors import FormRoleHeld, Garbled
 
 Send = Callable[[Call], Awaitable[Answer]]
@@ -33,14 +33,17 @@ class Rooms:
     async def titled(self, title: str) -> tuple[Folder, ...]:
         """List the active rooms of this title, as the portal stores titles; there may be several.
 
-        Of all rooms, compared here: the server's filter asks its search engine, where it has one, and that knows
-        nothing of collations, gives a thousand entries of any kind at most, and is late (FolderDao.cs, Selector.cs).
+        Compared here. The server's filter asks its search engine, where it has one, and that knows nothing of
+        collations, gives a thousand entries of any kind at most, and is late (FolderDao.cs, Selector.cs): where
+        it finds one it is believed, and else all rooms are looked through.
         """
-        return tuple(bearing(sanitise_title(title), await self.all()))
+        stored = sanitise_title(title)
+        found = bearing(stored, await self._listed({"filterValue": stored, "searchArea": _ACTIVE}))
+        return tuple(found) if len(found) == 1 else tuple(bearing(stored, await self.all()))
 
     async def owned_by(self, person: str) -> tuple[Folder, ...]:
-        """List somebody's rooms, archived ones too: theirs, and not those that they are only in (5.5)."""
-        return tuple(room for room in await self.all(archived=True) if room.created_by.id == person)
+        """List somebody's active rooms: theirs, and not those that they are only in (5.5)."""
+        return tuple(room for room in await self.all() if room.created_by.id == person)
 
     async def all(self, *, archived: bool = False) -> tuple[Folder, ...]:
         """List the rooms that this account sees, archived ones too if asked for; an administrator sees all (5.5)."""
@@ -51,10 +54,13 @@ class Rooms:
         return await self._listed({"searchArea": _TEMPLATES})
 
     async def tagged(self, tag: str) -> tuple[Folder, ...]:
-        """List the rooms, archived ones too, that bear this tag (5.5)."""
-        rooms = await self._listed({"tags": json.dumps([tag], ensure_ascii=False), "searchArea": _ANY})
-        same = title_key(tag)
-        return tuple(room for room in rooms if same in {title_key(one) for one in room.tags})
+        """List the rooms, archived ones too, that bear this tag, or as every portal can hold it (5.5)."""
+        same = {title_key(tag), title_key(storable(tag))}
+        if len(same) == 1:
+            rooms = await self._listed({"tags": json.dumps([tag], ensure_ascii=False), "searchArea": _ANY})
+        else:  # asking for what it cannot hold is answered 500
+            rooms = await self.all(archived=True)
+        return tuple(room for room in rooms if same & {title_key(one) for one in room.tags})
 
     async def _listed(self, narrowed: Mapping[str, object]) -> tuple[Folder, ...]:
         """List the rooms until all that are counted are seen. Raises Garbled where they are not.

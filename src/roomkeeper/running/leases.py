@@ -84,8 +84,10 @@ class Lease:
                 self._on_lost()
                 return []
             late = sa.update(processes).where(processes.c.seen_at < now - LEASE, processes.c.declared_dead.is_(False))
-            connection.execute(late.values(declared_dead=True))
+            died = list(connection.execute(late.values(declared_dead=True).returning(processes.c.id)).scalars())
             rows = connection.execute(sa.select(processes).where(processes.c.works)).all()
+        for process in died:  # others ended in order, and gave their lease back
+            log.warning("a service died: its runs are taken over", process=process)
         self._renewed = began
         self._workers = sum(1 for row in rows if not row.declared_dead)
         return [row.id for row in rows if row.declared_dead]
@@ -117,17 +119,13 @@ class Lease:
 
     async def keep(self, recover: Callable[[str], Awaitable[bool]]) -> None:
         """Beat for ever; `recover` takes a dead process's runs back and tells whether none is left."""
-        told = set[str]()
         while True:
             await asyncio.sleep(BEAT)
             try:
                 # What costs nothing is not worth a thread, each second, for ever.
                 dead = self.beat() if self._store.is_embedded else await asyncio.to_thread(self.beat)
                 for process in dead:
-                    if process not in told:
-                        log.warning("a service died: its runs are taken over", process=process)
                     if await recover(process):
                         await asyncio.to_thread(self.forget, process)
-                told = set(dead)
             except StoreUnavailable:
                 continue  # `is_safe` goes false in time; nothing acts until the store is back

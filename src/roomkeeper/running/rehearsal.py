@@ -125,7 +125,7 @@ async def foretold(step: Step, catalog: Catalog, variables: dict[str, Any], cont
         return shown | await _foretold_each(step, kind, variables, context)
     try:
         if step.if_ is not None and not template.holds(step.if_, variables):
-            variables[step.name] = {}
+            variables[step.name] = template.left_out(step.name)
             return shown | {"plan": [], "because": f"`if: {step.if_}` is false"}
         params = kind.params.model_validate(template.render(step.with_, variables))
     except (TemplateError, ValidationError) as error:

@@ -358,7 +358,10 @@ class Walker:
         def results(connection: sa.Connection) -> dict[str, Any]:
             here = (steps.c.run_id == run, steps.c.position < position, steps.c.state.in_(["done", "skipped"]))
             rows = connection.execute(sa.select(steps.c.name, steps.c.state, steps.c.result).where(*here))
-            return {row.name: json.loads(row.result or "{}") if row.state == "done" else {} for row in rows}
+            return {
+                row.name: json.loads(row.result or "{}") if row.state == "done" else template.left_out(row.name)
+                for row in rows
+            }
 
         first = self._catalog.variables(happened[0]) if happened else {}
         return first | await self._store.reading(results)

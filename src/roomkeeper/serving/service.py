@@ -68,6 +68,7 @@ class Service:
         await self._works.enter_async_context(self._app.working())
         keeper = asyncio.create_task(self._keep_text())
         keeper.add_done_callback(lambda _: self.stop())  # it ends only by a fault: it is raised below
+        seen = asyncio.create_task(self._keep_seen())
         try:
             if self._lets_in:
                 for warning in self._app.warnings:
@@ -84,6 +85,7 @@ class Service:
             log.info("stopping")
         finally:
             async with self._exchange:
+                seen.cancel()
                 keeper.cancel()
                 fault = (await asyncio.gather(keeper, return_exceptions=True))[0]
                 with contextlib.suppress(StoreUnavailable):
@@ -139,6 +141,15 @@ class Service:
                     seen = None  # that of another connection
             except StoreUnavailable as error:
                 log.warning("cannot see whether another text is to be taken over", reason=error.message)
+
+    async def _keep_seen(self) -> None:
+        """Say every few seconds that this service is there, whatever else is being done: it is what readiness is."""
+        while True:
+            await asyncio.sleep(services.SEEN_EVERY)
+            try:
+                await asyncio.to_thread(services.see, self._app.store, self._name)
+            except StoreUnavailable as error:
+                log.warning("cannot say that this service is there", reason=error.message, remedy=error.remedy)
 
     def _must_be_in_place(self) -> None:
         """End rather than keep what comes in a file that has no name any more. Raises StoreTakenAway."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import structlog
 
 from roomkeeper.app.app import BROKEN, STUCK, Role
+from roomkeeper.errors import StoreTakenAway
 from roomkeeper.serving.listening import BACKLOG
 from roomkeeper.web.passage import between
 
@@ -118,6 +119,11 @@ class Supervisor:
                 if ended and not self._is_up:  # it has said why
                     self._stop(signals)
                     return max(0, ended[0][1]) or BROKEN
+                if any(
+                    code == StoreTakenAway.exit_code for _, code in ended
+                ):  # the others will see it, too, and none begins anew
+                    self._stop(signals)
+                    return StoreTakenAway.exit_code
                 for part, code in ended:
                     self._restart_later(part, code)
                 self._look(time.monotonic())

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import httpx2
-
+from roomkeeper.automations.address import is_address as is_any_address
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import Folder
@@ -70,11 +69,7 @@ async def _asking(url: str, key: str, what: Callable[[Portal], Awaitable[T]]) ->
 
 def is_address(said: str) -> bool:
     """Whether somebody gave an address; one with a user or a password in it is none."""
-    try:
-        parts, known = urlsplit(said), httpx2.URL(said)
-    except (ValueError, httpx2.InvalidURL):
-        return False
-    return parts.scheme in {"http", "https"} and bool(known.host) and "@" not in parts.netloc
+    return is_any_address(said) and "@" not in urlsplit(said).netloc
 
 
 def of_portal(said: str) -> str:

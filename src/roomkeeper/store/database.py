@@ -5,6 +5,7 @@ Transactions; what is kept is in `tables`.
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ NOTICE = {  # a database that is gone without a word is noticed in seconds, not 
     "tcp_user_timeout": 10_000,
 }
 _ALERT = {**NOTICE, "options": "-c statement_timeout=30s -c lock_timeout=15s"}
+_LOOKS = 2  # in a row, at which the file is not in its place, until it is taken to be away (ours)
 _LAST_USES = 2.0  # seconds: a transaction takes milliseconds, and whoever waits for a lock is not waited for
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -42,7 +44,8 @@ class Store:
             _make_folder(Path(where))
             self._file = Path(where) / "roomkeeper.sqlite"
             self.engine = sqlite_engine(self._file)
-            self._is_file = self._file.stat().st_ino
+            self._opened = self._file.stat()
+            self._missed = 0
         else:
             url = address(where).set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
@@ -150,13 +153,20 @@ class Store:
             return None  # then the store is asked, and says what is wrong
 
     def is_in_place(self) -> bool:
-        """Whether the file is still the one that was opened; of a database that is not here, it is taken to be."""
+        """Whether the file is still the one that was opened; of a database that is not here, it is taken to be.
+
+        Not so only if it was not at so many looks in a row: file systems of other machines stumble now and then.
+        """
         if not self.is_embedded:
             return True
         try:
-            return self._file.stat().st_ino == self._is_file
+            is_there = os.path.samestat(self._file.stat(), self._opened)
+        except (FileNotFoundError, NotADirectoryError):
+            is_there = False
         except OSError:
-            return False
+            return True  # whoever reads or writes it says what is wrong
+        self._missed = 0 if is_there else self._missed + 1
+        return self._missed < _LOOKS
 
     def close(self) -> None:
         """Close all connections; one that a thread still uses, when it has given it back: it would stay open else."""
@@ -219,8 +229,8 @@ _REACH_IT = (
 
 _DAMAGED = ("file is not a database", "database disk image is malformed")  # SQLite's words (sqlite.org/rescode.html)
 _RESTORE = (
-    "The file is damaged. Stop the service, keep that file, and put the last backup's `roomkeeper.sqlite` in its "
-    "place; what happened since is found in the services' own records (`roomkeeper reconcile`)."
+    "The file is damaged. Stop the service, move the whole folder aside, and put the last backup's in its place; "
+    "what happened since is found in the services' own records (`roomkeeper reconcile`)."
 )
 
 

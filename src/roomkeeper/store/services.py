@@ -34,17 +34,16 @@ def announce(store: Store, name: str, role: str, text: str) -> None:
 
 
 def is_ordered(store: Store, name: str) -> bool | None:
-    """Whether this service is to read the file anew; None if nobody knows of it. Now and then says that it is there.
-
-    Raises StoreUnavailable.
-    """
+    """Whether this service is to read the file anew; None if nobody knows of it. Raises StoreUnavailable."""
     with store.read() as db:
         row = db.execute(_OF_NAME, {"name": name}).first()
-        now = store.now(db)
-    if row is not None and abs(now - row.seen_at) > SEEN_EVERY:
-        with store.write() as db:
-            db.execute(sa.update(services).where(services.c.name == name).values(seen_at=now))
     return row.ordered_at > row.settled_at if row is not None else None
+
+
+def see(store: Store, name: str) -> None:
+    """Say that this service is there; to be called every `SEEN_EVERY` seconds. Raises StoreUnavailable."""
+    with store.write() as db:
+        db.execute(sa.update(services).where(services.c.name == name).values(seen_at=store.now(db)))
 
 
 def clock(store: Store) -> float:

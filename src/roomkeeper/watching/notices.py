@@ -27,6 +27,7 @@ log = structlog.get_logger("notices")
 
 _EVERY = 5.0  # seconds between two looks for something to tell
 GATHER = 20.0  # seconds in which more may follow, to be told with the first
+_BEGINS = 10  # seconds that a service has to say that it is there (ours)
 _SENDS = 90.0  # seconds that a process has for sending before another tries
 _AGAIN_FIRST, _AGAIN_LONGEST = 10.0, 600.0  # seconds until a messenger is tried again that failed
 _NAMED = 20  # alerts that one message names
@@ -125,6 +126,7 @@ class Notices:
 async def beat(heart: Heartbeat, store: Store) -> None:
     """Call the address for ever, as long as the store keeps what is written."""
     async with httpx2.AsyncClient(verify=trusted(), timeout=10.0) as http:
+        await _until_begun(store)
         while True:
             try:
                 await asyncio.to_thread(services.must_be_kept, store)
@@ -132,6 +134,15 @@ async def beat(heart: Heartbeat, store: Store) -> None:
             except (httpx2.HTTPError, httpx2.InvalidURL, StoreUnavailable) as error:
                 log.warning("the heartbeat did not arrive", reason=type(error).__name__)  # its address is a secret
             await asyncio.sleep(heart.every)
+
+
+async def _until_begun(store: Store) -> None:
+    """Wait a moment for this service to have said that it is there: it does so while the heart begins to beat."""
+    for _ in range(_BEGINS):
+        with contextlib.suppress(StoreUnavailable):
+            if await asyncio.to_thread(services.running, store):
+                return
+        await asyncio.sleep(1.0)
 
 
 def written(new: Sequence[Any], over: Sequence[Any], address: str) -> Message:

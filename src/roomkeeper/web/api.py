@@ -371,7 +371,10 @@ def _described(one: Operation, known: dict[str, Any]) -> dict[str, Any]:
             for name, shape in schema.get("properties", {}).items()
         ]
     elif one.takes is not Nothing:
-        told["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        told["requestBody"] = {
+            "required": bool(schema.get("required")),
+            "content": {"application/json": {"schema": schema}},
+        }
     fine = TypeAdapter(one.gives).json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
     known |= fine.pop("$defs", {})
     answers = {"200": {"description": one.summary, "content": {"application/json": {"schema": fine}}}}

@@ -173,7 +173,8 @@ async def reassign(params: Reassign, context: StepContext) -> Reassigned:
     done = Reassigned(person=leaving.email or leaving.id, to=heir.email or heir.id, made=False)
     scope, item = f"reassigned: {context.connection}", f"{leaving.id} to {heir.id}"
     known = (await context.ledger.look(scope, [item])).get(item)
-    if known is not None and known.done and not await _rooms_of(leaving, context):
+    has_rooms = bool(await _rooms_of(leaving, context))  # before anything is given away: the key may lack the scope
+    if known is not None and known.done and not has_rooms:
         return done
     if known is None:
         await _others_are_over(leaving, context)

@@ -83,14 +83,14 @@ class Created(BaseModel):
 async def create_room(params: CreateRoom, context: StepContext) -> Created:
     """Find or make the room, then its folders. Raises StepFailed."""
     portal: Portal = context.client
-    tag = storable(params.once_per or _tag_of_event(context))
+    tag = params.once_per or _tag_of_event(context)
 
     async def find() -> list[str]:
         return [str(one.id) for one in await portal.rooms.tagged(tag)]
 
     async def make() -> str:
         title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
-        tags = list(dict.fromkeys([tag, *map(storable, params.tags)]))
+        tags = list(dict.fromkeys(map(storable, [tag, *params.tags])))
         if params.from_template is not None:
             chosen = template or await _template(context, params.from_template)
             return str(await _from_template(context, chosen, title, tags))
@@ -134,7 +134,7 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
 async def plan_room(params: CreateRoom, context: StepContext) -> Plan:
     """Say whether the room is there, or what would be made."""
     portal: Portal = context.client
-    tag = storable(params.once_per or _tag_of_event(context))
+    tag = params.once_per or _tag_of_event(context)
     found = await context.call(partial(portal.rooms.tagged, tag))
     if found:
         return Plan((), f"room {found[0].id} {found[0].title!r} is there already, with the tag {tag!r}")

@@ -44,11 +44,13 @@ async def ailments(portal: Portal, hook: Hook) -> list[Ailment]:
 
 
 async def _diagnosed(portal: Portal, ours: Sequence[Webhook], hook: Hook, former: Sequence[Webhook]) -> list[Ailment]:
-    if former:
-        what = f"webhook {former[0].id} {former[0].name!r} delivers to our former address, {hook.former}"
-        return [Ailment("moved", what, f"`roomkeeper webhooks repair` has it deliver to {hook.url}.")]
     refused = await _refused(portal, ours[0], hook) if ours else 0
-    return diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
+    found = diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
+    if not former:
+        return found
+    what = f"webhook {former[0].id} {former[0].name!r} delivers to our former address, {hook.former}"
+    moved = Ailment("moved", what, f"`roomkeeper webhooks repair` has it deliver to {hook.url}.")
+    return [moved, *(one for one in found if one.key != "missing")]  # it is what is to be there
 
 
 def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: int, now: datetime) -> list[Ailment]:

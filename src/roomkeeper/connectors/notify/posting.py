@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
@@ -62,6 +63,8 @@ class Poster:
     async def reached(self) -> str:
         """Open a line to the receiver, and say nothing: it would take any call for a message. Raises RemoteError."""
         url = httpx2.URL(self._url)
+        if getproxies().get(url.scheme) and not proxy_bypass(url.host):
+            return f"{url.host} is reached through a proxy, so it is tried when there is a message"
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
             async with asyncio.timeout(CONNECT):
