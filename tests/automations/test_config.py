@@ -158,7 +158,7 @@ OIDC = "issuer: https://login.acme.example, client_id: r, client_secret: !env TE
         (f"dashboard:\n  oidc: {{{OIDC}}}", "nobody whom the login service knows", "operators"),
         ("notify: {to: [acme]}", "takes messages", "slack, smtp or webhook"),
         ("notify: {to: [nowhere]}", "takes messages", "slack, smtp or webhook"),
-        ("notify: {heartbeat: !env TEST_KEY}", "heartbeat: must start with https://", "correct"),
+        ("notify: {heartbeat: !env TEST_KEY}", "heartbeat: must be an address", "correct"),
         ("notify: {heartbeat: https://beat.example/secret}", "`heartbeat` stands in the file", "!env HEARTBEAT"),
         ("notify: {heartbeat: !env TEST_KEY, heartbeat_every: 1s}", "heartbeat_every", "10"),
     ],

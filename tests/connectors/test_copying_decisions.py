@@ -133,7 +133,8 @@ def test_others_files_are_not_taken_for_ours() -> None:
         (file(1, rootFolderType=3), None, errors.Forbidden("x", status=403), "deleted"),
         (file(1), file(7, locked=True, lockedBy="Ann"), errors.Forbidden("x", status=403), "locked by Ann"),
         (file(1), file(7, fileStatus=1), errors.Forbidden("x", status=403), "open in the editor"),
-        (file(1, locked=True), None, errors.Forbidden("x", status=403), "locked"),
+        (file(1, locked=True, lockedBy="Ann"), None, errors.Forbidden("x", status=403), "locked by Ann"),
+        (file(1, locked=True), None, errors.Forbidden("x", status=403), "may not copy"),  # by the account itself
         (file(1), None, errors.Forbidden("x", status=403), "may not copy"),
         (file(1), None, errors.QuotaExceeded("full", status=402), "no room"),
         (file(1), None, errors.Rejected("odd", status=415), "odd"),

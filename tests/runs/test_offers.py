@@ -10,8 +10,13 @@ STEPS = [{"do": "archive_files"}, {"do": "revoke_guest"}, {"do": "note_on_deal"}
 
 def asked(lines: list[str], *, at: int = 0) -> tuple[str, ...]:
     """Tell what is said to whoever is asked to approve."""
-    step = {"name": "archive", "do": STEPS[at]["do"], "state": "asks", "position": at, "error": "move 12 files?"}
-    step |= {"plan": {"lines": lines, "folder": None}, "ask_until": "2026-12-01T10:00:00+00:00", "result": None}
+    step = {"name": "archive", "do": STEPS[at]["do"], "state": "asks", "position": at, "executions": 1}
+    step |= {
+        "error": "move 12 files?",
+        "plan": {"lines": lines, "folder": None},
+        "ask_until": "2026-12-01T10:00:00+00:00",
+        "result": None,
+    }
     run: dict[str, Any] = {"id": 3, "state": "needs_attention", "undone_by": None, "cancel_requested": False}
     run |= {"automation": "x", "text": {"steps": STEPS}, "steps": [step]}
     return offers.of_run(run, None, CATALOG)[0].will
@@ -23,7 +28,7 @@ def test_who_approves_is_told_the_later_steps_however_much_the_first_one_plans()
 
     assert "move 0.docx" in said
     assert "move 11.docx" not in said
-    assert "… and 4 lines more, on the run's page" in said
+    assert "… and 4 more lines, on the run's page" in said
     assert "then revoke_guest: end the access of Ann <ann@x.example> to room 7 'Acme'" in said
 
 

@@ -30,7 +30,7 @@ def test_each_line_is_an_object_that_names_whom_it_is_about_and_holds_no_secret(
 
     structlog.get_logger("a").warning("a part ended", part="door", by="hidden")
     structlog.get_logger("a").warning("stopping")
-    logging.getLogger("dbos").warning("cannot reach hidden\nat all")
+    logging.getLogger("dbos").error("cannot reach hidden\nat all")
     logging.getLogger("somebody.else").error("broken", exc_info=ValueError("hidden"))
 
     written = lines(stream.getvalue())

@@ -14,7 +14,7 @@ from roomkeeper.serving import supervisor
 from roomkeeper.serving.supervisor import Part
 
 BEGIN = """
-import os, signal, socket, sys, time
+import os, signal, socket, sys, threading, time
 from roomkeeper.serving import supervisor
 from roomkeeper.serving.log import start_log
 
@@ -102,12 +102,14 @@ def test_what_hangs_is_ended_and_started_again() -> None:
             if place.role == "worker" and place.is_first:
                 place.beat()
                 time.sleep(3600)
+            if place.role == "worker":  # who is asked to stop before it hears signals says nothing
+                threading.Timer(0.5, os.write, (1, b"worker is there again\\n")).start()
             return lives(place)
         """
     )
     said = ""
     assert service.stdout is not None
-    while "started again" not in said or "signal 9" not in said:
+    while "worker is there again" not in said or "signal 9" not in said:
         said += service.stdout.readline()
     service.send_signal(signal.SIGTERM)
     rest, _ = service.communicate(timeout=20)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TextIO
 
 import structlog
@@ -87,7 +88,7 @@ class Service:
             async with self._exchange:
                 seen.cancel()
                 keeper.cancel()
-                fault = (await asyncio.gather(keeper, return_exceptions=True))[0]
+                fault, _ = await asyncio.gather(keeper, seen, return_exceptions=True)
                 with contextlib.suppress(StoreUnavailable):
                     await asyncio.to_thread(services.leave, self._app.store, self._name)
                 await self._works.aclose()
@@ -147,7 +148,8 @@ class Service:
         while True:
             await asyncio.sleep(services.SEEN_EVERY)
             try:
-                await asyncio.to_thread(services.see, self._app.store, self._name)
+                store = self._app.store
+                await store.writing(partial(services.see, store, self._name))
             except StoreUnavailable as error:
                 log.warning("cannot say that this service is there", reason=error.message, remedy=error.remedy)
 

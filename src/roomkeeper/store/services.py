@@ -40,10 +40,9 @@ def is_ordered(store: Store, name: str) -> bool | None:
     return row.ordered_at > row.settled_at if row is not None else None
 
 
-def see(store: Store, name: str) -> None:
-    """Say that this service is there; to be called every `SEEN_EVERY` seconds. Raises StoreUnavailable."""
-    with store.write() as db:
-        db.execute(sa.update(services).where(services.c.name == name).values(seen_at=store.now(db)))
+def see(store: Store, name: str, db: sa.Connection) -> None:
+    """Say that this service is there; to be called every `SEEN_EVERY` seconds."""
+    db.execute(sa.update(services).where(services.c.name == name).values(seen_at=store.now(db)))
 
 
 def clock(store: Store) -> float:
