@@ -1,7 +1,8 @@
 """`list_rooms`: find the rooms that are as the automation asks, all of them or none, and when they were last used.
 
-A room's own `updated` moves with uploads and edits alone (FileDao.cs, UpdateFoldersAsync), not with moves, deletions
-and downloads. So whoever asks for rooms that nobody uses is answered by their histories, too.
+A room's own `updated` moves with uploads and edits alone (FileDao.cs, UpdateFoldersAsync), not with moves and
+deletions. So whoever asks for rooms that nobody uses is answered by their histories, too; reading and downloading
+stand in neither (HistoryService.cs).
 """
 
 import asyncio
