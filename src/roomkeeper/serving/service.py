@@ -148,8 +148,9 @@ class Service:
         while True:
             await asyncio.sleep(services.SEEN_EVERY)
             try:
-                store = self._app.store
-                await store.writing(partial(services.see, store, self._name))
+                async with self._exchange:  # or else its store may be closed by now
+                    store = self._app.store
+                    await store.writing(partial(services.see, store, self._name))
             except StoreUnavailable as error:
                 log.warning("cannot say that this service is there", reason=error.message, remedy=error.remedy)
 
