@@ -135,17 +135,7 @@ def holds(condition: str, variables: Mapping[str, Any]) -> bool:
 
 def references(source: str, *, condition: bool = False) -> set[Reference]:
     """List the variables that a template or a condition uses. Raises TemplateError if it can never be worked out."""
-    text = "{{ " + source + " }}" if condition else source
-    try:
-        tree = _environment.parse(text)
-        is_quoted = condition and any(_is_whole(one.value) for one in tree.find_all(nodes.Const))
-    except TemplateSyntaxError as error:
-        is_quoted, tree = condition and is_template(source), nodes.Template([])
-        if not is_quoted:
-            raise _not_valid(source, error, condition=condition) from error
-    if is_quoted:
-        what = f"the condition {source!r} has a template in it, and is an expression already"
-        raise TemplateError(what, remedy="write it without {{ }} and without more quotes: file.extension == 'pdf'")
+    tree = _parsed(source, condition=condition)
     for kind, known in ((nodes.Filter, _environment.filters), (nodes.Test, _environment.tests)):
         for one in tree.find_all(kind):
             if one.name not in known:
@@ -154,15 +144,29 @@ def references(source: str, *, condition: bool = False) -> set[Reference]:
     return {path for path in _paths(tree) if path[0] not in own and path[0] not in _environment.globals}
 
 
+def _parsed(source: str, *, condition: bool) -> nodes.Template:
+    """Parse it. Raises TemplateError: also for a condition that is, or compares, a whole template."""
+    try:
+        tree = _environment.parse("{{ " + source + " }}" if condition else source)
+    except TemplateSyntaxError as error:
+        if condition and is_template(source):
+            raise _in_braces(source) from error
+        what = f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}"
+        compares = "got '='" in str(error)  # Jinja's words
+        raise TemplateError(what, remedy=_COMPARE if compares else "see the Jinja2 template syntax") from error
+    if condition and any(_is_whole(one.value) for one in tree.find_all(nodes.Const)):
+        raise _in_braces(source)
+    return tree
+
+
+def _in_braces(source: str) -> TemplateError:
+    what = f"the condition {source!r} has a template in it, and is an expression already"
+    return TemplateError(what, remedy="write it without {{ }} and without more quotes: file.extension == 'pdf'")
+
+
 def _is_whole(value: object) -> bool:
     """Whether a text in a condition is a template and nothing else: it is compared as it stands there."""
     return isinstance(value, str) and value.strip().startswith("{{") and value.strip().endswith("}}")
-
-
-def _not_valid(source: str, error: TemplateSyntaxError, *, condition: bool) -> TemplateError:
-    what = f"{source!r} is not a valid {'condition' if condition else 'template'}: {error}"
-    compares = "got '='" in str(error)  # Jinja's words
-    return TemplateError(what, remedy=_COMPARE if compares else "see the Jinja2 template syntax")
 
 
 def _unknown(source: str, kind: str, name: str, known: Collection[str]) -> TemplateError:

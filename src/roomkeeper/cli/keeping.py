@@ -10,7 +10,7 @@ from roomkeeper.cli.printing import PROGRAM, show, stop
 from roomkeeper.running.leases import is_served
 from roomkeeper.store.backup import back_up
 from roomkeeper.store.backup import transfer as copied_to
-from roomkeeper.store.database import Store
+from roomkeeper.store.database import Store, is_made
 
 
 def backup(
@@ -20,7 +20,7 @@ def backup(
 ) -> None:
     """Copy an embedded store into a new folder, while the service runs."""
     loaded = loaded_for_reading(config)
-    if "://" not in loaded.store and not (Path(loaded.store) / "roomkeeper.sqlite").exists():
+    if not is_made(loaded.store):
         what = f"There is no store in {loaded.store}, so there is nothing to back up"
         stop(what, f"Look at `store:` in {config}; a store is made when the service first runs.", FAILED)
     files = back_up(store_of(loaded), folder)

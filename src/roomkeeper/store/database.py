@@ -29,6 +29,7 @@ NOTICE = {  # a database that is gone without a word is noticed in seconds, not 
     "tcp_user_timeout": 10_000,
 }
 _ALERT = {**NOTICE, "options": "-c statement_timeout=30s -c lock_timeout=15s"}
+_FILE = "roomkeeper.sqlite"
 _LOOKS = 2  # in a row, at which the file is not in its place, until it is taken to be away (ours)
 _LAST_USES = 2.0  # seconds: a transaction takes milliseconds, and whoever waits for a lock is not waited for
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -42,7 +43,7 @@ class Store:
         self.where = where
         if self.is_embedded:
             _make_folder(Path(where))
-            self._file = Path(where) / "roomkeeper.sqlite"
+            self._file = Path(where) / _FILE
             self.engine = sqlite_engine(self._file)
             self._opened = self._file.stat()
             self._missed = 0
@@ -237,6 +238,11 @@ _RESTORE = (
 def _first_line(error: SQLAlchemyError) -> str:
     """Say what the database says, without the statement: it may hold names of files and people."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
+
+
+def is_made(where: str) -> bool:
+    """Whether there is a store already; of a database that is not here, it is taken to be there."""
+    return "://" in where or (Path(where) / _FILE).exists()
 
 
 def opened(where: str) -> Store:

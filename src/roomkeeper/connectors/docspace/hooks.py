@@ -40,10 +40,10 @@ async def registered(portal: Portal, hook: Hook) -> list[Registered]:
 
 async def ailments(portal: Portal, hook: Hook) -> list[Ailment]:
     """Say what is wrong with our webhook. Raises RemoteError."""
-    return await _diagnosed(portal, await _ours(portal, hook), hook, await _former(portal, hook))
+    return await _diagnosed(portal, *await _known(portal, hook), hook)
 
 
-async def _diagnosed(portal: Portal, ours: Sequence[Webhook], hook: Hook, former: Sequence[Webhook]) -> list[Ailment]:
+async def _diagnosed(portal: Portal, ours: Sequence[Webhook], former: Sequence[Webhook], hook: Hook) -> list[Ailment]:
     refused = await _refused(portal, ours[0], hook) if ours else 0
     found = diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
     if not former:
@@ -99,13 +99,13 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
 
     A webhook that was never there is not made unasked.
     """
-    ours, former = await _ours(portal, hook), await _former(portal, hook)
-    found = await _diagnosed(portal, ours, hook, former)
+    ours, former = await _known(portal, hook)
+    found = await _diagnosed(portal, ours, former, hook)
     mended: set[str] = set()
     keys = {one.key for one in found}
     try:
         if "moved" in keys and twins:  # asked for: a copy of the configuration on another machine must not take it
-            await _move(portal, ours, former, hook)
+            await register(portal, hook)
             mended.add("moved")
         if "missing" in keys and hook.was_there:
             await register(portal, hook)
@@ -129,23 +129,17 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
     return [_done(one) if one.key in mended else one for one in found]
 
 
-async def _move(portal: Portal, ours: Sequence[Webhook], former: Sequence[Webhook], hook: Hook) -> None:
-    """Have what delivers to our former address deliver here; or delete it, if one does so already."""
-    kept = [] if ours else [former[0]]
-    for one in kept:
-        await portal.webhooks.change(_put_right(one, hook), hook.secret)
-    for one in former[len(kept) :]:
-        await portal.webhooks.remove(one.id)
-
-
 async def register(portal: Portal, hook: Hook) -> int:
-    """Make our webhook; the one that is there is put right instead. Gives its id. Raises RemoteError, NotThere."""
+    """Make our webhook; the one that is there is put right instead, or else the one of our former address.
+
+    Others that deliver to that are deleted. Gives its id. Raises RemoteError, NotThere.
+    """
     if not hook.types:
         raise NotThere(
             f"No automation listens to {hook.connection}, so its webhook would have nothing to tell",
             remedy="Write an automation first (`on: file.uploaded`, for example).",
         )
-    ours, former = await _ours(portal, hook), await _former(portal, hook)
+    ours, former = await _known(portal, hook)
     known = [*ours, *former]
     wanted = _put_right(known[0] if known else _new(hook), hook)
     try:
@@ -175,7 +169,8 @@ def _differs(made: Webhook, hook: Hook) -> list[str]:
 async def remove(portal: Portal, hook: Hook) -> list[int]:
     """Delete our webhooks; gives their ids. Raises RemoteError."""
     gone = []
-    for one in await _ours(portal, hook):
+    ours, _ = await _known(portal, hook)
+    for one in ours:
         await portal.webhooks.remove(one.id)
         gone.append(one.id)
     return gone
@@ -191,16 +186,15 @@ def new_secret() -> str:
     return "".join(chosen)
 
 
-async def _ours(portal: Portal, hook: Hook) -> list[Webhook]:
-    """Find our webhooks, the one that works best first: that is the one to keep."""
-    ours = [one for one in await portal.webhooks.all() if is_ours(one, hook.url)]
+async def _known(portal: Portal, hook: Hook) -> tuple[list[Webhook], list[Webhook]]:
+    """Find our webhooks, and those that deliver to where we were before; the one that works best is the first."""
     long_ago = datetime.fromtimestamp(0, UTC)
-    return sorted(ours, key=lambda one: (not one.enabled, long_ago - (one.last_success_on or long_ago), one.id))
-
-
-async def _former(portal: Portal, hook: Hook) -> list[Webhook]:
-    """Find those that deliver to where we were reached before."""
-    return [one for one in await portal.webhooks.all() if is_ours(one, hook.former)] if hook.former else []
+    there = sorted(
+        await portal.webhooks.all(),
+        key=lambda one: (not one.enabled, long_ago - (one.last_success_on or long_ago), one.id),
+    )
+    former = [one for one in there if is_ours(one, hook.former)] if hook.former else []
+    return [one for one in there if is_ours(one, hook.url)], former
 
 
 async def _refused(portal: Portal, webhook: Webhook, hook: Hook) -> int:
