@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 import typer
+import uvloop  # noqa: F401 - loaded before the parts are forked off, which share it
 
 from roomkeeper.app.app import App
 from roomkeeper.app.building import build

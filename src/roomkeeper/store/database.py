@@ -67,20 +67,24 @@ class Store:
             raise StoreUnavailable(what, remedy=self._remedy(error)) from error
 
     def _bring_up_to_date(self) -> None:
-        if _version(self) == _newest():
-            return
-        from alembic import command  # noqa: PLC0415 - half a second to load, for nothing where nothing is to be migrated
-        from alembic.config import Config as AlembicConfig  # noqa: PLC0415
-
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        with self.engine.connect().execution_options(reads=True) as connection:
+            if self._is_current(connection):
+                return
         # The turn first: who waits for it does so as long as it takes, and finds the tables up to date.
         with self._turn or contextlib.nullcontext(), self.engine.begin() as connection:
             if not self.is_embedded:
                 connection.execute(sa.text("set local statement_timeout = 0; set local lock_timeout = 0"))
                 connection.execute(sa.text("select pg_advisory_xact_lock(727274)"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if not self._is_current(connection):
+                _upgrade(connection)
+
+    def _is_current(self, connection: sa.Connection) -> bool:
+        """Whether the tables are those of this version. Raises StoreUnavailable if they are of a later one."""
+        version, newest = _version(connection), _newest()
+        if version > newest:
+            what = f"The store {self.said} was last used by a later version of Roomkeeper, whose tables are other ones"
+            raise StoreUnavailable(what, remedy=_OF_A_LATER_VERSION)
+        return version == newest
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -233,6 +237,10 @@ _RESTORE = (
     "The file is damaged. Stop the service, move the whole folder aside, and put the last backup's in its place; "
     "what happened since is found in the services' own records (`roomkeeper reconcile`)."
 )
+_OF_A_LATER_VERSION = (
+    "Install the version that ran last. To go back to this one: stop the service, move the store aside, and put back the "
+    "backup that was made before the upgrade."
+)
 
 
 def _first_line(error: SQLAlchemyError) -> str:
@@ -248,7 +256,11 @@ def is_made(where: str) -> bool:
 def opened(where: str) -> Store:
     """Open a store, up to date, for a command that runs beside the service or without it."""
     store = Store(where)
-    store.migrate()
+    try:
+        store.migrate()
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
@@ -257,12 +269,22 @@ def _newest() -> str:
     return max(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def _version(store: Store) -> str:
+def _version(connection: sa.Connection) -> str:
     """Tell which migration the tables are at; nothing if there are none."""
-    if not sa.inspect(store.engine).has_table("alembic_version"):
+    if not sa.inspect(connection).has_table("alembic_version"):
         return ""
-    with store.read() as connection:
-        return str(connection.execute(sa.text("select version_num from alembic_version")).scalar() or "")
+    return str(connection.execute(sa.text("select version_num from alembic_version")).scalar() or "")
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    """Bring the tables to the newest migration."""
+    from alembic import command  # noqa: PLC0415 - half a second and 20 MB, for nothing where nothing is to be migrated
+    from alembic.config import Config as AlembicConfig  # noqa: PLC0415
+
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def sqlite_engine(file: Path) -> sa.Engine:
