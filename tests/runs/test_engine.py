@@ -3,11 +3,15 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
+import pytest
+
+from roomkeeper.errors import StoreUnavailable
 from roomkeeper.running.engine import Engine
 from roomkeeper.running.leases import Lease
 from roomkeeper.running.turns import Turn
-from roomkeeper.store.database import Store
+from roomkeeper.store.database import Store, opened
 
 _RUNS = 40
 _POLL = 1.0  # seconds: the library takes runs back so often (dbos, `Queue.polling_interval_sec`)
@@ -51,3 +55,23 @@ async def test_nothing_is_at_work_after_a_stop_and_nothing_lost_whenever_it_come
             await asyncio.sleep(0.1)
     await last.stop()
     assert set(busy.at_work.values()) == {0}
+
+
+async def test_a_damaged_file_of_its_own_is_named_and_it_begins_anew_without_it(tmp_path: Path) -> None:
+    store = opened(str(tmp_path))
+    lease, busy = Lease(store, works=True, on_lost=lambda: None), Busy()
+    file = tmp_path / "engine.sqlite"
+    file.write_bytes(b"no database at all" * 500)
+    engine = Engine(store, lease, busy, lambda _: None)  # type: ignore[arg-type]
+
+    with pytest.raises(StoreUnavailable, match="engine.sqlite is damaged") as refused:
+        await engine.start()
+    await engine.stop()
+    assert "move this file" in refused.value.remedy
+
+    file.unlink()
+    engine = Engine(store, lease, busy, lambda _: None)  # type: ignore[arg-type]
+    await engine.start()
+    await engine.begin(Turn(1, 1, "acme"))
+    await engine.stop()
+    store.close()

@@ -27,7 +27,7 @@ from roomkeeper.errors import StoreUnavailable
 from roomkeeper.running.leases import Lease
 from roomkeeper.running.turns import Turn
 from roomkeeper.running.walk import Walker
-from roomkeeper.store.database import NOTICE, Store, address, durable_sqlite
+from roomkeeper.store.database import NOTICE, Store, address, durable_sqlite, is_damaged
 from roomkeeper.store.tables import runs
 
 log = structlog.get_logger("engine")
@@ -41,6 +41,10 @@ _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
 _PAGE = 500  # runs looked at in one sweep
 _RECOVERY_QUEUE = "_dbos_internal_queue"  # where the library puts what was on no queue
 _KEPT_DAYS = 7  # of the engine's own records; ours are kept by retention
+_BEGIN_ANEW = (
+    "Stop the service, move this file and those beside it (`-wal`, `-shm`) aside, and start it: they are made anew. "
+    "All else is in roomkeeper.sqlite; runs that were under way begin anew, and do nothing twice."
+)
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
@@ -57,7 +61,6 @@ class Engine:
 
     async def start(self) -> None:
         """Launch; runs that this process left unfinished go on at once."""
-        logging.getLogger("dbos").setLevel(logging.WARNING)
         self._library = DBOS(config=self._config())  # type: ignore[arg-type]
         walker = self._walker
 
@@ -79,9 +82,22 @@ class Engine:
         self._run = run
         DBOS.listen_queues([])  # but for the library's own, by which it takes runs back
         _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _JOBS  # noqa: SLF001 - nothing here is delayed or has a deadline
-        DBOS.launch()
+        self._launch()
         if self._store.is_embedded:  # nobody hands over runs yet, so that one look is enough
             await self._give_back(await self._unknown_runs())
+
+    def _launch(self) -> None:
+        """Have the library begin. Raises StoreUnavailable."""
+        told = logging.getLogger("dbos")
+        told.setLevel(logging.CRITICAL)  # what keeps it from beginning is thrown, too
+        try:
+            DBOS.launch()
+        except SQLAlchemyError as error:
+            if self._store.is_embedded and is_damaged(error):
+                what = f"The file {_file(self._store)} is damaged; it holds how far the runs under way have come"
+                raise StoreUnavailable(what, remedy=_BEGIN_ANEW) from error
+            raise self._store.unavailable("The engine's tables cannot be opened", error) from error
+        told.setLevel(logging.WARNING)
 
     async def stop(self) -> None:
         """Stop taking runs; those at work are taken up again by the next start, or by another process."""

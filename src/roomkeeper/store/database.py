@@ -63,8 +63,7 @@ class Store:
         try:
             self._bring_up_to_date()
         except SQLAlchemyError as error:
-            what = f"The store {self.said} cannot be opened: {_first_line(error)}"
-            raise StoreUnavailable(what, remedy=self._remedy(error)) from error
+            raise self.unavailable(f"The store {self.said} cannot be opened", error) from error
 
     def _bring_up_to_date(self) -> None:
         with self.engine.connect().execution_options(reads=True) as connection:
@@ -93,8 +92,7 @@ class Store:
             with self._turn or contextlib.nullcontext(), self.engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            what = f"The store cannot be written: {_first_line(error)}"
-            raise StoreUnavailable(what, remedy=self._remedy(error)) from error
+            raise self.unavailable("The store cannot be written", error) from error
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -103,8 +101,7 @@ class Store:
             with self.engine.connect().execution_options(reads=True) as connection:
                 yield connection
         except SQLAlchemyError as error:
-            what = f"The store cannot be read: {_first_line(error)}"
-            raise StoreUnavailable(what, remedy=self._remedy(error)) from error
+            raise self.unavailable("The store cannot be read", error) from error
 
     async def writing(self, act: Callable[[sa.Connection], T]) -> T:
         """Run a function in a writing transaction, off the event loop.
@@ -185,10 +182,12 @@ class Store:
         if self._turn is not None:
             self._turn.close()
 
-    def _remedy(self, error: SQLAlchemyError) -> str:
-        if not self.is_embedded:
-            return _REACH_IT
-        return _RESTORE if any(said in str(error) for said in _DAMAGED) else ON_DISK
+    def unavailable(self, what: str, error: SQLAlchemyError) -> StoreUnavailable:
+        """Say what could not be done, why, and what to do."""
+        # What the database says, without the statement: that may hold names of files and people.
+        why = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        here = _RESTORE if is_damaged(error) else ON_DISK
+        return StoreUnavailable(f"{what}: {why}", remedy=here if self.is_embedded else _REACH_IT)
 
     @staticmethod
     def _within(open_: Callable[[], Any], act: Callable[[sa.Connection], T]) -> T:
@@ -243,9 +242,9 @@ _OF_A_LATER_VERSION = (
 )
 
 
-def _first_line(error: SQLAlchemyError) -> str:
-    """Say what the database says, without the statement: it may hold names of files and people."""
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
+def is_damaged(error: SQLAlchemyError) -> bool:
+    """Whether a SQLite file is not one any more."""
+    return any(said in str(error) for said in _DAMAGED)
 
 
 def is_made(where: str) -> bool:
