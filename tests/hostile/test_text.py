@@ -19,7 +19,6 @@ from roomkeeper.automations import redaction, template
 from roomkeeper.docspace import entry_id
 from roomkeeper.errors import TemplateError
 from roomkeeper.store.moments import moment
-from roomkeeper.web.door import Sparingly
 
 HARD = "\ud83d\x00\x1b[2J\x07\u202e\u2066\x9b\u2028"
 
@@ -202,14 +201,6 @@ def test_every_regular_expression_ends_soon_on_hostile_text(pattern: "re.Pattern
         with bounded(2.0):
             for _ in pattern.finditer(text):
                 pass
-
-
-def test_what_strangers_choose_makes_no_line_of_its_own() -> None:
-    say = Sparingly()
-    for number in range(1000):
-        say(f"refused: signed {number} s ago", about="crm")
-
-    assert len(say._said) == 1
 
 
 def test_of_how_a_delivery_came_a_bounded_part_is_kept() -> None:

@@ -64,7 +64,7 @@ async def test_a_damaged_file_of_its_own_is_named_and_it_begins_anew_without_it(
     file.write_bytes(b"no database at all" * 500)
     engine = Engine(store, lease, busy, lambda _: None)  # type: ignore[arg-type]
 
-    with pytest.raises(StoreUnavailable, match="engine.sqlite is damaged") as refused:
+    with pytest.raises(StoreUnavailable, match=r"engine\.sqlite is damaged") as refused:
         await engine.start()
     await engine.stop()
     assert "move this file" in refused.value.remedy

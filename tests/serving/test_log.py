@@ -1,5 +1,6 @@
 """The log: a line is an object wherever it comes from, no secret is in it, and nobody fails by it."""
 
+import contextlib
 import io
 import json
 import logging
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from roomkeeper.serving.log import start_log
+from roomkeeper.serving.log import Sparingly, start_log
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,46 @@ def test_a_log_that_cannot_be_written_changes_nothing() -> None:
 
     structlog.get_logger("a").error("nobody reads this", exc_info=ValueError("x"))
     logging.getLogger("dbos").error("nor this")
+
+
+def test_what_is_said_again_and_again_is_one_line_and_the_next_one_counts_it() -> None:
+    stream = io.StringIO()
+    start_log(str, stream)
+    said = structlog.get_logger("a")
+
+    for number in range(1000):
+        said.warning("a delivery is refused", connection="crm", reason=f"signed {number} s ago", alike="crm")
+        said.warning("cannot look for events", reason="the store cannot be read")
+        said.warning("an event waits", event_id=number % 3)
+        said.error("a part ended")
+
+    written = lines(stream.getvalue())
+    assert [one["event"] for one in written if one["level"] == "warning"] == [
+        "a delivery is refused",
+        "cannot look for events",
+        *["an event waits"] * 3,
+    ]
+    assert len(written) == 1005
+    assert all("alike" not in one for one in written)
+
+
+def test_after_a_minute_it_is_said_again_with_how_often_it_was_the_case() -> None:
+    now = [1_000.0]
+    sparingly = Sparingly(lambda: now[0])
+    heard = []
+
+    for _ in range(130):
+        with contextlib.suppress(structlog.DropEvent):
+            heard.append(sparingly(None, "warning", {"event": "cannot look"}).get("times_since", 0))
+        now[0] += 1.0
+
+    assert heard == [0, 59, 59]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    sparingly = Sparingly()
+
+    for number in range(10_000):
+        sparingly(None, "warning", {"event": "an event waits", "event_id": number})
+
+    assert len(sparingly._said) <= 1_000

@@ -3,11 +3,15 @@
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
+
+_SAID_AGAIN = 60.0  # seconds; ours
+_MOST = 1_000  # different warnings that are remembered; ours
 
 
 def start_log(redact: Callable[[str], str], stream: TextIO, **known: str) -> None:
@@ -17,6 +21,7 @@ def start_log(redact: Callable[[str], str], stream: TextIO, **known: str) -> Non
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            Sparingly(),
             lambda _, __, line: {**known, **line},  # what is about another part names that one
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if human else [structlog.processors.format_exc_info]),
@@ -32,6 +37,33 @@ def start_log(redact: Callable[[str], str], stream: TextIO, **known: str) -> Non
     engine = logging.getLogger("dbos")  # it would write by itself, past what takes secrets out
     engine.handlers[:], engine.propagate = [logging.NullHandler()], True
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers do wrong is said by the door, sparingly
+
+
+class Sparingly:
+    """Lets the same warning through once a minute, and says with the next one how often it was the case since.
+
+    The same are those that say the same in every word; or of which `alike` is the same, for words that a stranger may
+    choose.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, _: object, level: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Let a line through. Raises DropEvent."""
+        alike = line.pop("alike", None)
+        if level != "warning":
+            return line
+        key = repr((line["event"], alike if alike is not None else sorted(line.items(), key=lambda one: one[0])))
+        at, many = self._said.get(key, (self._now() - _SAID_AGAIN, 0))
+        if self._now() - at < _SAID_AGAIN:
+            self._said[key] = (at, many + 1)
+            raise structlog.DropEvent
+        if len(self._said) >= _MOST:
+            self._said.clear()
+        self._said[key] = (self._now(), 0)
+        return {**line, "times_since": many} if many else line
 
 
 class _Unfailing:

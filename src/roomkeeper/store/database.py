@@ -237,8 +237,8 @@ _RESTORE = (
     "what happened since is found in the services' own records (`roomkeeper reconcile`)."
 )
 _OF_A_LATER_VERSION = (
-    "Install the version that ran last. To go back to this one: stop the service, move the store aside, and put back the "
-    "backup that was made before the upgrade."
+    "Install the version that ran last. To go back to this one: stop the service, move the store aside, and put the "
+    "backup that was made before the upgrade in its place."
 )
 
 

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import resource
-import time
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -27,7 +26,6 @@ KEPT_BACK = 256  # file handles for the store and for calls to others
 MOST_OPEN = 1000  # connections, if there are so many handles
 SMALL_BODY = 16 * 1024  # bytes; a body up to this needs no place of its own
 BODIES = 26 * 1024 * 1024  # bytes of larger bodies under way, in all: the largest that anybody sends finds place; ours
-_SAY_AGAIN = 60.0  # seconds
 _COME_AGAIN = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -51,35 +49,17 @@ class Bodies:
 
     def __init__(self, most: int = BODIES) -> None:
         self._free = most
-        self._say = Sparingly()
 
     def take(self, size: int) -> None:
         """Take so many bytes. Raises Crowded."""
         if size > self._free:
-            self._say("large bodies under way fill their room; further ones are asked to come again")
+            log.warning("large bodies under way fill their room; further ones are asked to come again")
             raise Crowded
         self._free -= size
 
     def give_back(self, size: int) -> None:
         """Give back what was taken."""
         self._free += size
-
-
-class Sparingly:
-    """Says the same thing once a minute, and how often it was the case."""
-
-    def __init__(self) -> None:
-        self._said: dict[str, tuple[float, int]] = {}
-
-    def __call__(self, what: str, about: str = "") -> None:
-        """Say it, or count it; `about` tells things apart whose words a stranger may choose."""
-        key = about or what
-        at, many = self._said.get(key, (-_SAY_AGAIN, 0))
-        if time.monotonic() - at < _SAY_AGAIN:
-            self._said[key] = (at, many + 1)
-            return
-        log.warning(what, **({"times_since": many} if many else {}))
-        self._said[key] = (time.monotonic(), 0)
 
 
 class Hall:
@@ -90,13 +70,12 @@ class Hall:
         self._silent: dict[Connection, None] = {}  # no head has come, or none since the last answer; the oldest first
         self._sending: dict[Connection, None] = {}  # a head has come, and not the whole of its body
         self._leaving: set[Connection] = set()
-        self.say = Sparingly()
 
     def come(self, one: "Connection") -> None:
         """Let somebody in; if the hall is full, who has been silent or slow for longest makes way."""
         self._open += 1
         while self._open - len(self._leaving) > self._most and one not in self._leaving:
-            self.say("as many connections are open as may be; silent and slow ones are closed, the oldest first")
+            log.warning("as many connections are open as may be; silent and slow ones are closed, the oldest first")
             victim = next(iter((*self._silent, *self._sending)), one) if self._silent or self._sending else one
             self._forget(victim)
             self._leaving.add(victim)
@@ -231,7 +210,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or too much of one; the log is told sparingly."""
-        self._hall.say("somebody sends what is no HTTP request, or a head that is too large; refused")
+        log.warning("somebody sends what is no HTTP request, or a head that is too large; refused")
         super().send_400_response(msg)
 
     def _hand_over(self) -> None:
@@ -249,7 +228,7 @@ class Connection(HttpToolsProtocol):
         if self._passage.hand_over(line, self._head):
             self.transport.abort()
             return
-        self._hall.say("more is asked for than is taken on; some are asked to come again")
+        log.warning("more is asked for than is taken on; some are asked to come again")
         self.transport.write(_COME_AGAIN)
         self.transport.close()
 

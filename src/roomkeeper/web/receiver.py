@@ -21,7 +21,7 @@ from roomkeeper.errors import DeliveryRefused, DeliveryUnreadable, StoreUnavaila
 from roomkeeper.intake.inbox import Inbox, Verdict
 from roomkeeper.telemetry import tracing
 from roomkeeper.web import body
-from roomkeeper.web.door import Bodies, Crowded, Sparingly
+from roomkeeper.web.door import Bodies, Crowded
 
 log = structlog.get_logger("receiver")
 
@@ -102,7 +102,6 @@ class Receiver:
 
     def __init__(self, gates: Mapping[str, Gate], inbox: Inbox) -> None:
         self._gates, self._inbox, self._bodies = gates, inbox, Bodies()
-        self._say = Sparingly()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Never 410: the portal deletes a webhook that is answered so."""
@@ -187,7 +186,8 @@ class Receiver:
         return _said(400, unreadable.message)
 
     async def _turn_away(self, gate: Gate, refused: DeliveryRefused, head: _Head) -> Response:
-        self._say(f"a delivery to {gate.name} is refused: {refused.message}. {refused.remedy}", about=gate.name)
+        said = {"connection": gate.name, "reason": refused.message, "remedy": refused.remedy}
+        log.warning("a delivery is refused", **said, alike=gate.name)  # the reason may hold what a stranger chose
         try:
             await self._inbox.refuse(gate.name, refused.message, head.__str__)
         except StoreUnavailable:
