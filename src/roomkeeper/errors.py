@@ -21,7 +21,7 @@ RoomkeeperError
     ├── Unavailable          the portal is suspended, restoring or unknown under this name
     ├── Unauthorized         401
     ├── Forbidden            403
-    │   └── ScopeMissing       …because the key lacks a permission, whatever the account may do
+    ├── ScopeMissing         403: the key lacks a permission, whatever the account may do
     ├── NotFound             404
     ├── QuotaExceeded        402
     ├── Rejected             any other 4xx
@@ -54,6 +54,11 @@ class RoomkeeperError(Exception):
     def message(self) -> str:
         """What happened, to what."""
         return str(self)
+
+    @property
+    def said(self) -> str:
+        """What happened and what to do, as one text."""
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
 
 
 @dataclass(frozen=True)
@@ -267,8 +272,8 @@ class Forbidden(RemoteError):
     remedy = "Give the key's owner the right it lacks, then `roomkeeper runs retry`."
 
 
-class ScopeMissing(Forbidden):
-    """The key lacks the permission for this."""
+class ScopeMissing(RemoteError):
+    """The key lacks the permission for this, whatever the account may do: it says nothing of what was asked for."""
 
     remedy = "Give the API key the scope that is named (or full access), then `roomkeeper runs retry`."
 

@@ -54,7 +54,7 @@ class Trial:
                 return Rehearsal(automation.name)
             would = await connecting.rehearsed(self.config, self.store, automation, happened)
         except RoomkeeperError as error:
-            return Rehearsal(automation.name, trouble=f"{error.message}. {error.remedy}".removesuffix(". "))
+            return Rehearsal(automation.name, trouble=error.said)
         return Rehearsal(automation.name, happened.subject, happened.at, would)
 
     async def _latest(self, automation: Automation) -> Event | None:

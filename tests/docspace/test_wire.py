@@ -70,7 +70,7 @@ def test_a_scope_that_is_missing_is_named_by_what_was_asked(call: Call, scope: s
 @pytest.mark.parametrize(("body", "kind"), [(PROBLEM, errors.ScopeMissing), (ERROR, errors.Forbidden)])
 def test_where_some_need_no_key_a_key_that_does_not_do_is_told_in_a_problem(body: bytes, kind: type) -> None:
     """Recorded: keys.scopes, keys.create."""
-    with pytest.raises(errors.Forbidden) as raised:
+    with pytest.raises(errors.RemoteError) as raised:
         wire.read(Call("GET", "/files/file/7"), 403, {"content-type": "application/problem+json"}, body)
 
     assert type(raised.value) is kind
@@ -182,7 +182,7 @@ def test_models_tolerate_what_is_new_and_read_what_is_odd() -> None:
     assert file.created is not None
     assert file.created.isoformat() == "2026-06-30T14:05:09+02:00"
     assert file.updated is None
-    assert (operation.processed_count, operation.files[0].id) == (12, None)
+    assert operation.files[0].id is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.instruction import followed
 from roomkeeper.contract.naming import called
 from roomkeeper.docspace.models import Folder
-from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, Unauthorized
+from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, ScopeMissing, Unauthorized
 from roomkeeper.setup import asking
 from roomkeeper.setup.asking import MAKE_A_KEY, Seen, is_address
 from roomkeeper.setup.choices import ADMIN, ADMIN_SECRET, API_KEY, JOBS, Job, Room, Service, Setup, yaml_of
@@ -171,7 +171,7 @@ def _let_in(given: str | None, file: Path | None) -> tuple[str, str, Seen]:
         try:
             return url, secret, asyncio.run(asking.look(url, secret))
         except RemoteError as error:
-            is_the_key = isinstance(error, Unauthorized | Forbidden)
+            is_the_key = isinstance(error, Unauthorized | Forbidden | ScopeMissing)
             was_typed = not (file or os.environ.get(API_KEY)) if is_the_key else given is None
             if not was_typed:
                 raise

@@ -120,7 +120,8 @@ class StepCheck:
         self, reference: template.Reference, kind: EventKind, known: Mapping[str, Any], where: Place, *, many: bool
     ) -> None:
         root, *rest = reference
-        written, node, seen = ".".join(reference), known, ""
+        written, seen = ".".join(reference), ""
+        node: Any = known
         for part in reference:
             if node is None:
                 break  # what only the sender knows

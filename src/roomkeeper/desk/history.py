@@ -16,12 +16,12 @@ from roomkeeper.running.orders import undone_by
 from roomkeeper.store.alerts import Alert, current
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
-from roomkeeper.store.tables import calls, events, events_about, runs, runs_about, steps, waiting
+from roomkeeper.store.tables import OPEN, calls, events, events_about, runs, runs_about, steps, waiting
 
 Shown = dict[str, Any]
 
 EVENT_STATUSES = ("accepted", "duplicate", "ignored", "unusable", "refused")
-RUN_STATES = ("waiting", "running", "done", "needs_attention", "cancelled")
+RUN_STATES = (*OPEN, "done", "needs_attention", "cancelled")
 _LISTED = [column for column in events.c if column.name not in {"body", "facts", "head"}]
 
 LATELY = 7 * 86_400.0  # seconds from which what is over is counted
@@ -157,7 +157,7 @@ class History:
 
     def is_under_way(self, numbers: Collection[int]) -> bool:
         """Whether any of these runs waits or is at work."""
-        going_on = (runs.c.id.in_(numbers), runs.c.state.in_(("waiting", "running")))
+        going_on = (runs.c.id.in_(numbers), runs.c.state.in_(OPEN))
         with self._store.read() as db:
             return db.execute(sa.select(runs.c.id).where(*going_on).limit(1)).first() is not None
 
@@ -189,7 +189,7 @@ class History:
     def counts(self) -> Shown:
         """Count what is open, however old; and, of the last seven days, events by status and runs that are over."""
         since = time.time() - LATELY
-        is_open = runs.c.state.in_(("waiting", "running", "needs_attention"))
+        is_open = runs.c.state.in_((*OPEN, "needs_attention"))
         # Not by the index of states, in which every run that is over is.
         state = sa.func.coalesce(runs.c.state, "")
         is_over = sa.and_(runs.c.made_at >= since, state.in_(("done", "cancelled")))

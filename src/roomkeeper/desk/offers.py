@@ -6,10 +6,10 @@ from typing import Any
 
 from roomkeeper.contract.catalog import Catalog
 from roomkeeper.running.orders import MOVES, question_of
+from roomkeeper.store.tables import OPEN
 
 Shown = Mapping[str, Any]
 _SHOWN = 8  # lines of what is asked about (ours)
-_UNDER_WAY = {"waiting", "running"}
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def of_run(run: Shown, present: Shown | None, catalog: Catalog) -> list[Offer]:
         if present is not None and present["steps"] != run["text"]["steps"] and run["undoes"] is None:
             offers.append(_renew(run, present))  # first: whoever changed the automation did it for this run, perhaps
         offers.append(_retry(run, asks=asking is not None))
-    if run["state"] not in _UNDER_WAY and run["steps"]:
+    if run["state"] not in OPEN and run["steps"]:
         offers.append(_restart(run))
-    if run["state"] in {*_UNDER_WAY, "needs_attention"} and not run["cancel_requested"]:
+    if run["state"] in {*OPEN, "needs_attention"} and not run["cancel_requested"]:
         offers.append(_cancel(run))
-    if run["state"] not in _UNDER_WAY and _moved(run):
+    if run["state"] not in OPEN and _moved(run):
         offers.append(_undo(run))
     return offers
 

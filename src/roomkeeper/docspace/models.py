@@ -418,7 +418,6 @@ class LoggedDelivery(_Model):
     """A line of the webhooks' log (1.8): what was sent, and how it was answered; status 0 if it was not."""
 
     id: int
-    config_name: str = ""
     request_payload: str = ""
     status: int = 0
 
@@ -517,7 +516,6 @@ class File(Entry):
     locked: bool = False
     locked_by: str = ""
     comment: str = ""
-    web_url: str = ""
 
     @property
     def is_locked_by_another(self) -> bool:
@@ -549,7 +547,6 @@ class Contents(_Model):
     folders: tuple[Folder, ...] = ()
     #: Required: an answer without it is not a listing of nothing. More than the bound is no count (ours).
     total: int = Field(ge=0, le=10_000_000)
-    path_parts: tuple[PathPart, ...] = ()
     current: Folder | None = None
 
     @property
@@ -583,15 +580,6 @@ class Operation(_Model):
     )
     progress: int = 0
     error: str | None = None
-    processed: str | int | None = None
     finished: bool = False
     files: tuple[OperationFile, ...] = ()
     folders: tuple[OperationFile, ...] = ()
-
-    @property
-    def processed_count(self) -> int:
-        """How many items it says it has done; the server sends it as a string."""
-        try:
-            return int(self.processed or 0)
-        except ValueError:
-            return 0

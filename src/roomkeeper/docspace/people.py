@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from roomkeeper.docspace.models import Account, Group, Handover, Key, Person
 from roomkeeper.docspace.wire import LOOKS, PAGE, Answer, Call, Pages, segment, whole
-from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteFault, Unavailable
+from roomkeeper.errors import Forbidden, Garbled, NotFound, RemoteFault, ScopeMissing, Unavailable
 
 Send = Callable[[Call], Awaitable[Answer]]
 _TYPES = {"room_admin": 1, "guest": 2, "admin": 3, "user": 4}  # EmployeeType (recorded: people.lookup)
@@ -24,7 +24,8 @@ class People:
         """
         try:
             key = (await self._send(Call("GET", "/keys/@self"))).response
-        except (NotFound, Forbidden, Unavailable, RemoteFault):  # 500 to a token that is no key (recorded: keys.self)
+        except (NotFound, Forbidden, ScopeMissing, Unavailable, RemoteFault):
+            # 500 to a token that is no key (recorded: keys.self).
             key = None
         maker = key.get("createBy") if isinstance(key, dict) else None
         if isinstance(maker, dict) and maker.get("id"):
@@ -38,7 +39,7 @@ class People:
         """Read what this key is and may do; any key may ask (8). What another token may do is not known."""
         try:
             return Key.of((await self._send(Call("GET", "/keys/@self"))).response)
-        except (NotFound, Forbidden, Unavailable, Garbled, RemoteFault):
+        except (NotFound, Forbidden, ScopeMissing, Unavailable, Garbled, RemoteFault):
             account = await self.myself()
             return Key(name="token", create_by=Person(id=account.id, display_name=account.name))
 

@@ -198,7 +198,7 @@ _REDIRECTED = (
 _ENABLE = "Enable the account (Accounts), or make a key with another one; then `roomkeeper runs retry`."
 
 
-def _forbidden(call: Call, told: str, document: object, body: bytes) -> Forbidden:
+def _forbidden(call: Call, told: str, document: object, body: bytes) -> Forbidden | ScopeMissing:
     scope = scopes.needed(call.method, call.path)
     if isinstance(document, dict) and "traceId" in document and "error" not in document:
         # So is answered where some need no key: one without the scope, or not accepted any more (recorded:

@@ -200,7 +200,7 @@ class Dispatch:
                 log.warning(
                     "events wait", connection=source.name, reason=error.message, remedy=error.remedy, next_try_in=rest
                 )
-                await self._say_why(source.name, f"waits: {error.message}. {error.remedy}")
+                await self._say_why(source.name, f"waits: {error.said}")
                 busy = False
                 await asyncio.sleep(rest)
             if not busy and rest == 0.0:
@@ -391,8 +391,6 @@ class Dispatch:
         found: Place | RemoteError | None
         try:
             found = await source.connector.place(source.client, event)
-        except ScopeMissing:
-            raise
         except Forbidden:
             await source.connector.myself(source.client)  # a dead key can look like a missing right: this tells
             raise
@@ -492,7 +490,6 @@ def _connections_due(connection: sa.Connection) -> tuple[set[str], bool]:
     """Tell which connections have events to dispatch now, and whether any has some, be it for later."""
     is_any = connection.execute(_ANY_NEW).first() is not None
     return set(connection.execute(_CONNECTIONS_DUE, {"now": time.time()}).scalars()) if is_any else set(), is_any
-    return True
 
 
 def _execute(statement: sa.Executable, connection: sa.Connection) -> None:

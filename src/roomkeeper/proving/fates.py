@@ -19,7 +19,7 @@ from roomkeeper.intake.inbox import recognised
 from roomkeeper.outside import cleaned
 from roomkeeper.running.orders import undone_by
 from roomkeeper.store.moments import moment, written
-from roomkeeper.store.tables import events, ledger, runs, steps, waiting
+from roomkeeper.store.tables import OPEN, events, ledger, runs, steps, waiting
 from roomkeeper.watching.reconcile import listening_since
 
 Outcome = Literal["done", "waiting", "failed", "excluded", "unaccounted"]
@@ -130,7 +130,7 @@ class Fates:
         undone = undone_by(self._db, run.id)
         if undone is not None:
             return Fate(self._of_undoing(line, run.id, undone))
-        if run.state in {"waiting", "running"}:
+        if run.state in OPEN:
             return Fate(replace(line, outcome="waiting", said=f"run {run.id} is {run.state}"))
         walked = self._db.execute(sa.select(steps).where(steps.c.run_id == run.id).order_by(steps.c.position)).all()
         text = Automation.model_validate(json.loads(run.text))

@@ -118,7 +118,7 @@ class Prover:
                 found |= {one.delivery: one for one in findings.events if one.at >= since}
                 blind += [f"{name}: {one}" for one in findings.blind.values()]
         except RemoteError as error:
-            blind.append(f"{name}: the {trail.name} cannot be read: {error.message}. {error.remedy}")
+            blind.append(f"{name}: the {trail.name} cannot be read: {error.said}")
         happened = list(found.values())
         if happened and watched.source.connector.is_built_in:  # what was due before something was due is nothing
             began = await self._store.reading(partial(listening_since, happened=happened[0])) or 0.0
@@ -144,7 +144,7 @@ class Prover:
             try:
                 found = await sighted(self._sources[name].client.view(bulk=True), wanted)
             except RemoteError as error:
-                blind.append(f"{name}: it cannot be seen whether all is still there: {error.message}. {error.remedy}")
+                blind.append(f"{name}: it cannot be seen whether all is still there: {error.said}")
             else:
                 sights |= {(name, one): sight for one, sight in found.items()}
         return [_judged(fate, sights) for fate in fates]

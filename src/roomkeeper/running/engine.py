@@ -28,7 +28,7 @@ from roomkeeper.running.leases import Lease
 from roomkeeper.running.turns import Turn
 from roomkeeper.running.walk import Walker
 from roomkeeper.store.database import NOTICE, Store, address, durable_sqlite, is_damaged
-from roomkeeper.store.tables import runs
+from roomkeeper.store.tables import OPEN, runs
 
 log = structlog.get_logger("engine")
 
@@ -73,7 +73,7 @@ class Engine:
                     positions = stage if isinstance(stage, list) else [stage]  # as an older Roomkeeper recorded it
                     name = f"step {' '.join(map(str, positions))}"
                     outcome = await DBOS.run_step_async({"name": name}, walker.stage, number, attempt, positions)
-                    if outcome not in {"done", "skipped"}:
+                    if outcome != "done":
                         break
                 return await DBOS.run_step_async({"name": "end"}, walker.end, number, attempt, outcome)
             finally:
@@ -191,7 +191,7 @@ class Engine:
     async def _open_runs(self) -> dict[str, Any]:
         query = (
             sa.select(runs.c.id, runs.c.attempt, runs.c.state)
-            .where(runs.c.state.in_(["running", "waiting"]), runs.c.handed_over)
+            .where(runs.c.state.in_(OPEN), runs.c.handed_over)
             .order_by(runs.c.id)
             .limit(_PAGE)
         )

@@ -15,7 +15,7 @@ from roomkeeper.intake.dispatch import claim
 from roomkeeper.running import items
 from roomkeeper.store.actions import record
 from roomkeeper.store.database import Store
-from roomkeeper.store.tables import events, runs, steps, waiting
+from roomkeeper.store.tables import OPEN, events, runs, steps, waiting
 
 #: What a cancelled run says of itself.
 CANCELLED = {"error": "cancelled by hand", "remedy": "`roomkeeper runs retry` lets it go on."}
@@ -77,7 +77,7 @@ def restart(store: Store, number: int, by: str = "") -> None:
     """
     with store.write() as connection:
         run = _run(connection, number)
-        if run.state in {"waiting", "running"}:
+        if run.state in OPEN:
             raise OrderRefused(f"Run {number} is {run.state}", remedy="Cancel it first.")
         if run.claims:
             raise OrderRefused(f"Run {number} had not begun", remedy="Retry it.")
@@ -149,7 +149,7 @@ def undo(store: Store, number: int, by: str = "") -> int:
     """Make a run that puts back what a run archived or moved; gives its number. Raises NotThere, OrderRefused."""
     with store.write() as connection:
         run = _run(connection, number)
-        if run.state in {"waiting", "running"}:
+        if run.state in OPEN:
             raise OrderRefused(f"Run {number} is {run.state}: what is under way cannot be undone", remedy="Cancel it.")
         moved = sa.select(steps.c.position, steps.c.plan).where(steps.c.run_id == number, *_CAN_BE_UNDONE)
         rows = connection.execute(moved.order_by(steps.c.position.desc())).all()

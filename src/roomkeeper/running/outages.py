@@ -33,7 +33,7 @@ log = structlog.get_logger("outages")
 _FIRST, _LONGEST = 1.0, 60.0  # seconds between two questions of one run
 _SHARED = 0.9  # seconds for which an answer serves other runs, too
 #: What may concern the connection as a whole; whether it does, the connection tells.
-_OF_A_CONNECTION = (Unauthorized, Unavailable, Unreachable, QuotaExceeded, Forbidden)
+_OF_A_CONNECTION = (Unauthorized, Unavailable, Unreachable, QuotaExceeded, Forbidden, ScopeMissing)
 
 #: What is not about the request: a key or a portal that is not in order, without a word about what was asked.
 _WITHOUT_A_WORD = (Unauthorized, Unavailable, QuotaExceeded, ScopeMissing)

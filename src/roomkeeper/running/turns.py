@@ -20,14 +20,13 @@ from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake import pauses
 from roomkeeper.store.changes import change
 from roomkeeper.store.database import Store
-from roomkeeper.store.tables import runs
+from roomkeeper.store.tables import OPEN, runs
 
 log = structlog.get_logger("turns")
 
 _LOOK = 0.5  # seconds between two looks for what other processes and commands changed: a retry, a resumed automation
 _AT_WORK = 50  # runs of one connection at work in one process, not counting those that wait for something
 _BEGUN = 250  # runs of one connection that have begun in one process, those that wait among them
-_OPEN = ["waiting", "running"]
 _IDLE = 10.0  # seconds between two looks where no run waits, and nobody has changed anything; ours
 _REST = 1.0  # seconds after the store or the engine's failed
 # Asked twice a second for as long as the process lives: it is put together once.
@@ -35,7 +34,7 @@ _WAITS = (runs.c.state == "waiting", runs.c.handed_over.is_(False))
 _ANY = sa.select(runs.c.id).where(*_WAITS).limit(1)
 _OTHER = runs.alias("other")
 # Written out, for the index is of these states only.
-_OTHER_IS_OPEN = _OTHER.c.state.in_(sa.bindparam("open", _OPEN, expanding=True, literal_execute=True))
+_OTHER_IS_OPEN = _OTHER.c.state.in_(sa.bindparam("open", OPEN, expanding=True, literal_execute=True))
 _OTHER_IS_AT_WORK = sa.or_(_OTHER.c.state == "running", _OTHER.c.handed_over)
 # The oldest of each automation and key of which none is at work: each run is looked at once, however many wait for one.
 _FIRST = (
@@ -164,7 +163,7 @@ class Turns:
     def _forget_what_is_over(self, connection: sa.Connection) -> None:
         """Free the places of runs that are over, or that another process does."""
         numbers = list(self._at_work)
-        ours = sa.select(runs.c.id).where(runs.c.id.in_(numbers), runs.c.state.in_(_OPEN), runs.c.handed_over)
+        ours = sa.select(runs.c.id).where(runs.c.id.in_(numbers), runs.c.state.in_(OPEN), runs.c.handed_over)
         for number in set(numbers) - set(connection.execute(ours).scalars()):
             self._at_work.pop(number, None)
 

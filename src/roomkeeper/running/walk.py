@@ -46,7 +46,7 @@ from roomkeeper.running.orders import CANCELLED
 from roomkeeper.running.outages import Outages
 from roomkeeper.running.rehearsal import Dry, foretold, kind_for
 from roomkeeper.store.database import Store
-from roomkeeper.store.tables import calls, events, runs, steps, waiting
+from roomkeeper.store.tables import OPEN, calls, events, runs, steps, waiting
 from roomkeeper.telemetry import tracing
 from roomkeeper.telemetry.metrics import CALLS, RUNS, STEPS, VERIFIED
 
@@ -91,7 +91,7 @@ class Walker:
 
         def act(connection: sa.Connection) -> list[list[int]]:
             run = _run(connection, number)
-            if run is None or run.attempt != attempt or run.state not in {"waiting", "running"}:
+            if run is None or run.attempt != attempt or run.state not in OPEN:
                 return []
             if run.state == "waiting" and run.automation in set(connection.execute(pauses.names()).scalars()):
                 # Given back: it is handed over anew once the automation is resumed, as another attempt.
@@ -171,7 +171,7 @@ class Walker:
 
     async def end(self, number: int, attempt: int, outcome: str) -> str:
         """Write down how the run ended."""
-        state = {"done": "done", "skipped": "done", "cancelled": "cancelled"}.get(outcome, "needs_attention")
+        state = outcome if outcome in {"done", "cancelled"} else "needs_attention"
 
         def act(connection: sa.Connection) -> str:
             run = _run(connection, number)
@@ -245,9 +245,7 @@ class Walker:
             "error": reason,
             "remedy": f"See the log, then `roomkeeper runs retry {number}`.",
         }
-        statement = runs.update().where(
-            runs.c.id == number, runs.c.attempt == attempt, runs.c.state.in_(["waiting", "running"])
-        )
+        statement = runs.update().where(runs.c.id == number, runs.c.attempt == attempt, runs.c.state.in_(OPEN))
         await self._store.writing(lambda connection: connection.execute(statement.values(values)))
 
     async def _outcome(self, run: Any, step: Step, position: int, work: "_Work") -> tuple[str, dict[str, Any]]:  # noqa: ANN401

@@ -189,7 +189,7 @@ class Service:
         try:
             new = await asyncio.to_thread(self._renew, self._app)
         except RoomkeeperError as error:
-            why = self._app.redact(f"{error.message}. {error.remedy}".removesuffix(". "))
+            why = self._app.redact(error.said)
             log.warning("the file is not taken over; the service goes on as it was", reason=why)
             await asyncio.to_thread(services.refuse, self._app.store, self._name, why)
             return

@@ -11,7 +11,7 @@ from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import Folder
 from roomkeeper.docspace.titles import same_title
 from roomkeeper.docspace.wire import sanitise_title
-from roomkeeper.errors import Forbidden, RoomkeeperError, Unauthorized
+from roomkeeper.errors import Forbidden, RoomkeeperError, ScopeMissing, Unauthorized
 
 T = TypeVar("T")
 MAKE_A_KEY = "On the portal: Developer Tools, API keys; best with an account of its own, a room admin in these rooms."
@@ -40,7 +40,7 @@ async def look(url: str, key: str) -> Seen:
 
     try:
         return await _asking(url, key, both)
-    except (Unauthorized, Forbidden) as error:
+    except (Unauthorized, Forbidden, ScopeMissing) as error:
         error.remedy = f"Give another key. {MAKE_A_KEY}"
         raise
     except RoomkeeperError as error:
@@ -54,7 +54,7 @@ async def groups(url: str, key: str) -> dict[str, str] | None:
     """Give the portal's groups by their folded names; None if the key may not list them. Raises RemoteError."""
     try:
         found = await _asking(url, key, lambda portal: portal.people.groups())
-    except (Forbidden, Unauthorized):
+    except (Forbidden, ScopeMissing, Unauthorized):
         return None
     return {one.name.casefold(): one.name for one in found}
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from roomkeeper.errors import RoomkeeperError
 from roomkeeper.store.database import Store
-from roomkeeper.store.tables import metadata, runs
+from roomkeeper.store.tables import OPEN, metadata, runs
 
 _PAGE = 1000  # rows copied at once
 
@@ -56,7 +56,7 @@ def transfer(store: Store, target: Store) -> dict[str, int]:
             counts[table.name] = _copied(here, there, table)
             _count_on(there, table)
         again = {"handed_over": False, "state": "waiting"}
-        there.execute(sa.update(runs).where(runs.c.state.in_(["waiting", "running"])).values(again))
+        there.execute(sa.update(runs).where(runs.c.state.in_(OPEN)).values(again))
     return {name: rows for name, rows in counts.items() if rows}
 
 

@@ -126,6 +126,9 @@ sa.Index(
 sa.Index("waiting_by_run", waiting.c.run_id)
 sa.Index("waiting_by_event", waiting.c.event_id)
 
+#: The states of a run that is not over, and goes on by itself.
+OPEN = ("waiting", "running")
+
 runs = sa.Table(
     "runs",
     metadata,
@@ -156,7 +159,7 @@ sa.Index("runs_by_state", runs.c.state, runs.c.id)
 sa.Index("runs_by_end", runs.c.state, runs.c.ended_at)
 sa.Index("runs_by_age", runs.c.made_at)
 sa.Index("runs_by_key", runs.c.automation, runs.c.key, runs.c.state, runs.c.id)
-_open = runs.c.state.in_(["waiting", "running"])
+_open = runs.c.state.in_(OPEN)
 sa.Index("runs_in_turn", runs.c.automation, runs.c.key, runs.c.id, sqlite_where=_open, postgresql_where=_open)
 sa.Index("runs_by_automation", runs.c.automation, runs.c.state, runs.c.id)
 

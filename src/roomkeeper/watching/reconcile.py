@@ -21,7 +21,7 @@ import structlog
 from roomkeeper.automations.automation import Automation, heard_of, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.trail import Search, Trail, listened, listened_by_number
-from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, StoreUnavailable
+from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, ScopeMissing, StoreUnavailable
 from roomkeeper.intake import following
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import Inbox
@@ -165,7 +165,7 @@ class Reconciler:
                     await self._store.writing(partial(_end, name, trail.name, findings.position))
                 if findings.listened is not None and since is None:
                     await self._store.writing(partial(_listened, name, trail.name, findings.listened))
-        except Forbidden as error:
+        except (Forbidden, ScopeMissing) as error:
             if trail.is_complete:
                 return await self._failed_to(count, watched, trail, error)
             # A key for files and rooms alone may not: the other trail is enough.
@@ -240,7 +240,7 @@ class Reconciler:
         if error is None:
             self._searches[watched.source.name, trail.name] += 1
         name = watched.source.name
-        trouble = f"{error.message}. {error.remedy}".strip() if error is not None else "; ".join(blind.values())
+        trouble = error.said if error is not None else "; ".join(blind.values())
         await self._store.writing(partial(_note, name, trail.name, trouble))
         failed = self._failed.get((name, trail.name), 0) + 1 if error is not None else 0
         self._failed[name, trail.name] = failed

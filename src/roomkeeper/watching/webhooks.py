@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper.contract.upkeep import Ailment, Hook
-from roomkeeper.errors import Forbidden, RemoteError, StoreUnavailable
+from roomkeeper.errors import Forbidden, RemoteError, ScopeMissing, StoreUnavailable
 from roomkeeper.intake.dispatch import Source
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
@@ -88,7 +88,7 @@ async def _keep_one(store: Store, kept: Kept) -> None:
         try:
             if await store.writing(partial(_claim, store, kept)):
                 await look_after(store, kept)
-        except Forbidden as error:  # a key for files and rooms alone may not even look; `doctor` says so
+        except (Forbidden, ScopeMissing) as error:  # a key for files alone may not even look; `doctor` says so
             log.info("cannot look after the webhook", connection=kept.source.name, reason=error.message)
         except (RemoteError, StoreUnavailable) as error:
             log.warning("cannot look after the webhook", connection=kept.source.name, reason=error.message)

@@ -72,7 +72,7 @@ class Doorman:
         try:
             url, kept = await self._service.begin(_then(request.query_params.get("then", "/")))
         except LoginRefused as error:
-            return self._form(request, f"{error.message} {error.remedy}".strip(), "/", 502)
+            return self._form(request, error.said, "/", 502)
         answer = RedirectResponse(url, 303)
         secure = _access(request).is_secure(request)
         answer.set_cookie(_KEPT, kept, max_age=_FOR, httponly=True, samesite="lax", secure=secure, path="/login")
@@ -85,7 +85,7 @@ class Doorman:
         try:
             name, role, then = await self._service.end(request.query_params, request.cookies.get(_KEPT, ""))
         except LoginRefused as error:
-            return self._form(request, f"{error.message}. {error.remedy}".strip(), "/", 403)
+            return self._form(request, error.said, "/", 403)
         log.info("logged in", name=name, role=role, by="login service")
         service = self._desk.config.dashboard.oidc
         origin = origin_by(service) if service is not None else ""

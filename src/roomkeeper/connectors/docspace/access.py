@@ -17,7 +17,7 @@ from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import UNFINISHED, Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Member, Person
-from roomkeeper.errors import FailedItem, Forbidden, FormRoleHeld, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import FailedItem, Forbidden, FormRoleHeld, NotFound, Rejected, StepFailed
 
 _ASK_OVER = 10  # people who lose something without a person being asked, if the automation does not say (ours)
 
@@ -144,8 +144,6 @@ async def disable_people(params: DisablePeople, context: StepContext) -> Disable
         try:
             await context.call(partial(portal.people.disable, one.id))
             now = await context.call(partial(portal.people.get, one.id))
-        except ScopeMissing:
-            raise
         except (Forbidden, Rejected, NotFound) as error:
             failed.append(FailedItem(one.email or one.id, error.message, _ADMINISTRATOR))
             continue
@@ -230,8 +228,6 @@ async def _absent(
             continue
         try:
             person = await person_of(context, name)
-        except ScopeMissing:
-            raise  # of the key, not of this person: its own remedy says what the key lacks
         except (NotFound, Forbidden) as error:
             failed.append(FailedItem(name, error.message, _CORRECT_IT))
             continue
@@ -256,8 +252,6 @@ async def _changed(
                 for one in changing:
                     try:
                         await context.call(partial(portal.rooms.set_access, room.id, one.id, wanted))
-                    except ScopeMissing:
-                        raise
                     except (Forbidden, Rejected) as error:
                         remedy = error.remedy if isinstance(error, FormRoleHeld) else _MANAGER
                         failed[one.id] = FailedItem(one.id, error.message, remedy)
@@ -289,8 +283,6 @@ async def _looked_up(params: DisablePeople, context: StepContext) -> tuple[list[
     for name in params.people:
         try:
             person = await person_of(context, name)
-        except ScopeMissing:
-            raise
         except (NotFound, Forbidden) as error:
             failed.append(FailedItem(name, error.message, _CORRECT_IT))
             continue

@@ -11,7 +11,7 @@ from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import Portal
 from roomkeeper.docspace.models import MAY_OWN, Folder, Person
-from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, StepFailed
 from roomkeeper.once import once
 
 _LOOK = 2.0  # seconds between two looks at what the portal is handing over (ours)
@@ -86,8 +86,6 @@ async def create_user(params: CreateUser, context: StepContext) -> UserCreated:
     try:
         made = await once(context, scope, item, find=find, make=make, stands=stands)
     except (QuotaExceeded, Rejected, Forbidden) as error:
-        if isinstance(error, ScopeMissing):
-            raise
         raise StepFailed(f"{params.email} gets no account: {error.message}", remedy=_against(error)) from error
     now = await _by_email(params.email, context)
     if now is None:
@@ -184,8 +182,6 @@ async def reassign(params: Reassign, context: StepContext) -> Reassigned:
         try:
             await context.ledger.trying(scope, {item: {"asked_at": await context.now()}})
             await _given(leaving, heir, context)
-        except ScopeMissing:
-            raise
         except (Forbidden, Rejected) as error:
             what = f"the portal does not give to another what {leaving.email} has: {error.message}"
             raise StepFailed(what, remedy=_ADMINISTRATOR) from error
@@ -242,8 +238,6 @@ async def _both(params: Reassign, context: StepContext) -> tuple[Person, Person]
 async def _found(name: str, context: StepContext) -> Person:
     try:
         return await person_of(context, name)
-    except ScopeMissing:
-        raise
     except (NotFound, Forbidden) as error:
         what = f"{name!r} is nobody on the portal, or not to be seen: {error.message}"
         raise StepFailed(what, remedy="Correct it where it comes from, then `roomkeeper runs retry`.") from error

@@ -14,7 +14,7 @@ from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import Portal
 from roomkeeper.docspace.models import AllowedAddress
-from roomkeeper.errors import Forbidden, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, Rejected, StepFailed
 
 
 def _address(value: str) -> str:
@@ -57,8 +57,6 @@ async def apply(params: IpAllowlist, context: StepContext) -> Allowed:
     """Change the list, and read it again; a person is always asked first. Raises StepFailed."""
     try:
         return await _changed(params, context)
-    except ScopeMissing:
-        raise
     except (Forbidden, Rejected) as error:
         what = f"the portal's list of addresses cannot be seen or changed: {error.message}"
         raise StepFailed(what, remedy=_ADMINISTRATOR) from error

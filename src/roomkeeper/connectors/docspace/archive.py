@@ -32,7 +32,6 @@ from roomkeeper.errors import (
     ApprovalNeeded,
     FailedItem,
     RemoteError,
-    ScopeMissing,
     StepFailed,
 )
 
@@ -384,8 +383,6 @@ class _Archiving:
     async def _looked_up(self, file: EntryId) -> File | None:
         try:
             return await self._context.call(partial(self._portal.files.get, file))
-        except ScopeMissing:
-            raise
         except RemoteError as error:
             if error.status in {403, 404}:
                 return None

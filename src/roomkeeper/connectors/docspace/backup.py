@@ -11,7 +11,7 @@ from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, PathPart, Portal
 from roomkeeper.docspace.models import BackupRecord
-from roomkeeper.errors import Clash, Forbidden, QuotaExceeded, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Clash, Forbidden, QuotaExceeded, Rejected, StepFailed
 from roomkeeper.once import once
 
 _LOOK = 10.0  # seconds between two looks at a backup that is under way: it takes minutes or hours (ours)
@@ -48,8 +48,6 @@ async def apply(params: MakeBackup, context: StepContext) -> MadeBackup:
     folder = await _folder(params, context)
     try:
         task, made = await _begun(folder, context)
-    except ScopeMissing:
-        raise
     except QuotaExceeded as error:
         raise StepFailed(f"the portal makes no backup: {error.message}", remedy=_NONE_LEFT) from error
     except (Forbidden, Rejected) as error:

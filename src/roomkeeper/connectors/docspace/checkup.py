@@ -216,7 +216,7 @@ async def _role_in(portal: Portal, key: Key, room: EntryId) -> Access | None:
     """Find the account's role in a room: NONE if it is not in it, None if that cannot be said."""
     try:
         members = await portal.rooms.members(room)
-    except Forbidden:
+    except (Forbidden, ScopeMissing):
         return None
     mine = next((one for one in members if one.id == key.create_by.id), None)
     if mine is None:

@@ -16,7 +16,7 @@ from roomkeeper.docspace.roles import room_type_named
 from roomkeeper.docspace.rooms import TITLE_LIMIT
 from roomkeeper.docspace.titles import same_title, title_key
 from roomkeeper.docspace.wire import sanitise_title, shortened, storable
-from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, RemoteError, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, RemoteError, StepFailed
 from roomkeeper.once import once
 
 RoomTypeName = Literal["collaboration", "custom", "public", "form_filling", "virtual_data"]
@@ -109,8 +109,6 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
         async with context.hold("rooms from templates") if params.from_template is not None else nullcontext():
             scope, stands = f"rooms: {context.connection}", partial(_stands, portal)
             made = await once(context, scope, tag, find=find, make=make, drop=may_drop, stands=stands)
-    except ScopeMissing:
-        raise
     except (QuotaExceeded, Forbidden, Rejected) as error:
         raise StepFailed(f"the room for {tag!r} cannot be made: {error.message}", remedy=_may_make(error)) from error
     room = await context.call(partial(portal.folders.get, entry_id(made.target)))
@@ -270,8 +268,6 @@ async def _stands(portal: Portal, room: str) -> bool:
         await portal.folders.get(entry_id(room))
     except NotFound:
         return False
-    except ScopeMissing:
-        raise
     except Forbidden:  # it is there, and somebody put us out
         return True
     return True

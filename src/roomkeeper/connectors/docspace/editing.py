@@ -13,7 +13,7 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.titles import extension, same_title, title_key
 from roomkeeper.docspace.wire import sanitise_title, storable
-from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, Rejected, StepFailed
 from roomkeeper.outside import cleaned
 
 COMMENT_LIMIT = 255  # characters that the portal keeps of a comment (FileDao.cs, UpdateCommentAsync)
@@ -91,8 +91,6 @@ async def rename(params: RenameFile, context: StepContext) -> Renamed:
             _must_not_be_locked(file)
             try:
                 await context.call(partial(portal.files.rename, file.id, wanted))
-            except ScopeMissing:
-                raise
             except (Forbidden, Rejected) as error:
                 raise StepFailed(f"{_name(file)} keeps its title: {error.message}", remedy=_LET_IN) from error
             file = await _file(was.id, context)
@@ -124,8 +122,6 @@ async def comment(params: CommentOnFile, context: StepContext) -> Commented:
         _must_not_be_locked(file)
         try:
             await context.call(partial(portal.files.comment, file.id, file.version, wanted))
-        except ScopeMissing:
-            raise
         except (Forbidden, Rejected) as error:
             raise StepFailed(f"{_name(file)} takes no comment: {error.message}", remedy=_LET_IN) from error
         file = await _file(file.id, context)  # a newer version may have come meanwhile: then that one gets it
@@ -177,8 +173,6 @@ async def _file(named: EntryId | None, context: StepContext) -> File:
         raise StepFailed(what, remedy="Choose a file of the portal's own storage.")
     try:
         file = await context.call(partial(portal.files.get, number))
-    except ScopeMissing:
-        raise
     except NotFound as error:
         raise StepFailed(f"file {number} is gone: {error.message}", remedy=_GONE) from error
     except Forbidden as error:

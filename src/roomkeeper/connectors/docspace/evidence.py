@@ -10,7 +10,7 @@ from roomkeeper.contract.evidence import Evidence, Sight
 from roomkeeper.contract.step import Entry
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.wire import next_start
-from roomkeeper.errors import Forbidden, NotFound, ScopeMissing
+from roomkeeper.errors import Forbidden, NotFound
 
 T = TypeVar("T")
 _BY_AGE = "DateAndTimeCreation"
@@ -175,8 +175,6 @@ class _Looking:
         if str(number) not in self._seen:
             try:
                 self._seen[str(number)] = await self._ask(partial(self._portal.files.get, number))
-            except ScopeMissing:
-                raise
             except NotFound:
                 self._seen[str(number)] = None
             except Forbidden:  # what lies in another's trash is answered so; and all, if the key is dead: this tells
@@ -192,8 +190,6 @@ class _Looking:
             try:
                 way = await self._ask(partial(self._portal.folders.path, where))
                 self._ways[where] = tuple(str(part.id) for part in way)
-            except ScopeMissing:
-                raise
             except (NotFound, Forbidden):
                 self._ways[where] = ()
         return str(folder) in self._ways[where]

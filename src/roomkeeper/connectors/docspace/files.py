@@ -21,7 +21,6 @@ from roomkeeper.docspace import EntryId, File, PathPart, Portal
 from roomkeeper.errors import (
     Forbidden,
     NotFound,
-    ScopeMissing,
     StepFailed,
 )
 
@@ -218,8 +217,6 @@ class _Copying:
         except NotFound:
             self._report.failed.append(copying.gone(one.file, one.title))
             return None
-        except ScopeMissing:
-            raise
         except Forbidden:
             await self._context.call(self._portal.people.myself)  # a dead key is answered so as well: this says it
             self._report.failed.append(copying.hidden(one.file, one.title))

@@ -178,8 +178,6 @@ class _Revoking:
             return False, "the member list of the room does not have the guest (any more)"
         try:
             await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
-        except ScopeMissing:
-            raise
         except FormRoleHeld as error:
             what = f"{_named(guest)} still has access to room {room.id}: {error.message}"
             raise StepFailed(what, remedy=error.remedy) from error

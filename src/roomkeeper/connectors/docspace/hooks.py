@@ -16,7 +16,7 @@ from roomkeeper.contract.upkeep import Ailment, Hook, Registered, Upkeep
 from roomkeeper.docspace import Portal
 from roomkeeper.docspace.models import Webhook
 from roomkeeper.docspace.webhooks import ANSWERED, NAME_LIMIT, mask, names
-from roomkeeper.errors import Forbidden, NotThere, Rejected, RemoteError, RemoteFault
+from roomkeeper.errors import Forbidden, NotThere, Rejected, RemoteError, RemoteFault, ScopeMissing
 
 _TRUSTED = timedelta(days=3)  # without a success; then one failed connection disables it (1.7) (WebhookSender.cs)
 _REFUSED = 401  # what we answer to a signature that does not fit (ours)
@@ -124,7 +124,7 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
         for twin in ours[1:] if twins else []:
             await portal.webhooks.remove(twin.id)
             mended.add(f"twin {twin.id}")
-    except (Rejected, Forbidden, RemoteFault) as error:
+    except (Rejected, Forbidden, ScopeMissing, RemoteFault) as error:
         return [_still(one, error) if one.key not in mended else _done(one) for one in found]
     return [_done(one) if one.key in mended else one for one in found]
 

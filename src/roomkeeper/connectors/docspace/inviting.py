@@ -242,7 +242,7 @@ async def _known(invitee: Invitee, context: StepContext) -> Person | None:
     find = partial(people.by_email, invitee.email) if invitee.email else partial(people.get, str(invitee.user))
     try:
         found: Person = await context.call(find)
-    except (NotFound, Forbidden):
+    except (NotFound, Forbidden, ScopeMissing):
         return None
     return found
 
@@ -272,8 +272,6 @@ async def _invite(
     try:
         invitations = [one.to_json() for one in wanted]
         await context.call(partial(portal.rooms.invite, room.id, invitations, notify=notify))
-    except ScopeMissing:
-        raise
     except (Forbidden, NotFound, QuotaExceeded, Rejected) as error:
         if len(wanted) == 1:
             failed[wanted[0].invitee.shown] = _explained(wanted[0].invitee, error)

@@ -14,7 +14,7 @@ from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.contract.step import UNFINISHED, Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, PathPart, Portal
 from roomkeeper.docspace.models import ACTIVE, MAY_OWN
-from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, Rejected, StepFailed
 
 
 class JoinRoom(BaseModel):
@@ -135,8 +135,6 @@ async def _give(room: PathPart, holder: str, context: StepContext) -> None:
 
     try:
         await context.call(give)
-    except ScopeMissing:
-        raise
     except (Forbidden, Rejected) as error:
         owner = (await _seen(room, context)).created_by
         what = f"the portal does not change the owner of room {room.id} {room.title!r}: {error.message}"

@@ -93,8 +93,6 @@ async def rename(context: StepContext, titles: Mapping[EntryId, str]) -> dict[En
     async def one(file: EntryId, title: str) -> None:
         try:
             await context.call(partial(portal.files.rename, file, title))
-        except ScopeMissing:
-            raise
         except (Forbidden, NotFound, Rejected) as error:
             refused[file] = error.message
 

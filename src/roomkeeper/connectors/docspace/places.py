@@ -10,7 +10,7 @@ from roomkeeper.docspace import EntryId, PathPart, Portal, entry_id
 from roomkeeper.docspace.folders import stored_folder_title
 from roomkeeper.docspace.models import Folder
 from roomkeeper.docspace.titles import bearing, title_key
-from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, Rejected, StepFailed
 from roomkeeper.once import once
 
 LET_IN = "Invite the account of the API key into that room as room manager, then `roomkeeper runs retry`."
@@ -46,8 +46,6 @@ async def way_to(context: StepContext, wanted: EntryId, *, setting: str) -> tupl
             "folder; then `roomkeeper runs retry`."
         )
         raise StepFailed(f"`{setting}` {wanted} does not exist: {error.message}", remedy=remedy) from error
-    except ScopeMissing:
-        raise
     except Forbidden as error:
         raise StepFailed(f"the account may not see `{setting}` {wanted}: {error.message}", remedy=LET_IN) from error
     if not way:

@@ -13,7 +13,7 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import Portal
 from roomkeeper.docspace.models import AuditEntry
 from roomkeeper.docspace.wire import PAGE
-from roomkeeper.errors import Forbidden, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, StepFailed
 
 MOST = 10_000  # entries that are kept with a run; the people are counted over all (ours)
 #: Entries by which a page goes on: it shows half of the last one again, for the order has no tie-breaker (ours).
@@ -79,8 +79,6 @@ async def read_activity(params: ReadActivity, context: StepContext) -> Activity:
     try:
         await _make_sure_that_it_is_whole(params, context)
         told = await _read(params, context, since)
-    except ScopeMissing:
-        raise
     except Forbidden as error:
         what = f"the account may not read the portal's records: {error.message}"
         raise StepFailed(what, remedy=_ADMINISTRATOR) from error
@@ -128,8 +126,6 @@ async def read_usage(_params: ReadUsage, context: StepContext) -> Usage:
         quota = await context.call(portal.activity.quota)
         sections = await context.call(portal.activity.used)
         people = await context.call(portal.activity.people)
-    except ScopeMissing:
-        raise
     except Forbidden as error:
         what = f"the account may not see what the portal uses: {error.message}"
         raise StepFailed(what, remedy=_ADMINISTRATOR) from error

@@ -32,7 +32,7 @@ from roomkeeper.connectors.docspace.tree import directly_in
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, PathPart, Portal, entry_id
 from roomkeeper.docspace.titles import title_key
-from roomkeeper.errors import ApprovalNeeded, FailedItem, Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import ApprovalNeeded, FailedItem, Forbidden, NotFound, Rejected, StepFailed
 
 Policy = Literal["keep_both", "skip"]
 #: Keeps the lines with the titles that their files are about to get, and which files are in the folder.
@@ -250,8 +250,6 @@ class _Moving:
             return ()
         try:
             return (await self._context.call(partial(self._portal.folders.path, folder)))[1:]
-        except ScopeMissing:
-            raise
         except (NotFound, Forbidden):
             return ()
 
@@ -472,8 +470,6 @@ async def looked_at(context: StepContext, files: Sequence[EntryId]) -> dict[Entr
     async def one(number: EntryId) -> File | None:
         try:
             file = await context.call(partial(portal.files.get, number))
-        except ScopeMissing:
-            raise
         except NotFound:
             return None
         except Forbidden:
@@ -499,8 +495,6 @@ async def colliding_with(context: StepContext, lines: Sequence[Line], folder: En
         some = [line.file for line in lines[at : at + BATCH]]
         try:
             found |= await context.call(partial(portal.files.colliding, some, folder))
-        except ScopeMissing:
-            raise
         except (NotFound, Forbidden, Rejected):
             # One among them that is gone or hidden may spoil the question; the folder's listing does not need them.
             there = {title_key(file.title) for file in (await directly_in(context, folder)).files.values()}

@@ -20,7 +20,7 @@ from roomkeeper.connectors.docspace.tree import Tree, below
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, Portal
 from roomkeeper.docspace.titles import same_title, title_key
-from roomkeeper.errors import FailedItem, Forbidden, NotFound, ScopeMissing, StepFailed
+from roomkeeper.errors import FailedItem, Forbidden, NotFound, StepFailed
 
 _ATTEMPTS = 5  # ours
 _PAUSE = 2.0  # seconds between them (ours)
@@ -160,9 +160,7 @@ class _Restoring:
         room = await below(self._context, self._planned.room)
         try:
             return _State(room, await below(self._context, archive), self._planned.lines)
-        except (NotFound, Forbidden) as error:
-            if isinstance(error, ScopeMissing):
-                raise
+        except (NotFound, Forbidden):
             return _State(room, Tree(archive, {}, {}), self._planned.lines)  # the archive is gone; each file is named
 
     # --- folders --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from roomkeeper.connectors.docspace.places import address, way_to
 from roomkeeper.connectors.docspace.watching import awaited
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, Folder, Portal
-from roomkeeper.errors import Forbidden, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, StepFailed
 
 _ATTEMPTS = 5  # ours
 _OWNER = "Make the account of the API key the room's owner (or a portal administrator), then `roomkeeper runs retry`."
@@ -93,8 +93,6 @@ async def _brought(context: StepContext, room: Folder, *, archived: bool) -> boo
     for _ in range(_ATTEMPTS):
         try:
             operation = await context.call(partial(begin, room.id))
-        except ScopeMissing:
-            raise
         except Forbidden as error:
             what = f"the account may not {'archive' if archived else 'bring back'} room {room.id}: {error.message}"
             raise StepFailed(what, remedy=_OWNER) from error

@@ -25,7 +25,7 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, PathPart, Portal, entry_id
 from roomkeeper.docspace.titles import bearing, extension, same_title
 from roomkeeper.docspace.wire import sanitise_title, shortened
-from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, Rejected, StepFailed
 from roomkeeper.once import once
 
 _TITLE_LIMIT = 165  # UTF-16 units: what a title may have after a rename, too (recorded: upload.single, file.rename)
@@ -140,8 +140,6 @@ async def apply(params: SaveFile, context: StepContext) -> Saved:
 
     try:
         made = await once(context, scope, item, find=find, make=make, stands=stands)
-    except ScopeMissing:
-        raise
     except (Forbidden, Rejected) as error:
         what = f"{wanted.title!r} cannot be saved in {place.title!r}: {error.message}"
         raise StepFailed(what, remedy=LET_IN) from error

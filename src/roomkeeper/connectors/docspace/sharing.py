@@ -17,7 +17,7 @@ from roomkeeper.docspace import EntryId, Portal
 from roomkeeper.docspace.links import EXTERNAL, INVITATION, Linked
 from roomkeeper.docspace.models import Access, Link, LinkState, RoomType
 from roomkeeper.docspace.roles import BY_EXTERNAL_LINK, by_invitation_link, named, room_type_named
-from roomkeeper.errors import Forbidden, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, Rejected, StepFailed
 from roomkeeper.once import once
 
 Kind = Literal["external", "invitation", "room"]
@@ -149,8 +149,6 @@ async def apply(params: ShareLink, context: StepContext) -> Shared:
         return Shared(url=address(portal, target.id), kind=kind, made=False, answered=True, because="for its members")
     try:
         link, made = await _link(params, context, target, kind)
-    except ScopeMissing:
-        raise
     except (Forbidden, Rejected) as error:
         remedy = await _remedy(params, context, target, kind, error)
         raise StepFailed(f"{target.said} gets no {kind} link: {error.message}", remedy=remedy) from error
@@ -208,8 +206,6 @@ async def _entry(context: StepContext, linked: Literal["folder", "file"], number
     try:
         entry = await context.call(partial(context.client.links.entry, linked, number))
     except (NotFound, Forbidden) as error:
-        if isinstance(error, ScopeMissing):
-            raise
         what = f"{linked} {number} is not there, or the account may not see it: {error.message}"
         raise StepFailed(what, remedy=_SEE_IT) from error
     return _Target(linked, entry.id, entry.title, entry.by_external_link)

@@ -18,7 +18,7 @@ from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.places import address
 from roomkeeper.contract.step import Plan, StepContext, StepKind, plan_of_list
 from roomkeeper.docspace import EntryId, Folder, Portal
-from roomkeeper.errors import Forbidden, NotFound, ScopeMissing, StepFailed
+from roomkeeper.errors import Forbidden, NotFound, StepFailed
 
 MOST = 10_000  # rooms in a list: it is kept with its run (ours)
 _AT_ONCE = 8  # histories that are read at the same time (ours)
@@ -167,8 +167,6 @@ async def _told(room: ListedRoom, context: StepContext) -> list[datetime] | None
         return None  # third-party storage has no history (FoldersController.cs, `{folderId:int}/log`)
     try:
         told = await context.call(partial(portal.history.of_folder, room.id))
-    except ScopeMissing:
-        raise
     except (Forbidden, NotFound):
         return None
     return [entry.date for entry in told.entries if entry.date is not None]

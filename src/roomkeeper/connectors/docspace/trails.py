@@ -22,7 +22,7 @@ from roomkeeper.contract.trail import TRAIL, Findings, Move, Search, Trail, list
 from roomkeeper.docspace import EntryId, File, Portal, entry_id
 from roomkeeper.docspace.models import HistoryEntry, LoggedDelivery, Webhook
 from roomkeeper.docspace.webhooks import UNDELIVERED
-from roomkeeper.errors import DeliveryUnreadable, Forbidden, Garbled, NotFound, Rejected, RemoteFault, ScopeMissing
+from roomkeeper.errors import DeliveryUnreadable, Forbidden, Garbled, NotFound, Rejected, RemoteFault
 
 LOG, HISTORY = "delivery log", "history"
 #: What overwriting uploads, restored versions and saves in the editor all appear as: the server writes one number,
@@ -142,8 +142,6 @@ async def in_histories(portal: Portal, search: Search) -> AsyncIterator[Findings
         try:
             async for findings in reading.of(portal, search, room, named):
                 yield findings
-        except ScopeMissing:
-            raise
         except (NotFound, Forbidden) as error:
             await portal.people.myself()  # a dead key is answered so as well: this says it
             is_title = isinstance(room, str)

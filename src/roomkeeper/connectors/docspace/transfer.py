@@ -158,9 +158,7 @@ class Transfer:
 
         try:
             return await self._context.call(ask)
-        except (NotFound, Forbidden, Rejected) as error:
-            if isinstance(error, ScopeMissing):
-                raise
+        except (NotFound, Forbidden, Rejected):
             # A file among them that is gone or hidden may spoil this question; the folder's listing does not depend
             # on them, and says it if the folder itself is the trouble.
             return frozenset(ids)

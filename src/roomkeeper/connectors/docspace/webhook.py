@@ -186,7 +186,7 @@ async def _with_title(portal: Portal, event: Event) -> Event:
         else:
             entry = await portal.folders.get(about["id"])
             title, folder = entry.title, about["id"] if event.noun in _ROOMS else entry.parent_id
-    except (NotFound, Forbidden):
+    except (NotFound, Forbidden, ScopeMissing):
         return event
     known: dict[str, Any] = of_entry(event.noun, about["id"], title, about.get("folder", folder))
     subject = f"{event.noun} {about['id']} {title}"
