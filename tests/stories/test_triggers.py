@@ -313,3 +313,49 @@ def test_what_is_started_by_hand_has_the_fields_of_what_its_number_stands_for(po
     keeper.ask("start", "tell", "--with", f"file.id={file['id']}", "--wait")
     chat.close()
     assert [(one["subject"], one["text"]) for one in chat.told] == [("Offer.docx", "docx")]
+
+
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_what_moves_between_rooms_or_back_from_the_trash_is_one_event(
+    portal: Portal, keepers: Make, *, is_delivered: bool
+) -> None:
+    """Two rooms' histories have an entry each (FilesMessageService.cs); what is restored is "moved" there, too."""
+    rooms = Rooms(portal)
+    other = rooms.add("Other", {rooms.keeper: 9})
+    deeds = ["file.moved", "folder.moved", "file.copied"] + (["file.restored"] if is_delivered else [])
+    kinds = [
+        {
+            "name": deed.replace(".", "-"),
+            "on": deed,
+            "gather": 1,
+            "steps": [
+                {
+                    "do": "save_file",
+                    "with": {"to": rooms.internal, "title": f"{{{{ {noun}.title }}}} {deed}", "text": "x"},
+                }
+            ],
+        }
+        for deed in deeds
+        for noun in [deed.partition(".")[0]]
+    ]
+    keeper = keepers(portal, rooms.keeper_key, kinds)
+    keeper.start()
+    if is_delivered:
+        portal.register(f"{keeper.url}/hooks/acme", SECRET, key=rooms.keeper_key, triggers=mask(deeds))
+    file = rooms.upload("a.docx")["id"]
+    folder = portal.folders(rooms.client, ["Folder"])["Folder"]
+
+    portal.call("PUT", "/files/fileops/move", json={"fileIds": [file], "folderIds": [folder], "destFolderId": other})
+    until(lambda: [one["id"] for one in portal.tree(other)] == [file])
+    portal.call("PUT", "/files/fileops/copy", json={"fileIds": [file], "destFolderId": rooms.client})
+    until(lambda: len(portal.tree(rooms.client)) == 1)
+    if is_delivered:
+        portal.call("DELETE", f"/files/file/{file}", json={"immediately": False})
+        until(lambda: portal.tree(other) == [])
+        portal.call("PUT", "/files/fileops/move", json={"fileIds": [file], "destFolderId": other})
+        keeper.settle(lambda: len(keeper.runs()) == len(deeds))
+    keeper.ask("reconcile")
+    runs = keeper.settle(lambda: len(keeper.runs()) >= len(deeds))
+
+    assert sorted(one["automation"] for one in runs) == sorted(deed.replace(".", "-") for deed in deeds)
+    assert {one["state"] for one in runs} == {"done"}

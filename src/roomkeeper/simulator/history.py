@@ -100,11 +100,19 @@ class History:
             if action != "FileCreated":
                 data["viewUrl"] = f"{BASE}/filehandler.ashx?action=download&fileid={entity.id}"
         file = entity.id if isinstance(entity, File) else 0
-        above = {part.id for part in folder.way()} | ({part.id for part in source.way()} if source else set())
+        above = {part.id for part in folder.way()}
         if isinstance(entity, Folder):
             above.add(entity.id)
         group = folder.id if file else object()  # folders are not folded (recorded: history)
+        if source is None or _is_within(source, folder):
+            above |= {part.id for part in source.way()} if source is not None else set()
+            self._add(action, actor, data, group, frozenset(above), file=file)
+            return
+        # Between two rooms it is two entries, and neither says where from (FilesMessageService.cs).
+        data = {name: value for name, value in data.items() if not name.startswith("from")}
         self._add(action, actor, data, group, frozenset(above), file=file)
+        left = {name: value for name, value in data.items() if name != "parentTitle"} | {"parentType": 0}
+        self._add(action, actor, left, group, frozenset(part.id for part in source.way()))
 
     def note_member(
         self, action: str, room: Folder, actor: User, member: User, *, access: Access, old: Access | None = None
@@ -149,6 +157,12 @@ class History:
         if self.loses:
             return
         self.entries.append(Entry(next(self._ids), action, actor, now(), data, group, folders, file))
+
+
+def _is_within(source: Folder, folder: Folder) -> bool:
+    """Whether something stays in its room, or among what is somebody's own."""
+    rooms = [next((part.id for part in one.way() if part.room_type is not None), None) for one in (source, folder)]
+    return rooms[0] == rooms[1] and source.root is folder.root
 
 
 def _placed(folder: Folder, source: Folder | None) -> dict[str, Any]:

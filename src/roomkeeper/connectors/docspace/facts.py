@@ -7,9 +7,9 @@ from roomkeeper.docspace.titles import extension
 _WITH_ENDING = frozenset({"file", "form"})
 
 
-def of_entry(noun: str, number: object, title: str, folder: object, **more: object) -> dict[str, Any]:
+def of_entry(noun: str, number: object, title: str | None, folder: object, **more: object) -> dict[str, Any]:
     """Give its fields, as far as they are known: `folder` is the one that it lies in, of a room the room itself."""
     told = {"id": number, "title": title, "folder": folder if isinstance(folder, int | str) else None, **more}
-    if noun in _WITH_ENDING:
+    if noun in _WITH_ENDING and title is not None:
         told["extension"] = extension(title)
     return {name: value for name, value in told.items() if value is not None}

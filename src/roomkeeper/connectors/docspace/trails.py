@@ -26,7 +26,7 @@ from roomkeeper.errors import DeliveryUnreadable, Forbidden, Garbled, NotFound, 
 
 LOG, HISTORY = "delivery log", "history"
 #: What overwriting uploads, restored versions and saves in the editor all appear as: the server writes one number,
-#: 5034, for them (recorded: history; ActionInterpreter.cs aliases the upload's own).
+#: 5034, for them (recorded: history; ActionInterpreter.cs aliases the upload's own). `_trigger` tells them apart.
 _AMBIGUOUS = "UserFileUpdated"
 #: What an entry's action tells of (11.3). What is deleted for good has no id there any more, so it is left out.
 _ACTIONS: Mapping[str, str] = {
@@ -57,8 +57,6 @@ _ACTIONS: Mapping[str, str] = {
 }
 #: The kinds of event that histories tell of: all that a connection without deliveries can raise.
 IN_HISTORY = frozenset(_ACTIONS.values()) | frozenset(chronicle.EVENTS)
-#: Of these no delivery was to be expected, or it may not have been: that none came is no fault.
-_UNSURE = frozenset({_AMBIGUOUS, *chronicle.ACTIONS})
 # Ours
 _SLACK = timedelta(minutes=5)  # entries are written in batches, so that a younger one may be there before an older
 _HEAD_START = 3.0  # seconds that a delivery may take; one that is later is told beside what was found (ours)
@@ -184,7 +182,7 @@ class _Reading:
             dated = [one.date for one in entries if one.date is not None]
             self.youngest = max([*dated, *([self.youngest] if self.youngest is not None else [])], default=None)
             for is_sure in (True, False):
-                chosen = [one for one in entries if (one.action.key not in _UNSURE) is is_sure]
+                chosen = [one for one in entries if _is_sure(one) is is_sure]
                 if not is_sure and search.hook:
                     await _deliveries_go_first(chosen)
                 yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
@@ -223,9 +221,7 @@ async def rooms_called(portal: Portal, wanted: EntryId) -> list[EntryId]:
 
 async def _deliveries_go_first(entries: Sequence[HistoryEntry]) -> None:
     """Wait until what may be two things is old enough that a delivery has said which of them it is."""
-    ages = [
-        (datetime.now(UTC) - one.date).total_seconds() for one in entries if one.action.key == _AMBIGUOUS and one.date
-    ]
+    ages = [(datetime.now(UTC) - one.date).total_seconds() for one in entries if _alternative(one) and one.date]
     if ages and abs(min(ages)) < _HEAD_START:
         await asyncio.sleep(_HEAD_START - abs(min(ages)))
 
@@ -246,14 +242,14 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         if only_here.type in search.types and only_here.at >= search.begins(only_here.type, named, room):
             yield only_here
         return
-    trigger = _trigger(entry, search)
+    trigger, change = _trigger(entry, search)
     number = entry.data.get("id")
-    if trigger is None or trigger not in search.types or entry.date is None or not number:
+    if trigger not in search.types or entry.date is None or not number or _is_other_half(entry):
         return
     if entry.date < search.begins(trigger, named, room):
         return
     noun = noun_of(trigger)
-    title = str(entry.data.get("title") or entry.data.get("newTitle") or "")  # a rename has only the new one
+    title = _title(entry)
     folder = number if noun == "room" else entry.data.get("parentId") or entry.data.get("toFolderId")
     yield Event(
         type=trigger,
@@ -261,13 +257,13 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         at=entry.date.astimezone(UTC),
         delivery=f"history {entry.id}",
         meaning=f"{trigger} {number} history {entry.id}",
-        subject=f"{noun} {number} {title}".strip(),
+        subject=f"{noun} {number} {title or ''}".strip(),
         actor=entry.initiator.id,
-        facts={noun: of_entry(noun, number, title, folder, change="saved" if trigger == "file.updated" else None)},
+        facts={noun: of_entry(noun, number, title, folder, change=change)},
         raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named, "number": room},
         channel=TRAIL,
         occurrence=f"{trigger} {number}",
-        or_else=f"file.updated {number}" if entry.action.key == _AMBIGUOUS and trigger != "file.updated" else "",
+        or_else=f"{other} {number}" if (other := _alternative(entry)) and other != trigger else "",
         found=HISTORY,
         lane=str(folder or ""),
     )
@@ -281,15 +277,53 @@ def _moves(entries: Iterable[HistoryEntry]) -> Iterator[Move]:
             yield Move("file", file, entry_id(str(folder)), one.date)
 
 
-def _trigger(entry: HistoryEntry, search: Search) -> str | None:
-    """Say what an entry tells of.
+def _trigger(entry: HistoryEntry, search: Search) -> tuple[str, str | None]:
+    """Say what an entry tells of, and of a file's change which one it was.
 
-    An overwriting upload cannot be told from a save in the editor. Where uploads are listened to, it is taken for
-    one: a webhook that was disabled meanwhile has no lines in the log, so nothing else may tell of it.
+    Where uploads are listened to, what may be an overwriting one is taken for one: a webhook that was disabled
+    meanwhile has no lines in the log, so nothing else may tell of it. A save in the editor names who made it
+    (DocumentServiceTracker.cs, UserFileUpdateData), an upload nobody (recorded: history).
     """
-    if entry.action.key == _AMBIGUOUS and "file.uploaded" not in search.types:
+    if entry.action.key == _AMBIGUOUS:
+        if "file.uploaded" in search.types and "userName" not in entry.data:
+            return "file.uploaded", None
+        return "file.updated", "restored" if _title(entry) is None else "saved"
+    trigger = _ACTIONS.get(entry.action.key, "")
+    return trigger, "saved" if trigger == "file.updated" else None
+
+
+def _title(entry: HistoryEntry) -> str | None:
+    """Give the title that an entry tells of, after a rename the new one; None where it has to be looked up.
+
+    Of a version that was brought back its number stands there (FileStorageService.cs, FileRestoreVersion).
+    """
+    title = str(entry.data.get("title") or entry.data.get("newTitle") or "")
+    return None if entry.action.key == _AMBIGUOUS and title.isdecimal() else title
+
+
+def _is_sure(entry: HistoryEntry) -> bool:
+    """Whether a delivery was to be expected: else that none came is no fault."""
+    return entry.action.key not in chronicle.ACTIONS and not _alternative(entry)
+
+
+def _alternative(entry: HistoryEntry) -> str:
+    """Say what else an entry may tell of; nothing if it can be only what it says."""
+    if entry.action.key == _AMBIGUOUS:
         return "file.updated"
-    return _ACTIONS.get(entry.action.key)
+    noun, _, deed = _ACTIONS.get(entry.action.key, "").partition(".")
+    # What comes back from the trash is "moved", too (FileMoveCopyOperation.cs); where from, only a move within a room
+    # says (recorded: history).
+    return f"{noun}.restored" if deed == "moved" and not entry.data.get("fromFolderId") else ""
+
+
+def _is_other_half(entry: HistoryEntry) -> bool:
+    """Whether it tells the room that something left what the entry of the room that it came to says.
+
+    Between two rooms a move or a copy is two entries; that of the first says neither where from nor what the folder is
+    called that it went to (FilesMessageService.cs).
+    """
+    deed = _ACTIONS.get(entry.action.key, "").partition(".")[2]
+    return deed in {"moved", "copied"} and not (entry.data.get("fromFolderId") or entry.data.get("parentTitle"))
 
 
 def _moment(text: object) -> datetime | None:
