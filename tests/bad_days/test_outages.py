@@ -68,6 +68,24 @@ def test_a_portal_that_refuses_everything_for_a_while_is_waited_for(portal: Port
         until(lambda: told(keeper) == ["over"])
 
 
+@pytest.mark.parametrize(("status", "said"), [(1, "suspended"), (4, "being restored from a backup")])
+def test_a_portal_that_is_suspended_or_restored_is_waited_for(
+    portal: Portal, keepers: Make, status: int, said: str
+) -> None:
+    """Restored, it still says whose key it is, and refuses all else as if the key might not (TenantStatusFilter.cs)."""
+    rooms, keeper = begun(portal, keepers)
+    be_at_work(rooms, keeper)
+
+    portal.direct("PUT", "/settings", json={"tenant_status": status})
+    until(lambda: any(said in str(one["progress"]) for one in keeper.runs()))
+    waiting = [one["state"] for one in keeper.runs()]
+    portal.direct("PUT", "/settings", json={"tenant_status": 0})
+    runs = keeper.settle(lambda: rooms.copies() == ROOMS)
+
+    assert "needs_attention" not in waiting
+    assert {one["state"] for one in runs} == {"done"}
+
+
 def test_after_a_time_that_the_file_names_a_person_is_asked(portal: Portal, keepers: Make) -> None:
     rooms, keeper = begun(portal, keepers, outage_patience="2s")
     be_at_work(rooms, keeper)

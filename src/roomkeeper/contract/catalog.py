@@ -105,6 +105,8 @@ class Connector:
     complete: Callable[[Any, Event], Awaitable[Event]] = _as_it_is
     #: Gives the account's id, whose own acts are not acted on.
     myself: Callable[[Any], Awaitable[str]] = _nobody
+    #: Makes sure that the service as a whole is in order: raises RemoteError while it is not. Without, `myself` tells.
+    in_order: Callable[[Any], Awaitable[None]] | None = None
     #: Gives a title as the service will store it.
     stored_title: Callable[[str], str] = str
     #: The headers in which a signature over the body comes, with these settings. Where none of them is sent, or there

@@ -30,10 +30,24 @@ from roomkeeper.statuses import by_status, is_success
 
 @dataclass(frozen=True)
 class Hello:
-    """What a portal tells anybody: its version, empty if it does not say; how many seconds its clock is ahead."""
+    """What a portal tells anybody: its version, empty if it does not say; how many seconds its clock is ahead.
+
+    `closed` says why it takes no calls just now, as the end of a sentence; it is empty for one that does.
+    """
 
     version: str
     ahead: float | None
+    closed: str = ""
+
+
+#: Of the states that a portal can be in, those in which it takes no calls (TenantStatus.cs, TenantStatusFilter.cs).
+_CLOSED = {
+    1: "is suspended",
+    2: "is to be removed",
+    3: "is being moved",
+    4: "is being restored from a backup",
+    6: "is being encrypted",
+}
 
 
 class Portal:
@@ -155,10 +169,10 @@ class Portal:
             return None
         try:
             said = answer.json()["response"]
-            version = str(said.get("version") or "")
+            version, closed = str(said.get("version") or ""), _CLOSED.get(said.get("tenantStatus"), "")
         except (ValueError, KeyError, TypeError, AttributeError):
-            version = ""
-        return Hello(version, _ahead(answer.headers.get("date", ""), asked))
+            version = closed = ""
+        return Hello(version, _ahead(answer.headers.get("date", ""), asked), closed)
 
     async def try_link(self, url: str, token: str = "") -> LinkState | int | None:
         """Try a link as a stranger would, without the key: what the portal says of it, or the status of its page.

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from roomkeeper import outside
 from roomkeeper.docspace import scopes
-from roomkeeper.errors import Forbidden, Garbled, RemoteError, ScopeMissing, Unauthorized, Unavailable
+from roomkeeper.errors import Forbidden, Garbled, QuotaExceeded, RemoteError, ScopeMissing, Unauthorized, Unavailable
 from roomkeeper.statuses import by_status, is_success
 
 PREFIX = "/api/2.0"
@@ -185,8 +185,11 @@ def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:  # which no endpoint of the API does
         where = outside.one_line(headers.get("location", "")) or "nowhere"
         return Unavailable(f"{told}, a redirect to {where}", status=status, remedy=_REDIRECTED)
-    if status == HTTPStatus.NOT_FOUND and document is None:
-        return Unavailable(told, status=status)  # a suspended or unknown portal: what is missing has an error (0.3)
+    has_error = isinstance(document, dict) and "error" in document
+    if status == HTTPStatus.NOT_FOUND and not has_error:  # what is missing has an error (recorded: folder.listing)
+        return Unavailable(f"{told}: it is suspended, or not known under this address", status=status)
+    if status == HTTPStatus.PAYMENT_REQUIRED and not has_error:  # a quota has one (recorded: upload.chunked)
+        return QuotaExceeded(f"{told}: it is not paid for", status=status, remedy=_PAY)
     return by_status(status, told, headers)
 
 
@@ -195,6 +198,7 @@ _REDIRECTED = (
     "If the portal has another address by now (https instead of http, a new name), correct `url`; if it is a page that "
     "tells of maintenance, there is nothing to do: Roomkeeper goes on trying."
 )
+_PAY = "Pay for the portal's tariff (Payments there); what waits goes on by itself."
 _ENABLE = "Enable the account (Accounts), or make a key with another one; then `roomkeeper runs retry`."
 
 

@@ -92,14 +92,14 @@ class Outages:
                 log.warning("cannot look", reason=error.message)
 
     async def _trouble(self, source: Source, *, since: float) -> RemoteError | None:
-        """Ask the connection whose account we are; gives why it does not say; "well" is no older than `since`."""
+        """Ask the connection whether it is in order; gives why it is not; "well" is no older than `since`."""
         async with self._asking[source.name]:
             at, known = self._answers.get(source.name, (0.0, None))
             if at >= since or (known is not None and time.monotonic() - at < _SHARED):
                 return known
             asked = time.monotonic()
             try:
-                await source.connector.myself(source.client)
+                await (source.connector.in_order or source.connector.myself)(source.client)
                 found = None
             except RemoteError as error:
                 found = error

@@ -50,13 +50,14 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def settings(request: Request) -> JSONResponse:
-        """Set {suspended, webhooks_suppressed, refuses_private, policy, room_limit, space_limit, has_audit,
+        """Set {tenant_status (1: suspended, 4: restoring), webhooks_suppressed, refuses_private, policy, room_limit,
+        space_limit, has_audit,
         is_indexed (false: the search engine has nothing yet), conversion_seconds, backups: {seconds, left, fails},
         handover_seconds, enforce_limits, loses_history, titles:
         mysql | postgresql (while it is empty)} and the limits, of the portal and of the vendors.
         """
         portal, wanted = _portal(request), await request.json()
-        portal.suspended = wanted.pop("suspended", portal.suspended)
+        portal.tenant_status = wanted.pop("tenant_status", portal.tenant_status)
         portal.webhooks.suppressed = wanted.pop("webhooks_suppressed", portal.webhooks.suppressed)
         portal.webhooks.refuses_private = wanted.pop("refuses_private", portal.webhooks.refuses_private)
         portal.webhooks.policy |= wanted.pop("policy", {})

@@ -95,6 +95,7 @@ CONNECTOR = Connector(
     complete=webhook.complete,
     place=webhook.place,
     myself=webhook.myself,
+    in_order=webhook.in_order,
     stored_title=sanitise_title,
     by_hand=webhook.by_hand,
     trails=trails.TRAILS,

@@ -131,6 +131,8 @@ async def _hello(portal: Portal) -> AsyncIterator[Finding]:
             "version", "warning", "the portal does not say which version it is", "Look it up in its settings."
         )
         return
+    if hello.closed:
+        yield Finding("portal", "failed", f"the portal {hello.closed}", "What waits for it goes on by itself.")
     numbers = [int(part) for part in hello.version.split(".")[:2] if part.isdecimal()]
     if not numbers:
         yield Finding("version", "ok", "the portal does not say which version it is")

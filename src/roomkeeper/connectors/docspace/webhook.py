@@ -13,7 +13,7 @@ from roomkeeper.contract.delivery import Delivery
 from roomkeeper.contract.step import ABOUT, EventKind
 from roomkeeper.docspace import EntryId, Portal, signature
 from roomkeeper.docspace.webhooks import TRIGGERS
-from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotFound, NotThere, ScopeMissing
+from roomkeeper.errors import DeliveryUnreadable, Forbidden, NotFound, NotThere, ScopeMissing, Unavailable
 
 _FIELDS: dict[str, tuple[str, ...]] = {
     "file": ("id", "title", "extension", "folder", "room", "room_title", "path"),
@@ -229,6 +229,18 @@ async def place(portal: Portal, event: Event) -> Place | None:
 async def myself(portal: Portal) -> str:
     """Tell whose account this is; what it does itself is not acted on."""
     return (await portal.people.myself()).id
+
+
+async def in_order(portal: Portal) -> None:
+    """Make sure that the portal is active and takes the key. Raises RemoteError.
+
+    One that is restored, moved or encrypted answers who we are all the same, and refuses the rest without a reason
+    (TenantStatusFilter.cs); what it is, it tells anybody.
+    """
+    await portal.people.myself()
+    hello = await portal.hello()
+    if hello is not None and hello.closed:
+        raise Unavailable(f"The portal {hello.closed}")
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -38,8 +38,9 @@ def endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         portal: Portal = request.app.state.portal
-        if portal.suspended:
-            return Response(status_code=404)
+        closed = _closed(portal, request.url.path)
+        if closed is not None:
+            return closed
         key = authenticate(portal, request)
         if key is None:
             if _is_disabled(portal, request):  # (recorded: people.guest-disabled)
@@ -99,6 +100,16 @@ def _said(section: str, title: str, status: int) -> dict[str, Any]:
     trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
     part = section.removeprefix("15.5")
     return {"type": f"{RFC}{part}", "title": title, "status": status, "traceId": trace}
+
+
+def _closed(portal: Portal, path: str) -> Response | None:
+    """Answer for a portal that is not active (TenantStatusFilter.cs, SettingsController.cs)."""
+    if portal.tenant_status in {1, 2} and not path.endswith("/settings"):  # suspended, to be removed
+        return _problem("15.5.5", "Not Found", 404)
+    # Moved, restoring, encrypted: these are let through.
+    if portal.tenant_status in {3, 4, 6} and not path.endswith(("/settings", "@self", "/build", "/portal")):
+        return _problem("15.5.4", "Forbidden", 403)
+    return None
 
 
 def _problem(section: str, title: str, status: int) -> Response:

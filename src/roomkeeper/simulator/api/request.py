@@ -54,7 +54,7 @@ class Portal:
     limits: Limits
     sessions: dict[str, Session] = field(default_factory=dict)
     journal: list[dict[str, Any]] = field(default_factory=list)
-    suspended: bool = False
+    tenant_status: int = 0  # TenantStatus.cs
     sorting: dict[str, tuple[str, bool]] = field(default_factory=dict)
     sensitive: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     template_job: dict[str, Any] | None = None

@@ -68,11 +68,12 @@ SHOWN_TO_PEOPLE: dict[str, Any] = {  # recorded: settings.version
 
 
 def portal_settings(api: Api) -> Any:
+    now = {"tenantStatus": api.portal.tenant_status}
     if api.user is api.world.anonymous:
-        return SHOWN_TO_ANYBODY
+        return SHOWN_TO_ANYBODY | now
     kept = {"passwordHash", "enabledJoin", "thirdpartyEnable", "recaptchaPublicKey"}
     shown = {name: value for name, value in SHOWN_TO_ANYBODY.items() if name not in kept}
-    return shown | SHOWN_TO_PEOPLE | {"ownerId": api.world.owner.id}
+    return shown | SHOWN_TO_PEOPLE | {"ownerId": api.world.owner.id} | now
 
 
 def password_policy(api: Api) -> Any:
