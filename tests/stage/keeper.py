@@ -28,7 +28,7 @@ from roomkeeper.serving.log import start_log
 from roomkeeper.serving.service import Service
 from roomkeeper.store import services
 from roomkeeper.store.database import Store, opened
-from roomkeeper.store.tables import runs, trails
+from roomkeeper.store.tables import OPEN, runs, trails
 from roomkeeper.web import sessions
 from stage.commands import command, surroundings
 from stage.ports import free_port
@@ -47,7 +47,7 @@ CRM_SECRETS = {  # the pretend CRMs' own, and what their deliveries are signed w
 #: How long an unanswered request may still have an effect here: the pretend services are late by less.
 SETTLE_AFTER = "4s"
 _HASTE = 0.1
-_GOING_ON = sa.select(runs.c.id).where(runs.c.state.in_(["waiting", "running"])).limit(1)
+_GOING_ON = sa.select(runs.c.id).where(runs.c.state.in_(OPEN)).limit(1)
 
 
 class Keeper:

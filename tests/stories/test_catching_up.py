@@ -22,6 +22,7 @@ from stage import (
     sized,
     until,
 )
+from stage.receiver import receiver
 
 Make = Callable[..., Keeper]
 UNREADABLE: dict[str, list[dict[str, Any]]] = {
@@ -68,6 +69,23 @@ def test_what_was_uploaded_while_nobody_listened_is_copied_once(
     retried = [one for one in portal.direct("GET", "/journal") if one["path"].endswith("/retry")]
     assert retried == []
     print(f"{readable}: 300 uploads missed, {rooms.copies() - 1} copies, {keeper.copy_requests()} requests to copy")
+
+
+def test_what_was_answered_with_a_redirect_is_found_in_the_log(portal: Portal, keepers: Make) -> None:
+    """The portal follows none, and keeps it in a group of its own (recorded: hooks.failures)."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], keep_webhook=False)
+    keeper.start()
+    portal.direct("PUT", "/faults", json=UNREADABLE["only the delivery log"])
+    with receiver({("POST", "acme"): lambda _: 302}) as elsewhere:
+        portal.register(f"{elsewhere.url}/hooks/acme", SECRET, key=rooms.keeper_key, triggers=256)
+        rooms.upload("Offer.docx")
+        until(lambda: elsewhere.told["acme"].total() > 0 and given_up(portal))
+
+    keeper.ask("reconcile")
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    assert rooms.missing_and_doubled() == ([], [])
 
 
 @pytest.mark.parametrize("receive", ["webhook", "poll"])
@@ -377,6 +395,30 @@ def test_an_upload_that_neither_log_nor_history_knows_is_found_in_the_room(porta
     assert {one["title"] for one in portal.tree(rooms.internal)} == {"Offer.docx", "Told.docx"}
     assert keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"] == {"done": 2}
     assert [one["new"] for one in keeper.ask("reconcile", "--since", "1h")] == [[]]
+
+
+def test_in_a_room_that_is_listed_in_its_own_order_what_is_new_comes_last_and_is_found(
+    portal: Portal, keepers: Make
+) -> None:
+    """A data room with an index is listed by that, whatever is asked for (EntryManager.cs)."""
+    rooms = Rooms(portal)
+    data = {"title": "Client: Index", "roomType": 8, "indexing": True}
+    rooms.client = portal.call("POST", "/files/rooms", json=data)["id"]
+    invitations = [{"id": rooms.keeper, "access": 9}, {"id": rooms.guest, "access": 11}]
+    portal.call("PUT", f"/files/rooms/{rooms.client}/share", json={"invitations": invitations})
+    portal.direct("POST", f"/folders/{rooms.client}/fill", json={"files": 120, "user": rooms.guest})
+    chosen = copy_uploads(rooms)
+    chosen["where"] |= {"extension": "pdf"}
+    keeper = keepers(portal, rooms.keeper_key, [chosen])
+    time.sleep(3)  # so that what was there is older than what is looked for
+
+    portal.direct("PUT", "/settings", json={"loses_history": True})
+    rooms.upload("Offer.pdf")
+    keeper.start()
+    keeper.ask("reconcile", "--since", "2s")
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    assert [one["title"] for one in portal.tree(rooms.internal)] == ["Offer.pdf"]
 
 
 def test_what_was_concluded_and_is_told_later_is_one_upload(portal: Portal, keepers: Make) -> None:

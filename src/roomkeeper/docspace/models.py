@@ -528,6 +528,18 @@ class File(Entry):
         return bool(self.file_status & EDITING)
 
 
+class Lifetime(_Model):
+    """How long a room keeps a file, from its first version on (recorded: rooms.create; RoomDataLifetime.cs)."""
+
+    period: int = 0  # days, months or years
+    value: int = 0
+
+    @property
+    def days(self) -> int:
+        """About how many days that is."""
+        return self.value * {0: 1, 1: 30, 2: 365}.get(self.period, 1)
+
+
 @dataclass(frozen=True, slots=True, config=_AS_THE_PORTAL_WRITES)
 class Folder(Entry):
     """A folder; a room if it has a room type (3)."""
@@ -538,6 +550,9 @@ class Folder(Entry):
     folders_count: int | None = None
     room_type: Annotated[RoomType | int | None, _tolerant(RoomType)] = None
     tags: tuple[str, ...] = ()
+    #: Whether a room's content has an order of its own, in which it is listed whatever is asked for (EntryManager.cs).
+    indexing: bool = False
+    lifetime: Lifetime | None = None
 
 
 class Contents(_Model):

@@ -11,7 +11,8 @@ from roomkeeper.errors import Garbled
 Send = Callable[[Call], Awaitable[Answer]]
 NAME_LIMIT = 50  # characters (WebhooksConfigRequestsDto.cs)
 ANSWERED = 2 | 4 | 8 | 16  # groupStatus: answered by somebody, with whatever (DbWorker.cs; recorded: hooks.failures)
-UNDELIVERED = 1 | 8 | 16  # groupStatus: not sent, or answered 4xx or 5xx (DbWorker.cs; recorded: hooks.failures)
+# groupStatus: not sent, or answered 3xx, which is not followed, 4xx or 5xx (WebhookSender.cs; recorded: hooks.failures)
+UNDELIVERED = 1 | 4 | 8 | 16
 #: What can be listened to (1.3), each a bit of `triggers` in this order.
 TRIGGERS: Mapping[str, int] = {  # WebhookTrigger.cs; recorded: hooks.events
     name: 1 << at

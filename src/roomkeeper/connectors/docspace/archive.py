@@ -20,6 +20,7 @@ from roomkeeper.connectors.docspace.places import (
     folder_at,
     folder_titled,
     must_be_named,
+    must_keep,
     must_take_files,
     way_to,
 )
@@ -123,6 +124,7 @@ class _Archiving:
         self._why: dict[Item, str] = {}
         self._tried: dict[EntryId, int] = {}
         self._since: dict[EntryId, float] = {}
+        self._target: Sequence[PathPart] = ()
         self._listed: Tree | None = None  # what the room holds, for whoever needs it next
 
     async def run(self) -> Archived:
@@ -141,7 +143,9 @@ class _Archiving:
     async def foretell(self) -> Plan:
         room, under = await self._places()
         planned = self._new_plan(room, under)
-        planned.take_in(await below(self._context, room.id))
+        tree = await below(self._context, room.id)
+        await must_keep(self._context, self._target, tree.files.values(), setting="under")
+        planned.take_in(tree)
         made = [] if await self._foresee(planned) else [f"create the folder {planned.where!r}"]
         limit = self._params.approve_over
         asked = [f"ask a person: more than {limit} files"] if limit is not None and len(planned.lines) > limit else []
@@ -164,7 +168,7 @@ class _Archiving:
     async def _places(self) -> tuple[PathPart, PathPart]:
         """Find the room to empty and where the archive is. Raises StepFailed."""
         source = await way_to(self._context, self._params.room, setting="room")
-        target = await way_to(self._context, self._params.under, setting="under")
+        self._target = target = await way_to(self._context, self._params.under, setting="under")
         room, under = source[-1], target[-1]
         if room.room_type is None:
             what = f"`room` {room.id} {room.title!r} is a folder or a section, not a room"
@@ -191,6 +195,7 @@ class _Archiving:
         if recorded is not None and recorded["folder"] is not None:
             return ArchivePlan.from_json(recorded)
         self._listed = await below(self._context, room.id)
+        await must_keep(self._context, self._target, self._listed.files.values(), setting="under")
         planned = self._new_plan(room, under)
         planned.asked = recorded["asked"] if recorded is not None else 0
         planned.take_in(self._listed)

@@ -82,8 +82,9 @@ async def changed(portal: Portal, room: EntryId, between: tuple[datetime, dateti
     pages = Pages()
     while pages.start is not None:
         page = await portal.folders.page(room, pages.start, sort_by="DateAndTime", descending=True, below="files")
+        is_newest_first = page.current is None or not page.current.indexing
         found |= {one.id: one for one in page.files if one.updated is not None and begin <= one.updated <= end}
-        if any(one.updated is not None and one.updated < begin for one in page.files):
+        if is_newest_first and any(one.updated is not None and one.updated < begin for one in page.files):
             break
         pages.turn(page.ids, page.total)
     return list(found.values())

@@ -1,14 +1,15 @@
 """Find the rooms and folders that an automation names, and make folders that are to be there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, PathPart, Portal, entry_id
 from roomkeeper.docspace.folders import stored_folder_title
-from roomkeeper.docspace.models import Folder
+from roomkeeper.docspace.models import File, Folder
 from roomkeeper.docspace.titles import bearing, title_key
 from roomkeeper.errors import Forbidden, NotFound, Rejected, StepFailed
 from roomkeeper.once import once
@@ -74,6 +75,32 @@ async def must_take_files(context: StepContext, way: Sequence[PathPart], *, sett
     if there.is_archived or len(way) == 1:
         what = f"`{setting}` {place.id} {place.title!r} cannot take files: the portal's own sections take only rooms"
         raise StepFailed(what, remedy=f"Make an ordinary folder in a room, and put its id into `{setting}:`.")
+
+
+async def must_keep(context: StepContext, way: Sequence[PathPart], files: Collection[File], *, setting: str) -> None:
+    """Make sure that the room deletes none of these as soon as they come. Raises StepFailed.
+
+    A room with a lifetime deletes a file by the day that it was made, which a move does not change
+    (CleanupLifetimeExpiredService.cs).
+    """
+    portal: Portal = context.client
+    room = await context.call(partial(portal.folders.get, way[1].id)) if files else None
+    if room is None or room.lifetime is None:
+        return
+    begin = datetime.now(UTC) - timedelta(days=room.lifetime.days)
+    late = [file for file in files if file.created is not None and file.created < begin]
+    if late:
+        what = (
+            f"`{setting}`: room {room.id} {room.title!r} deletes what is older than {room.lifetime.days} days, and "
+            f"{len(late)} of the files are ({late[0].title!r} …): nothing was moved"
+        )
+        raise StepFailed(what, remedy=_NO_LIFETIME)
+
+
+_NO_LIFETIME = (
+    "Switch off the lifetime of files in that room's settings, or make it longer, then `roomkeeper runs retry`; or "
+    "name a room without one."
+)
 
 
 async def _room_titled(context: StepContext, wanted: str, setting: str) -> EntryId:

@@ -25,6 +25,7 @@ from roomkeeper.connectors.docspace.places import (
     folder_at,
     folder_titled,
     must_be_named,
+    must_keep,
     must_take_files,
     way_to,
 )
@@ -161,6 +162,7 @@ class _Moving:
         self._params, self._context = params, context
         self._portal: Portal = context.client
         self._failed: list[FailedItem] = []
+        self._target: Sequence[PathPart] = ()  # the way to where they are to lie, of a plan that is made now
 
     async def run(self) -> Moved:
         planned = await self._planned()
@@ -211,7 +213,7 @@ class _Moving:
         return planned
 
     async def _new_plan(self) -> MovePlan:
-        way = await way_to(self._context, self._params.to, setting="to")
+        self._target = way = await way_to(self._context, self._params.to, setting="to")
         if isinstance(way[-1].id, str) or any(isinstance(one, str) for one in self._wanted()):
             what = "files cannot be moved out of or into third-party storage: there, a moved file is another file"
             raise StepFailed(what, remedy="Choose files and a folder of the portal's own storage, or `copy_files`.")
@@ -236,6 +238,8 @@ class _Moving:
         if self._params.files is None:
             seen = {number: file for number, file in seen.items() if is_told_of(file, self._telling(number))}
         self._failed = [_gone(number) for number in wanted if number not in seen]
+        if self._target:
+            await must_keep(self._context, self._target, seen.values(), setting="to")
         ways = {folder: await self._way(folder) for folder in {one.folder_id for one in seen.values()}}
         for number, file in seen.items():
             folder, way = file.folder_id or 0, ways[file.folder_id]

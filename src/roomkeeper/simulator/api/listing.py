@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from roomkeeper.simulator import dto
@@ -68,8 +69,11 @@ def contents(api: Api, folder: Folder) -> dict[str, Any]:
     """Folders first, then files, one offset over both; a filter makes the listing deep."""
     count, start = api.number("count", 100, most=100), api.start()
     wanted = Filter(api)
-    folders = in_order(api, wanted.folders(api, folder))
-    files = in_order(api, wanted.files(api, folder))
+    room = next((part for part in folder.way() if part.room_type is not None), None)
+    is_indexed = room is not None and room.is_indexed  # then it has one order, whatever is asked for (EntryManager.cs)
+    arrange = by_index if is_indexed else partial(in_order, api)
+    folders = arrange(wanted.folders(api, folder))
+    files = arrange(wanted.files(api, folder))
     page: list[Any] = [*folders, *files][start : start + count]
     return {
         "files": [dto.file(one, api.world, api.user) for one in page if isinstance(one, File)],
@@ -88,6 +92,11 @@ def folders_below(world: World, folder: Folder, *, deep: bool) -> list[Folder]:
     if deep:
         found += [below for child in list(found) for below in folders_below(world, child, deep=True)]
     return found
+
+
+def by_index(entries: list[Any]) -> list[Any]:
+    """Sort by a room's own order; what is new comes last."""
+    return sorted(entries, key=lambda one: one.id)
 
 
 def in_order(api: Api, entries: list[Any]) -> list[Any]:
