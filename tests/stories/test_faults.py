@@ -124,6 +124,28 @@ def test_operations_that_vanish_are_looked_into(portal: Portal, keepers: Make, d
     assert {one["state"] for one in keeper.runs()} == {"done"}
 
 
+def test_a_copy_that_is_listed_without_its_content_is_named_and_made_anew(portal: Portal, keepers: Make) -> None:
+    """The portal writes a file's row before its content (FileDao.cs); its worker may be stopped in between."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    portal.direct("PUT", "/operations", json={"vanish_every": 1, "hollow": 1})
+    keeper.start()
+    keeper.register()
+    rooms.upload("Contract.pdf")
+
+    (run,) = keeper.settle(lambda: [one["state"] for one in keeper.runs()] == ["needs_attention"])
+    failed = keeper.ask("runs", "show", str(run["id"]))["steps"][0]["items"]
+    (hollow,) = portal.tree(rooms.internal)
+    portal.call("DELETE", f"/files/file/{hollow['id']}", json={"immediately": True})
+    until(lambda: rooms.copies() == 0)
+    keeper.say("runs", "retry", str(run["id"]))
+    (run,) = keeper.settle(lambda: rooms.copies() == 1)
+
+    assert [one["item"] for one in failed] == [f"file {hollow['id']} 'Contract.pdf'"]
+    assert "has no content" in failed[0]["reason"]
+    assert run["state"] == "done"
+
+
 @pytest.mark.parametrize("policy", ["version", "keep_both"])
 def test_new_versions_arrive_once_although_answers_are_lost(portal: Portal, keepers: Make, policy: str) -> None:
     rooms = Rooms(portal)

@@ -23,7 +23,7 @@ from roomkeeper.docspace.people import People
 from roomkeeper.docspace.rooms import Rooms
 from roomkeeper.docspace.webhooks import Webhooks
 from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
-from roomkeeper.errors import RemoteError
+from roomkeeper.errors import NotFound, RemoteError
 from roomkeeper.remote import CONNECT, Exchange, Observe, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
@@ -126,7 +126,7 @@ class Portal:
     async def content(self, file: EntryId, *, most: int) -> bytes | None:
         """Read a file's content; None if it is refused, or longer than `most` bytes.
 
-        Raises RemoteError where it passes.
+        Raises NotFound where the portal has none, RemoteError where it passes.
         """
         content = bytearray()
         return bytes(content) if await self._read(file, most, content.extend) else None
@@ -134,10 +134,21 @@ class Portal:
     async def digest(self, file: EntryId, *, most: int) -> str | None:
         """Read a file's content and give its SHA-256; None if it is refused, or longer than `most` bytes.
 
-        Raises RemoteError where it passes.
+        Raises NotFound where the portal has none, RemoteError where it passes.
         """
         digest = hashlib.sha256()
         return digest.hexdigest() if await self._read(file, most, digest.update) else None
+
+    async def holds(self, file: EntryId) -> bool:
+        """Whether the portal has the content of a file that it lists: it writes the row first (FileDao.cs).
+
+        Where the account may not download, it is taken to. Raises RemoteError where it passes.
+        """
+        try:
+            await self._read(file, 0, lambda _: None)
+        except NotFound:
+            return False
+        return True
 
     async def _read(self, file: EntryId, most: int, take: Callable[[bytes], object]) -> bool:
         """Read a file's content; the address is that of `viewUrl` (recorded: file.info)."""
@@ -150,7 +161,8 @@ class Portal:
                 self._note(call, response.status_code, started, "")
                 if not is_success(response.status_code):
                     error = by_status(response.status_code, f"The portal answered {call}", response.headers)
-                    if error.retryable:
+                    # What is refused is 403; 404 is a file that is gone, or has no content (FileHandler.ashx.cs).
+                    if error.retryable or isinstance(error, NotFound):
                         raise error
                     return False
                 async for chunk in response.aiter_bytes():

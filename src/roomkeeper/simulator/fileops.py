@@ -53,6 +53,7 @@ class Faults:
 
     vanish_every: int = 0  # every n-th operation is not to be found again…
     vanish_after: int | None = None  # …having done so many items first (None: all)
+    hollow: int = 0  # so many copies are listed and have no content: the worker ended in between (FileDao.cs)
     seconds_per_item: float = 0.001  # ours
     queue_seconds: float = 0.0
 
@@ -330,6 +331,9 @@ class FileOps:
             title = self.world.free_title(destination, file.title)
             copy = self.world.add_file(destination, title, file.current.content, user, "Copied")
             copy.category = file.category
+        if self.faults.hollow:
+            self.faults.hollow -= 1
+            copy.current.is_lost = True
         if destination is operation.destination or operation.kind == DUPLICATING:
             operation.results.append(copy)
         self.history.note("FileCopied", copy, user, source=file.folder)

@@ -155,6 +155,7 @@ class Version:
     by: User
     at: datetime
     comment: str = ""
+    is_lost: bool = False  # it is listed, and its content is not stored
 
     @property
     def digest(self) -> str:

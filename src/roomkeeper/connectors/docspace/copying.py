@@ -295,6 +295,13 @@ def replaced(file: EntryId, title: str = "") -> FailedItem:
     return FailedItem(_called(file, title), reason, "There is nothing left to copy: `roomkeeper runs cancel`.")
 
 
+def hollow(copy: Copy) -> FailedItem:
+    """Say that a copy is listed, and has no content: the portal was stopped between the two."""
+    reason = "the portal was stopped while it copied it: the copy is listed there, and has no content"
+    remedy = "Open it there; if that fails, delete it, then `roomkeeper runs retry`, which copies the file anew."
+    return FailedItem(_called(copy.id or "", copy.title), reason, remedy)
+
+
 def hidden(file: EntryId, title: str = "") -> FailedItem:
     """Say that a file may not even be looked at: the server answers so for what lies in another's trash, too."""
     reason = "it was deleted (it may lie in its owner's trash), or the account of this key may not see it"

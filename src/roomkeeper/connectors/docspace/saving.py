@@ -255,7 +255,10 @@ async def _is_it(context: StepContext, file: File, wanted: _Wanted, *, by_size: 
     if file.size != len(wanted.content):
         return False
     portal: Portal = context.client
-    digest = await context.call(partial(portal.digest, file.id, most=len(wanted.content) + 1))
+    try:
+        digest = await context.call(partial(portal.digest, file.id, most=len(wanted.content) + 1))
+    except NotFound:
+        return False
     return digest == wanted.digest or (digest is None and by_size)
 
 

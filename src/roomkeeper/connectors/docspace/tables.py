@@ -167,7 +167,11 @@ async def _content(params: ReadTable, context: StepContext) -> tuple[bytes, str,
         raise StepFailed(what, remedy="Give the account of the API key access to it, or correct `file`.") from error
     if file.size is not None and file.size > _LARGEST:
         raise _too_large(file.title, file.size)
-    content = await context.call(partial(portal.content, file.id, most=_LARGEST))
+    try:
+        content = await context.call(partial(portal.content, file.id, most=_LARGEST))
+    except NotFound as error:
+        what = f"the portal has no content of {file.title!r} ({file.id}): {error.message}"
+        raise StepFailed(what, remedy="Open it there; if that fails, too, upload it anew.") from error
     if content is None:
         what = f"the portal gives the content of {file.title!r} ({file.id}) to this account's key no way"
         raise StepFailed(what, remedy="See whether the account may download it: a room can forbid that.")

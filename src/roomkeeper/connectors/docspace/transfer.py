@@ -217,9 +217,12 @@ class Transfer:
 
     async def _are_equal(self, one: File, other: File) -> bool:
         """Whether two files are known to hold the same; large ones are not compared, and count as different."""
-        contents = [
-            await self._context.call(partial(self._portal.digest, file.id, most=_COMPARED)) for file in (one, other)
-        ]
+        try:
+            contents = [
+                await self._context.call(partial(self._portal.digest, file.id, most=_COMPARED)) for file in (one, other)
+            ]
+        except NotFound:
+            return False
         return contents[0] is not None and contents[0] == contents[1]
 
     def _intent(self, file: File, mode: OnConflict, namesake: File | None) -> Intent:
@@ -330,7 +333,10 @@ class Transfer:
     async def _looked_for(
         self, intents: Sequence[Intent], files: Mapping[EntryId, File], settled_at: float
     ) -> set[EntryId]:
-        """Look for copies until all are there, or can come no more; gives the files that are copied."""
+        """Look for copies until all are there, or can come no more; gives the files of which no more is to be done.
+
+        A worker that is stopped may leave a copy without content. It is named, and looked for again by a retry.
+        """
         pause = GRACE
         while True:
             await self._context.pause(pause)
@@ -338,10 +344,16 @@ class Transfer:
             if any(_is_into(one, self._folder) for one in under_way):
                 continue
             found = await self._found_in_folder(intents)
+            hollow = {file for file, copy in found.items() if not await self._holds(copy)}
             now = await self._context.now()
-            if len(found) == len(intents) or now >= settled_at:
-                return await self._record(intents, found, files)
+            if now >= settled_at or (len(found) == len(intents) and not hollow):
+                self._report.failed += [copying.hollow(found[file]) for file in hollow]
+                whole = [intent for intent in intents if intent.file not in hollow]
+                return hollow | await self._record(whole, found, files)
             pause = min(2 * pause, max(GRACE, settled_at - now))
+
+    async def _holds(self, copy: copying.Copy) -> bool:
+        return copy.id is None or await self._context.call(partial(self._portal.holds, copy.id))
 
     async def _believed(
         self, intents: Sequence[Intent], ended: Operation, files: Mapping[EntryId, File]

@@ -163,6 +163,8 @@ async def file_content(request: Request) -> Response:
     if key is None or not portal.world.may_read(key.user, file.folder):
         return Response(status_code=403)
     number = int(request.query_params.get("version") or file.version)
+    if file.versions[number - 1].is_lost:
+        return Response(status_code=404)  # FileHandler.ashx.cs
     portal.webhooks.publish("file.downloaded", file, key.user)
     headers = {"Content-Disposition": f"attachment; filename={file.id}", "Accept-Ranges": "bytes"}
     return Response(file.versions[number - 1].content, media_type="application/octet-stream", headers=headers)
