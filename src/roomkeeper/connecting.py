@@ -165,7 +165,8 @@ def wanted_hook(config: Config, source: Source) -> Hook:
     settings = config.connections[source.name].settings
     secrets = [one.get_secret_value() for one in settings.webhook_secret]
     types = heard_of(_watched(config, source).listening(config.automations)) - source.connector.undelivered
-    return Hook(source.name, config.hook_of(source.name), types, secrets[0] if secrets else "")
+    hook, secret = config.hook_of(source.name), secrets[0] if secrets else ""
+    return Hook(source.name, hook, types, secret, settles=config.settle_after)
 
 
 def _watched(config: Config, source: Source) -> Watched:

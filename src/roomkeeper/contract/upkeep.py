@@ -19,8 +19,11 @@ class Hook:
     former: str = ""
     #: The newest delivery when the secret was last set right; one that is refused later has another reason.
     mark: int = 0
-    #: Whether that was so lately that setting it again would not help.
+    #: Whether that was done twice within the hour: it may not be the service's secret that is wrong.
     is_marked_lately: bool = False
+    #: Seconds for which the service may still be at what it began with the former secret; and whether it may be now.
+    settles: float = 120.0
+    is_settling: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import itertools
 import json
 import secrets
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,6 +68,8 @@ RETRIES = (1, 2, 4, 8, 16)  # seconds before each retry; nothing after the last
 BATCH = 10  # WorkerService.cs; recorded: hooks.burst
 IDLE = 5.0  # seconds between two looks at the queue (WorkerService.cs)
 # WebhookSender.cs
+_TIMES = ("last_success", "last_failure", "last_failure_content", "last_status")
+WRITTEN_BACK = ("name", "uri", "secret", "enabled", "ssl", "triggers", "target", *_TIMES)
 TRUSTED = timedelta(days=3)  # without a success, after which one failed connection disables a webhook
 
 
@@ -306,6 +308,17 @@ class Webhooks:
         return out
 
     async def _deliver(self, row: LogRow) -> None:
+        """Send it by what the configuration is now, and write that back at the end (WebhookSender.cs, DbWorker.cs)."""
+        live = row.config
+        as_read = row.config = replace(live)
+        try:
+            await self._tried(row)
+        finally:
+            row.config = live
+            for name in WRITTEN_BACK:
+                setattr(live, name, getattr(as_read, name))
+
+    async def _tried(self, row: LogRow) -> None:
         if await self._attempt(row):
             return
         for count, wait in enumerate(RETRIES if row.config.enabled else (), start=1):

@@ -272,6 +272,7 @@ hooks = sa.Table(
     sa.Column("claimed_at", sa.Double, nullable=False),  # by the process that looks after it
     sa.Column("mark", _Number, nullable=False),  # the newest delivery when its secret was last set right
     sa.Column("marked_at", sa.Double, nullable=False),
+    sa.Column("marked", sa.Integer, nullable=False, server_default="0"),  # how often within an hour
 )
 
 alerts = sa.Table(

@@ -20,7 +20,7 @@ from roomkeeper.store.tables import hooks
 log = structlog.get_logger("upkeep")
 
 _FIRST = 10.0  # seconds: the portal asks our address before it changes a webhook, so we must be listening by then
-_LATELY = 3600.0  # seconds after the secret was set in which setting it again is no remedy
+_LATELY = 3600.0  # seconds: set twice within them, and wrong again, it may have another reason (ours)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ async def look_after(store: Store, kept: Kept, *, twins: bool = False) -> list[A
     found: list[Ailment] = []
     if upkeep is not None and kept.hook.types:
         hook = await store.reading(partial(informed, kept.hook))
+        hook = (
+            replace(hook, is_settling=False) if twins else hook
+        )  # asked for: what may pass by itself is not waited for
         found = list(await upkeep.mend(kept.source.client, hook, twins=twins))
         await store.writing(partial(_remember, store, kept.hook, found))
     for one in found:
@@ -62,9 +65,10 @@ def informed(hook: Hook, db: sa.Connection) -> Hook:
     row = db.execute(sa.select(hooks).where(hooks.c.connection == hook.connection)).first()
     if row is None:
         return hook
-    lately = time.time() - row.marked_at < _LATELY
+    ago = time.time() - row.marked_at
     former = row.url if "://" in hook.url and row.url != hook.url else ""  # without an address of ours it is a path
-    return replace(hook, was_there=row.url == hook.url, former=former, mark=row.mark, is_marked_lately=lately)
+    marked = {"mark": row.mark, "is_marked_lately": ago < _LATELY and row.marked > 1, "is_settling": ago < hook.settles}
+    return replace(hook, was_there=row.url == hook.url, former=former, **marked)
 
 
 def remember(store: Store, hook: Hook) -> None:
@@ -109,12 +113,13 @@ def _remember(store: Store, hook: Hook, found: Sequence[Ailment], db: sa.Connect
         changed["url"] = hook.url
     mended = [one.mark for one in found if one.key == "secret" and one.mended]
     if mended:
-        changed |= {"mark": max(mended), "marked_at": time.time()}
+        again = sa.case((hooks.c.marked_at > time.time() - _LATELY, hooks.c.marked + 1), else_=1)
+        changed |= {"mark": max(mended), "marked_at": time.time(), "marked": again}
     _set(store, hook.connection, changed, db)
 
 
 def _set(store: Store, connection: str, changed: Mapping[str, object], db: sa.Connection) -> None:
-    first = {"connection": connection, "url": "", "claimed_at": 0.0, "mark": 0, "marked_at": 0.0}
+    first = {"connection": connection, "url": "", "claimed_at": 0.0, "mark": 0, "marked_at": 0.0, "marked": 0}
     db.execute(store.insert(hooks).values(first).on_conflict_do_nothing())
     if changed:
         db.execute(hooks.update().where(hooks.c.connection == connection).values(changed))

@@ -27,8 +27,10 @@ _ANSWER = (
     "`public_url` reaches it from the portal; then try again."
 )
 _IN_BETWEEN = (
-    "The portal's secret was set to ours a moment ago, so something in between changes what it sends, or a process "
-    "with an older secret answers at that address: restart every `roomkeeper serve`, and look at the proxy."
+    "Something in between changes what the portal sends, or a process with an older secret answers at that address: "
+    "restart every `roomkeeper serve`, and look at the proxy. Or there is so much going on that the portal puts the "
+    "former secret back each time that a delivery fails which began with it: then this passes when it is quieter. What "
+    "was refused is found in its log meanwhile, and handled."
 )
 _BY_HAND = "Or do it on the portal: Developer Tools, Webhooks."
 
@@ -81,8 +83,10 @@ def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: int, now: datetim
         found.append(Ailment("target", what, "`roomkeeper webhooks repair` makes it tell of everything."))
     if refused:
         what = f"{name} signs with another secret than `webhook_secret`, so its deliveries are refused"
-        remedy = _IN_BETWEEN if hook.is_marked_lately else "`roomkeeper webhooks repair` sets ours."
-        found.append(Ailment("secret", what, remedy, mark=refused))
+        found.append(Ailment("secret", what, "`roomkeeper webhooks repair` sets ours.", mark=refused))
+    if refused and hook.is_marked_lately:
+        again = f"{name} signs with another secret again, though it was set to ours twice within the hour"
+        found.append(Ailment("secret again", again, _IN_BETWEEN))
     for twin in ours[1:]:
         what = f"webhook {twin.id} {twin.name!r} delivers to the same address: everything arrives twice"
         found.append(Ailment(f"twin {twin.id}", what, "`roomkeeper webhooks repair` deletes the superfluous one."))
@@ -110,15 +114,7 @@ async def mend(portal: Portal, hook: Hook, *, twins: bool) -> list[Ailment]:
         if "missing" in keys and hook.was_there:
             await register(portal, hook)
             mended.add("missing")
-        can = {
-            "disabled",
-            "ssl",
-            "triggers",
-            "superfluous",
-            "target",
-            *(["secret"] if twins or not hook.is_marked_lately else []),
-        }
-        if changes := keys & can:
+        if changes := keys & {"disabled", "ssl", "triggers", "superfluous", "target", "secret"}:
             await portal.webhooks.change(_put_right(ours[0], hook), hook.secret)
             mended |= changes
         for twin in ours[1:] if twins else []:
@@ -203,7 +199,9 @@ async def _refused(portal: Portal, webhook: Webhook, hook: Hook) -> int:
     While one is retried, for half a minute, and while others wait behind it, however many, the newest lines have no
     status yet: only those that have are asked for.
     """
-    if webhook.status not in {0, _REFUSED}:
+    # A delivery that is being retried goes on with the secret that it began with, and at its end the portal writes that
+    # back, with all else that it read then (WebhookSender.cs; DbWorker.cs, UpdateWebhookConfig). So it is set again.
+    if hook.is_settling or webhook.status not in {0, _REFUSED}:
         return 0
     answered = (await portal.webhooks.log(webhook.id, only=ANSWERED, count=1)).rows
     is_refused = bool(answered) and answered[0].status == _REFUSED and answered[0].id > hook.mark
