@@ -6,6 +6,7 @@ Pure. Whoever reads one gets cells as they are, in lines of a number: what they 
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,16 @@ from roomkeeper.outside import cleaned
 
 Cell = str | int | float | bool | date | datetime | time | None
 
-#: What a cell may not begin with (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: Where a cell begins that a spreadsheet would take for a formula: ours, or what one that divides at other signs makes
+#: of it (OWASP, CSV injection).
+_FORMULA = re.compile(r"(^|[;\t])(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # how an .xlsx and an old .xls begin (ECMA-376 part 2; MS-CFB 2.2)
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # Unicode 15, 23.8
 _SEPARATORS = ",;\t|"
 _COLUMNS = 500  # in a table at most; ours
-_UNPACKED = 200_000_000  # bytes of an .xlsx once it is unpacked: a small one may be made to fill the memory; ours
+#: Bytes of the parts of an .xlsx once they are unpacked: a small one may be made to fill the memory. What is read line
+#: by line may be larger than what is kept as a whole, in fifty times its size. Ours.
+_SHEETS, _OTHER_PARTS = 30_000_000, 2_000_000
 _BLANK = 100_000  # lines that are looked at, blank ones too; ours
 
 
@@ -90,8 +94,11 @@ def _workbook(content: bytes, sheet: str | None) -> Iterator[Line]:
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            if sum(part.file_size for part in packed.infolist()) > _UNPACKED:
-                raise Unreadable("is too large once it is unpacked")
+            for part in packed.infolist():
+                name = part.filename.casefold()
+                is_lines = name.startswith("xl/worksheets/") or name.endswith("sharedstrings.xml")
+                if _is_read(name) and part.file_size > (_SHEETS if is_lines else _OTHER_PARTS):
+                    raise Unreadable(f"is too large once it is unpacked ({part.filename})")
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         if sheet is not None and sheet not in book.sheetnames:
             raise Unreadable(f"has no sheet {sheet!r}; there is: {', '.join(map(repr, book.sheetnames))}")
@@ -103,6 +110,11 @@ def _workbook(content: bytes, sheet: str | None) -> Iterator[Line]:
         raise
     except Exception as error:  # the library says in a hundred ways that a file is not what it should be
         raise Unreadable(f"is no .xlsx that can be read: {type(error).__name__}: {error}") from error
+
+
+def _is_read(name: str) -> bool:
+    """Whether a part of a workbook is looked at: pictures and the like are not."""
+    return name.endswith((".xml", ".rels"))
 
 
 def written(lines: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:
@@ -120,8 +132,7 @@ def _cell(value: object) -> object:
         value = ", ".join(map(str, value)) if _is_plain(value) else json.dumps(value, ensure_ascii=False, default=str)
     if not isinstance(value, str):
         return value
-    shown = cleaned(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    return _FORMULA.sub(r"\1'", cleaned(value))
 
 
 def _is_plain(value: Mapping[object, object] | Sequence[object]) -> bool:

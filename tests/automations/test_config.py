@@ -54,6 +54,15 @@ def problems(folder: Path, text: str) -> tuple[Problem, ...]:
     return raised.value.problems
 
 
+def test_aliases_that_would_fill_the_memory_are_not_written_out(tmp_path: Path) -> None:
+    """Of five hundred bytes."""
+    levels = "\n".join(f"x{at}: &x{at} [{', '.join([f'*x{at - 1}'] * 10)}]" for at in range(1, 9))
+
+    (problem,) = problems(tmp_path, f"version: 1\nx0: &x0 [a]\n{levels}\nautomations: *x8\n")
+
+    assert "more than 100,000 values" in problem.what
+
+
 def test_a_right_configuration_is_read_with_its_secrets(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD)
 

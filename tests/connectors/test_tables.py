@@ -1,5 +1,6 @@
 """Tables are read strictly: each line fits, or those that do not are named; whatever is in a file, it ends in words."""
 
+import csv
 import io
 import zipfile
 from datetime import UTC, date, datetime
@@ -182,8 +183,13 @@ def test_what_is_no_table_is_said_in_words(content: bytes, given: dict[str, Any]
     assert said in str(unreadable.value)
 
 
-def test_what_is_too_large_once_it_is_unpacked_is_not_unpacked() -> None:
-    content = _packed({"xl/workbook.xml": b" " * 250_000_000})
+@pytest.mark.parametrize(
+    ("part", "size"),
+    [("xl/workbook.xml", 3_000_000), ("xl/styles.xml", 3_000_000), ("xl/worksheets/sheet1.xml", 31_000_000)],
+)
+def test_what_is_too_large_once_it_is_unpacked_is_not_unpacked(part: str, size: int) -> None:
+    """Styles of 20 MB, packed 31 kB, took 2.5 GB of the worker's memory."""
+    content = _packed({part: b" " * size})
 
     with pytest.raises(spreadsheet.Unreadable, match="is too large once it is unpacked"):
         spreadsheet.read(content, encoding=None, sheet=None, most=tables.MOST)
@@ -238,3 +244,21 @@ def test_dates_and_numbers_of_a_workbook_are_given_as_a_person_would_write_them(
     read = rows(content, columns={"a": "A", "b": "B"}, key=None)
 
     assert read == [{"id": "line 2", "line": 2, "a": "12345", "b": "2026-03-01T12:30:00"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("=1+1", "'=1+1"),
+        ("\n=1+1", "'\n=1+1"),
+        ("a;=1+1;b", "a;'=1+1;b"),  # a spreadsheet that divides at semicolons
+        ("a;b", "a;b"),
+        ("Notes:\n- one", "Notes:\n- one"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        (-5, "-5"),
+    ],
+)
+def test_nothing_that_people_wrote_is_taken_for_a_formula(value: object, shown: str) -> None:
+    (_, row) = csv.reader(io.StringIO(spreadsheet.written([{"who": value}]), newline=""))
+
+    assert row == [shown]

@@ -181,6 +181,7 @@ class Portal:
 
     is_ill = True
     asked = 0
+    in_order = None  # whose account it is tells
 
     async def myself(self, _: object) -> str:
         self.asked += 1

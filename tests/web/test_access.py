@@ -93,7 +93,7 @@ def keeper(tmp_path_factory: pytest.TempPathFactory, service: LoginService) -> I
     with simulated_portal() as portal:
         rooms = Rooms(portal)
         oidc = {"issuer": service.url, "client_id": "roomkeeper", "client_secret": "!env OIDC_SECRET"}
-        oidc |= {"operators": ["ann@acme.example"], "viewers": ["bob@acme.example"]}
+        oidc |= {"operators": ["ann@acme.example"], "viewers": ["bob@acme.example", "kate@acme.example"]}
         folder = tmp_path_factory.mktemp("access")
         top = {"dashboard": DASHBOARD | {"oidc": oidc}}
         one = with_logins(Keeper(folder, portal, rooms.keeper_key, [copy_uploads(rooms)], top=top, keep_webhook=False))
@@ -252,6 +252,7 @@ def test_the_login_service_says_who_may_act(keeper: Keeper, service: LoginServic
     "claims",
     [
         {"email": "eve@evil.example"},
+        {"email": "\u212aate@acme.example"},  # the sign for Kelvin, which is a k once letters are folded
         {"email": "ann@acme.example", "email_verified": False},
         {"nonce": "another"},
         {"aud": "another"},

@@ -106,6 +106,8 @@ def test_one_that_nothing_asks_for_yet_is_said_to_be_so(keeper: Keeper) -> None:
         ("ERP_TOKEN", "", "secret", "It is empty"),
         ("ERP_TOKEN", "two\nlines", "secret", "It is one line"),
         ("ERP_TOKEN", "x" * 4001, "secret", "It is one line"),
+        ("HTTPS_PROXY", "http://elsewhere.example", "name", "HTTPS_PROXY is no secret"),
+        ("ld_preload", "/tmp/x.so", "name", "ld_preload is no secret"),
         ("API_KEY", "another-key", "name", "from its environment, which goes before the file"),
     ],
 )

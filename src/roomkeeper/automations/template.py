@@ -204,6 +204,8 @@ def _evaluate(expression: str, variables: Mapping[str, Any]) -> Any:  # noqa: AN
     value = _expression(expression, undefined_to_none=False)(**variables)
     if isinstance(value, StrictUndefined):
         str(value)  # raises what Jinja2 has to say about it
+    if isinstance(value, str) and len(value) > LARGEST:
+        raise SecurityError(f"it becomes longer than {LARGEST} characters")
     # Filters such as `select` give what has yet to be gone through: here, where its errors are met.
     return list(value) if isinstance(value, Iterator) else value
 

@@ -23,6 +23,7 @@ from roomkeeper.errors import Problem
 M = TypeVar("M", bound=BaseModel)
 #: Where something stands: names and positions from the top.
 Place = tuple[str | int, ...]
+_MOST = 100_000  # values of a file, aliases written out (ours)
 
 
 class Document:
@@ -107,6 +108,10 @@ class Document:
             return None
         if not isinstance(root, CommentedMap):
             self.say((), "the file is empty or not a mapping", "start with `version: 1`; the README has an example")
+        if _is_too_much(root):
+            what = f"with its aliases (`*name`) written out, the file has more than {_MOST:,} values"
+            self.problems.append(Problem(str(self.file), 1, what, "write fewer aliases of what has aliases itself"))
+            return None
         return root
 
     def line(self, where: Place) -> int:
@@ -160,6 +165,15 @@ def _reference(kind: str) -> Callable[[Any, Any], Reference]:
 
 _Constructor.add_constructor("!env", _reference("env"))
 _Constructor.add_constructor("!file", _reference("file"))
+
+
+def _is_too_much(root: Any) -> bool:  # noqa: ANN401 - YAML
+    """Whether it is more than anybody writes: what refers to what refers to others grows with each line."""
+    seen, left = 0, [root]
+    while left and seen <= _MOST:
+        node, seen = left.pop(), seen + 1
+        left += node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
+    return seen > _MOST
 
 
 def _plain(data: Any) -> Any:  # noqa: ANN401 - YAML to plain Python

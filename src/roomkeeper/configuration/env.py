@@ -7,6 +7,11 @@ from pathlib import Path
 from dotenv import dotenv_values, set_key
 
 _LONGEST = 4000  # characters of a secret; keys of services are shorter (ours)
+#: What the system, Python and the libraries read from the environment, such as where calls go to.
+_OF_THE_SYSTEM = re.compile(
+    r"PATH|HOME|SHELL|USER|TZ|TMPDIR|LANG|NOTIFY_SOCKET|[A-Z]{0,8}_?PROXY|[A-Z]{0,20}_CA_BUNDLE|PG[A-Z]{1,40}"
+    r"|(LC|LD|GCONV|MALLOC|OPENSSL|OTEL|PROMETHEUS|DBOS|UV|PIP|LISTEN)_\w{1,60}|(PYTHON|SSL)\w{1,60}"
+)
 _ASKED_FOR = re.compile(r"!env\s+([^\W\d]\w*)")
 
 
@@ -20,6 +25,8 @@ def why_not_named(env: Path, name: str) -> str:
     """Say why no secret can be put in by this name; empty if one can."""
     if not (name.isidentifier() and name.isascii()):
         return "A name has letters, digits and _, and begins with no digit, such as HUBSPOT_TOKEN."
+    if _OF_THE_SYSTEM.fullmatch(name.upper()):
+        return f"{name} is no secret: programs read it, and do otherwise by it. Take another name for the secret."
     if is_outside(env, name):
         return f"The service has {name} from its environment, which goes before the file: change it there."
     return ""

@@ -40,12 +40,14 @@ _JOBS = 60.0  # seconds between two looks of the library for what is delayed, or
 _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
 _PAGE = 500  # runs looked at in one sweep
 _RECOVERY_QUEUE = "_dbos_internal_queue"  # where the library puts what was on no queue
+_TAKEN_UP = 100  # times that a run is taken up again whose worker ended while it was at work on it; ours
 _KEPT_DAYS = 7  # of the engine's own records; ours are kept by retention
 _BEGIN_ANEW = (
     "Stop the service, move this file and those beside it (`-wal`, `-shm`) aside, and start it: they are made anew. "
     "All else is in roomkeeper.sqlite; runs that were under way begin anew, and do nothing twice."
 )
-_OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_TOO_OFTEN = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+_OVER = ["SUCCESS", "ERROR", "CANCELLED", _TOO_OFTEN]
 
 
 class Engine:
@@ -64,7 +66,7 @@ class Engine:
         self._library = DBOS(config=self._config())  # type: ignore[arg-type]
         walker = self._walker
 
-        @DBOS.workflow(name="run", max_recovery_attempts=1_000)
+        @DBOS.workflow(name="run", max_recovery_attempts=_TAKEN_UP)
         async def run(number: int, attempt: int) -> str:
             try:
                 stages: list[Any] = await DBOS.run_step_async({"name": "claim"}, walker.begin, number, attempt)
@@ -176,7 +178,9 @@ class Engine:
         for one in await self._known(open_runs):
             if one.status in _OVER:
                 row = open_runs[one.workflow_id]
-                await self._walker.give_up(row.id, row.attempt, f"the engine ended it with {one.status}")
+                why = f"a worker ended {_TAKEN_UP} times while it was at work on it: it may be what ends it"
+                ended = f"the engine ended it with {one.status}"
+                await self._walker.give_up(row.id, row.attempt, why if one.status == _TOO_OFTEN else ended)
         unknown = await self._unknown_runs()
         # What was handed over a moment ago may not be written down yet: twice unknown is unknown.
         await self._give_back(unknown & self._unknown)

@@ -32,9 +32,9 @@ def back_up(store: Store, folder: Path) -> list[Path]:
     copied = []
     for file in sorted(Path(store.where).glob("*.sqlite")):
         target = folder / file.name
+        target.touch(mode=0o600)  # first: what SQLite puts beside it meanwhile has the same mode
         with closing(sqlite3.connect(file)) as here, closing(sqlite3.connect(target)) as there:
             here.backup(there)
-        target.chmod(0o600)
         copied.append(target)
     return copied
 

@@ -18,7 +18,7 @@ from roomkeeper.web.rendering import HEADERS, NOT_YOURS, Shown, shown
 log = structlog.get_logger("login")
 
 _AT_ONCE = 2  # hashes that are worked out at once: each takes memory and time, on purpose
-_KEPT = "roomkeeper_login"  # what the browser keeps while it is at the login service
+_KEPT = "roomkeeper_login"  # what the browser keeps while it is at the login service; over TLS from no other name
 _NAME = 200  # characters of a name that are shown again
 _FOR = 600  # seconds
 _NOT_DONE = "You were logged out meanwhile, so what you sent was not done. You come back to it once you are logged in."
@@ -75,22 +75,23 @@ class Doorman:
             return self._form(request, error.said, "/", 502)
         answer = RedirectResponse(url, 303)
         secure = _access(request).is_secure(request)
-        answer.set_cookie(_KEPT, kept, max_age=_FOR, httponly=True, samesite="lax", secure=secure, path="/login")
+        answer.set_cookie(_named(secure), kept, max_age=_FOR, httponly=True, samesite="lax", secure=secure)
         return answer
 
     async def from_service(self, request: Request) -> Response:
         """Take the browser back from the login service."""
         if self._service is None:
             return self._form(request, "There is no login service.", "/", 404)
+        secure = _access(request).is_secure(request)
         try:
-            name, role, then = await self._service.end(request.query_params, request.cookies.get(_KEPT, ""))
+            name, role, then = await self._service.end(request.query_params, request.cookies.get(_named(secure), ""))
         except LoginRefused as error:
             return self._form(request, error.said, "/", 403)
         log.info("logged in", name=name, role=role, by="login service")
         service = self._desk.config.dashboard.oidc
         origin = origin_by(service) if service is not None else ""
         answer = await self._let_in(request, name, role, origin, _then(then))
-        answer.delete_cookie(_KEPT, path="/login")
+        answer.delete_cookie(_named(secure), secure=secure)
         return answer
 
     async def by_link(self, request: Request) -> Response:
@@ -137,6 +138,10 @@ class Doorman:
             "by_service": dashboard.oidc,
         }
         return shown(request, self._desk, None, Shown("Log in", "login.html", data, status=status))
+
+
+def _named(secure: bool) -> str:  # noqa: FBT001 - as the cookie's own setting
+    return f"__Host-{_KEPT}" if secure else _KEPT
 
 
 def _access(request: Request) -> Access:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import structlog
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from starlette.requests import Request
@@ -24,6 +25,8 @@ from roomkeeper.outside import cleaned
 from roomkeeper.web import body
 from roomkeeper.web.access import CLOSED, Access, Who
 from roomkeeper.web.desk import Desk
+
+log = structlog.get_logger("web")
 
 _HERE = Path(__file__).parent
 _STATIC = {"style.css": "text/css", "desk.js": "text/javascript", "editor.js": "text/javascript"}
@@ -232,8 +235,10 @@ async def _insides(view: View, request: Request, desk: Desk) -> AsyncIterator[st
 
 
 def out_of_order(error: StoreUnavailable) -> Shown:
-    """Say that nothing can be told just now."""
-    return _trouble("The store does not answer", error.message, "Reload in a moment.", status=503)
+    """Say that nothing can be told just now; whoever asks may be a stranger, and is not told where the store is."""
+    log.warning("the store does not answer", reason=error.message, remedy=error.remedy)
+    what = "Nothing can be read or written just now. The log says why."
+    return _trouble("The store does not answer", what, "Reload in a moment.", status=503)
 
 
 async def _viewed(view: View, request: Request, desk: Desk, who: Who) -> Shown:
