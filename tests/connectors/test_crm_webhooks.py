@@ -221,9 +221,27 @@ def test_what_is_about_a_contact_is_no_deal_of_that_number(body: dict[str, Any])
     assert "is not about a deal" in event.ignored
 
 
-def test_a_contact_s_number_is_no_deal_s() -> None:
-    with pytest.raises(DeliveryUnreadable, match="hs_object_id"):
-        read_hubspot({"vid": 5, "properties": {"email": {"value": "a@b.example"}}})
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"vid": 5, "properties": {"email": {"value": "a@b.example"}}},
+        {"vid": 5, "canonical-vid": 5, "is-contact": True, "properties": {"hs_object_id": {"value": "5"}}},
+        {"portalId": 1, "companyId": 5, "isDeleted": False, "properties": {"hs_object_id": {"value": "5"}}},
+        {"objectType": "TICKET", "portalId": 62515, "objectId": 5, "properties": {}},
+    ],
+)
+def test_the_number_of_a_contact_a_company_or_a_ticket_is_no_deal_s(body: dict[str, Any]) -> None:
+    """As workflows of these send them."""
+    (event,) = read_hubspot(body)
+
+    assert "is not about a deal" in event.ignored
+
+
+@pytest.mark.parametrize("body", [{"objectType": "DEAL", "objectId": 5}, {"companyId": 7, "hs_object_id": "5"}])
+def test_a_deal_may_name_its_type_or_its_company(body: dict[str, Any]) -> None:
+    (event,) = read_hubspot(body)
+
+    assert (event.ignored, event.facts["deal"]["id"]) == ("", "5")
 
 
 def test_a_deal_that_is_closed_again_is_told_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,6 +454,15 @@ def test_http_takes_a_token_or_a_signature() -> None:
     refused(SIGNED, http, Delivery(b"{}", {"authorization": "Bearer secret"}))
 
 
+@pytest.mark.parametrize(
+    "given", ["t=1700000000,v1=5257a8", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d2", "v1,K5oZfzN95Z"]
+)
+def test_a_signature_of_another_form_is_not_said_to_be_wrong(given: str) -> None:
+    """Stripe's, Slack's, and that of Standard Webhooks."""
+    with pytest.raises(DeliveryRefused, match="of a form that is understood"):
+        http.verify(SIGNED, Delivery(b"{}", {"X-Signature-256": given}))
+
+
 def mac(message: bytes) -> Any:
     return hmac.new(b"secret", message, hashlib.sha256)
 
@@ -526,6 +553,10 @@ MAPPED = Http(
         ("Won", "won"),
         ("closed-won", "won"),
         ("CLOSEDLOST", "lost"),
+        ("Closed-Lost to Competition", "lost"),  # a stage of Zoho's
+        ("Lost - price", "lost"),
+        ("Lost contact", ""),
+        ("Wonderful", ""),
         (0, ""),
         (2, ""),
         ("", ""),

@@ -216,6 +216,8 @@ def test_freshdesk_s_token_comes_as_header_or_password() -> None:
         ({"ticket_id": "11", "triggered_event": "{status:{from:2,to:5}}"}, True),
         ({"ticket_id": "11", "triggered_event": "{ticket_action:update}"}, True),
         ({"ticket_id": "11", "triggered_event": "{unknown_event:{from:3,to:1}}"}, True),
+        ({"ticket_id": "11", "triggered_event": "{ticket_type:{from:Question,to:Creative request}}"}, True),
+        ({"ticket": {"id": "11", "triggered_event": "{status:{from:2,to:5}}"}}, True),
         ({"ticket_subject": "no id"}, True),
     ],
 )
@@ -282,10 +284,40 @@ def test_a_jira_connection_must_be_able_to_speak() -> None:
 ISSUE = {"id": "10033", "key": "SUP-3", "fields": {"summary": "VPN down", "creator": {"displayName": "Ann"}}}
 
 
+def test_what_freshdesk_says_of_an_update_is_found_in_a_body_that_a_subject_broke() -> None:
+    inner = '"ticket_id":"11","ticket_subject":"he said "hi" to me","triggered_event":"{status:{from:2,to:5}}"'
+    (event,) = freshdesk.read("support", FRESHDESK, Delivery(f'{{"freshdesk_webhook": {{{inner}}}}}'.encode()))
+
+    assert "is not a new ticket" in event.ignored
+
+
+def test_a_web_request_may_name_an_issue_by_its_number_and_its_key_alone() -> None:
+    (event,) = jira.read("support", JIRA, Delivery(b'{"issue_id": 10033, "issue_key": "SUP-3"}'))
+
+    assert (event.ignored, event.facts["ticket"]["id"], event.facts["ticket"]["key"]) == ("", "10033", "SUP-3")
+
+
+def changed(*moments: str, created: object = "2026-11-01T10:00:00.000+0000") -> dict[str, Any]:
+    """An issue as Automation sends it: with all that ever was changed of it."""
+    histories = [{"created": at, "items": [{"field": "status"}]} for at in moments]
+    fields = ISSUE["fields"] | {"created": created}
+    return {"issue": ISSUE | {"fields": fields, "changelog": {"histories": histories}}}
+
+
 @pytest.mark.parametrize(
     ("body", "ignored"),
     [
         ({"webhookEvent": "jira:issue_created", "issue": ISSUE}, ""),
+        ({"transition": {"transitionName": "Create"}, "issue": ISSUE, "comment": ""}, ""),
+        ({"transition": {"transitionName": "Reopen Issue"}, "issue": ISSUE, "comment": ""}, "'Reopen Issue' is not a"),
+        ({"event": "issue_updated", "issue": ISSUE}, "'issue_updated' is not a new issue"),
+        ({"event": "New ticket", "issue": ISSUE}, ""),
+        (changed(), ""),
+        (changed("2026-11-01T10:00:03.000+0000"), ""),  # another rule, at once
+        (changed("2026-11-02T10:00:00.000+0000"), "a change is not a new issue"),
+        (changed("2026-11-02T10:00:00.000+0000", created=1793527200000), "a change is not a new issue"),
+        (changed("2026-11-02T10:00:00.000+0000", created=""), "a change is not a new issue"),
+        ({"issueKey": "SUP-3"}, "or `issue_id` and `issue_key`"),
         ({"issue": ISSUE, "timestamp": 1}, ""),
         (ISSUE | {"id": 10033, "self": "https://internal/x"}, ""),
         (ISSUE | {"changelog": {"startAt": 0, "maxResults": 0, "total": 0, "histories": None}}, ""),

@@ -29,7 +29,7 @@ from roomkeeper.connectors.zendesk.client import ZendeskClient
 from roomkeeper.connectors.zendesk.settings import Zendesk
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
-from roomkeeper.errors import Garbled, RemoteError
+from roomkeeper.errors import Forbidden, Garbled, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.vendors.answers import Pages, count, record, rows
 from roomkeeper.vendors.client import VendorClient
 
@@ -194,6 +194,7 @@ class Pretender:
 
     def __init__(self) -> None:
         self.answers: Mapping[str, bytes] = {}
+        self.statuses: Mapping[str, int] = {}  # of some calls, where it is another
         self.status, self.head, self.asked, self.url = 200, "", 0, ""
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -219,7 +220,8 @@ class Pretender:
                 self.asked += 1
                 call = " ".join(head.split(" ")[:2])
                 body = next((said for part, said in self.answers.items() if part in call), b"{}")
-                status = 500 if self.asked > MOST else self.status
+                said = next((one for part, one in self.statuses.items() if part in call), self.status)
+                status = 500 if self.asked > MOST else said
                 length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
                 writer.write(f"HTTP/1.1 {status} Said\r\n{length}{self.head}\r\n".encode("latin-1") + body)
                 await writer.drain()
@@ -330,6 +332,65 @@ def test_what_is_answered_as_it_should_be_is_read(
 
     found = loop.run_until_complete(all_asked())
     assert [question for question, value in found.items() if not value] == ["set field"] * (service.asks is TICKETS)
+
+
+async def answer_of(name: str, url: str, question: str) -> object:
+    client = SERVICES[name].client(url)
+    try:
+        return await SERVICES[name].asks[question](client)
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize("question", ["newest", "ticket"])
+@pytest.mark.parametrize("reason", ["AUTHENTICATED_FAILED", ""])
+def test_a_token_that_has_ended_is_no_empty_jira(
+    loop: asyncio.AbstractEventLoop, pretender: Pretender, question: str, reason: str
+) -> None:
+    """The cloud shows what strangers may see, with a word in a header or without one; and says 401 only of `myself`."""
+    nothing = {"issues": [], "isLast": True} if question == "newest" else {"errorMessages": ["Issue does not exist"]}
+    pretender.answers = {"/": json.dumps(nothing).encode()}
+    pretender.statuses = {"/myself": 401, "/search": 200, "/issue/": 404}
+    pretender.head = f"X-Seraph-LoginReason: {reason}\r\n" if reason else ""
+
+    with pytest.raises(Unauthorized) as refused:
+        loop.run_until_complete(answer_of("jira", pretender.url, question))
+    assert "one *with scopes*" in refused.value.remedy
+
+
+def test_an_empty_jira_is_one(loop: asyncio.AbstractEventLoop, pretender: Pretender) -> None:
+    pretender.answers = {"/search": b'{"issues": [], "isLast": true}', "/myself": b'{"displayName": "Bot"}'}
+
+    assert loop.run_until_complete(answer_of("jira", pretender.url, "newest")) == [[]]
+
+
+def test_a_redirect_says_where_to(loop: asyncio.AbstractEventLoop, pretender: Pretender) -> None:
+    pretender.status, pretender.head = 302, "Location: https://new.example/\r\n"
+
+    with pytest.raises(Rejected, match=r"a redirect to https://new\.example/") as refused:
+        loop.run_until_complete(answer_of("zendesk", pretender.url, "ticket"))
+    assert "correct `url`" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"), [("", Forbidden), ("CF-Ray: 8f\r\n", Throttled), ("Retry-After: 9\r\n", Throttled)]
+)
+def test_a_page_instead_of_an_answer_passes_only_if_it_says_so(
+    loop: asyncio.AbstractEventLoop, pretender: Pretender, head: str, kind: type[RemoteError]
+) -> None:
+    pretender.answers, pretender.status = {"/": b"<html>No</html>"}, 403
+    pretender.head = f"Content-Type: text/html\r\n{head}"
+
+    with pytest.raises(kind):
+        loop.run_until_complete(answer_of("hubspot", pretender.url, "notes"))
+
+
+def test_a_note_at_zendesk_is_known_by_its_own_number(loop: asyncio.AbstractEventLoop, pretender: Pretender) -> None:
+    """By the audit's it was not found among the ticket's notes, and was reported as a second one."""
+    events = [{"id": 11, "type": "Change"}, {"id": 12, "type": "Comment"}]
+    pretender.answers = {"/tickets/": json.dumps({"ticket": TICKET, "audit": {"id": 9, "events": events}}).encode()}
+
+    assert loop.run_until_complete(answer_of("zendesk", pretender.url, "note")) == "12"
 
 
 @pytest.mark.parametrize("odd", [0, "x", {}, [1], [None], [[]], True])

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from roomkeeper import outside
-from roomkeeper.errors import Garbled, RemoteError, Throttled
+from roomkeeper.errors import Forbidden, Garbled, Rejected, RemoteError, Throttled, Unauthorized
 from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 from roomkeeper.vendors.pace import Pace, Rate
@@ -20,6 +20,8 @@ _SAID = 300  # characters of a refusal that are passed on
 _COME_BACK = 10.0  # seconds, where a service does not say when: HubSpot's rolling window (facts/vendors.md 4); ours
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 120.0  # seconds that a patient call waits at a time; ours
 _KEPT_OUT = 60.0  # seconds, where what stands in front of a service refuses without saying for how long; ours
+#: By these headers one sees that a refusal passes: Cloudflare's, or when to come again (facts/vendors.md 5).
+_PASSING_BY = frozenset({"cf-ray", "cf-mitigated", "retry-after"})
 _PATIENT_FOR = 900.0  # seconds, in all; then it is given up; ours
 
 
@@ -126,6 +128,9 @@ class VendorClient:
             async with answered(self.vendor, call):
                 response = await self._http.request(method, path, params=query, json=body, data=form, headers=headers)
             status = response.status_code
+            if self._is_to_nobody(response):
+                told = f"{self.vendor} answered {call} as to somebody who is not logged in: it does not take the token"
+                raise Unauthorized(told, status=status, may_have_happened=False, remedy=self.remedy)
             if not is_success(status):
                 raise self._heeded(self._refusal(call, response))
             self._pace.heed(None)
@@ -135,6 +140,10 @@ class VendorClient:
             raise
         self._note(method, path, status, started, "")
         return answer
+
+    def _is_to_nobody(self, response: httpx2.Response) -> bool:  # noqa: ARG002 - for services that serve strangers, too
+        """Whether we were taken for a stranger, whatever the status."""
+        return False
 
     async def whoami(self) -> str:
         """Say whose token this is. Raises RemoteError."""
@@ -172,7 +181,14 @@ class VendorClient:
         said = "" if is_page else outside.one_line(response.text, _SAID)
         told = f"{self.vendor} answered {call} with {status}" + (f": {said}" if said else "")
         remedy = self.remedy if status in {401, 403} else ""
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:  # which none of the APIs does
+            where = outside.one_line(response.headers.get("location", ""), _SAID) or "nowhere"
+            moved = "If the service has another address by now, correct `url` of the connection."
+            return Rejected(f"{told}, a redirect to {where}", status=status, remedy=moved)
         error = by_status(status, told, response.headers, remedy=remedy)
+        if status == HTTPStatus.FORBIDDEN and is_page and not _PASSING_BY.intersection(response.headers):
+            in_front = f"{told}, and a page: what stands in front of it (a proxy, a list of addresses) refuses us"
+            return Forbidden(in_front, status=status, remedy=f"Let this machine's address in there. {remedy}".strip())
         if status == HTTPStatus.FORBIDDEN and is_page:
             # What stands in front of the service answers with a page, because of too many calls; the service itself
             # answers in JSON (facts/vendors.md 5: Cloudflare's 403).

@@ -21,8 +21,9 @@ _BARE_ID = re.compile(  # of the ticket itself: at the beginning, after another 
     r"""\s{0,20}["']?id["']?\s{0,20}:\s{0,20}["']?(\d{1,20})""",
     re.IGNORECASE,
 )
-_EVENT = re.compile(
-    r"""["'](?:event|event_?type|action|triggered_?event)["']\s{0,20}:\s{0,20}["']([^"']{1,80})""", re.IGNORECASE
+_EVENT = re.compile(r"""["'](?:event|event_?type|action)["']\s{0,20}:\s{0,20}["']([^"']{1,80})""", re.IGNORECASE)
+_TRIGGERED = re.compile(  # of which it says what, and from what to what (facts/vendors.md 2)
+    r"""["']triggered_?event["']\s{0,20}:\s{0,20}["']([^"']{1,80})""", re.IGNORECASE
 )
 _KINDS = ("event", "eventtype", "action", "triggeredevent", "trigger", "webhookevent")
 _NUMBERS = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
@@ -60,6 +61,12 @@ class Told:
         if self.ambiguous.intersection(names):
             return ""
         return next((self.fields[name] for name in names if self.fields.get(name)), "")
+
+    @property
+    def triggered(self) -> str:
+        """What Freshdesk says that happened, wherever in the body it stands; nothing if it says several things."""
+        said = {value for name, value in self.fields.items() if name.endswith("triggeredevent") and value}
+        return said.pop() if len(said) == 1 else ""
 
     def only(self, *names: str) -> str:
         """Give what these fields say, if they say one thing: who asks, or how urgent it is, is not to be added."""
@@ -191,4 +198,9 @@ def _of_broken(text: str, fault: str) -> Told:
     unclear = frozenset({"event"} if len({one.lower() for one in kinds}) > 1 else ())
     if kinds and not unclear:
         fields["event"] = outside.cleaned(kinds.pop())
+    triggered = set(_TRIGGERED.findall(text))
+    if len(triggered) > 1:
+        unclear |= {"triggeredevent"}
+    elif triggered:
+        fields["triggeredevent"] = outside.cleaned(triggered.pop())
     return Told({"ticket_id": fields["ticketid"], "not_json": True}, fields, unclear, fault)

@@ -4,6 +4,7 @@ Simple content comes in a wrapper, with fixed names; Advanced content is whateve
 """
 
 import hashlib
+import re
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
@@ -11,6 +12,9 @@ from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import templated, tickets, trust
 from roomkeeper.vendors.tickets import Ticket
+
+#: How Freshdesk says that a ticket is new: `{ticket_action:created}`; or what a customer wrote in its place.
+_CREATED = re.compile(r"ticket_action:\s{0,9}creat|^[^{]{0,200}creat", re.IGNORECASE)
 
 
 def verify(settings: Freshdesk, delivery: Delivery) -> None:
@@ -41,9 +45,9 @@ def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event
         created_at=told.first("ticketcreatedat", "createdat"),
         fields=dict(told.body),
     )
-    triggered = told.first("triggeredevent")
+    triggered = told.triggered
     if triggered and "{{" not in triggered:  # it is what Freshdesk itself says
-        why = "" if "creat" in triggered.lower() else f"{triggered[:80]!r} is not a new ticket"
+        why = "" if _CREATED.search(triggered) else f"{triggered[:80]!r} is not a new ticket"
     else:
         why = told.why_not_created
     unclear = told.why_unusable

@@ -87,6 +87,13 @@ def _check_signature(settings: Http, secrets: Sequence[str], delivery: Delivery)
     if given[:_MARK].lower() == "sha256=":
         given = given[_MARK:]
     is_hex = bool(re.fullmatch(r"[0-9A-Fa-f]{64}", given))
+    if given and not is_hex and not re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", given):  # 32 bytes in base64
+        raise DeliveryRefused(
+            f"{name} holds no signature of a form that is understood",
+            remedy="It is HMAC-SHA256 over the body (with `timestamp_header`, over the time, a full stop and the body) "
+            "as 64 hex digits or in base64, perhaps behind `sha256=`. A service that signs otherwise needs a token, or "
+            "something in between.",
+        )
     expected = trust.hmac_sha256_hex if is_hex else trust.hmac_sha256_base64
     compared = given.lower() if is_hex else given
     trust.check_signature(compared, secrets, lambda one: expected(one, signed), header=name)
@@ -239,7 +246,11 @@ def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any],
 
 def _status(said: str) -> Literal["won", "lost"] | None:
     word = "".join(part for part in said.casefold() if part.isalpha())
-    return "won" if word in _WON else "lost" if word in _LOST else None
+    if word in _WON or word.startswith("closedwon"):
+        return "won"
+    # With a reason behind it: Zoho's "Closed-Lost to Competition", "Lost - price".
+    is_lost = word in _LOST or word.startswith("closedlost") or re.match(r"\s*lost\s*[-:(/]", said, re.IGNORECASE)
+    return "lost" if is_lost else None
 
 
 def _reader(fields: Mapping[str, str], body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a function

@@ -134,6 +134,15 @@ def _is_deal(change: Mapping[str, Any]) -> bool:
     return kind.startswith("deal.") or str(change.get("objectTypeId", "")) == _DEAL_TYPE
 
 
+def _is_of_another(document: Mapping[str, Any]) -> bool:
+    """Whether a workflow of contacts, companies or tickets sent it: their numbers may be a deal's, too."""
+    kind = str(document.get("objectType") or "")
+    if kind and kind.upper() not in {"DEAL", _DEAL_TYPE}:
+        return True
+    names_itself = any(name in document for name in ("objectId", "dealId", "hs_object_id", "id"))
+    return not names_itself and any(name in document for name in ("vid", "canonical-vid", "is-contact", "companyId"))
+
+
 def _why_ignored(change: Mapping[str, Any], kind: str, name: str) -> str:
     if not _is_deal(change):
         return f"{kind or 'it'} is not about a deal"
@@ -149,7 +158,7 @@ def _of_workflow(connection: str, settings: HubSpot, document: Mapping[str, Any]
     properties = document.get("properties")
     inner = properties if isinstance(properties, dict) else {}
     about = str(document.get("subscriptionType") or document.get("objectTypeId") or "")
-    if about and not _is_deal(document):
+    if (about and not _is_deal(document)) or _is_of_another(document):
         return _of_change(connection, settings, document)  # which says that it is not about a deal
     wanted = ("objectId", "dealId", "hs_object_id", "id")
     deal = next((found for source in (document, inner) for name in wanted if (found := _id(source.get(name)))), "")

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+import httpx2
+
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.connectors.jira.webhook import issue_as_ticket
-from roomkeeper.errors import Rejected
+from roomkeeper.errors import NotFound, Rejected
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.answers import Pages, count, record, rows
 from roomkeeper.vendors.client import VendorClient
@@ -28,14 +30,23 @@ class JiraClient(VendorClient):
 
     vendor = "Jira"
     remedy = (
-        "Check `email` and `api_token` (or `token`), and that the account is an agent of the project, with the rights "
-        "to comment and to link issues; then it goes on."
+        "Check `email` and `api_token` (or `token`): it may have ended, or be one *with scopes*, which the site itself "
+        "does not take. And see that the account is an agent of the project, with the rights to comment and to link "
+        "issues; then it goes on."
     )
 
     def __init__(self, settings: Jira, wanted: frozenset[str], *, dry: bool) -> None:
         super().__init__(settings.url, settings, headers=_authorization(settings), dry=dry)
         self.wanted, self._settings = wanted, settings
         self._api = "/rest/api/3" if settings.is_cloud else "/rest/api/2"
+
+    def _is_to_nobody(self, response: httpx2.Response) -> bool:
+        """Whether a token was refused: with one that has ended, the cloud shows what strangers may see.
+
+        (developer.atlassian.com, "Basic auth for REST APIs": X-Seraph-LoginReason)
+        """
+        reason = response.headers.get("x-seraph-loginreason", "").upper()
+        return "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason
 
     async def whoami(self) -> str:
         """Say whose token this is. Raises RemoteError."""
@@ -58,7 +69,11 @@ class JiraClient(VendorClient):
 
     async def ticket(self, number: str) -> Ticket:
         """Read an issue. Raises NotFound."""
-        found = record(await self.get(self._path(number)), f"Jira's issue {number}")
+        try:
+            found = record(await self.get(self._path(number)), f"Jira's issue {number}")
+        except NotFound:
+            await self.whoami()  # with a token that has ended, nothing is there; this says it
+            raise
         return issue_as_ticket(self._settings, found)
 
     async def newest_tickets(self, since: datetime) -> AsyncIterator[list[Ticket]]:
@@ -77,6 +92,8 @@ class JiraClient(VendorClient):
         while True:
             page = mapping(await self.get(f"{self._api}/search{'/jql' if self._settings.is_cloud else ''}", query))
             found = rows(page.get("issues"), "Jira's list of issues")
+            if not found:
+                await self.whoami()  # with a token that has ended, the list is empty; this says it
             yield [issue_as_ticket(self._settings, one) for one in found]
             following = pages.next(page.get("nextPageToken"))
             start = int(query.get("startAt", 0)) + len(found)

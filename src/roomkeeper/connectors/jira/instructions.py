@@ -6,7 +6,8 @@ INSTRUCTIONS = (
     Instruction(
         "The account",
         "In Jira, make an agent of the service project for Roomkeeper alone. In the cloud: log in as this agent at "
-        "`id.atlassian.com`, *Security*, and make an API token; the e-mail address is the agent's.",
+        "`id.atlassian.com`, *Security*, *Create API token* (one without scopes: the site takes no other); the e-mail "
+        "address is the agent's.",
     ),
     Instruction(
         "The webhook",

@@ -4,8 +4,10 @@ Four shapes: the admin webhook, Automation's "Send web request" in two formats, 
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from roomkeeper import outside
@@ -14,14 +16,19 @@ from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
 from roomkeeper.vendors import tickets, trust
-from roomkeeper.vendors.reading import mapping, text
+from roomkeeper.vendors.reading import mapping, moment, text
 from roomkeeper.vendors.tickets import Ticket
 
 SIGNATURE = "X-Hub-Signature"
 IDENTIFIER = "X-Atlassian-Webhook-Identifier"
 _CREATED = "jira:issue_created"
 #: Fields of which none may come twice: Automation's bodies are templates, and a summary may stand in them unescaped.
-_DECIDING = frozenset({"webhookEvent", "issue", "id", "key"})
+_KINDS = ("event", "event_type", "issue_event_type_name")  # what a web request may name, besides `webhookEvent`
+_NEW = re.compile(r"creat|\bnew\b", re.IGNORECASE)
+_SHOWN = 80  # characters of what a sender wrote that are repeated
+#: Within it, rules of the site's own are at work on a new issue; a second word of it is known for the same. Ours.
+_AT_ONCE = timedelta(minutes=10)
+_DECIDING = frozenset({"webhookEvent", "issue", "id", "key", "issue_id", "issueId", "issue_key", "issueKey"})
 
 
 def verify(settings: Jira, delivery: Delivery) -> None:
@@ -68,12 +75,13 @@ def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
     if is_itself_one and body.get("issue") is not None:
         why = "ambiguous: it is an issue, and has another in `issue`, as when a summary adds fields of its own"
         return [_unusable(connection, name, body, why)]
-    issue = body if is_itself_one else mapping(body.get("issue"))
-    why = _why_ignored(body, kind)
+    issue = body if is_itself_one else mapping(body.get("issue")) or _named(body)
+    why = _why_ignored(body, issue, kind)
     if why:
         return [_ignored(connection, name, body, why, kind)]
     if not text(issue.get("id")) or not text(issue.get("key")):
-        return [_unusable(connection, name, body, "no issue is named: let the web request send the issue's data")]
+        what = "no issue is named: let the web request send the issue's data, or `issue_id` and `issue_key`"
+        return [_unusable(connection, name, body, what)]
     return [tickets.told(connection, issue_as_ticket(settings, issue), delivery=f"delivery {name}", raw=body, why="")]
 
 
@@ -90,20 +98,49 @@ def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
         priority=text(mapping(fields.get("priority")).get("name")).lower(),
         requester_name=text(reporter.get("displayName")),
         requester_email=text(reporter.get("emailAddress")),
-        created_at=text(fields.get("created")),
+        created_at=_moment(fields.get("created")),
         fields=dict(fields),
     )
 
 
-def _why_ignored(body: Mapping[str, Any], kind: str) -> str:
-    if kind and kind != _CREATED:
-        return f"{kind} is not a new issue"
-    if not kind and body.get("comment"):
+def _named(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an issue of which a web request names no more than its number and its key."""
+    spelled = {outside.spelled(str(name)): value for name, value in body.items()}
+    return {"id": spelled.get("issueid"), "key": spelled.get("issuekey")}
+
+
+def _moment(value: object) -> str:
+    """Give a moment as Jira's API writes it; Automation's own format counts milliseconds."""
+    written = text(value)
+    read = outside.moment_of(int(written) / 1000) if re.fullmatch(r"\d{11,15}", written) else None
+    return read.isoformat() if read is not None else written
+
+
+def _why_ignored(body: Mapping[str, Any], issue: Mapping[str, Any], kind: str) -> str:
+    if kind:
+        return "" if kind == _CREATED else f"{kind} is not a new issue"
+    said = next((text(body.get(name)) for name in _KINDS if body.get(name)), "")
+    if said and not _NEW.search(said):
+        return f"{said[:_SHOWN]!r} is not a new issue"
+    step = text(mapping(body.get("transition")).get("transitionName"))
+    if step and not _NEW.search(step):  # of a workflow's own webhook, which is sent at every step
+        return f"the transition {step[:_SHOWN]!r} is not a new issue"
+    if body.get("comment"):
         return "a comment is not a new issue"
-    changed = mapping(body.get("changelog"))
-    if not kind and (changed.get("items") or changed.get("histories")):
+    if mapping(body.get("changelog")).get("items") or _has_changed(body, issue):
         return "a change is not a new issue"
     return ""
+
+
+def _has_changed(body: Mapping[str, Any], issue: Mapping[str, Any]) -> bool:
+    """Whether it was changed later than other rules do at once: Automation's formats tell of all that ever was."""
+    told = [mapping(one.get("changelog")).get("histories") for one in (body, issue)]
+    histories = [mapping(one) for several in told if isinstance(several, list) for one in several]
+    created = _moment(mapping(issue.get("fields")).get("created"))
+    if not created:
+        return bool(histories)
+    made = moment(created)
+    return any(moment(_moment(one.get("created"))) - made > _AT_ONCE for one in histories)
 
 
 def _ignored(connection: str, name: str, body: Mapping[str, Any], why: str, kind: str = "") -> Event:

@@ -92,7 +92,10 @@ class ZendeskClient(VendorClient):
     async def add_ticket_note(self, ticket: str, text_: str) -> str:
         """Write an internal comment; it is never public."""
         answer = await self._change(ticket, {"comment": {"html_body": as_html(text_), "public": False}})
-        return text(record(answer.get("audit"), "Zendesk's answer to a comment")["id"])
+        # By its own number it is listed; the audit's is that of the change as a whole (Zendesk, Ticket Audits).
+        audit = record(answer.get("audit"), "Zendesk's answer to a comment")
+        events = rows(audit.get("events") or [], "Zendesk's list of what was changed")
+        return text(next((one for one in events if one.get("type") == "Comment"), audit).get("id"))
 
     async def ticket_field(self, ticket: str, field: str) -> str:
         """Read a custom field by its number, or a field of the ticket by its name."""
