@@ -81,7 +81,7 @@ lock: pyproject.toml              ## refresh the hashed requirements files (need
 	sed -i '1i # Made by `make lock` from pyproject.toml: exact versions with hashes, no host.' requirements.txt requirements-dev.txt requirements-supply.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-supply .coverage htmlcov test-output site dist
+	rm -rf $(VENV) $(VENV)-supply .coverage.json test-output site dist
 
 # The hashed files are the whole truth: nothing is resolved (`--no-deps`), so that what a registry publishes tomorrow
 # does not matter. `tests/test_installed.py` shows that they lack nothing. Only what is used is compiled.

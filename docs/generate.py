@@ -501,6 +501,7 @@ _SAYING = {
     "Alert": (1, 2),
     "Finding": (2, 3),
     "stop": (0, 1),
+    "unavailable": (0, None),
 }
 _SAYING |= {name: (0, None) for name, one in vars(errors).items() if inspect.isclass(one)} | {"FailedItem": (1, 2)}
 _SAYING |= {"AddressTaken": (0, None), "AlreadyRunning": (0, None)}

@@ -1,6 +1,6 @@
 """The whole story, played: a simulated portal, a real Roomkeeper, faults, and a check of what came of it.
 
-Everything goes the way it goes in earnest: two processes that talk HTTP. Nothing is taken on trust: the summary
+Everything goes the way it goes in earnest: the portal and the service are processes of their own that talk HTTP. Nothing is taken on trust: the summary
 compares every version of every file, byte for byte, with what lies in the internal room.
 """
 

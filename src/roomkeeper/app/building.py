@@ -1,4 +1,4 @@
-"""Build a service: the only place that constructs things; its arguments are the test seams."""
+"""Put a service together, by its configuration; the arguments are the test seams."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""People: whose key this is, and guests (facts/docspace.md 6, 8)."""
+"""People: whose key this is, who is there, and what becomes of accounts (facts/docspace.md 6, 8)."""
 
 from collections.abc import Awaitable, Callable
 

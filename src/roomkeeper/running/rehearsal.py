@@ -206,7 +206,7 @@ def kind_for(step: Step, catalog: Catalog, type_: str) -> StepKind:
 
 
 class Dry:
-    """What a step may use in a rehearsal (automations.step.StepContext)."""
+    """What a step may use in a rehearsal (contract.step.StepContext)."""
 
     run = 0
     approved = True

@@ -1,4 +1,4 @@
-"""Whether to try again: a pure decision. Only the engine retries, and it asks here."""
+"""Whether a call that is safe to repeat is tried again: a pure decision."""
 
 from dataclasses import dataclass
 

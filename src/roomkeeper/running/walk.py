@@ -393,7 +393,7 @@ class Walker:
 
 
 class _Work:
-    """What a step may use while it runs (automations.step.StepContext)."""
+    """What a step may use while it runs (contract.step.StepContext)."""
 
     def __init__(
         self,
