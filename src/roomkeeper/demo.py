@@ -1,7 +1,8 @@
 """The whole story, played: a simulated portal, a real Roomkeeper, faults, and a check of what came of it.
 
-Everything goes the way it goes in earnest: the portal and the service are processes of their own that talk HTTP. Nothing is taken on trust: the summary
-compares every version of every file, byte for byte, with what lies in the internal room.
+Everything goes the way it goes in earnest: the portal and the service are processes of their own that talk HTTP.
+Nothing is taken on trust: the summary compares every version of every file, byte for byte, with what lies in the
+internal room.
 """
 
 import contextlib

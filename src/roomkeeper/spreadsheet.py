@@ -23,9 +23,9 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # how an .xlsx and an old .xls 
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # Unicode 15, 23.8
 _SEPARATORS = ",;\t|"
 _COLUMNS = 500  # in a table at most; ours
-#: Bytes of the parts of an .xlsx once they are unpacked: a small one may be made to fill the memory. What is read line
-#: by line may be larger than what is kept as a whole, in fifty times its size. Ours.
-_SHEETS, _OTHER_PARTS = 30_000_000, 2_000_000
+#: Bytes of a part of an .xlsx once it is unpacked, and of all: a small one may be made to fill the memory. What is kept
+#: as a whole, in a hundred times its size, may be less than what is read line by line. Ours.
+_PART, _KEPT_WHOLE, _UNPACKED = 30_000_000, 2_000_000, 200_000_000
 _BLANK = 100_000  # lines that are looked at, blank ones too; ours
 
 
@@ -94,11 +94,11 @@ def _workbook(content: bytes, sheet: str | None) -> Iterator[Line]:
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            for part in packed.infolist():
-                name = part.filename.casefold()
-                is_lines = name.startswith("xl/worksheets/") or name.endswith("sharedstrings.xml")
-                if _is_read(name) and part.file_size > (_SHEETS if is_lines else _OTHER_PARTS):
-                    raise Unreadable(f"is too large once it is unpacked ({part.filename})")
+            parts = packed.infolist()
+            large = [one for one in parts if one.file_size > (_KEPT_WHOLE if _is_kept_whole(one.filename) else _PART)]
+            if large or sum(one.file_size for one in parts) > _UNPACKED:
+                named = f" ({large[0].filename})" if large else ""
+                raise Unreadable(f"is too large once it is unpacked{named}")
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         if sheet is not None and sheet not in book.sheetnames:
             raise Unreadable(f"has no sheet {sheet!r}; there is: {', '.join(map(repr, book.sheetnames))}")
@@ -112,9 +112,11 @@ def _workbook(content: bytes, sheet: str | None) -> Iterator[Line]:
         raise Unreadable(f"is no .xlsx that can be read: {type(error).__name__}: {error}") from error
 
 
-def _is_read(name: str) -> bool:
-    """Whether a part of a workbook is looked at: pictures and the like are not."""
-    return name.endswith((".xml", ".rels"))
+def _is_kept_whole(name: str) -> bool:
+    """Whether a part is read into memory at once: of the rest, it may be any that a line is in."""
+    name = name.casefold()
+    is_main = name in {"[content_types].xml", "xl/workbook.xml", "xl/styles.xml"}
+    return is_main or name.startswith("xl/theme/") or name.endswith(".rels")
 
 
 def written(lines: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:

@@ -308,10 +308,14 @@ def changed(*moments: str, created: object = "2026-11-01T10:00:00.000+0000") -> 
     ("body", "ignored"),
     [
         ({"webhookEvent": "jira:issue_created", "issue": ISSUE}, ""),
-        ({"transition": {"transitionName": "Create"}, "issue": ISSUE, "comment": ""}, ""),
-        ({"transition": {"transitionName": "Reopen Issue"}, "issue": ISSUE, "comment": ""}, "'Reopen Issue' is not a"),
+        (changed() | {"transition": {"transitionName": "Erstellen"}, "timestamp": 1793527205000}, ""),
+        (
+            changed() | {"transition": {"transitionName": "Reopen"}, "timestamp": 1793627205000},
+            "a step of its workflow",
+        ),
         ({"event": "issue_updated", "issue": ISSUE}, "'issue_updated' is not a new issue"),
         ({"event": "New ticket", "issue": ISSUE}, ""),
+        ({"event": "Vorgang erstellt", "issue": ISSUE}, ""),
         (changed(), ""),
         (changed("2026-11-01T10:00:03.000+0000"), ""),  # another rule, at once
         (changed("2026-11-02T10:00:00.000+0000"), "a change is not a new issue"),

@@ -29,7 +29,7 @@ from roomkeeper.connectors.zendesk.client import ZendeskClient
 from roomkeeper.connectors.zendesk.settings import Zendesk
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import LocalTally
-from roomkeeper.errors import Forbidden, Garbled, Rejected, RemoteError, Throttled, Unauthorized
+from roomkeeper.errors import Forbidden, Garbled, RemoteError, Throttled, Unauthorized, Unavailable
 from roomkeeper.vendors.answers import Pages, count, record, rows
 from roomkeeper.vendors.client import VendorClient
 
@@ -367,7 +367,7 @@ def test_an_empty_jira_is_one(loop: asyncio.AbstractEventLoop, pretender: Preten
 def test_a_redirect_says_where_to(loop: asyncio.AbstractEventLoop, pretender: Pretender) -> None:
     pretender.status, pretender.head = 302, "Location: https://new.example/\r\n"
 
-    with pytest.raises(Rejected, match=r"a redirect to https://new\.example/") as refused:
+    with pytest.raises(Unavailable, match=r"a redirect to https://new\.example/") as refused:
         loop.run_until_complete(answer_of("zendesk", pretender.url, "ticket"))
     assert "correct `url`" in refused.value.remedy
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from stage import NOTE, ClosingDeals, Keeper, Portal, next_second, sized, until
+from stage import NOTE, ClosingDeals, Keeper, Portal, sized, until
 
 Make = Callable[..., Keeper]
 
@@ -245,20 +245,26 @@ def test_a_destination_removed_halfway_is_named_and_restored_files_are_gone_on_w
 
 def test_a_room_that_would_delete_the_files_at_once_takes_none(scene: ClosingDeals, keepers: Make) -> None:
     """By the day that they were made, which a move does not change (CleanupLifetimeExpiredService.cs)."""
-    short = {"title": "Short-lived", "roomType": 8, "lifetime": {"deletePermanently": True, "period": 0, "value": 0}}
-    room = scene.portal.call("POST", "/files/rooms", json=short)["id"]
+    keeps = {"title": "Short-lived", "roomType": 8, "lifetime": {"deletePermanently": True, "period": 1, "value": 2}}
+    room = scene.portal.call("POST", "/files/rooms", json=keeps)["id"]
     scene.share(room, scene.keeper, 9)
     scene.archive = scene.portal.call("POST", f"/files/folder/{room}", json={"title": "Archive"})["id"]
-    scene.upload("File.docx")
-    next_second()
+    scene.upload("Young.docx")
+    old = scene.upload("Old.docx")["id"]
+    scene.portal.direct("PUT", f"/files/{old}", json={"days_old": 100})
     keeper = started(scene, keepers, scene.automation())
 
     scene.close(keeper, scene.deal(), "hubspot")
     (run,) = keeper.settle()
+    left = {one["title"] for one in scene.portal.tree(scene.client)}
+    scene.portal.direct("PUT", f"/files/{old}", json={"days_old": -90})
+    keeper.say("runs", "retry", str(run["id"]))
+    (again,) = keeper.settle(lambda: scene.portal.tree(scene.client) == [])
 
     assert run["state"] == "needs_attention"
-    assert "'Short-lived' deletes what is older than 0 days, and 1 of the files are" in run["error"]
-    assert [one["title"] for one in scene.portal.tree(scene.client)] == ["File.docx"]
+    assert "'Short-lived' deletes what is older than 60 days, and 1 of the files are ('Old.docx'" in run["error"]
+    assert left == {"Young.docx", "Old.docx"}
+    assert again["state"] == "done"
 
 
 def test_a_file_deleted_from_the_archive_meanwhile_is_named(scene: ClosingDeals, keepers: Make) -> None:

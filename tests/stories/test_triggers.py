@@ -10,7 +10,11 @@ import sqlalchemy as sa
 from mailboxes import Chat
 from stage import SECRET, Keeper, Portal, Rooms, next_second, until
 
+from roomkeeper import docspace
+from roomkeeper.connectors.docspace import trails
 from roomkeeper.connectors.docspace.webhook import EVENTS as DELIVERED
+from roomkeeper.docspace.budget import LocalTally
+from roomkeeper.docspace.models import HistoryEntry
 from roomkeeper.docspace.webhooks import mask
 from roomkeeper.store.tables import alerts
 
@@ -359,3 +363,22 @@ def test_what_moves_between_rooms_or_back_from_the_trash_is_one_event(
 
     assert sorted(one["automation"] for one in runs) == sorted(deed.replace(".", "-") for deed in deeds)
     assert {one["state"] for one in runs} == {"done"}
+
+
+async def test_what_came_out_of_third_party_storage_is_told_by_one_entry_in_the_words_of_the_other_half(
+    portal: Portal,
+) -> None:
+    """It says neither where from nor what the folder is called (FilesMessageService.cs, GetAdditionalEntryDataAsync)."""
+    rooms = Rooms(portal)
+    other = rooms.add("Other", {rooms.keeper: 9})
+    told = {"id": 7, "title": "a.docx", "toFolderId": str(rooms.client)}
+    entry = HistoryEntry.model_validate({"id": 1, "action": {"key": "FileCopied"}, "data": told})
+    reading = trails._Reading(None, None)
+    client = docspace.Portal(portal.url, rooms.keeper_key, budget=docspace.Budget(docspace.Limits(), LocalTally()))
+
+    try:
+        elsewhere = [await reading._is_told_elsewhere(client, entry, room) for room in (rooms.client, other)]
+    finally:
+        await client.close()
+
+    assert elsewhere == [False, True]

@@ -178,7 +178,7 @@ class Engine:
         for one in await self._known(open_runs):
             if one.status in _OVER:
                 row = open_runs[one.workflow_id]
-                why = f"a worker ended {_TAKEN_UP} times while it was at work on it: it may be what ends it"
+                why = f"a worker ended {_TAKEN_UP} times while this was under way; the log says why"
                 ended = f"the engine ended it with {one.status}"
                 await self._walker.give_up(row.id, row.attempt, why if one.status == _TOO_OFTEN else ended)
         unknown = await self._unknown_runs()

@@ -43,7 +43,7 @@ class Sparingly:
     """Lets the same warning through once a minute, and says with the next one how often it was the case since.
 
     The same are those that say the same in every word; or of which `alike` is the same, for words that a stranger may
-    choose.
+    choose. What says `each` is said each time: somebody counts it, or it is one of two words about the same.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -52,8 +52,8 @@ class Sparingly:
 
     def __call__(self, _: object, level: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Let a line through. Raises DropEvent."""
-        alike = line.pop("alike", None)
-        if level != "warning":
+        alike, each = line.pop("alike", None), line.pop("each", False)
+        if level != "warning" or each:
             return line
         key = repr((line["event"], alike if alike is not None else sorted(line.items(), key=lambda one: one[0])))
         at, many = self._said.get(key, (self._now() - _SAID_AGAIN, 0))

@@ -103,7 +103,8 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse(shown)
 
     async def file(request: Request) -> JSONResponse:
-        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, category, locked_by}.
+        """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, category, locked_by,
+        days_old}.
 
         {saved: text, user} lets a user save it in the editor.
         """
@@ -114,6 +115,8 @@ def routes(faults: list[Fault]) -> list[Route]:
         wanted = await request.json() if request.method == "PUT" else {}
         if "locked_by" in wanted:
             one.locked_by = world.users.get(wanted["locked_by"])
+        if "days_old" in wanted:
+            one.created -= timedelta(days=wanted["days_old"])
         if "saved" in wanted:
             save_edited(_portal(request), one, wanted["saved"].encode(), world.users[wanted["user"]])
         for name in {"editing_by", "restricted"} & set(wanted):

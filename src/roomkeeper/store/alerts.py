@@ -117,4 +117,4 @@ def settle(store: Store, scope: str, wrong: Sequence[Alert], at: float | None = 
                 continue
             row = {"key": key, **values, "opened_at": now}
             connection.execute(store.insert(alerts).values(row).on_conflict_do_nothing())
-            log.warning("alert", what=one.what, remedy=one.remedy)
+            log.warning("alert", what=one.what, remedy=one.remedy, each=True)

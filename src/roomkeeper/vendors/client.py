@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from roomkeeper import outside
-from roomkeeper.errors import Forbidden, Garbled, Rejected, RemoteError, Throttled, Unauthorized
+from roomkeeper.errors import Forbidden, Garbled, RemoteError, Throttled, Unauthorized, Unavailable
 from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 from roomkeeper.vendors.pace import Pace, Rate
@@ -130,7 +130,8 @@ class VendorClient:
             status = response.status_code
             if self._is_to_nobody(response):
                 told = f"{self.vendor} answered {call} as to somebody who is not logged in: it does not take the token"
-                raise Unauthorized(told, status=status, may_have_happened=False, remedy=self.remedy)
+                has_happened = is_success(status)  # strangers may comment in some projects
+                raise Unauthorized(told, status=status, may_have_happened=has_happened, remedy=self.remedy)
             if not is_success(status):
                 raise self._heeded(self._refusal(call, response))
             self._pace.heed(None)
@@ -183,8 +184,9 @@ class VendorClient:
         remedy = self.remedy if status in {401, 403} else ""
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:  # which none of the APIs does
             where = outside.one_line(response.headers.get("location", ""), _SAID) or "nowhere"
-            moved = "If the service has another address by now, correct `url` of the connection."
-            return Rejected(f"{told}, a redirect to {where}", status=status, remedy=moved)
+            moved = "If the service has another address by now, correct `url` of the connection; a page that tells of "
+            moved += "maintenance passes by itself."
+            return Unavailable(f"{told}, a redirect to {where}", status=status, remedy=moved)
         error = by_status(status, told, response.headers, remedy=remedy)
         if status == HTTPStatus.FORBIDDEN and is_page and not _PASSING_BY.intersection(response.headers):
             in_front = f"{told}, and a page: what stands in front of it (a proxy, a list of addresses) refuses us"

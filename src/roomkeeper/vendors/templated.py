@@ -103,7 +103,7 @@ class Told:
 
         `type` is often the ticket's own, so only a comment counts there.
         """
-        said = next((self.fields[name] for name in _KINDS if _tells_of_another(self.fields.get(name, ""))), "")
+        said = next((self.fields[name] for name in _KINDS if tells_of_another(self.fields.get(name, ""))), "")
         if not said and _COMMENT.search(self.fields.get("type", "")[:_LONGEST]):
             said = self.fields["type"]
         return f"{said[:_SHOWN]!r} is not a new ticket" if said else ""
@@ -177,7 +177,7 @@ def salvaged(body: bytes, names: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _tells_of_another(kind: str) -> bool:
+def tells_of_another(kind: str) -> bool:
     """Whether a kind of event is another one than a new ticket: `ticketUpdated`, `comment_added`; by whole words."""
     words = re.sub(r"[^a-z]+", " ", re.sub(r"([a-z])([A-Z])", r"\1 \2", kind[:_LONGEST]).lower())
     return bool(_OTHER.search(words) or (_PERHAPS.search(words) and not _CREATED.search(words)))

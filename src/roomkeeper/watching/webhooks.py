@@ -47,9 +47,8 @@ async def look_after(store: Store, kept: Kept, *, twins: bool = False) -> list[A
     found: list[Ailment] = []
     if upkeep is not None and kept.hook.types:
         hook = await store.reading(partial(informed, kept.hook))
-        hook = (
-            replace(hook, is_settling=False) if twins else hook
-        )  # asked for: what may pass by itself is not waited for
+        if twins:  # asked for: what may pass by itself is not waited for
+            hook = replace(hook, is_settling=False)
         found = list(await upkeep.mend(kept.source.client, hook, twins=twins))
         await store.writing(partial(_remember, store, kept.hook, found))
     for one in found:

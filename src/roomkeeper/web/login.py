@@ -59,7 +59,7 @@ class Doorman:
             fits = await asyncio.to_thread(passwords.fits, kept, password)
         if user is None or not fits:
             # A name that nobody has is not written down: people type their passwords there.
-            log.warning("login failed", name=user.name if user is not None else None, address=address)
+            log.warning("login failed", name=user.name if user is not None else None, address=address, each=True)
             return self._form(request, "Name or password is wrong.", then, 401, name=name)
         await asyncio.to_thread(self._attempts.succeeded, name, address)
         log.info("logged in", name=user.name, role=user.role)

@@ -141,18 +141,18 @@ def role_of(service: LoginService, claims: Mapping[str, Any]) -> str:
         log.warning("the login service does not say that the address is verified", remedy="Use another `claim`.")
         return ""
     value = claims.get(service.claim)
-    has = {_key(service, str(one)) for one in (value if isinstance(value, list) else [value]) if one}
-    if has & {_key(service, one) for one in service.operators}:
+    has = {_key(str(one)) for one in (value if isinstance(value, list) else [value]) if one}
+    if has & {_key(one) for one in service.operators}:
         return "operator"
-    return "viewer" if has & {_key(service, one) for one in service.viewers} else ""
+    return "viewer" if has & {_key(one) for one in service.viewers} else ""
 
 
-def _key(service: LoginService, value: str) -> bytes:
-    """Give what two have in common that are one: of addresses the letters of ASCII in whatever case, else every byte.
+def _key(value: str) -> bytes:
+    """Give what two have in common that are one: the letters of ASCII in whatever case.
 
     Folding all letters would make one of different people: the sign for Kelvin is a k then.
     """
-    return value.encode().lower() if service.claim == "email" else value.encode()
+    return value.encode("utf-8", "surrogatepass").lower()
 
 
 def _unpacked(packed: str) -> dict[str, str]:

@@ -46,7 +46,7 @@ async def ailments(portal: Portal, hook: Hook) -> list[Ailment]:
 
 
 async def _diagnosed(portal: Portal, ours: Sequence[Webhook], former: Sequence[Webhook], hook: Hook) -> list[Ailment]:
-    refused = await _refused(portal, ours[0], hook) if ours else 0
+    refused = await _refused(portal, ours[0]) if ours else 0
     found = diagnosed(ours, hook, refused=refused, now=datetime.now(UTC))
     if not former:
         return found
@@ -81,7 +81,9 @@ def diagnosed(ours: Sequence[Webhook], hook: Hook, *, refused: int, now: datetim
     if one.target_id:
         what = f"{name} is for the entity {one.target_id} alone: nothing that happens in a room is told"
         found.append(Ailment("target", what, "`roomkeeper webhooks repair` makes it tell of everything."))
-    if refused:
+    # A delivery that is being retried goes on with the secret that it began with, and at its end the portal writes that
+    # back, with all else that it read then (WebhookSender.cs; DbWorker.cs, UpdateWebhookConfig). So it is set again.
+    if refused > hook.mark and not hook.is_settling:
         what = f"{name} signs with another secret than `webhook_secret`, so its deliveries are refused"
         found.append(Ailment("secret", what, "`roomkeeper webhooks repair` sets ours.", mark=refused))
     if refused and hook.is_marked_lately:
@@ -193,19 +195,16 @@ async def _known(portal: Portal, hook: Hook) -> tuple[list[Webhook], list[Webhoo
     return [one for one in there if is_ours(one, hook.url)], former
 
 
-async def _refused(portal: Portal, webhook: Webhook, hook: Hook) -> int:
-    """Give the id of the last delivery that was answered, if we refused it after the secret was last set; else 0.
+async def _refused(portal: Portal, webhook: Webhook) -> int:
+    """Give the id of the last delivery that was answered, if we refused it; else 0.
 
     While one is retried, for half a minute, and while others wait behind it, however many, the newest lines have no
     status yet: only those that have are asked for.
     """
-    # A delivery that is being retried goes on with the secret that it began with, and at its end the portal writes that
-    # back, with all else that it read then (WebhookSender.cs; DbWorker.cs, UpdateWebhookConfig). So it is set again.
-    if hook.is_settling or webhook.status not in {0, _REFUSED}:
+    if webhook.status not in {0, _REFUSED}:
         return 0
     answered = (await portal.webhooks.log(webhook.id, only=ANSWERED, count=1)).rows
-    is_refused = bool(answered) and answered[0].status == _REFUSED and answered[0].id > hook.mark
-    return answered[0].id if is_refused else 0
+    return answered[0].id if answered and answered[0].status == _REFUSED else 0
 
 
 def _new(hook: Hook) -> Webhook:

@@ -238,9 +238,11 @@ class _Moving:
         if self._params.files is None:
             seen = {number: file for number, file in seen.items() if is_told_of(file, self._telling(number))}
         self._failed = [_gone(number) for number in wanted if number not in seen]
-        if self._target:
-            await must_keep(self._context, self._target, seen.values(), setting="to")
         ways = {folder: await self._way(folder) for folder in {one.folder_id for one in seen.values()}}
+        if self._target:
+            room = self._target[1].id
+            new = [one for one in seen.values() if not ways[one.folder_id] or ways[one.folder_id][0].id != room]
+            await must_keep(self._context, self._target, new, setting="to")
         for number, file in seen.items():
             folder, way = file.folder_id or 0, ways[file.folder_id]
             titles = tuple(part.title for part in way)

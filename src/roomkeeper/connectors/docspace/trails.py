@@ -165,6 +165,7 @@ class _Reading:
 
     def __init__(self, youngest: datetime | None, looked: datetime | None) -> None:
         self.youngest, self.looked = youngest, looked
+        self._ways: dict[str, frozenset[str]] = {}  # what lies above a folder, and itself
 
     async def of(self, portal: Portal, search: Search, room: EntryId, named: EntryId | None) -> AsyncIterator[Findings]:
         """Find what happened in the room since the last reading. Raises RemoteError."""
@@ -179,20 +180,38 @@ class _Reading:
         moves: list[Move] = []
         async for entries in _entries(portal, room, until):
             told.take(entries)
+            moves += _moves(entries)
             dated = [one.date for one in entries if one.date is not None]
             self.youngest = max([*dated, *([self.youngest] if self.youngest is not None else [])], default=None)
+            own = [one for one in entries if not await self._is_told_elsewhere(portal, one, room)]
             for is_sure in (True, False):
-                chosen = [one for one in entries if _is_sure(one) is is_sure]
+                chosen = [one for one in own if _is_sure(one) is is_sure]
                 if not is_sure and search.hook:
                     await _deliveries_go_first(chosen)
                 yield Findings([event for one in chosen for event in _told(one, search, named, room)], is_sure=is_sure)
-            moves += _moves(entries)
         yield Findings(moves=moves)  # at the end: the newest is told first, and so a move before what it moved
         if look is None:
             return
         untold = contents.untold(portal, files, told)
         yield Findings([contents.event_of(one, search, named, room) async for one in untold], is_sure=False)
         self.looked = look[1]
+
+    async def _is_told_elsewhere(self, portal: Portal, entry: HistoryEntry, room: EntryId) -> bool:
+        """Whether an entry tells this room what another one's tells that something came to.
+
+        Between two rooms a move or a copy is two entries; that of the first says neither where from nor what the folder
+        is called that it went to (FilesMessageService.cs). Out of third-party storage it is one, in the same words.
+        """
+        deed, to = _ACTIONS.get(entry.action.key, "").partition(".")[2], str(entry.data.get("toFolderId") or "")
+        if deed not in {"moved", "copied"} or entry.data.get("fromFolderId") or entry.data.get("parentTitle") or not to:
+            return False
+        if to not in self._ways:
+            try:
+                way = await portal.folders.path(entry_id(to))
+            except (NotFound, Forbidden):  # it is another's room, or gone
+                way = ()
+            self._ways[to] = frozenset(str(part.id) for part in way)
+        return str(room) not in self._ways[to]
 
 
 def _unread(room: EntryId, why: str) -> Findings:
@@ -244,7 +263,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         return
     trigger, change = _trigger(entry, search)
     number = entry.data.get("id")
-    if trigger not in search.types or entry.date is None or not number or _is_other_half(entry):
+    if trigger not in search.types or entry.date is None or not number:
         return
     if entry.date < search.begins(trigger, named, room):
         return
@@ -314,16 +333,6 @@ def _alternative(entry: HistoryEntry) -> str:
     # What comes back from the trash is "moved", too (FileMoveCopyOperation.cs); where from, only a move within a room
     # says (recorded: history).
     return f"{noun}.restored" if deed == "moved" and not entry.data.get("fromFolderId") else ""
-
-
-def _is_other_half(entry: HistoryEntry) -> bool:
-    """Whether it tells the room that something left what the entry of the room that it came to says.
-
-    Between two rooms a move or a copy is two entries; that of the first says neither where from nor what the folder is
-    called that it went to (FilesMessageService.cs).
-    """
-    deed = _ACTIONS.get(entry.action.key, "").partition(".")[2]
-    return deed in {"moved", "copied"} and not (entry.data.get("fromFolderId") or entry.data.get("parentTitle"))
 
 
 def _moment(text: object) -> datetime | None:

@@ -337,14 +337,15 @@ class Transfer:
 
         A worker that is stopped may leave a copy without content. It is named, and looked for again by a retry.
         """
-        pause = GRACE
+        pause, stored = GRACE, set[EntryId]()
         while True:
             await self._context.pause(pause)
             under_way = await self._context.call(self._portal.operations.all)
             if any(_is_into(one, self._folder) for one in under_way):
                 continue
             found = await self._found_in_folder(intents)
-            hollow = {file for file, copy in found.items() if not await self._holds(copy)}
+            hollow = {file for file in found.keys() - stored if not await self._holds(found[file])}
+            stored |= found.keys() - hollow
             now = await self._context.now()
             if now >= settled_at or (len(found) == len(intents) and not hollow):
                 self._report.failed += [copying.hollow(found[file]) for file in hollow]
@@ -353,7 +354,14 @@ class Transfer:
             pause = min(2 * pause, max(GRACE, settled_at - now))
 
     async def _holds(self, copy: copying.Copy) -> bool:
-        return copy.id is None or await self._context.call(partial(self._portal.holds, copy.id))
+        """Whether the portal has what a copy is to hold; of one that is gone by now, a listing tells."""
+        if copy.id is None or await self._context.call(partial(self._portal.holds, copy.id)):
+            return True
+        try:
+            await self._context.call(partial(self._portal.files.get, copy.id))
+        except (NotFound, Forbidden):
+            return True
+        return False
 
     async def _believed(
         self, intents: Sequence[Intent], ended: Operation, files: Mapping[EntryId, File]

@@ -186,7 +186,9 @@ async def _with_title(portal: Portal, event: Event) -> Event:
         else:
             entry = await portal.folders.get(about["id"])
             title, folder = entry.title, about["id"] if event.noun in _ROOMS else entry.parent_id
-    except (NotFound, Forbidden, ScopeMissing):
+    except ScopeMissing as error:  # as above: this event waits, and no other for it
+        raise Forbidden(error.message, remedy=error.remedy) from error
+    except (NotFound, Forbidden):
         return event
     known: dict[str, Any] = of_entry(event.noun, about["id"], title, about.get("folder", folder))
     subject = f"{event.noun} {about['id']} {title}"

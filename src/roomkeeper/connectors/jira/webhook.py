@@ -15,7 +15,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
-from roomkeeper.vendors import tickets, trust
+from roomkeeper.vendors import templated, tickets, trust
 from roomkeeper.vendors.reading import mapping, moment, text
 from roomkeeper.vendors.tickets import Ticket
 
@@ -23,12 +23,13 @@ SIGNATURE = "X-Hub-Signature"
 IDENTIFIER = "X-Atlassian-Webhook-Identifier"
 _CREATED = "jira:issue_created"
 #: Fields of which none may come twice: Automation's bodies are templates, and a summary may stand in them unescaped.
+_DECIDING = frozenset(
+    {"webhookEvent", "issue", "id", "key", "issue_id", "issueId", "issue_key", "issueKey", "transition", "changelog"}
+) | {"event", "event_type", "issue_event_type_name"}
 _KINDS = ("event", "event_type", "issue_event_type_name")  # what a web request may name, besides `webhookEvent`
-_NEW = re.compile(r"creat|\bnew\b", re.IGNORECASE)
 _SHOWN = 80  # characters of what a sender wrote that are repeated
 #: Within it, rules of the site's own are at work on a new issue; a second word of it is known for the same. Ours.
 _AT_ONCE = timedelta(minutes=10)
-_DECIDING = frozenset({"webhookEvent", "issue", "id", "key", "issue_id", "issueId", "issue_key", "issueKey"})
 
 
 def verify(settings: Jira, delivery: Delivery) -> None:
@@ -119,17 +120,22 @@ def _moment(value: object) -> str:
 def _why_ignored(body: Mapping[str, Any], issue: Mapping[str, Any], kind: str) -> str:
     if kind:
         return "" if kind == _CREATED else f"{kind} is not a new issue"
-    said = next((text(body.get(name)) for name in _KINDS if body.get(name)), "")
-    if said and not _NEW.search(said):
+    said = next((text(body.get(name)) for name in _KINDS if templated.tells_of_another(text(body.get(name)))), "")
+    if said:
         return f"{said[:_SHOWN]!r} is not a new issue"
-    step = text(mapping(body.get("transition")).get("transitionName"))
-    if step and not _NEW.search(step):  # of a workflow's own webhook, which is sent at every step
-        return f"the transition {step[:_SHOWN]!r} is not a new issue"
+    if body.get("transition") and _is_old(body, issue):  # a workflow's own webhook is sent at every step
+        return "a step of its workflow is not a new issue"
     if body.get("comment"):
         return "a comment is not a new issue"
     if mapping(body.get("changelog")).get("items") or _has_changed(body, issue):
         return "a change is not a new issue"
     return ""
+
+
+def _is_old(body: Mapping[str, Any], issue: Mapping[str, Any]) -> bool:
+    """Whether it was made long before it was told of; one that does not say when is taken for new."""
+    created, sent = _moment(mapping(issue.get("fields")).get("created")), _moment(body.get("timestamp"))
+    return bool(created) and moment(sent) - moment(created) > _AT_ONCE
 
 
 def _has_changed(body: Mapping[str, Any], issue: Mapping[str, Any]) -> bool:

@@ -95,6 +95,8 @@ def room_create(api: Api) -> Any:
     if number == DATA_ROOM:
         room.is_indexed, room.deny_download = api.switch("indexing"), api.switch("denyDownload")
         given = api.body.get("lifetime") or {}
+        if given and not 1 <= int(given.get("value", 0)) <= 999:  # RoomDataLifetimeDto.cs
+            raise ValidationError({"Lifetime.Value": ["The field Value must be between 1 and 999."]})
         room.lifetime = {name: given[name] for name in LIFETIME if name in given}
     shown = dto.folder(room, api.world, api.user)
     if number in PRIMARY:
