@@ -368,7 +368,7 @@ def test_what_moves_between_rooms_or_back_from_the_trash_is_one_event(
 async def test_what_came_out_of_third_party_storage_is_told_by_one_entry_in_the_words_of_the_other_half(
     portal: Portal,
 ) -> None:
-    """It says neither where from nor what the folder is called (FilesMessageService.cs, GetAdditionalEntryDataAsync)."""
+    """It says neither where from nor what the folder is called (FilesMessageService.cs)."""
     rooms = Rooms(portal)
     other = rooms.add("Other", {rooms.keeper: 9})
     told = {"id": 7, "title": "a.docx", "toFolderId": str(rooms.client)}
