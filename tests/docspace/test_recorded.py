@@ -33,6 +33,7 @@ LEFT_OUT = {
     r"shared_to_group": "the row of a person",
     r"(target_id|expires_at|last_(failure|success)_\w+)": "null is left out",
     r"status": "only the list of webhooks has it",
+    r"((folders|current)\.)?lifetime": "only a room that has one says so (recorded: rooms.create)",
     r"(files|folders)": "an operation says only what it has",
 }
 #: Numbers that the client has names for.

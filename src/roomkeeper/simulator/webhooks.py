@@ -67,9 +67,9 @@ SECRET_LIMITS = (8, 30)  # characters; the policy may ask for more than the leas
 RETRIES = (1, 2, 4, 8, 16)  # seconds before each retry; nothing after the last
 BATCH = 10  # WorkerService.cs; recorded: hooks.burst
 IDLE = 5.0  # seconds between two looks at the queue (WorkerService.cs)
-# WebhookSender.cs
 _TIMES = ("last_success", "last_failure", "last_failure_content", "last_status")
-WRITTEN_BACK = ("name", "uri", "secret", "enabled", "ssl", "triggers", "target", *_TIMES)
+WRITTEN_BACK = ("name", "uri", "secret", "enabled", "ssl", "triggers", "target", *_TIMES)  # DbWorker.cs
+# WebhookSender.cs
 TRUSTED = timedelta(days=3)  # without a success, after which one failed connection disables a webhook
 
 
