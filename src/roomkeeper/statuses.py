@@ -15,7 +15,9 @@ from roomkeeper.errors import (
     RemoteFault,
     Throttled,
     Unauthorized,
+    Unavailable,
 )
+from roomkeeper.outside import one_line
 
 _LONGEST = 86_400.0  # seconds: whoever wants more is asked again tomorrow
 _BY_STATUS: Mapping[int, type[RemoteError]] = {
@@ -42,6 +44,20 @@ def by_status(status: int, told: str, headers: Mapping[str, str], *, remedy: str
     if status == HTTPStatus.REQUEST_TIMEOUT:
         return Clash(told, status=status, retry_after=wait, remedy=remedy, may_have_happened=True)
     return _BY_STATUS.get(status, Rejected)(told, status=status, retry_after=wait, remedy=remedy)
+
+
+def redirected(status: int, told: str, headers: Mapping[str, str]) -> Unavailable | None:
+    """Make the error of a redirect, which none of the APIs answers with by itself; None for any other status."""
+    if not HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return None
+    where = one_line(headers.get("location", "")) or "nowhere"
+    return Unavailable(f"{told}, a redirect to {where}", status=status, remedy=_REDIRECTED)
+
+
+_REDIRECTED = (
+    "If the service has another address by now (https instead of http, a new name), correct `url`; if it is a page "
+    "that tells of maintenance, there is nothing to do: Roomkeeper goes on trying."
+)
 
 
 def _seconds(value: str | None, date: str | None) -> float | None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from roomkeeper import outside
 from roomkeeper.docspace import scopes
 from roomkeeper.errors import Forbidden, Garbled, QuotaExceeded, RemoteError, ScopeMissing, Unauthorized, Unavailable
-from roomkeeper.statuses import by_status, is_success
+from roomkeeper.statuses import by_status, is_success, redirected
 
 PREFIX = "/api/2.0"
 # GetFolderRequestDto.cs; recorded: folder.listing
@@ -182,22 +182,15 @@ def _error(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
         if document is not None:
             return Unauthorized(f"{told}; the account of the key is disabled", status=status, remedy=_ENABLE)
         return Unauthorized(f"{told}, without a word: {_NOT_ACCEPTED}", status=status)
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:  # which no endpoint of the API does
-        where = outside.one_line(headers.get("location", "")) or "nowhere"
-        return Unavailable(f"{told}, a redirect to {where}", status=status, remedy=_REDIRECTED)
     has_error = isinstance(document, dict) and "error" in document
     if status == HTTPStatus.NOT_FOUND and not has_error:  # what is missing has an error (recorded: folder.listing)
         return Unavailable(f"{told}: it is suspended, or not known under this address", status=status)
     if status == HTTPStatus.PAYMENT_REQUIRED and not has_error:  # a quota has one (recorded: upload.chunked)
         return QuotaExceeded(f"{told}: it is not paid for", status=status, remedy=_PAY)
-    return by_status(status, told, headers)
+    return redirected(status, told, headers) or by_status(status, told, headers)
 
 
 _NOT_ACCEPTED = "the key is not known there: mistyped, deleted, switched off, or past its end"
-_REDIRECTED = (
-    "If the portal has another address by now (https instead of http, a new name), correct `url`; if it is a page that "
-    "tells of maintenance, there is nothing to do: Roomkeeper goes on trying."
-)
 _PAY = "Pay for the portal's tariff (Payments there); what waits goes on by itself."
 _ENABLE = "Enable the account (Accounts), or make a key with another one; then `roomkeeper runs retry`."
 

@@ -178,9 +178,10 @@ class Engine:
         for one in await self._known(open_runs):
             if one.status in _OVER:
                 row = open_runs[one.workflow_id]
-                why = f"a worker ended {_TAKEN_UP} times while this was under way; the log says why"
-                ended = f"the engine ended it with {one.status}"
-                await self._walker.give_up(row.id, row.attempt, why if one.status == _TOO_OFTEN else ended)
+                why = f"the engine ended it with {one.status}"
+                if one.status == _TOO_OFTEN:
+                    why = f"a worker ended {_TAKEN_UP} times while this was under way; the log says why"
+                await self._walker.give_up(row.id, row.attempt, why)
         unknown = await self._unknown_runs()
         # What was handed over a moment ago may not be written down yet: twice unknown is unknown.
         await self._give_back(unknown & self._unknown)

@@ -56,13 +56,14 @@ class Sparingly:
         if level != "warning" or each:
             return line
         key = repr((line["event"], alike if alike is not None else sorted(line.items(), key=lambda one: one[0])))
-        at, many = self._said.get(key, (self._now() - _SAID_AGAIN, 0))
-        if self._now() - at < _SAID_AGAIN:
+        now = self._now()
+        at, many = self._said.get(key, (now - _SAID_AGAIN, 0))
+        if now - at < _SAID_AGAIN:
             self._said[key] = (at, many + 1)
             raise structlog.DropEvent
         if len(self._said) >= _MOST:
             self._said.clear()
-        self._said[key] = (self._now(), 0)
+        self._said[key] = (now, 0)
         return {**line, "times_since": many} if many else line
 
 

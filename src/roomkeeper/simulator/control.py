@@ -51,10 +51,9 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def settings(request: Request) -> JSONResponse:
         """Set {tenant_status (1: suspended, 4: restoring), webhooks_suppressed, refuses_private, policy, room_limit,
-        space_limit, has_audit,
-        is_indexed (false: the search engine has nothing yet), conversion_seconds, backups: {seconds, left, fails},
-        handover_seconds, enforce_limits, loses_history, titles:
-        mysql | postgresql (while it is empty)} and the limits, of the portal and of the vendors.
+        space_limit, has_audit, is_indexed (false: the search engine has nothing yet), conversion_seconds, backups:
+        {seconds, left, fails}, handover_seconds, enforce_limits, loses_history, titles: mysql | postgresql (while it is
+        empty)} and the limits, of the portal and of the vendors.
         """
         portal, wanted = _portal(request), await request.json()
         portal.tenant_status = wanted.pop("tenant_status", portal.tenant_status)

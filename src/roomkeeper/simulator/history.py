@@ -161,8 +161,7 @@ class History:
 
 def _is_within(source: Folder, folder: Folder) -> bool:
     """Whether something stays in its room, or among what is somebody's own."""
-    rooms = [next((part.id for part in one.way() if part.room_type is not None), None) for one in (source, folder)]
-    return rooms[0] == rooms[1] and source.root is folder.root
+    return source.room is folder.room and source.root is folder.root
 
 
 def _placed(folder: Folder, source: Folder | None) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx2
 
 from roomkeeper import outside
-from roomkeeper.errors import Forbidden, Garbled, RemoteError, Throttled, Unauthorized, Unavailable
+from roomkeeper.errors import Forbidden, Garbled, RemoteError, Throttled, Unauthorized
 from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
-from roomkeeper.statuses import by_status, is_success
+from roomkeeper.statuses import by_status, is_success, redirected
 from roomkeeper.vendors.pace import Pace, Rate
 from roomkeeper.vendors.settings import ListingSettings
 
@@ -182,22 +182,27 @@ class VendorClient:
         said = "" if is_page else outside.one_line(response.text, _SAID)
         told = f"{self.vendor} answered {call} with {status}" + (f": {said}" if said else "")
         remedy = self.remedy if status in {401, 403} else ""
-        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:  # which none of the APIs does
-            where = outside.one_line(response.headers.get("location", ""), _SAID) or "nowhere"
-            moved = "If the service has another address by now, correct `url` of the connection; a page that tells of "
-            moved += "maintenance passes by itself."
-            return Unavailable(f"{told}, a redirect to {where}", status=status, remedy=moved)
+        moved = redirected(status, told, response.headers)
+        if moved is not None:
+            return moved
         error = by_status(status, told, response.headers, remedy=remedy)
-        if status == HTTPStatus.FORBIDDEN and is_page and not _PASSING_BY.intersection(response.headers):
-            in_front = f"{told}, and a page: what stands in front of it (a proxy, a list of addresses) refuses us"
-            return Forbidden(in_front, status=status, remedy=f"Let this machine's address in there. {remedy}".strip())
         if status == HTTPStatus.FORBIDDEN and is_page:
-            # What stands in front of the service answers with a page, because of too many calls; the service itself
-            # answers in JSON (facts/vendors.md 5: Cloudflare's 403).
-            wait = error.retry_after if error.retry_after is not None else _KEPT_OUT
-            return Throttled(told, status=status, retry_after=wait)
+            return self._kept_out(told, response, error)
         passing = next((kind for mark, kind in self.passing.items() if mark in (status, _code(response))), None)
         return passing(told, status=status, retry_after=error.retry_after) if passing is not None else error
+
+    def _kept_out(self, told: str, response: httpx2.Response, error: RemoteError) -> RemoteError:
+        """Read a page: it is from what stands in front of the service, for that itself answers in JSON.
+
+        It may be because of too many calls (facts/vendors.md 5: Cloudflare's 403).
+        """
+        if not _PASSING_BY.intersection(response.headers):
+            in_front = f"{told}, and a page: what stands in front of it (a proxy, a list of addresses) refuses us"
+            return Forbidden(
+                in_front, status=error.status, remedy=f"Let this machine's address in there. {self.remedy}"
+            )
+        wait = error.retry_after if error.retry_after is not None else _KEPT_OUT
+        return Throttled(told, status=error.status, retry_after=wait)
 
     def _note(self, method: str, path: str, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)

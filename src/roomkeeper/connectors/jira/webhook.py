@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from roomkeeper import outside
@@ -132,21 +132,24 @@ def _why_ignored(body: Mapping[str, Any], issue: Mapping[str, Any], kind: str) -
     return ""
 
 
+def _made(issue: Mapping[str, Any]) -> datetime | None:
+    """Tell when it was made, if it says so."""
+    created = _moment(mapping(issue.get("fields")).get("created"))
+    return moment(created) if created else None
+
+
 def _is_old(body: Mapping[str, Any], issue: Mapping[str, Any]) -> bool:
     """Whether it was made long before it was told of; one that does not say when is taken for new."""
-    created, sent = _moment(mapping(issue.get("fields")).get("created")), _moment(body.get("timestamp"))
-    return bool(created) and moment(sent) - moment(created) > _AT_ONCE
+    made = _made(issue)
+    return made is not None and moment(_moment(body.get("timestamp"))) - made > _AT_ONCE
 
 
 def _has_changed(body: Mapping[str, Any], issue: Mapping[str, Any]) -> bool:
     """Whether it was changed later than other rules do at once: Automation's formats tell of all that ever was."""
     told = [mapping(one.get("changelog")).get("histories") for one in (body, issue)]
     histories = [mapping(one) for several in told if isinstance(several, list) for one in several]
-    created = _moment(mapping(issue.get("fields")).get("created"))
-    if not created:
-        return bool(histories)
-    made = moment(created)
-    return any(moment(_moment(one.get("created"))) - made > _AT_ONCE for one in histories)
+    made = _made(issue)
+    return any(made is None or moment(_moment(one.get("created"))) - made > _AT_ONCE for one in histories)
 
 
 def _ignored(connection: str, name: str, body: Mapping[str, Any], why: str, kind: str = "") -> Event:

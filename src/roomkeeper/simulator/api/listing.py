@@ -69,8 +69,8 @@ def contents(api: Api, folder: Folder) -> dict[str, Any]:
     """Folders first, then files, one offset over both; a filter makes the listing deep."""
     count, start = api.number("count", 100, most=100), api.start()
     wanted = Filter(api)
-    room = next((part for part in folder.way() if part.room_type is not None), None)
-    is_indexed = room is not None and room.is_indexed  # then it has one order, whatever is asked for (EntryManager.cs)
+    # With an index, it has one order, whatever is asked for (EntryManager.cs).
+    is_indexed = folder.room is not None and folder.room.is_indexed
     arrange = by_index if is_indexed else partial(in_order, api)
     folders = arrange(wanted.folders(api, folder))
     files = arrange(wanted.files(api, folder))
