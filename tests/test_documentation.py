@@ -16,7 +16,7 @@ from roomkeeper.automations.automation import Automation
 from roomkeeper.cli import cli
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
-from roomkeeper.connectors.docspace import chronicle
+from roomkeeper.connectors.docspace.events import chronicle
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.contract.instruction import followed
 from roomkeeper.docspace.models import HistoryEntry

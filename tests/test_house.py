@@ -17,7 +17,9 @@ PACKAGE = ROOT / "src" / "roomkeeper"
 #: A violation for each contract: the module that commits it, and the line that does.
 VIOLATIONS = {
     "layers": ("running/retrying.py", "import roomkeeper.web.health"),
-    "connectors": ("connectors/docspace/copying.py", "import roomkeeper.connectors.planted"),
+    "connectors": ("connectors/docspace/files/copying.py", "import roomkeeper.connectors.planted"),
+    "docspace": ("connectors/docspace/events/trails.py", "import roomkeeper.connectors.docspace.steps.invite"),
+    "steps": ("connectors/docspace/steps/backup.py", "import roomkeeper.connectors.docspace.steps.invite"),
     "catalogue": ("web/health.py", "import roomkeeper.docspace.wire"),
     "island": ("simulator/limits.py", "import roomkeeper.errors"),
     "starter": ("app/building.py", "import roomkeeper.simulator.server"),
@@ -101,3 +103,9 @@ def test_every_command_of_the_readme_exists() -> None:
 
     names = {one.name or one.callback.__name__ for one in cli.registered_commands}  # type: ignore[union-attr]
     assert {"serve", "check", "demo", "simulate", "try", "start"} <= names
+
+
+def test_every_step_on_a_portal_is_in_the_file_of_its_name() -> None:
+    steps = {f"roomkeeper.connectors.docspace.steps.{step.name}": step for step in CATALOG.connectors["docspace"].steps}
+
+    assert {step.apply.__module__: step for step in steps.values()} == steps

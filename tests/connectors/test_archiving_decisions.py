@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from roomkeeper.connectors.docspace.archiving import TITLE_LIMIT, ArchivePlan, Line, titled
+from roomkeeper.connectors.docspace.files.archiving import TITLE_LIMIT, ArchivePlan, Line, titled
 from roomkeeper.docspace.wire import sanitise_title
 
 titles = st.one_of(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage.hostile import changed
 
-from roomkeeper.connectors.docspace import chronicle
+from roomkeeper.connectors.docspace.events import chronicle
 from roomkeeper.docspace.models import HistoryEntry
 
 PERSON = {"user": {"id": "b293b941", "displayName": "Mia Acme"}, "access": "Editor", "oldAccess": "Viewer"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roomkeeper.connectors.docspace import contents
+from roomkeeper.connectors.docspace.events import contents
 from roomkeeper.contract.trail import Search
 from roomkeeper.docspace import File
 from roomkeeper.docspace.models import HistoryEntry

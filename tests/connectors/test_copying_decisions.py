@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomkeeper import errors
-from roomkeeper.connectors.docspace import copying
-from roomkeeper.connectors.docspace.copying import Intent
+from roomkeeper.connectors.docspace.files import copying
+from roomkeeper.connectors.docspace.files.copying import Intent
 from roomkeeper.contract.step import Entry
 from roomkeeper.docspace import File
 from roomkeeper.docspace.files import OnConflict

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomkeeper.connectors.docspace import webhook
+from roomkeeper.connectors.docspace.events import webhook
 from roomkeeper.connectors.docspace.settings import DocSpace
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryUnreadable

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from roomkeeper.connectors.docspace import inviting, sharing, tables
+from roomkeeper.connectors.docspace.steps import invite as inviting
+from roomkeeper.connectors.docspace.steps import read_table as tables
+from roomkeeper.connectors.docspace.steps import share_link as sharing
 
 
 @pytest.mark.parametrize(

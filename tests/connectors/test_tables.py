@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomkeeper import spreadsheet
-from roomkeeper.connectors.docspace import tables
-from roomkeeper.connectors.docspace.tables import ReadTable
+from roomkeeper.connectors.docspace.steps import read_table as tables
+from roomkeeper.connectors.docspace.steps.read_table import ReadTable
 from roomkeeper.errors import StepFailed
 
 COLUMNS: dict[str, Any] = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from roomkeeper.connectors.docspace import trails
+from roomkeeper.connectors.docspace.events import trails
 from roomkeeper.contract.trail import Search
 from roomkeeper.docspace.models import HistoryEntry
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomkeeper.connectors.docspace.watching import next_look
+from roomkeeper.connectors.docspace.files.watching import next_look
 
 taken, pauses = st.floats(0.01, 86_400), st.floats(0.1, 2.0)
 

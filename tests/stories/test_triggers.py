@@ -11,8 +11,8 @@ from mailboxes import Chat
 from stage import SECRET, Keeper, Portal, Rooms, next_second, until
 
 from roomkeeper import docspace
-from roomkeeper.connectors.docspace import trails
-from roomkeeper.connectors.docspace.webhook import EVENTS as DELIVERED
+from roomkeeper.connectors.docspace.events import trails
+from roomkeeper.connectors.docspace.events.webhook import EVENTS as DELIVERED
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.docspace.models import HistoryEntry
 from roomkeeper.docspace.webhooks import mask

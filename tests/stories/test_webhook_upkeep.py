@@ -8,7 +8,7 @@ import pytest
 from dotenv import dotenv_values
 from stage import SECRET, Keeper, Portal, Rooms, copy_uploads, until
 
-from roomkeeper.connectors.docspace.hooks import new_secret
+from roomkeeper.connectors.docspace.events.hooks import new_secret
 from roomkeeper.docspace.webhooks import TRIGGERS
 
 Make = Callable[..., Keeper]

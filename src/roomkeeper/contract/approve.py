@@ -1,6 +1,7 @@
 """`approve`: the run shows what it would do next, and waits for a person's consent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,9 +31,9 @@ class Approved(BaseModel):
     asked: str
 
 
-def asked_first(lines: Sequence[str], limit: int | None) -> list[str]:
+def asked_first(many: int, limit: int | None) -> list[str]:
     """Say in a plan that a person is asked first, if so."""
-    return [f"ask a person first, as it is more than {limit}"] if limit is not None and len(lines) > limit else []
+    return [f"ask a person first, as it is more than {limit}"] if limit is not None and many > limit else []
 
 
 async def ask_over(context: StepContext, lines: Sequence[str], *, limit: int | None, question: str) -> None:
@@ -45,8 +46,18 @@ async def ask_over(context: StepContext, lines: Sequence[str], *, limit: int | N
     recorded = await context.recorded() or {}
     if context.approved and set(lines) <= set(recorded.get("asked", [])):
         return
+    await ask(context, question, lines, kept=recorded | {"asked": list(lines)})
+
+
+def is_covered(context: StepContext, wanted: int, *, limit: int | None, asked: int) -> bool:
+    """Whether `wanted` things may be done: few enough, or a consent to `asked` covers them and `limit` more."""
+    return limit is None or wanted <= limit or (context.approved and wanted <= asked + limit)
+
+
+async def ask(context: StepContext, question: str, lines: Sequence[str], *, kept: Mapping[str, Any]) -> NoReturn:
+    """Ask a person, who is shown these lines and the steps that follow; `kept` is the step's record. Raises ApprovalNeeded."""
     then = [f"then {line}" for line in await context.ahead()]
-    await context.record(recorded | {"asked": list(lines), "lines": [*lines, *then]})
+    await context.record({**kept, "lines": [*lines, *then]})
     raise ApprovalNeeded(f"{question}?", within=WEEK)
 
 

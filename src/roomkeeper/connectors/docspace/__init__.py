@@ -2,40 +2,11 @@
 
 from collections.abc import Collection
 
-from roomkeeper.connectors.docspace import (
-    access,
-    accounts,
-    addresses,
-    archive,
-    backup,
-    checkup,
-    chronicle,
-    creating,
-    editing,
-    evidence,
-    files,
-    guests,
-    hooks,
-    inviting,
-    joining,
-    listing,
-    people,
-    places,
-    recording,
-    records,
-    relocation,
-    restore,
-    rooms,
-    round_trip,
-    saving,
-    settings,
-    sharing,
-    surveying,
-    tables,
-    trails,
-    webhook,
-)
+from roomkeeper.connectors.docspace import checkup, places, recording, settings
+from roomkeeper.connectors.docspace.events import chronicle, hooks, round_trip, trails, webhook
+from roomkeeper.connectors.docspace.files import evidence
 from roomkeeper.connectors.docspace.instructions import INSTRUCTIONS
+from roomkeeper.connectors.docspace.steps import STEPS
 from roomkeeper.contract.catalog import Connector
 from roomkeeper.docspace import signature
 from roomkeeper.docspace.wire import sanitise_title
@@ -57,36 +28,7 @@ CONNECTOR = Connector(
     events={**webhook.EVENTS, **chronicle.EVENTS},
     raises=_raised,
     undelivered=frozenset(chronicle.EVENTS),
-    steps=[
-        listing.LIST_FILES,
-        surveying.LIST_ROOMS,
-        tables.READ_TABLE,
-        files.COPY_FILES,
-        relocation.MOVE_FILES,
-        editing.RENAME_FILE,
-        editing.COMMENT_ON_FILE,
-        saving.SAVE_FILE,
-        archive.ARCHIVE_FILES,
-        restore.RESTORE_FILES,
-        records.READ_ACTIVITY,
-        records.READ_USAGE,
-        backup.BACKUP,
-        addresses.IP_ALLOWLIST,
-        people.LIST_PEOPLE,
-        people.LIST_MEMBERS,
-        access.SET_ACCESS,
-        accounts.CREATE_USER,
-        access.DISABLE_PEOPLE,
-        accounts.REASSIGN,
-        guests.REVOKE_GUEST,
-        rooms.ARCHIVE_ROOM,
-        creating.CREATE_ROOM,
-        creating.CREATE_FOLDERS,
-        creating.TAG_ROOM,
-        joining.JOIN_ROOM,
-        inviting.INVITE,
-        sharing.SHARE_LINK,
-    ],
+    steps=STEPS,
     trusted_by=("webhook_secret",),
     verify=webhook.verify,
     signed_in=lambda _: (signature.HEADER,),

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from roomkeeper.connectors.docspace.trails import rooms_called
+from roomkeeper.connectors.docspace.events.trails import rooms_called
 from roomkeeper.contract.checkup import Examination, Finding, Needed, State
 from roomkeeper.docspace import EntryId, Portal
 from roomkeeper.docspace.models import Access, Key, PathPart, Person

@@ -19,3 +19,8 @@ INSTRUCTIONS = (
         "`rooms:write` (and `accounts:write` for `revoke_guest`), or with full access.",
     ),
 )
+
+READ_BY_ADMINISTRATORS = (
+    "Only administrators of the portal may read that: use the key of one, without limits to its scopes; then "
+    "`roomkeeper runs retry`."
+)

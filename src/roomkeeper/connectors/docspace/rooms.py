@@ -1,12 +1,9 @@
-"""`archive_room`: bring a room to the portal's own Archive section, and see that it is there."""
+"""Bring rooms into the portal's own Archive section and out of it, and see that they are there."""
 
 from functools import partial
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from roomkeeper.connectors.docspace.places import address, way_to
-from roomkeeper.connectors.docspace.watching import awaited
-from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.connectors.docspace.files.watching import awaited
+from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, Folder, Portal
 from roomkeeper.errors import Forbidden, StepFailed
 
@@ -14,77 +11,19 @@ _ATTEMPTS = 5  # ours
 _OWNER = "Make the account of the API key the room's owner (or a portal administrator), then `roomkeeper runs retry`."
 
 
-class ArchiveRoom(BaseModel):
-    """What `archive_room` can be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    room: EntryId = Field(
-        description="The room: its id or its exact title.", examples=["{{ deal.fields.docspace_room_id }}"]
-    )
-
-
-class ArchivedRoom(BaseModel):
-    """The room, and whether this step archived it; else it was archived already."""
-
-    room: EntryId
-    url: str
-    made: bool
-
-
-async def apply(params: ArchiveRoom, context: StepContext) -> ArchivedRoom:
-    """Archive the room. Raises StepFailed."""
-    portal: Portal = context.client
-    room = await _room(params, context)
-    made = await _brought(context, room, archived=True)
-    return ArchivedRoom(room=room.id, url=address(portal, room.id), made=made)
-
-
-async def plan(params: ArchiveRoom, context: StepContext) -> Plan:
-    """Say what would be archived."""
-    room = await _room(params, context)
-    if room.is_archived:
-        return Plan((), f"room {room.id} {room.title!r} is archived already")
-    return Plan((f"archive room {room.id} {room.title!r}; its members keep reading it",))
-
-
-ARCHIVE_ROOM = StepKind(
-    name="archive_room",
-    summary="Bring a room to the portal's Archive section, verified.",
-    lasting="An archived room is brought back on the portal, by hand.",
-    params=ArchiveRoom,
-    result=ArchivedRoom,
-    plan=plan,
-    apply=apply,
-    connection_type="docspace",
-    places={"room": "manage"},
-    scopes=frozenset({"rooms:write", "files:read"}),
-)
-
-
 async def bring_back(context: StepContext, room: EntryId) -> bool:
     """Bring a room back from the Archive section, if it is there; tells whether it was. Raises StepFailed."""
     portal: Portal = context.client
-    return await _brought(context, await context.call(partial(portal.folders.get, room)), archived=False)
+    return await brought(context, await context.call(partial(portal.folders.get, room)), archived=False)
 
 
 async def archive(context: StepContext, room: EntryId) -> bool:
     """Bring a room to the Archive section; tells whether it was not there. Raises StepFailed."""
     portal: Portal = context.client
-    return await _brought(context, await context.call(partial(portal.folders.get, room)), archived=True)
+    return await brought(context, await context.call(partial(portal.folders.get, room)), archived=True)
 
 
-async def _room(params: ArchiveRoom, context: StepContext) -> Folder:
-    portal: Portal = context.client
-    found = await way_to(context, params.room, setting="room")
-    room = await context.call(partial(portal.folders.get, found[-1].id))
-    if room.room_type is None:
-        what = f"{room.title!r} ({room.id}) is a folder, and only rooms can be archived"
-        raise StepFailed(what, remedy="Write the room that it lies in.")
-    return room
-
-
-async def _brought(context: StepContext, room: Folder, *, archived: bool) -> bool:
+async def brought(context: StepContext, room: Folder, *, archived: bool) -> bool:
     """Bring a room into the Archive section or out of it; false if it is so already. Doing it twice is harmless."""
     portal: Portal = context.client
     if room.is_archived == archived:
