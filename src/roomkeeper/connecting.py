@@ -7,12 +7,11 @@ from datetime import datetime
 from roomkeeper.automations.automation import Automation, acts_on, heard_of, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.configuration.config import Config, Connection, wanted_of
-from roomkeeper.contract.catalog import NamedRoom
+from roomkeeper.contract.catalog import NamedRoom, Source
 from roomkeeper.contract.receiving import Receiving
 from roomkeeper.contract.upkeep import Hook
 from roomkeeper.docspace.budget import LocalTally
 from roomkeeper.errors import NotThere
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.proving.prove import Proof, Prover
 from roomkeeper.running.rehearsal import Rehearsed, rehearse

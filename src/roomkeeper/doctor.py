@@ -18,11 +18,11 @@ from roomkeeper import connecting
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, acts_on, heard_of, listening_to
 from roomkeeper.configuration.config import Config, wanted_of
+from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.checkup import Examination, Finding, Needed
 from roomkeeper.contract.upkeep import Hook
 from roomkeeper.errors import NotThere, RemoteError, StoreUnavailable
 from roomkeeper.intake import pauses
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.remote import trusted
 from roomkeeper.running.leases import is_served
 from roomkeeper.running.tally import SharedTally

@@ -15,11 +15,12 @@ from roomkeeper.automations.event import Event
 from roomkeeper.automations.schedule import SCHEDULE
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.sources import sources
+from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.checkup import Finding
 from roomkeeper.desk.history import History
 from roomkeeper.doctor import Doctor
 from roomkeeper.errors import RoomkeeperError
-from roomkeeper.intake.dispatch import Source, event_of
+from roomkeeper.intake.events import event_of
 from roomkeeper.running.rehearsal import Rehearsal, Tried
 from roomkeeper.store.database import Store
 from roomkeeper.watching.reconcile import Watched, search_for

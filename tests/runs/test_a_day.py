@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from stage import free_port
 
 from roomkeeper.connectors.notify import slack, smtp, webhook
+from roomkeeper.contract.catalog import Source
 from roomkeeper.errors import RemoteError
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import BLANK
 from roomkeeper.store import alerts, services
 from roomkeeper.store.alerts import Alert

@@ -24,7 +24,7 @@ from roomkeeper.contract.trail import CONCLUDED, TRAIL
 from roomkeeper.desk import offers
 from roomkeeper.desk.history import History, Part
 from roomkeeper.intake import subjects
-from roomkeeper.intake.dispatch import choose
+from roomkeeper.intake.claims import choose
 from roomkeeper.intake.inbox import Inbox, recognised
 from roomkeeper.intake.subjects import Subject
 from roomkeeper.running import orders, retrying

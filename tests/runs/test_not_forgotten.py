@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from stage import until
 
 from roomkeeper import errors
+from roomkeeper.contract.catalog import Source
 from roomkeeper.intake import pauses, stranded
-from roomkeeper.intake.dispatch import Dispatch, Source, _connections_due, _Stuck
+from roomkeeper.intake.dispatch import Dispatch, _connections_due, _Stuck
 from roomkeeper.intake.inbox import BLANK
 from roomkeeper.running import orders
 from roomkeeper.running.outages import Outages

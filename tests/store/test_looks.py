@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from roomkeeper.intake import dispatch
+from roomkeeper.intake import making
 from roomkeeper.running import turns
 from roomkeeper.store.database import Store
 
-LOOKS = {"whose turn it is": turns._STILL_DUE, "what has no run yet": dispatch._WITHOUT_A_RUN}
+LOOKS = {"whose turn it is": turns._STILL_DUE, "what has no run yet": making._WITHOUT_A_RUN}
 
 
 @pytest.mark.parametrize("what", LOOKS)

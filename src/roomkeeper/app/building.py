@@ -20,7 +20,7 @@ from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.catalog import NamedRoom
 from roomkeeper.desk.history import History
-from roomkeeper.intake.dispatch import event_of
+from roomkeeper.intake.events import event_of
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.proving.prove import Proof
 from roomkeeper.running.rehearsal import Rehearsal, Tried

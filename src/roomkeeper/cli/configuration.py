@@ -21,7 +21,7 @@ from roomkeeper.contract.delivery import Delivery
 from roomkeeper.desk.history import History
 from roomkeeper.errors import ConfigError, NotThere, StoreUnavailable
 from roomkeeper.intake import stranded
-from roomkeeper.intake.dispatch import event_of
+from roomkeeper.intake.events import event_of
 from roomkeeper.running.leases import is_served
 from roomkeeper.running.rehearsal import Rehearsed
 from roomkeeper.store import services

@@ -16,9 +16,9 @@ from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.document import references
 from roomkeeper.configuration.loading import load
 from roomkeeper.connectors import CATALOG
+from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.upkeep import Ailment, Hook, Upkeep
 from roomkeeper.errors import NotThere
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.store.database import Store
 from roomkeeper.watching import webhooks as upkeep
 from roomkeeper.watching.webhooks import Kept

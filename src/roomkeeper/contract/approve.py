@@ -55,7 +55,7 @@ def is_covered(context: StepContext, wanted: int, *, limit: int | None, asked: i
 
 
 async def ask(context: StepContext, question: str, lines: Sequence[str], *, kept: Mapping[str, Any]) -> NoReturn:
-    """Ask a person, who is shown these lines and the steps that follow; `kept` is the step's record. Raises ApprovalNeeded."""
+    """Ask a person, who is shown these lines and what follows; `kept` is recorded. Raises ApprovalNeeded."""
     then = [f"then {line}" for line in await context.ahead()]
     await context.record({**kept, "lines": [*lines, *then]})
     raise ApprovalNeeded(f"{question}?", within=WEEK)

@@ -149,6 +149,15 @@ def _filled(fields: Mapping[str, Any] | None, known: Any) -> Any:  # noqa: ANN40
     return {**given, **{name: _filled(inner, given.get(name)) for name, inner in fields.items()}}
 
 
+@dataclass(frozen=True)
+class Source:
+    """A connection in use: its name, what kind it is of, and its live client."""
+
+    name: str
+    connector: Connector
+    client: Client
+
+
 class Catalog:
     """The connectors by type and the steps by name; `more` are steps of a company's own, or bound to no service."""
 

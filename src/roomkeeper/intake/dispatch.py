@@ -13,7 +13,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -21,53 +20,34 @@ import sqlalchemy as sa
 import structlog
 
 from roomkeeper import outside
-from roomkeeper.automations.automation import Automation, is_for, matches, why_not
-from roomkeeper.automations.event import Event, Place
-from roomkeeper.contract.catalog import Client, Connector
+from roomkeeper.automations.automation import Automation
+from roomkeeper.contract.catalog import Source
 from roomkeeper.errors import (
     Forbidden,
-    NotFound,
     QuotaExceeded,
-    Rejected,
     RemoteError,
-    RoomkeeperError,
     ScopeMissing,
     StoreUnavailable,
     Unauthorized,
 )
-from roomkeeper.intake import following, pauses, subjects
-from roomkeeper.intake.inbox import storable
+from roomkeeper.intake import following, subjects
+from roomkeeper.intake.decision import Decision, Decisions, NotYet
+from roomkeeper.intake.events import COMES_TO_NOTHING, WITHOUT_BODY, complete
+from roomkeeper.intake.making import Making
 from roomkeeper.store.changes import change
 from roomkeeper.store.database import Store
-from roomkeeper.store.tables import events, runs, waiting
+from roomkeeper.store.tables import events, waiting
 
 log = structlog.get_logger("dispatch")
 
-WITHOUT_BODY = [column for column in events.c if column is not events.c.body]  # which is read only to be shown
 _NOW = sa.bindparam("now", type_=sa.Float)
 _LONGEST = 7200.0  # seconds that anything is put aside; what is to wait for longer was put aside by another clock; ours
 _IS_DUE = sa.or_(events.c.next_try <= _NOW, events.c.next_try > _NOW + _LONGEST)
 # Asked again and again for as long as the process lives: they are put together once.
 _CONNECTIONS_DUE = sa.select(events.c.connection).where(events.c.state == "new", _IS_DUE).distinct()
 _ANY_NEW = sa.select(events.c.id).where(events.c.state == "new").limit(1)
-_ANY_WAITS = sa.select(waiting.c.id).where(waiting.c.run_id.is_(None)).limit(1)
-_WITHOUT_A_RUN = (
-    sa.select(waiting.c.automation, waiting.c.key, waiting.c.connection)
-    .where(
-        waiting.c.run_id.is_(None),
-        waiting.c.automation.in_(sa.bindparam("active", expanding=True)),
-        ~sa.exists().where(
-            runs.c.automation == waiting.c.automation,
-            runs.c.key == waiting.c.key,
-            runs.c.state == "waiting",
-            runs.c.claims,
-        ),
-    )
-    .distinct()
-)
 _TICK = 1.0  # seconds; a new event wakes the dispatcher at once
 _IDLE = 10.0  # seconds between two looks where nothing is, and nobody has changed anything; ours
-_LOOK = 0.5  # seconds between two looks for runs to be made; an event that was parked here has one made at once
 _BATCH = 200
 _AGAIN = 50  # events in a batch that are tried again, beside what is new
 _AT_ONCE = 8  # places that are looked at side by side
@@ -77,50 +57,10 @@ _LET_IN = (
     "it goes on by itself. If it is to stay deleted, there is nothing to do: it is looked for ever more seldom."
 )
 _COURTESY = 0.5  # seconds at most that dispatch leaves the process to others after each batch
-_PLACE_KEPT = 60.0  # seconds: folders do move between rooms, but seldom
-_ABSENCE_KEPT = 5.0  # seconds: what was not there a moment ago may be restored
 _REST_FIRST, _REST_LONGEST = 0.5, 30.0  # seconds that a connection rests whose lookups fail
 _ASIDE_FIRST, _ASIDE_LONGEST = 0.5, 300.0  # seconds until a place is looked at again that could not be
 _FAILING_LANES = 3  # places that cannot be looked at in one batch, after which the connection itself is asked
-_MAY_APPEAR = 3600.0  # seconds in which what an event is about may still appear, or become visible to the account
-PLACE_IS_GONE = "its room cannot be found"  # what the reason of such an event begins with
-COMES_TO_NOTHING = "failed"  # the state of an event that should have gone to a run, and could not
-_NAMED = 3  # automations of which is said why they are not for an event
-_LOOK_BEHIND = 5000  # waiting events among which a run chooses
-
-
-class _NotYet(RoomkeeperError):
-    """What an event is about, or where it happened, is not there, or not to be seen yet."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A connection as dispatch sees it."""
-
-    name: str
-    connector: Connector
-    client: Client
-
-
-@dataclass(frozen=True)
-class Parking:
-    """Where an event goes: to this automation, under this key."""
-
-    automation: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What becomes of an event: where it waits, or why nowhere."""
-
-    event: Event
-    parkings: tuple[Parking, ...] = ()
-    reason: str = ""
-    #: Whether the event was completed, and is to be kept as it is now.
-    completed: bool = False
-    #: Whether it should have gone somewhere, and cannot.
-    comes_to_nothing: bool = False
+_REMEMBERED = 5000  # places of which is remembered that they cannot be looked at (ours)
 
 
 @dataclass(frozen=True)
@@ -137,7 +77,6 @@ class _Batch:
     """Events of one connection that are dispatched together: what is decided, and which places failed."""
 
     source: Source
-    account: str
     decided: list[Decision] = field(default_factory=list)
     failing: dict[str, RemoteError] = field(default_factory=dict)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -154,14 +93,11 @@ class Dispatch:
         gather: Callable[[Automation], int],
         on_made: Callable[[], None],
     ) -> None:
-        self._store, self._sources, self._automations = store, sources, automations
-        self._gather, self._on_made = gather, on_made
-        self._places: dict[tuple[str, str], tuple[float, str, Place | RemoteError | None]] = {}
-        self._accounts: dict[str, str] = {}
+        self._store, self._sources = store, sources
+        self._decisions, self._making = Decisions(automations), Making(store, automations, gather, on_made)
         self._stuck: dict[tuple[str, str], _Stuck] = {}
         self._wake = asyncio.Event()
         self._due = {source.name: asyncio.Event() for source in self._sources}
-        self._made = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
@@ -176,14 +112,12 @@ class Dispatch:
             for source in self._sources:
                 tasks.create_task(self._dispatch_connection(source))
             tasks.create_task(self._watch())
-            tasks.create_task(self._make_runs())
-
-    # --- from the inbox to the places where events wait -----------------------------------------------------
+            tasks.create_task(self._making.run())
 
     async def _dispatch_connection(self, source: Source) -> None:
         rest = 0.0
         try:
-            await self._account(source)
+            await self._decisions.account(source)
         except RemoteError as error:  # said at once, not only when the first event waits
             log.warning("connection is out of order", connection=source.name, reason=error.message, remedy=error.remedy)
         while True:
@@ -242,7 +176,8 @@ class Dispatch:
         rows = await self._store.reading(partial(self._waiting, source.name))
         if not rows:
             return False
-        batch = _Batch(source, await self._account(source))
+        await self._decisions.account(source)
+        batch = _Batch(source)
         lanes: dict[str, list[Any]] = {}
         for row in rows:
             lanes.setdefault(row.lane or f"event {row.id}", []).append(row)
@@ -273,7 +208,7 @@ class Dispatch:
         decided, batch.decided = batch.decided, []
         if decided:
             await self._store.writing(partial(self._park_all, decided))
-            self._made.set()
+            self._making.woken.set()
 
     async def _dispatch_lane(self, batch: "_Batch", rows: Sequence[Any]) -> None:
         """Decide on the events of one place. If it cannot be looked at, all of them wait, and one tries it again."""
@@ -300,14 +235,14 @@ class Dispatch:
                     await self._wake_lane(*key)
 
     def _remember(self, key: tuple[str, str], stuck: _Stuck) -> None:
-        if len(self._stuck) > _LOOK_BEHIND:  # then each is tried once more, which is no harm
+        if len(self._stuck) > _REMEMBERED:  # then each is tried once more, which is no harm
             self._stuck.clear()
         self._stuck[key] = stuck
 
     async def _decide_or_say_why_not(self, batch: "_Batch", row: Any) -> str | None:  # noqa: ANN401 - a row of `events`
         """Decide on one event; says why, if it has to wait. Raises what concerns the whole connection."""
         try:
-            decision = await self._decide(batch.source, row, batch.account)
+            decision = await self._decisions.decide(batch.source, row)
             batch.decided.append(decision)  # to the list as it is by now: it is taken away again and again
         except (Unauthorized, QuotaExceeded, ScopeMissing, StoreUnavailable):
             raise
@@ -316,7 +251,7 @@ class Dispatch:
             remedy = _LET_IN if error.remedy == Forbidden.remedy else error.remedy
             log.warning("an event waits", event_id=row.id, reason=error.message, remedy=remedy)
             return f"waits, for the account may not look at it: {error.message}. {remedy}"
-        except _NotYet as error:
+        except NotYet as error:
             return f"{error.message}; it is tried again"
         except RemoteError as error:
             batch.failing[row.lane or f"event {row.id}"] = error
@@ -327,80 +262,6 @@ class Dispatch:
             log.exception("event put aside", event_id=row.id, connection=row.connection)
             return f"could not be dispatched ({type(error).__name__}: {error}); it is tried again"
         return None
-
-    async def _decide(self, source: Source, row: Any, account: str) -> Decision:  # noqa: ANN401
-        """Say where an event goes, or why nowhere. Raises RemoteError if that cannot be said now."""
-        event = event_of(row)
-        if event.actor and event.actor == account and not row.target:
-            return Decision(event, reason="raised by the account that Roomkeeper itself uses, so it is not acted on")
-        listening = [one for one in self._automations if is_for(one, event) and row.target in {None, one.name}]
-        if not listening:
-            return Decision(event, reason=f"no automation listens to {event.type} from {event.connection}")
-        try:
-            event = await source.connector.complete(source.client, received := event)
-        except (NotFound, Rejected) as error:
-            return self._not_found(event, row, error)
-        completed = event is not received
-        if event.ignored:
-            return Decision(event, reason=event.ignored, completed=completed)
-        found = await self._place(source, event)
-        if isinstance(found, RemoteError):
-            return self._not_found(event, row, found, what=PLACE_IS_GONE)
-        place = found
-        event = event.at_place(place) if place is not None else event
-        stored = source.connector.stored_title
-        chosen = [one for one in listening if row.target or matches(one.where, event, stored=stored)]
-        if not chosen:
-            where = f"room {place.room} {place.room_title!r}" if place is not None else event.subject
-            why = "; ".join(f"{one.name}: {why_not(one.where, event, stored=stored)}" for one in listening[:_NAMED])
-            return Decision(event, reason=f"no automation is for this one ({where}): {why}", completed=completed)
-        key = f"room {place.room}" if place is not None else f"event {event.meaning}"
-        parkings = tuple(Parking(one.name, f"{event.connection} {key}") for one in chosen)
-        return Decision(event, parkings, completed=completed)
-
-    def _not_found(
-        self,
-        event: Event,
-        row: Any,  # noqa: ANN401 - a row of `events`
-        error: RemoteError,
-        *,
-        what: str = "it cannot be looked up",
-    ) -> Decision:
-        """Decide on an event whose subject, or place, is not there: it may appear yet, so it is looked for a while."""
-        # What was found long afterwards is not waited for: where it happened is gone, or it is told where it is now.
-        since = min(row.at, row.received_at) if what == PLACE_IS_GONE else row.received_at
-        if row.target is None and abs(time.time() - since) < _MAY_APPEAR:
-            raise _NotYet(f"{what} yet: {error.message}") from error
-        log.warning("an event comes to nothing", event_id=event.id, subject=event.subject, reason=error.message)
-        why = f"{what}: {error.message}. Replay it once that is put right"
-        return Decision(event, reason=why, comes_to_nothing=True)
-
-    async def _account(self, source: Source) -> str:
-        if source.name not in self._accounts:
-            self._accounts[source.name] = await source.connector.myself(source.client)
-        return self._accounts[source.name]
-
-    async def _place(self, source: Source, event: Event) -> Place | RemoteError | None:
-        """Find an event's room, or what keeps it from being found for good. Raises RemoteError if that may pass."""
-        known = self._places.get((source.name, event.lane))
-        if known is not None and event.lane and known[0] > time.monotonic():
-            _, asked_for, place = known
-            # That a room is gone is what `room.deleted` tells: it has its place all the same.
-            if asked_for == event.type or not isinstance(place, RemoteError):
-                return place
-        found: Place | RemoteError | None
-        try:
-            found = await source.connector.place(source.client, event)
-        except Forbidden:
-            await source.connector.myself(source.client)  # a dead key can look like a missing right: this tells
-            raise
-        except (NotFound, Rejected) as error:
-            found = error
-        if len(self._places) > _LOOK_BEHIND:
-            self._places.clear()
-        kept = _PLACE_KEPT if not isinstance(found, RemoteError) else _ABSENCE_KEPT
-        self._places[source.name, event.lane] = (time.monotonic() + kept, event.type, found)
-        return found
 
     async def _put_aside(self, rows: Sequence[Any], stuck: "_Stuck") -> None:
         these = (events.c.id.in_([row.id for row in rows]), events.c.state == "new")
@@ -423,7 +284,7 @@ class Dispatch:
         Few statements for many events: deliveries wait for this transaction to end.
         """
         by_fate: dict[tuple[str, str, str], list[Decision]] = {}
-        for one in (one for one in decided if not one.completed or _kept(connection, one.event)):
+        for one in (one for one in decided if not one.completed or complete(connection, one.event)):
             status = "ignored" if one.event.ignored else "accepted"
             state = "parked" if one.parkings else COMES_TO_NOTHING if one.comes_to_nothing else "over"
             by_fate.setdefault((status, state, one.reason), []).append(one)
@@ -443,48 +304,6 @@ class Dispatch:
         if rows:
             connection.execute(self._store.insert(waiting).on_conflict_do_nothing(), rows)
 
-    # --- from there to runs ---------------------------------------------------------------------------------
-
-    async def _make_runs(self) -> None:
-        while True:
-            seen, longest = self._store.version(), _LOOK
-            try:
-                missing = await self._store.reading(self._missing)
-                longest = _IDLE if missing is None else _LOOK
-                if missing:
-                    await self._store.writing(partial(self._make, missing))
-                    self._on_made()
-            except StoreUnavailable as error:
-                log.warning("runs wait", reason=error.message)
-                await asyncio.sleep(_REST_FIRST)
-            await change(self._store, self._made, seen, look=_LOOK, longest=longest)
-            self._made.clear()
-
-    def _missing(self, connection: sa.Connection) -> Sequence[Any] | None:
-        """Find the keys where events wait and no run does; None if nothing waits at all."""
-        if connection.execute(_ANY_WAITS).first() is None:
-            return None
-        stopped = pauses.paused(connection)
-        active = [one.name for one in self._automations if not one.paused and one.name not in stopped]
-        return connection.execute(_WITHOUT_A_RUN, {"active": active}).all()
-
-    def _make(self, missing: Sequence[Any], connection: sa.Connection) -> None:
-        """Make a run for each of these keys; where another process was quicker, do nothing."""
-        active = {one.name: one for one in self._automations}
-        for row in missing:
-            automation = active[row.automation]
-            values = {
-                "automation": row.automation,
-                "key": row.key,
-                "connection": row.connection,
-                "text": automation.model_dump_json(by_alias=True),
-                "gather": self._gather(automation),
-                "state": "waiting",
-                "claims": True,
-                "made_at": time.time(),
-            }
-            connection.execute(self._store.insert(runs).values(values).on_conflict_do_nothing())
-
 
 def _connections_due(connection: sa.Connection) -> tuple[set[str], bool]:
     """Tell which connections have events to dispatch now, and whether any has some, be it for later."""
@@ -494,78 +313,6 @@ def _connections_due(connection: sa.Connection) -> tuple[set[str], bool]:
 
 def _execute(statement: sa.Executable, connection: sa.Connection) -> None:
     connection.execute(statement)
-
-
-def claim(store: Store, connection: sa.Connection, run: Any) -> bool:  # noqa: ANN401 - a row of `runs`
-    """Give a run its events: the oldest, and of the rest those that one call can serve together; false if none wait."""
-    query = (
-        sa.select(waiting.c.id, waiting.c.lane)
-        .where(waiting.c.automation == run.automation, waiting.c.key == run.key, waiting.c.run_id.is_(None))
-        .order_by(waiting.c.id)
-        .limit(_LOOK_BEHIND)
-    )
-    chosen = choose([(row.id, row.lane) for row in connection.execute(query)], run.gather)
-    if chosen:
-        taken = waiting.update().where(waiting.c.id.in_(chosen)).values(run_id=run.id).returning(waiting.c.event_id)
-        subjects.pass_on(store, connection, run.id, list(connection.execute(taken).scalars()))
-    return bool(chosen)
-
-
-def choose(queue: Sequence[tuple[int, str]], most: int) -> list[int]:
-    """Choose from the queue, oldest first: the lane of the oldest as far as it goes, then the next oldest's.
-
-    Order matters only within a lane (versions of a file follow each other there), and fewer lanes are fewer calls.
-    """
-    order: dict[str, list[int]] = {}
-    for number, lane in queue:
-        order.setdefault(lane, []).append(number)
-    return [number for numbers in order.values() for number in numbers][:most]
-
-
-def _kept(connection: sa.Connection, event: Event) -> bool:
-    """Keep an event as it was completed; false if its meaning shows that it is known already: then it is a duplicate.
-
-    Replayed by hand, it is dispatched all the same.
-    """
-    mine = events.update().where(events.c.id == event.id, events.c.state == "new")
-    same = sa.select(events.c.id).where(
-        events.c.connection == event.connection,
-        events.c.meaning == storable(event.meaning),
-        events.c.status == "accepted",
-        events.c.id != event.id,
-    )
-    twin = connection.execute(same).scalar() or _last_of_standing(connection, event)
-    if twin is not None:
-        known = {"status": "duplicate", "state": "over", "duplicate_of": twin, "reason": f"the same as event {twin}"}
-        connection.execute(mine.values(known))
-        return False
-    now_known = {
-        "facts": json.dumps(event.facts),
-        "subject": outside.one_line(event.subject),
-        "meaning": storable(event.meaning),
-    }
-    if event.witness and event.witness != event.meaning:
-        now_known["witness"] = storable(event.witness)
-    connection.execute(mine.values(now_known))
-    return True
-
-
-def _last_of_standing(connection: sa.Connection, event: Event) -> int | None:
-    """Find the event that told of this state before, if nothing else was told of its subject since."""
-    if not event.standing:
-        return None
-    told = sa.select(events.c.id, events.c.meaning, events.c.status).where(
-        events.c.connection == event.connection,
-        events.c.lane == event.lane,
-        events.c.id < event.id,
-        events.c.status != "duplicate",
-    )
-    for row in connection.execute(told.order_by(events.c.id.desc())):
-        if row.meaning.startswith(f"{event.standing} ") and row.status == "accepted":
-            return int(row.id)
-        if row.meaning.startswith(f"{event.lane} ") and not row.meaning.startswith(f"{event.standing} "):
-            return None
-    return None
 
 
 def _parked(decision: Decision) -> list[dict[str, Any]]:
@@ -579,30 +326,3 @@ def _parked(decision: Decision) -> list[dict[str, Any]]:
         "parked_at": now,
     }
     return [common | {"automation": one.automation, "key": one.key} for one in decision.parkings]
-
-
-def event_of(row: Any, place: Place | None = None) -> Event:  # noqa: ANN401 - a row of `events`
-    """Read an event back from its row."""
-    event = Event(
-        type=row.type,
-        connection=row.connection,
-        at=outside.moment_of(row.at) or datetime.fromtimestamp(0, UTC),
-        delivery=row.delivery,
-        meaning=row.meaning,
-        channel=row.channel,
-        lane=row.lane,
-        subject=row.subject,
-        actor=row.actor,
-        facts=json.loads(row.facts),
-        raw=_parsed(getattr(row, "body", None)),
-        found=getattr(row, "found", ""),
-        id=row.id,
-    )
-    return event.at_place(place) if place is not None else event
-
-
-def _parsed(body: bytes | None) -> Any:  # noqa: ANN401 - JSON
-    try:
-        return outside.document(body or b"null", strict=False).value
-    except outside.Unreadable:
-        return None

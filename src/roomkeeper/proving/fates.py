@@ -10,11 +10,11 @@ import sqlalchemy as sa
 
 from roomkeeper.automations.automation import Automation, Step, acts_on, matches
 from roomkeeper.automations.event import Event, Place
-from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.catalog import Catalog, Source
 from roomkeeper.contract.evidence import Evidence
 from roomkeeper.contract.step import Entry, StepKind
 from roomkeeper.intake import pauses, stranded
-from roomkeeper.intake.dispatch import COMES_TO_NOTHING, WITHOUT_BODY, Source, event_of
+from roomkeeper.intake.events import COMES_TO_NOTHING, WITHOUT_BODY, event_of
 from roomkeeper.intake.inbox import recognised
 from roomkeeper.outside import cleaned
 from roomkeeper.running.orders import undone_by

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from roomkeeper.automations.automation import Automation
 from roomkeeper.automations.event import Event
-from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.catalog import Catalog, Source
 from roomkeeper.contract.evidence import Evidence, Sight
 from roomkeeper.errors import RemoteError
-from roomkeeper.intake.dispatch import WITHOUT_BODY, Source, event_of
+from roomkeeper.intake.events import WITHOUT_BODY, event_of
 from roomkeeper.intake.inbox import recognised
 from roomkeeper.proving.fates import Fate, Fates, Line
 from roomkeeper.store.database import Store

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from roomkeeper.automations.automation import Automation
 from roomkeeper.errors import NotThere, OrderRefused
-from roomkeeper.intake.dispatch import claim
+from roomkeeper.intake.claims import claim
 from roomkeeper.running import items
 from roomkeeper.store.actions import record
 from roomkeeper.store.database import Store

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from roomkeeper.contract.catalog import Source
 from roomkeeper.errors import (
     Forbidden,
     QuotaExceeded,
@@ -23,7 +24,6 @@ from roomkeeper.errors import (
     Unavailable,
     Unreachable,
 )
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store

@@ -14,12 +14,11 @@ from pydantic import ValidationError
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import OF_AN_ITEM, Automation, Step, is_for, used_by, why_not
 from roomkeeper.automations.event import Event
-from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.catalog import Catalog, Source
 from roomkeeper.contract.checkup import Finding
 from roomkeeper.contract.step import Ledger as StepLedger
 from roomkeeper.contract.step import Results, StepKind
 from roomkeeper.errors import StepFailed, TemplateError
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.outside import one_line
 from roomkeeper.running.items import items_of
 from roomkeeper.running.ledger import Ledger

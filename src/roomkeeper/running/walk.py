@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, to_json, to_jsonable_pytho
 from roomkeeper.automations import template
 from roomkeeper.automations.automation import Automation, Step, acts_on, stages
 from roomkeeper.automations.event import Event, Place
-from roomkeeper.contract.catalog import Catalog
+from roomkeeper.contract.catalog import Catalog, Source
 from roomkeeper.contract.step import UNFINISHED, Results, StepKind
 from roomkeeper.contract.step import Ledger as StepLedger
 from roomkeeper.errors import (
@@ -35,7 +35,8 @@ from roomkeeper.errors import (
     StoreUnavailable,
 )
 from roomkeeper.intake import pauses, subjects
-from roomkeeper.intake.dispatch import Source, claim, event_of
+from roomkeeper.intake.claims import claim
+from roomkeeper.intake.events import event_of
 from roomkeeper.outside import cleaned
 from roomkeeper.running import retrying
 from roomkeeper.running.holds import hold

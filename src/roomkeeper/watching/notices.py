@@ -12,9 +12,9 @@ import httpx2
 import sqlalchemy as sa
 import structlog
 
+from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.message import Message
 from roomkeeper.errors import RemoteError, StoreUnavailable, Unreachable
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.remote import trusted
 from roomkeeper.store import alerts, services
 from roomkeeper.store.alerts import Alert

@@ -20,10 +20,10 @@ import structlog
 
 from roomkeeper.automations.automation import Automation, heard_of, listening_to
 from roomkeeper.automations.event import Event
+from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.trail import Search, Trail, listened, listened_by_number
 from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, ScopeMissing, StoreUnavailable
 from roomkeeper.intake import following
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.outside import cleaned
 from roomkeeper.store import alerts

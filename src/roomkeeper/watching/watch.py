@@ -10,7 +10,7 @@ import structlog
 
 from roomkeeper.errors import StoreUnavailable
 from roomkeeper.intake import stranded, subjects
-from roomkeeper.intake.dispatch import COMES_TO_NOTHING, PLACE_IS_GONE
+from roomkeeper.intake.events import COMES_TO_NOTHING, PLACE_IS_GONE
 from roomkeeper.running.orders import numbered
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert

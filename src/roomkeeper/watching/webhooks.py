@@ -9,9 +9,9 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
+from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.upkeep import Ailment, Hook
 from roomkeeper.errors import Forbidden, RemoteError, ScopeMissing, StoreUnavailable
-from roomkeeper.intake.dispatch import Source
 from roomkeeper.store import alerts
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store

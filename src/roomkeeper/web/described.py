@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roomkeeper.desk import offers, overview, reasons
-from roomkeeper.intake.dispatch import event_of
+from roomkeeper.intake.events import event_of
 from roomkeeper.web.desk import Desk
 
 
