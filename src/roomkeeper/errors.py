@@ -31,6 +31,7 @@ RoomkeeperError
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Self
 
 #: What to do where a run's settings came out wrong.
 COMPLETE_IT = (
@@ -49,6 +50,11 @@ class RoomkeeperError(Exception):
         super().__init__(message or (self.__doc__ or "").strip())
         if remedy:
             self.remedy = remedy
+
+    def adding(self, said: str) -> Self:
+        """Give the same error, which says this as well."""
+        self.args = (f"{self} ({said})",)
+        return self
 
     @property
     def message(self) -> str:

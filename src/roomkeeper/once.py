@@ -15,8 +15,6 @@ from roomkeeper.contract.step import StepContext
 from roomkeeper.errors import RemoteError
 
 _LOOK_AGAIN = 1.0  # seconds between two looks for what may still be carried out
-_FIRST, _LONGEST = 0.5, 60.0  # seconds between two attempts
-_PATIENCE = 24 * 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,7 @@ class _Work:
 
     async def done(self, settled_at: float, *, looks: bool) -> Made:
         """Find it or make it; `settled_at` is when an earlier request for it can have no effect any more."""
-        context, pause, ours = self.context, _FIRST, settled_at > 0
-        began = await context.now()
+        context, attempts, ours = self.context, self.context.attempts(), settled_at > 0
         while True:
             found = await context.call(self.find) if looks else ()
             if found:
@@ -89,12 +86,7 @@ class _Work:
                 if not error.may_have_happened:
                     await context.ledger.undone(self.scope, [self.item])
                 settled_at, ours = await settling.after_trouble(context, error), ours or error.may_have_happened
-                if not error.retryable or await context.now() - began > _PATIENCE:
-                    raise
-                wait = max(pause, error.retry_after or 0.0)
-                await context.progress(f"{error.message}; next try in {wait:.0f} s")
-                await context.pause(wait)
-                pause = min(_LONGEST, 2 * pause)
+                await attempts.failed(error)
             else:
                 return await self._looked_back(target) if ours else Made(target, here=True)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.evidence import Evidence
+from roomkeeper.errors import RemoteError
 
 T = TypeVar("T")
 #: What a step records while it is in the middle of something that must not be left so: it goes on although its run is
@@ -55,6 +56,14 @@ class Ledger(Protocol):
         ...
 
 
+class Attempts(Protocol):
+    """Attempts at what cannot simply be repeated, from the first on."""
+
+    async def failed(self, error: RemoteError) -> None:
+        """Wait until the next one. Raises the error where there is no sense in one, RunCancelled."""
+        ...
+
+
 class StepContext(Protocol):
     """What a step may use: its events, its connection, the ledger, and the engine's patience."""
 
@@ -83,6 +92,10 @@ class StepContext(Protocol):
 
         Raises the last RemoteError, RunCancelled.
         """
+        ...
+
+    def attempts(self) -> Attempts:
+        """Begin to count attempts."""
         ...
 
     async def pause(self, seconds: float) -> None:

@@ -18,7 +18,7 @@ from roomkeeper.contract.catalog import Catalog, Source
 from roomkeeper.contract.checkup import Finding
 from roomkeeper.contract.step import Ledger as StepLedger
 from roomkeeper.contract.step import Results, StepKind
-from roomkeeper.errors import StepFailed, TemplateError
+from roomkeeper.errors import RemoteError, StepFailed, TemplateError
 from roomkeeper.outside import one_line
 from roomkeeper.running.items import items_of
 from roomkeeper.running.ledger import Ledger
@@ -243,6 +243,10 @@ class Dry:
         """Make the call, once: somebody is waiting for the answer."""
         return await make()
 
+    def attempts(self) -> "_OneAttempt":
+        """Allow a single one: somebody is waiting for the answer."""
+        return _OneAttempt()
+
     async def pause(self, seconds: float) -> None:
         """Do not wait."""
 
@@ -273,3 +277,11 @@ class Dry:
     async def ahead(self) -> list[str]:
         """Leave it to the rehearsal of the later steps."""
         return []
+
+
+class _OneAttempt:
+    """No attempt follows the first."""
+
+    async def failed(self, error: RemoteError) -> None:
+        """Raise the error."""
+        raise error

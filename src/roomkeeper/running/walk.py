@@ -60,6 +60,7 @@ _ADD_IT = "Put it back into the configuration, `roomkeeper reload`, then retry t
 _NOT_EACH = "Give the step the whole list, if it takes one; or write it once for each."
 _STORE_BACK, _STORE_BACK_LONGEST = 0.5, 10.0  # seconds
 _LONG = 5.0  # seconds: a run that waits so long takes no place from others
+_RANDOM = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 _LOOK = 1.0  # seconds between two looks whether the run was cancelled
 
 
@@ -426,7 +427,6 @@ class _Work:
         self.approved = False
         self.settle_after = settle_after
         self._ahead: Callable[[], Awaitable[list[str]]] = _nothing_ahead
-        self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
     def ready(
         self, source: Source, happened: Sequence[Event], ahead: Callable[[], Awaitable[list[str]]], *, many: int = 1
@@ -441,20 +441,17 @@ class _Work:
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Make a call that is safe to repeat, until it succeeds or there is no sense in trying on."""
-        attempt, began = 0, time.monotonic()
+        attempts = self.attempts()
         while True:
             await self.check()
             try:
                 return await make()
             except RemoteError as error:
-                attempt += 1
-                waited = time.monotonic() - began
-                decision = retrying.decide(error, attempt=attempt, waited=waited, jitter=self._random.random())
-                if isinstance(decision, retrying.GiveUp):
-                    raise
-                if attempt > 1:
-                    await self.progress(f"{error.message}; next try in {decision.after:.0f} s")
-                await self.pause(decision.after)
+                await attempts.failed(error)
+
+    def attempts(self) -> "_Attempts":
+        """Begin to count attempts."""
+        return _Attempts(self)
 
     async def pause(self, seconds: float) -> None:
         """Wait, with an eye on whether the run is cancelled."""
@@ -654,3 +651,23 @@ def _open_step(connection: sa.Connection, run: int, position: int, step: Step) -
     again = {"executions": row.executions + 1, "error": None, "remedy": None, "items": None, "progress": None}
     connection.execute(steps.update().where(here).values(values | again))
     return _Opened(approved=row.approved_at is not None)
+
+
+class _Attempts:
+    """Attempts of a step at one thing, and how long they have taken."""
+
+    def __init__(self, context: _Work) -> None:
+        self._context, self._many, self._began = context, 0, time.monotonic()
+
+    async def failed(self, error: RemoteError) -> None:
+        """Wait until the next one. Raises the error where there is no sense in one, RunCancelled."""
+        self._many += 1
+        waited = time.monotonic() - self._began
+        pause = retrying.pause_after(error, attempt=self._many, waited=waited, jitter=_RANDOM.random())
+        if pause is None and error.retryable:
+            raise error.adding(f"tried {self._many} times over {waited / 3600:.1f} hours")
+        if pause is None:
+            raise error
+        if self._many > 1:
+            await self._context.progress(f"{error.message}; next try in {pause:.0f} s")
+        await self._context.pause(pause)

@@ -34,7 +34,6 @@ BATCH = 100  # the server checks each item before it answers (facts/docspace.md 
 WIDTH = 4  # (ours)
 _IN_VAIN = 20  # refusals of single items in a row, after which the rest is not asked for one by one (ours)
 _FAULTS = 4  # 5xx after which a request is suspected itself, and divided (ours)
-_PAUSE, _LONGEST = 0.3, 30.0  # seconds between two attempts (ours)
 
 Kind = Literal["file", "folder"]
 Item = tuple[Kind, EntryId]
@@ -147,20 +146,16 @@ async def _asked(context: StepContext, items: Sequence[Item], into: EntryId) -> 
     portal: Portal = context.client
     files = [id_ for kind, id_ in items if kind == "file"]
     folders = [id_ for kind, id_ in items if kind == "folder"]
-    pause, faults = _PAUSE, 0
+    attempts, faults = context.attempts(), 0
     while True:
         await context.check()
         try:
             return await portal.files.move(files, folders, into)
         except RemoteError as error:
-            if not error.retryable:
-                raise
-            if error.may_still_happen or (error.may_have_happened and not isinstance(error, RemoteFault)):
+            unanswered = error.may_still_happen or (error.may_have_happened and not isinstance(error, RemoteFault))
+            if error.retryable and unanswered:
                 return None
             faults += isinstance(error, RemoteFault) and error.may_be_of_the_request
             if faults >= _FAULTS:
                 raise
-            wait = max(pause, error.retry_after or 0.0)
-            await context.progress(f"{error.message}; goes on in {wait:.0f} s")
-            await context.pause(wait)
-            pause = min(_LONGEST, 2 * pause)
+            await attempts.failed(error)

@@ -16,7 +16,7 @@ from roomkeeper.connectors.docspace.files.evidence import of_copy, sighted
 from roomkeeper.connectors.docspace.files.identity import changed_at, made_at
 from roomkeeper.connectors.docspace.files.tree import directly_in
 from roomkeeper.connectors.docspace.files.watching import GRACE, awaited
-from roomkeeper.contract.step import Entry, StepContext
+from roomkeeper.contract.step import Attempts, Entry, StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind
@@ -254,9 +254,8 @@ class Transfer:
         self, intents: Sequence[Intent], files: Mapping[EntryId, File], namesakes: Namesakes
     ) -> list[Intent]:
         """Get one operation started and see it to its end; gives what it left undone without a word."""
-        left, attempts, faults = list(intents), 0, 0
+        left, attempts, faults = list(intents), self._context.attempts(), 0
         while left:
-            attempts += 1
             try:
                 asked, operation = await self._ask(left)
             except RemoteError as error:
@@ -292,16 +291,14 @@ class Transfer:
         return named, operation.id
 
     async def _after_trouble(
-        self, intents: Sequence[Intent], files: Mapping[EntryId, File], error: RemoteError, attempts: int
+        self, intents: Sequence[Intent], files: Mapping[EntryId, File], error: RemoteError, attempts: Attempts
     ) -> list[Intent]:
         """Find out what a request that was not answered well has done; gives what is still to do."""
         settled_at = await settling.after_trouble(self._context, error)
         if not error.may_have_happened:
             await self._ledger.undone(self._scope, [intent.item for intent in intents])
         if error.retryable:
-            wait = error.retry_after or min(30.0, 0.3 * 2 ** min(attempts, 7))
-            await self._context.progress(f"{error.message}; goes on in {wait:.0f} s")
-            await self._context.pause(wait)
+            await attempts.failed(error)
         if not error.may_have_happened:
             return list(intents)
         done = await self._finish(intents, files, settled_at)

@@ -78,9 +78,6 @@ REVOKE_GUEST = StepKind(
 )
 
 
-_PAUSE, _LONGEST = 1.0, 60.0  # seconds between two requests that cannot be answered (ours)
-
-
 class _Revoking:
     """One execution of the step."""
 
@@ -200,7 +197,7 @@ class _Revoking:
 
     async def _forget(self, guest: Person, room: PathPart | None, scope: str, item: str, *, unsure: bool) -> None:
         """Ask until there is an answer. `unsure` says that an earlier request may have done it already."""
-        ledger, pause = self._context.ledger, _PAUSE
+        ledger, attempts = self._context.ledger, self._context.attempts()
         while True:
             await self._context.check()
             await ledger.trying(scope, {item: {}})
@@ -216,10 +213,7 @@ class _Revoking:
                 if isinstance(error, Forbidden):
                     await self._refused(guest, room, error, unsure=unsure)
                     return
-                if not error.retryable:
-                    raise
-                await self._context.pause(max(pause, error.retry_after or 0.0))
-                pause = min(_LONGEST, 2 * pause)
+                await attempts.failed(error)
 
     async def _refused(self, guest: Person, room: PathPart | None, error: Forbidden, *, unsure: bool) -> None:
         """Accept a refusal only where an earlier request went unanswered, and the room shows that it worked."""
