@@ -1,16 +1,30 @@
-"""What calls to any service have in common: their record, words for their troubles, a transport that only reads."""
+"""What calls to any service have in common: bounds, their record, words for their troubles, reading without writing.
 
+An answer is read up to a bound in bytes and seconds, so that no service, and nothing that stands in front of one, can
+use up the memory that all runs share, or keep a run for ever.
+"""
+
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import httpx2
 
-from roomkeeper.errors import Unreachable, WriteRefused
+from roomkeeper.errors import Garbled, Unreachable, WriteRefused
 
 CONNECT = 10.0  # seconds to wait for a connection
+#: Bytes, unpacked: a page of a hundred records of any service here is a tenth of it (ours).
+LARGEST = 32 * 2**20
+_WHOLE = 900.0  # seconds from the request to the end of its answer, for a service that dribbles (ours)
+_OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
+class _TooLong(httpx2.DecodingError):
+    """The answer is longer than any that is expected."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,26 @@ class ReadOnlyTransport(httpx2.AsyncBaseTransport):
         await self._inner.aclose()
 
 
+async def fetched(
+    http: httpx2.AsyncClient,
+    method: str,
+    url: str,
+    **given: Any,  # noqa: ANN401 - what httpx takes
+) -> httpx2.Response:
+    """Make a call and read its answer, up to `LARGEST` bytes and for a quarter of an hour. Raises httpx2.HTTPError."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(_WHOLE), http.stream(method, url, **given) as answer:
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > LARGEST:
+                    raise _TooLong(f"its answer is longer than {LARGEST:,} bytes", request=answer.request)
+    except TimeoutError as error:
+        raise httpx2.ReadTimeout(f"its answer did not end within {_WHOLE:.0f} s") from error
+    headers = [(name, value) for name, value in answer.headers.raw if name.lower() not in _OF_THE_WAY]
+    return httpx2.Response(answer.status_code, headers=headers, content=bytes(content), request=answer.request)
+
+
 @asynccontextmanager
 async def answered(service: str, call: object) -> AsyncIterator[None]:
     """Say in our words why there was no answer, and whether the call may have arrived. Raises Unreachable."""
@@ -67,6 +101,10 @@ async def answered(service: str, call: object) -> AsyncIterator[None]:
         raise Unreachable(f"No connection to {service} for {call}: {_why(error)}", may_have_happened=False) from error
     except httpx2.TimeoutException as error:
         raise Unreachable(f"{service[0].upper()}{service[1:]} did not answer {call} in time") from error
+    except _TooLong as error:
+        raise Garbled(
+            f"{service[0].upper()}{service[1:]} answered {call} with more than can be read: {error}"
+        ) from error
     except (httpx2.TransportError, httpx2.DecodingError) as error:
         raise Unreachable(f"The connection broke before {call} was answered: {_why(error)}") from error
 

@@ -1,6 +1,7 @@
 """Whatever a service answers, its client gives something that can be kept, or says what was wrong; and it ends."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
@@ -362,6 +363,18 @@ def test_an_empty_jira_is_one(loop: asyncio.AbstractEventLoop, pretender: Preten
     pretender.answers = {"/search": b'{"issues": [], "isLast": true}', "/myself": b'{"displayName": "Bot"}'}
 
     assert loop.run_until_complete(answer_of("jira", pretender.url, "newest")) == [[]]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_answer_that_goes_on_for_ever_is_given_up(
+    name: str, loop: asyncio.AbstractEventLoop, pretender: Pretender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roomkeeper.remote.LARGEST", 100_000)
+    packed = gzip.compress(b" " * 1_000_000)
+    pretender.answers, pretender.head = {"/": packed}, "Content-Encoding: gzip\r\n"
+
+    with pytest.raises(Garbled, match=r"answered .* with more than can be read: its answer is longer than"):
+        loop.run_until_complete(answer_of(name, pretender.url, next(iter(SERVICES[name].asks))))
 
 
 def test_a_redirect_says_where_to(loop: asyncio.AbstractEventLoop, pretender: Pretender) -> None:

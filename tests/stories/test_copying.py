@@ -9,7 +9,9 @@ from collections.abc import Callable
 import httpx2
 import pytest
 from signing import signed
-from stage import Keeper, Portal, Rooms, copy_uploads, until
+from stage import SECRET, Keeper, Portal, Rooms, copy_uploads, next_second, until
+
+from roomkeeper.docspace.webhooks import mask
 
 Make = Callable[..., Keeper]
 
@@ -85,6 +87,45 @@ def test_a_new_version_is_added_left_or_kept_beside(
     assert len(tree) == copies
     digests = {digest for one in tree for digest in one["digests"]}
     assert len(digests) == (1 if policy == "skip" else 2)
+
+
+@pytest.mark.parametrize(("before", "after"), [("half of it", "all of it, at last"), ("one", "two")])
+def test_what_is_saved_again_under_the_same_version_s_number_is_copied_again(
+    rooms: Rooms, keepers: Make, before: str, after: str
+) -> None:
+    """In the editor, what was saved before it was closed is replaced (EntryManager.cs, SaveEditingAsync)."""
+    automation = copy_uploads(rooms) | {"on": ["file.uploaded", "file.updated"]}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [automation])
+    keeper.start()
+    rooms.portal.register(f"{keeper.url}/hooks/acme", SECRET, triggers=mask(["file.uploaded", "file.updated"]))
+    file = rooms.upload("Offer.docx", b"first")["id"]
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    for number, content in enumerate((before, after)):
+        next_second()
+        saved = {"saved": content, "user": rooms.guest, "is_forced": content == before}
+        assert rooms.portal.direct("PUT", f"/files/{file}", json=saved)["version"] == 2
+        keeper.settle(lambda wanted=number + 2: len(keeper.runs()) == wanted)  # type: ignore[misc]
+
+    (copy,) = rooms.portal.tree(rooms.internal)
+    assert copy["digests"][1:] == [hashlib.sha256(content.encode()).hexdigest() for content in (before, after)]
+
+
+def test_a_renamed_file_that_is_told_of_again_is_copied_once(rooms: Rooms, keepers: Make) -> None:
+    """A rename moves the moment of the last change as a save does (FileDao.cs, FileRenameAsync)."""
+    automation = copy_uploads(rooms) | {"on": ["file.uploaded", "file.updated"]}
+    keeper = keepers(rooms.portal, rooms.keeper_key, [automation])
+    keeper.start()
+    rooms.portal.register(f"{keeper.url}/hooks/acme", SECRET, triggers=mask(["file.uploaded", "file.updated"]))
+    file = rooms.upload("Offer.docx", b"first")["id"]
+    keeper.settle(lambda: rooms.copies() == 1)
+    asked = keeper.copy_requests()
+
+    next_second()
+    rooms.portal.call("PUT", f"/files/file/{file}", json={"title": "Order.docx"})
+    keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    assert (rooms.copies(), keeper.copy_requests()) == (1, asked)
 
 
 def test_equal_titles_from_different_folders_stay_two_files_when_folders_are_not_kept(

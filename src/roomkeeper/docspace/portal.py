@@ -24,7 +24,7 @@ from roomkeeper.docspace.rooms import Rooms
 from roomkeeper.docspace.webhooks import Webhooks
 from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
 from roomkeeper.errors import NotFound, RemoteError
-from roomkeeper.remote import CONNECT, Exchange, Observe, answered, trusted, unobserved
+from roomkeeper.remote import CONNECT, Exchange, Observe, answered, fetched, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
 
@@ -106,7 +106,8 @@ class Portal:
             status = 0
             try:
                 async with answered("The portal", call):
-                    response = await self._http.request(
+                    response = await fetched(
+                        self._http,
                         call.method,
                         call.path,
                         params=_query(call.query),
@@ -232,7 +233,7 @@ def _ahead(date: str, asked: datetime) -> float | None:
 
 async def _opened(stranger: httpx2.AsyncClient, url: str) -> httpx2.Response | None:
     try:
-        return await stranger.get(url)
+        return await fetched(stranger, "GET", url)
     except (httpx2.HTTPError, httpx2.InvalidURL):
         return None
 

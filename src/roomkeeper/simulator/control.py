@@ -105,7 +105,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, category, locked_by,
         days_old}.
 
-        {saved: text, user} lets a user save it in the editor.
+        {saved: text, user, is_forced} lets a user save it in the editor, forced: before it is closed.
         """
         world = _portal(request).world
         one = world.file(request.path_params["id"])
@@ -117,7 +117,13 @@ def routes(faults: list[Fault]) -> list[Route]:
         if "days_old" in wanted:
             one.created -= timedelta(days=wanted["days_old"])
         if "saved" in wanted:
-            save_edited(_portal(request), one, wanted["saved"].encode(), world.users[wanted["user"]])
+            save_edited(
+                _portal(request),
+                one,
+                wanted["saved"].encode(),
+                world.users[wanted["user"]],
+                is_forced=wanted.get("is_forced", False),
+            )
         for name in {"editing_by", "restricted"} & set(wanted):
             setattr(one, name, set(wanted[name]))
         one.converting = wanted.get("converting", one.converting)

@@ -177,6 +177,7 @@ class File:
     origin: Folder | None = None  # where it lay before it came into the trash
     links: list[Link] = field(default_factory=list)
     converting: bool = False  # then it is counted and in no listing (recorded: facts, "Listings and history")
+    is_open_version: bool = False  # the last one was saved before the editor was closed (EntryManager.cs)
     category: int = 0  # such as a PDF, and a PDF that is a form (FileMoveCopyOperation.cs)
 
     @property

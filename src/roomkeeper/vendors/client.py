@@ -11,7 +11,7 @@ import httpx2
 
 from roomkeeper import outside
 from roomkeeper.errors import Forbidden, Garbled, RemoteError, Throttled, Unauthorized
-from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
+from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, fetched, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success, redirected
 from roomkeeper.vendors.pace import Pace, Rate
 from roomkeeper.vendors.settings import ListingSettings
@@ -126,7 +126,7 @@ class VendorClient:
         started, status, call = time.monotonic(), 0, f"{method} {path}"
         try:
             async with answered(self.vendor, call):
-                response = await self._http.request(method, path, params=query, json=body, data=form, headers=headers)
+                response = await fetched(self._http, method, path, params=query, json=body, data=form, headers=headers)
             status = response.status_code
             if self._is_to_nobody(response):
                 told = f"{self.vendor} answered {call} as to somebody who is not logged in: it does not take the token"

@@ -15,7 +15,7 @@ import structlog
 from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.message import Message
 from roomkeeper.errors import RemoteError, StoreUnavailable, Unreachable
-from roomkeeper.remote import trusted
+from roomkeeper.remote import fetched, trusted
 from roomkeeper.store import alerts, services
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
@@ -130,7 +130,7 @@ async def beat(heart: Heartbeat, store: Store) -> None:
         while True:
             try:
                 await asyncio.to_thread(services.must_be_kept, store)
-                (await http.get(heart.url)).raise_for_status()
+                (await fetched(http, "GET", heart.url)).raise_for_status()
             except (httpx2.HTTPError, httpx2.InvalidURL, StoreUnavailable) as error:
                 log.warning("the heartbeat did not arrive", reason=type(error).__name__)  # its address is a secret
             await asyncio.sleep(heart.every)

@@ -18,7 +18,7 @@ import structlog
 
 from roomkeeper.configuration.dashboard import LoginService
 from roomkeeper.errors import RoomkeeperError
-from roomkeeper.remote import trusted
+from roomkeeper.remote import fetched, trusted
 
 log = structlog.get_logger("login")
 
@@ -123,7 +123,7 @@ class Login:
     async def _asked(self, method: str, url: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's
         try:
             async with httpx2.AsyncClient(verify=trusted(), timeout=_TIMEOUT) as http:
-                answer = await http.request(method, url, **given)
+                answer = await fetched(http, method, url, **given)
                 answer.raise_for_status()
                 found = answer.json()
         except (httpx2.HTTPError, ValueError) as error:

@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from roomkeeper.errors import RemoteError, Unreachable
-from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, trusted, unobserved
+from roomkeeper.remote import CONNECT, Exchange, Observe, ReadOnlyTransport, answered, fetched, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
 _CALL = "POST"
@@ -51,7 +51,7 @@ class Poster:
         try:
             async with answered(f"the receiver at {urlsplit(self._url).hostname}", _CALL):
                 headers = {"Content-Type": "application/json", **self.headers(body)}
-                response = await self._http.post(self._url, content=body, headers=headers)
+                response = await fetched(self._http, "POST", self._url, content=body, headers=headers)
             status = response.status_code
             if not is_success(status):
                 raise by_status(status, f"the receiver answered with {status}", response.headers)

@@ -210,9 +210,16 @@ def _touched(folder: Folder, user: User) -> None:
         one.modified, one.modified_by = now(), user
 
 
-def save_edited(portal: Portal, file: File, content: bytes, user: User) -> None:
-    """What the editor does: a new version, an entry that looks like an upload that overwrote, another trigger."""
+def save_edited(portal: Portal, file: File, content: bytes, user: User, *, is_forced: bool) -> None:
+    """What the editor does: a new version, an entry that looks like an upload that overwrote, another trigger.
+
+    What was saved before the editor was closed (`is_forced`) is replaced by the next save, under the same number
+    (EntryManager.cs, SaveEditingAsync; FileDao.cs, ReplaceFileVersionAsync).
+    """
+    if file.is_open_version:
+        file.versions.pop()
     file.versions.append(Version(content, user, now()))
+    file.is_open_version = is_forced
     _touched(file.folder, user)
     portal.history.note("UserFileUpdated", file, user)
     portal.webhooks.publish("file.updated", file, user)

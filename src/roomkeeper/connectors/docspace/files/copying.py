@@ -56,8 +56,7 @@ class Intent:
     #: When the file was made, as the portal says it: its id is given again to another file once it is deleted for good
     #: (recorded; FileQueries.FileMaxIdAsync), so an id and a version are no identity. Empty in lines of older versions.
     created: str = ""
-    #: When its content was changed, where a version's number does not tell one content from the next: third-party
-    #: storage gives every version the number 1 (facts/docspace.md 10). Empty elsewhere, and in lines as above.
+    #: When it was changed, for a version's number does not tell one content from the next. Empty in lines as above.
     changed: str = ""
     #: What it became, once it is done: so that what is there later can be told from it. Empty as above.
     copy_title: str = ""
@@ -75,10 +74,17 @@ class Intent:
         return {**self.__dict__, "mode": int(self.mode)}
 
     def is_of(self, file: File) -> bool:
-        """Whether it is about this very file, and not about one that had its id before."""
-        if self.changed and (self.changed != changed_at(file) or not same_size(self.size, file.size)):
+        """Whether it is about this very file, and not about one that had its id before, or its path."""
+        if isinstance(file.id, str) and self.changed and self._may_differ(file):
             return False
         return same_file(self.created, file)
+
+    def may_be_older(self, file: File) -> bool:
+        """Whether the file may hold something else by now, though its version has the same number."""
+        return bool(self.changed) and self._may_differ(file)
+
+    def _may_differ(self, file: File) -> bool:
+        return self.changed != changed_at(file) or not same_size(self.size, file.size)
 
     def become(self, copy: Copy) -> "Intent":
         """Add what it became."""

@@ -33,8 +33,12 @@ def made_at(file: Made) -> str:
 
 
 def changed_at(file: File) -> str:
-    """Say when a file's content was changed, where its version's number says nothing: in third-party storage."""
-    return file.updated.astimezone(UTC).isoformat() if isinstance(file.id, str) and file.updated is not None else ""
+    """Say when a file was changed, for the ledger: its version's number does not tell one content from the next.
+
+    In third-party storage every version has the number 1. Elsewhere a file that is saved in the editor again keeps the
+    number of the save before (EntryManager.cs, SaveEditingAsync: `replaceVersion`); a rename moves the moment, too.
+    """
+    return file.updated.astimezone(UTC).isoformat() if file.updated is not None else ""
 
 
 def same_file(created: str, file: File) -> bool:

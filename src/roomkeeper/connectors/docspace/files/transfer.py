@@ -205,25 +205,15 @@ class Transfer:
             copy = await self._context.call(partial(self._portal.files.get, piece.id))
         except (NotFound, Forbidden):
             return False
-        if not copying.may_hold(file, copy, earlier) or not await self._are_equal(file, copy):
+        if not copying.may_hold(file, copy, earlier) or not await _are_equal(self._context, file, copy):
             return False
         sights = await sighted(self._context.client, [piece], self._context.call)
         if not sights[piece].stands:
             return False
-        held = replace(earlier, version=file.version, changed=changed_at(file)).become(copy)
+        held = replace(earlier, version=file.version, size=file.size, changed=changed_at(file)).become(copy)
         await self._ledger.done(self._scope, {held.item: (line.target, held.to_json())})
         self._report.note(file, "already", copy.id, held.folder, held)
         return True
-
-    async def _are_equal(self, one: File, other: File) -> bool:
-        """Whether two files are known to hold the same; large ones are not compared, and count as different."""
-        try:
-            contents = [
-                await self._context.call(partial(self._portal.digest, file.id, most=_COMPARED)) for file in (one, other)
-            ]
-        except NotFound:
-            return False
-        return contents[0] is not None and contents[0] == contents[1]
 
     def _intent(self, file: File, mode: OnConflict, namesake: File | None) -> Intent:
         return Intent(
@@ -382,7 +372,9 @@ class Transfer:
                 continue
             versions, became = await self._proven(intent, copy), intent.become(copy)
             for version in versions:
-                results[copying.item(intent.file, version)] = (str(copy.id), became.to_json())
+                # What came while it was copied is known by its number alone: when it was changed was not seen.
+                line = became if version == intent.version else replace(became, version=version, changed="")
+                results[copying.item(intent.file, version)] = (str(copy.id), line.to_json())
             if any(version >= files[intent.file].version for version in versions):
                 done.add(intent.file)
                 self._report.note(files[intent.file], "copied", copy.id, self._folder, became)
@@ -407,7 +399,7 @@ class Transfer:
             return []
         if not copying.same_size(seen.size, now.size):
             return []
-        is_newest = now.version == intent.version or await self._are_equal(seen, now)
+        is_newest = now.version == intent.version or await _are_equal(self._context, seen, now)
         return [intent.version, now.version] if is_newest else [intent.version]
 
     async def _found_in_folder(self, intents: Sequence[Intent]) -> dict[EntryId, copying.Copy]:
@@ -489,7 +481,41 @@ async def already(context: StepContext, scope: str, files: Sequence[File]) -> di
     }
     copies = {number: copy for number, entry in done.items() if (copy := of_copy(scope, entry)) is not None}
     sights = await sighted(context.client, copies.values(), context.call)
-    return {number: done[number] for number, copy in copies.items() if sights[copy].stands}
+    by_id = {file.id: file for file in files}
+    return {
+        number: done[number]
+        for number, copy in copies.items()
+        if sights[copy].stands and await _holds_still(context, scope, by_id[number], done[number])
+    }
+
+
+async def _holds_still(context: StepContext, scope: str, file: File, line: Entry) -> bool:
+    """Whether the copy of a line holds what the file does now: in the editor a version is saved again and again."""
+    known, portal = Intent.from_json(line.detail), context.client
+    if not known.may_be_older(file):
+        return True
+    if not any(copying.same_size(file.size, size) for size in (known.size, known.copy_size)):
+        return False
+    copy: File = await context.call(partial(portal.files.get, copying.as_id(line.target) or ""))
+    is_as_made = copy.version == known.copy_version and copying.same_size(copy.size, file.size)
+    are_equal = await _are_equal(context, file, copy) if is_as_made else None
+    if are_equal is None:  # nobody can say: a rename moves the moment, too
+        return known.title != file.title
+    if are_equal:
+        seen = replace(known, title=file.title, size=file.size, changed=changed_at(file))
+        await context.ledger.done(scope, {seen.item: (line.target, seen.to_json())})
+    return are_equal
+
+
+async def _are_equal(context: StepContext, one: File, other: File) -> bool | None:
+    """Whether two files hold the same; None if that is not to be known: large ones are not compared."""
+    try:
+        contents = [
+            await context.call(partial(context.client.digest, file.id, most=_COMPARED)) for file in (one, other)
+        ]
+    except NotFound:
+        return False
+    return contents[0] == contents[1] if None not in contents else None
 
 
 def _is_into(operation: Operation, folder: EntryId) -> bool:
