@@ -1,5 +1,7 @@
 """Decisions about copies, without a portal."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +48,11 @@ def test_a_second_upload_into_third_party_storage_is_no_version_and_yet_another_
     line = Entry(said.item, True, "77", said.to_json(), 1)
 
     assert copying.is_done(line, File.of(STORED | now)) is known
-    assert copying.changed_at(file(7, updated="2026-11-20T10:00:00Z")) == ""
+    # Elsewhere the same file stays the same, and its content is looked at.
+    elsewhere = File.of(STORED | now | {"id": 7})
+    assert copying.is_done(line, elsewhere)
+    assert said.may_be_older(elsewhere) is not known
+    assert not replace(said, changed="").may_be_older(elsewhere)
 
 
 @pytest.mark.parametrize(

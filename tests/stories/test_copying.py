@@ -111,6 +111,33 @@ def test_what_is_saved_again_under_the_same_version_s_number_is_copied_again(
     assert copy["digests"][1:] == [hashlib.sha256(content.encode()).hexdigest() for content in (before, after)]
 
 
+@pytest.mark.parametrize("is_strangers_older", [True, False])
+def test_a_new_version_goes_to_no_file_of_somebody_else(
+    rooms: Rooms, keepers: Make, *, is_strangers_older: bool
+) -> None:
+    """Of files with one title the portal gives the oldest a version (FileQueries.cs, DbFileQueryByTitleAsync)."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    if is_strangers_older:
+        strangers = rooms.portal.upload(rooms.internal, "Other.docx", b"mine", key=rooms.keeper_key)["id"]
+        next_second()
+    rooms.upload("Offer.docx", b"first")
+    keeper.settle(lambda: len(keeper.runs()) == 1)
+    if not is_strangers_older:
+        next_second()
+        strangers = rooms.portal.upload(rooms.internal, "Other.docx", b"mine", key=rooms.keeper_key)["id"]
+    rooms.portal.call("PUT", f"/files/file/{strangers}", json={"title": "Offer.docx"}, key=rooms.keeper_key)
+
+    rooms.portal.upload(rooms.client, "Offer.docx", b"second, and longer")
+    keeper.settle(lambda: len(keeper.runs()) == 2)
+
+    there = {one["id"]: one["digests"] for one in rooms.portal.tree(rooms.internal)}
+    first, second, mine = (hashlib.sha256(one).hexdigest() for one in (b"first", b"second, and longer", b"mine"))
+    assert there.pop(strangers) == [mine]
+    assert sorted(there.values()) == sorted([[first], [second]] if is_strangers_older else [[first, second]])
+
+
 def test_a_renamed_file_that_is_told_of_again_is_copied_once(rooms: Rooms, keepers: Make) -> None:
     """A rename moves the moment of the last change as a save does (FileDao.cs, FileRenameAsync)."""
     automation = copy_uploads(rooms) | {"on": ["file.uploaded", "file.updated"]}

@@ -173,7 +173,7 @@ class FileOps:
         if folder is None or not self.world.may_create(user, folder):
             raise forbidden()
         sources = [file for one in file_ids if (file := self.world.file(one)) is not None]
-        colliding = [file for file in sources if self.world.conflicting(folder, file) is not None]
+        colliding = [file for file in sources if self.world.collides(folder, file)]
         return [dto.file(file, self.world, user) for file in colliding]  # the sources (recorded: ops.check)
 
     # --- the synchronous check ----------------------------------------------------------------------------

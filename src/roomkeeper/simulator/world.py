@@ -347,12 +347,18 @@ class World:
         return next(iter(folder.titles.get(self.title_key(title), ())), None)
 
     def conflicting(self, folder: Folder, file: File) -> File | None:
-        """The file there that this one would meet; not one of another category, beside which it gets another title.
+        """The file there that this one would meet: the oldest of its title (FileQueries.cs, DbFileQueryByTitleAsync).
 
-        (FileMoveCopyOperation.cs, MoveOrCopyFilesAsync; FilesController.cs, CheckMoveOrCopyBatchItems: IsExist)
+        If that is of another category, the file gets another title beside it (FileMoveCopyOperation.cs).
         """
         there = folder.titles.get(self.title_key(file.title), ())
-        return next((one for one in there if one.category == file.category), None)
+        oldest = min(there, key=lambda one: one.created, default=None)
+        return oldest if oldest is not None and oldest.category == file.category else None
+
+    def collides(self, folder: Folder, file: File) -> bool:
+        """Whether any of its title and category is there (FilesController.cs, CheckMoveOrCopyBatchItems: IsExist)."""
+        there = folder.titles.get(self.title_key(file.title), ())
+        return any(one.category == file.category for one in there)
 
     def subfolder_titled(self, parent: Folder, title: str) -> Folder | None:
         wanted = self.title_key(title)

@@ -135,8 +135,8 @@ def file_of(ledger_item: str) -> str:
 def mode_for(policy: Policy, namesake: File | None, *, is_anothers: bool) -> OnConflict | None:
     """Choose how to copy a file; None to leave it.
 
-    `is_anothers` says that the namesake is our copy of another file that still exists: a new version of it would
-    hide that copy, so the file gets a name of its own.
+    `is_anothers` says that the namesake is our copy of another file that still exists, or somebody's that lies beside
+    our copy of this one: a new version of it would go to the wrong file, so the file gets a name of its own.
     """
     if namesake is None:
         return OnConflict.SKIP  # nothing to conflict with; and if that is no longer so, nothing is harmed

@@ -7,6 +7,7 @@ answer or an operation that vanished, the ledger's line says what to look for be
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 
 from roomkeeper import settling
@@ -20,7 +21,7 @@ from roomkeeper.contract.step import Attempts, Entry, StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind
-from roomkeeper.docspace.titles import bearing, title_key
+from roomkeeper.docspace.titles import title_key
 from roomkeeper.errors import (
     FailedItem,
     Forbidden,
@@ -37,11 +38,21 @@ from roomkeeper.errors import (
 
 # Ours
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _LOST = 6  # operations without effect after which a file is given up (ours)
 _COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not (ours)
 
-#: By file: the file in the folder that has its title.
-Namesakes = Mapping[EntryId, File]
+
+@dataclass(frozen=True)
+class Namesake:
+    """The file in the folder that a copy would meet, and whether an earlier copy of ours lies there beside it."""
+
+    file: File
+    is_beside_ours: bool
+
+
+#: By file that is to be copied.
+Namesakes = Mapping[EntryId, Namesake]
 
 
 @dataclass
@@ -113,7 +124,8 @@ class Transfer:
         for intents in await self._intents(missing, namesakes):
             undone = [by_id[intent.file] for intent in await self._see_through(intents, by_id, namesakes)]
             if attempt >= _LOST and undone:
-                await self._refused(undone, namesakes, Rejected("The portal started the copy again and again, in vain"))
+                in_vain = Rejected("The portal started the copy again and again, in vain")
+                await self._refused(undone, namesakes, in_vain, attempt=attempt)
                 continue
             left += undone
         if left:
@@ -145,7 +157,7 @@ class Transfer:
         for one in await self._contents():
             there.setdefault(title_key(one.title), []).append(one)
         found = [(file, there.get(title_key(file.title), [])) for file in files if file.id in colliding]
-        return {file.id: await self._nearest(file, several) for file, several in found if several}
+        return {file.id: await self._met(file, several) for file, several in found if several}
 
     async def _colliding(self, files: Sequence[File]) -> frozenset[EntryId]:
         ids = [file.id for file in files]
@@ -163,21 +175,23 @@ class Transfer:
             # on them, and says it if the folder itself is the trouble.
             return frozenset(ids)
 
-    async def _nearest(self, file: File, several: Sequence[File]) -> File:
-        """Choose the namesake that is our copy of this file, or else the first: the portal allows equal titles."""
-        for one in several if len(several) > 1 else []:
+    async def _met(self, file: File, several: Sequence[File]) -> Namesake:
+        """Choose the namesake that the portal would: of equal titles, the oldest (FileQueries.cs, ByTitle)."""
+        oldest, *others = sorted(several, key=lambda one: (one.created or _EPOCH, str(one.id)))
+        for one in others:
             entries = await self._ledger.of_target(self._scope, str(one.id))
             if str(file.id) in {copying.file_of(entry.item) for entry in entries}:
-                return one
-        return bearing(file.title, several)[0]
+                return Namesake(oldest, is_beside_ours=True)
+        return Namesake(oldest, is_beside_ours=False)
 
     async def _intents(self, files: Sequence[File], namesakes: Namesakes) -> list[list[Intent]]:
         """Decide for each file how its namesake is to be treated; one list for each way."""
         by_mode: dict[OnConflict, list[Intent]] = {}
         for file in files:
-            namesake = namesakes.get(file.id)
+            met = namesakes.get(file.id)
+            namesake = met.file if met is not None else None
             became = await self._ledger.of_target(self._scope, str(namesake.id)) if namesake is not None else []
-            anothers = await self._belongs_to_another(file, became)
+            anothers = (met is not None and met.is_beside_ours) or await self._belongs_to_another(file, became)
             mode = copying.mode_for(self._policy, namesake, is_anothers=anothers)
             if mode is None:
                 self._report.note(file, "skipped", namesake.id if namesake else None, self._folder)
@@ -427,7 +441,9 @@ class Transfer:
 
     # --- what could not be done -----------------------------------------------------------------------------
 
-    async def _refused(self, files: Sequence[File], namesakes: Namesakes, error: RemoteError) -> None:
+    async def _refused(
+        self, files: Sequence[File], namesakes: Namesakes, error: RemoteError, *, attempt: int = 1
+    ) -> None:
         """Divide what the portal refuses as a whole until the culprits are alone, and name them."""
         if isinstance(error, Unauthorized | ScopeMissing | QuotaExceeded):  # which no division helps
             raise error
@@ -437,7 +453,7 @@ class Transfer:
             return
         middle = len(files) // 2
         for half in (files[:middle], files[middle:]):
-            await self._copy_batch(half)
+            await self._copy_batch(half, attempt=attempt)
 
     async def _check_folder(self) -> None:
         """Spare the files an examination one by one if the destination is what is refused. Raises StepFailed."""
@@ -464,7 +480,8 @@ class Transfer:
         except Forbidden:
             await self._context.call(self._portal.people.myself)  # a dead key is answered so as well: this says it
             return copying.hidden(file.id, file.title)
-        return copying.explain(file, error, current=current, namesake=namesakes.get(file.id))
+        met = namesakes.get(file.id)
+        return copying.explain(file, error, current=current, namesake=met.file if met is not None else None)
 
 
 async def already(context: StepContext, scope: str, files: Sequence[File]) -> dict[EntryId, Entry]:
