@@ -12,8 +12,9 @@ from functools import partial
 
 from roomkeeper import settling
 from roomkeeper.contract.step import StepContext
-from roomkeeper.errors import RemoteError
+from roomkeeper.errors import RemoteError, RemoteFault
 
+_FAULTS = 20  # 5xx after which the request itself is what it stumbles over: a quarter of an hour (ours)
 _LOOK_AGAIN = 1.0  # seconds between two looks for what may still be carried out
 
 
@@ -69,7 +70,7 @@ class _Work:
 
     async def done(self, settled_at: float, *, looks: bool) -> Made:
         """Find it or make it; `settled_at` is when an earlier request for it can have no effect any more."""
-        context, attempts, ours = self.context, self.context.attempts(), settled_at > 0
+        context, attempts, faults, ours = self.context, self.context.attempts(), 0, settled_at > 0
         while True:
             found = await context.call(self.find) if looks else ()
             if found:
@@ -86,6 +87,9 @@ class _Work:
                 if not error.may_have_happened:
                     await context.ledger.undone(self.scope, [self.item])
                 settled_at, ours = await settling.after_trouble(context, error), ours or error.may_have_happened
+                faults += isinstance(error, RemoteFault) and error.may_be_of_the_request
+                if faults >= _FAULTS:
+                    raise error.adding(f"{faults} times, while it answered other questions") from error.__cause__
                 await attempts.failed(error)
             else:
                 return await self._looked_back(target) if ours else Made(target, here=True)

@@ -457,7 +457,7 @@ def test_a_plugin_s_steps_can_be_used_and_a_bad_plugin_is_named(
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "acme_steps.py").write_text(
         "from dataclasses import replace\n"
-        "from roomkeeper.connectors.docspace.files import COPY_FILES\n"
+        "from roomkeeper.connectors.docspace.steps.copy_files import COPY_FILES\n"
         "STEPS = [replace(COPY_FILES, name='acme_copy')]\n"
     )
     (tmp_path / "bad_steps.py").write_text("STEPS = ['no step']\n")

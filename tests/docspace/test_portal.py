@@ -210,6 +210,41 @@ async def test_a_day_s_writes_used_up_stop_writes_and_not_reads() -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("whom", "kind"), [({"email": "a@x.example"}, errors.Throttled), ({"id": "7"}, errors.BudgetSpent)]
+)
+async def test_a_day_s_invitations_by_mail_used_up_stop_no_other_write(
+    whom: dict[str, str], kind: type[errors.RemoteError]
+) -> None:
+    """All users of a portal share that limit (BaseStartup.cs, EmailInvitationApi)."""
+
+    def answer(request: Request) -> Response:
+        is_refused = request.url.path.endswith("/share")
+        return JSONResponse(
+            {"response": []}, 429 if is_refused else 200, {"Retry-After": "80000"} if is_refused else {}
+        )
+
+    portal, _ = _portal(answer)
+
+    with pytest.raises(errors.Throttled) as raised:
+        await portal.rooms.invite(7, [{**whom, "access": 2}], notify=False)
+
+    assert ("by e-mail" in raised.value.message) is ("email" in whom)
+    if kind is errors.BudgetSpent:
+        with pytest.raises(kind):
+            await portal.rooms.tag(7, ["x"])
+    else:
+        await portal.rooms.tag(7, ["x"])
+
+
+async def test_what_the_portal_warns_of_is_passed_on() -> None:
+    portal, _ = _portal(_says({"members": [], "error": 0, "warning": "the address belongs to somebody else"}))
+
+    assert (
+        await portal.rooms.invite(7, [{"email": "a@x.example"}], notify=False) == "the address belongs to somebody else"
+    )
+
+
 async def test_our_own_count_of_a_day_is_kept_too() -> None:
     budget = Budget(Limits(writes_per_day=2), LocalTally())
     for _ in range(2):

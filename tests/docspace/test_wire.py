@@ -209,3 +209,16 @@ def test_contents_count_folders_and_files_in_one_offset() -> None:
     contents = Contents.of({"files": [{"id": 1, "title": "a"}], "folders": [{"id": 1, "title": "b"}], "total": 5})
 
     assert contents.entries == 2
+
+
+@given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
+def test_a_tag_is_no_longer_than_the_portal_takes_and_stays_apart_from_others(one: str, other: str) -> None:
+    cut = [wire.tag(text) for text in (one, other)]
+
+    assert all(len(text.encode("utf-16-le", "surrogatepass")) // 2 <= wire.TAG_LIMIT for text in cut)
+    assert (cut[0] == cut[1]) is (wire.storable(one) == wire.storable(other))
+
+
+def test_long_tags_that_begin_alike_stay_apart() -> None:
+    assert wire.tag("k" * 300) != wire.tag("k" * 301)
+    assert wire.tag("k" * 255) == "k" * 255

@@ -309,6 +309,31 @@ def test_a_room_is_made_from_a_template(scene: OpeningTickets, keepers: Make) ->
     assert [one["folders"] for one in scene.rooms()] == [["From the template", "Logs"]] * 3
 
 
+@pytest.mark.parametrize("copied", [["Plan.docx"], ["Plan.docx", "Budget.xlsx"]])
+def test_a_room_that_lacks_files_of_its_template_is_said_to(
+    scene: OpeningTickets, keepers: Make, copied: list[str]
+) -> None:
+    """What cannot be copied is only logged by the portal (CreateRoomFromTemplateOperation.cs)."""
+    scene.portal.direct("PUT", "/templates", json={"77": [2, [], ["Plan.docx", "Budget.xlsx"]]})
+    me = scene.portal.call("GET", "/people/@self", key=scene.keeper_key)["id"]
+    for file in scene.portal.tree(77):
+        if file["title"] not in copied:
+            scene.portal.direct("PUT", f"/files/{file['id']}", json={"restricted": [me]})
+    keeper = started(scene, keepers, scene.automation(from_template=77))
+
+    scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    if len(copied) == 2:
+        assert (run["state"], run["error"]) == ("done", None)
+        return
+    assert run["state"] == "needs_attention"
+    assert "lacks 1 of the 2 files of its template: 'Budget.xlsx'" in run["error"]
+    keeper.say("runs", "retry", str(run["id"]))
+    keeper.settle(lambda: keeper.runs()[0]["state"] == "done")
+    assert len(scene.rooms()) == 1
+
+
 SHARED = Path(__file__).parents[3] / "shared" / "samples"
 CREATED = {
     "zendesk/event-ticket_created.json": "5158",

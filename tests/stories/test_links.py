@@ -88,6 +88,25 @@ def test_links_of_ours_that_have_ended_make_room_for_the_next(rooms: Rooms, keep
     assert sorted((one["title"], one["isExpired"]) for one in left) == [("Ann's", True), ("Roomkeeper", False)]
 
 
+def test_in_a_data_room_too_links_of_ours_that_have_ended_make_room(rooms: Rooms, keepers: Make) -> None:
+    """There `internal` cannot be changed, and a request that would is passed over (FileSharing.cs)."""
+    room = rooms.portal.call("POST", "/files/rooms", json={"title": "Data", "roomType": 8})["id"]
+    invitations = {"invitations": [{"id": rooms.keeper, "access": 9}]}
+    rooms.portal.call("PUT", f"/files/rooms/{room}/share", json=invitations)
+    file = rooms.portal.upload(room, "Figures.xlsx", b"1")["id"]
+    soon = f"{datetime.now(UTC) + timedelta(seconds=1.5):%Y-%m-%dT%H:%M:%S.%f}0Z"
+    for _ in range(6):
+        link = {"linkType": 1, "access": 2, "expirationDate": soon, "title": "Roomkeeper"}
+        rooms.portal.call("PUT", f"/files/file/{file}/links", json=link)
+    time.sleep(1.6)
+
+    _, run = shared(keepers, rooms, {"file": file, "expires": "7d"})
+
+    assert (run["state"], run["error"]) == ("done", None)
+    left = [one["sharedLink"] for one in links(rooms.portal, "file", file)]
+    assert [(one["title"], one["isExpired"]) for one in left] == [("Roomkeeper", False)]
+
+
 def test_in_a_data_room_it_opens_only_for_people_with_an_account(rooms: Rooms, keepers: Make) -> None:
     room = rooms.portal.call("POST", "/files/rooms", json={"title": "Data", "roomType": 8})["id"]
     invitations = {"invitations": [{"id": rooms.keeper, "access": 9}]}

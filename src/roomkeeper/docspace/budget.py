@@ -20,7 +20,7 @@ _PREPAID_LIFE = 1.0  # seconds; the tally's window is that much longer than the 
 WINDOW = 60.0 + _PREPAID_LIFE  # seconds over which a tally counts (BaseStartup.cs)
 _BULK_RESERVE = 5  # bulk work leaves one part in so many to live work (ours)
 _LINGER = 5.0  # seconds that a call without an answer may go on at the portal (ours)
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; a 429 of the sliding window or of concurrency says nothing (ours)
+_FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds; a 429 of the sliding window or of concurrency says nothing (ours)
 _PATIENCE = 90.0  # seconds; a longer wait is said, not sat out (ours)
 
 
@@ -93,12 +93,12 @@ class Budget:
         if not isinstance(error, Throttled):
             return
         now = time.monotonic()
-        if daily and error.retry_after is not None and error.retry_after > _LONGEST_PAUSE:
+        if daily and error.retry_after is not None and error.retry_after > LONGEST_PAUSE:
             self._day_over_until = max(self._day_over_until, now + error.retry_after)
             return
         if error.retry_after is None and now >= self._paused_until:
-            self._pause = min(_LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
-        wait = min(_LONGEST_PAUSE, error.retry_after) if error.retry_after is not None else self._pause
+            self._pause = min(LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
+        wait = min(LONGEST_PAUSE, error.retry_after) if error.retry_after is not None else self._pause
         self._paused_until = max(self._paused_until, now + wait)
 
     async def _enter(self, *, write: bool, bulk: bool) -> None:

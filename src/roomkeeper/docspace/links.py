@@ -45,7 +45,9 @@ class Links:
     async def remove(self, linked: Linked, entry: EntryId, link: Link) -> None:
         """Take a link away: it gives no access any more (5.4)."""
         gone = {"linkId": link.shared_link.id, "access": int(Access.NONE), "linkType": link.shared_link.link_type}
-        await self._send(Call("PUT", _path(linked, entry), body=gone | {"title": link.title}))
+        # A change of `internal` is passed over in silence where nobody may make it (FileSharing.cs, SetAceObjectAsync).
+        kept = {"title": link.title, "internal": link.is_internal}
+        await self._send(Call("PUT", _path(linked, entry), body=gone | kept))
 
     async def primary(self, room: EntryId) -> Link:
         """Read a room's primary external link, made if it is missing (5.4). Raises Forbidden where there is none."""

@@ -12,7 +12,7 @@ import httpx2
 from roomkeeper.docspace.activity import Activity
 from roomkeeper.docspace.allowlist import Allowlist
 from roomkeeper.docspace.backups import Backups
-from roomkeeper.docspace.budget import Budget
+from roomkeeper.docspace.budget import LONGEST_PAUSE, Budget
 from roomkeeper.docspace.files import Files
 from roomkeeper.docspace.folders import Folders
 from roomkeeper.docspace.history import History
@@ -23,7 +23,7 @@ from roomkeeper.docspace.people import People
 from roomkeeper.docspace.rooms import Rooms
 from roomkeeper.docspace.webhooks import Webhooks
 from roomkeeper.docspace.wire import PREFIX, Answer, Call, read, segment
-from roomkeeper.errors import NotFound, RemoteError
+from roomkeeper.errors import NotFound, RemoteError, Throttled
 from roomkeeper.remote import CONNECT, Exchange, Observe, answered, fetched, trusted, unobserved
 from roomkeeper.statuses import by_status, is_success
 
@@ -117,9 +117,11 @@ class Portal:
                 status = response.status_code
                 answer = read(call, status, response.headers, response.content)
             except RemoteError as error:
-                self.budget.heed(error, daily=call.counts_for_the_day)
-                self._note(call, status, started, str(error))
-                raise
+                refused = _of_mail(error) if call.mails else error
+                if refused is error:
+                    self.budget.heed(error, daily=call.counts_for_the_day)
+                self._note(call, status, started, str(refused))
+                raise refused from error.__cause__
             self.budget.heed(None, daily=False)
             self._note(call, status, started, "")
             return answer
@@ -218,6 +220,20 @@ class Portal:
     def _note(self, call: Call, status: int, started: float, error: str) -> None:
         took = round((time.monotonic() - started) * 1000)
         self._observe(Exchange(call.method, call.path, status, took, error))
+
+
+def _of_mail(error: RemoteError) -> RemoteError:
+    """Tell the limit of invitations by e-mail from those of calls: it ends with a day, and concerns nothing else."""
+    if not isinstance(error, Throttled) or (error.retry_after or 0.0) <= LONGEST_PAUSE:
+        return error
+    what = "The portal sends no more invitations by e-mail today; all that are sent there count"
+    return Throttled(what, status=error.status, retry_after=error.retry_after, remedy=_MAIL_AGAIN)
+
+
+_MAIL_AGAIN = (
+    "Nothing to do: it goes on tomorrow. Sooner, have the server's administrator allow more "
+    "(MaxEmailInvitationsPerDay), or make the account by hand: who has one is invited without a mail."
+)
 
 
 def _ahead(date: str, asked: datetime) -> float | None:

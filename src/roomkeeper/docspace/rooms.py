@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from roomkeeper import outside
 from roomkeeper.docspace.models import (
     Access,
     Contents,
@@ -22,6 +23,9 @@ TITLE_LIMIT = 170  # UTF-16 units; longer is answered 400 (CreateRoomRequestDto.
 #: Orders of a listing, ascending and descending (SortedByType.cs); the second is for what the first left out.
 _ORDERS = (("DateAndTimeCreation", 0), ("AZ", 0), ("DateAndTimeCreation", 1), ("AZ", 1), ("DateAndTime", 0))
 _ACTIVE, _ANY, _TEMPLATES = 0, 2, "Templates"  # searchArea (RoomContentRequestDto.cs; recorded: rooms.list)
+
+
+_SAID = 300  # characters of a warning that are passed on (ours)
 
 
 class Rooms:
@@ -96,16 +100,18 @@ class Rooms:
         """Add tags; doing it twice is harmless (5.5)."""
         await self._send(Call("PUT", f"/files/rooms/{segment(room)}/tags", body={"names": list(tags)}))
 
-    async def invite(self, room: EntryId, invitations: Sequence[Mapping[str, object]], *, notify: bool) -> None:
+    async def invite(self, room: EntryId, invitations: Sequence[Mapping[str, object]], *, notify: bool) -> str:
         """Give people and groups access; the answer is no proof: read the members (5.3).
 
-        Raises FormRoleHeld where somebody is to leave who has a role in a form there: 200 with an error, and nothing
-        happens (VirtualRoomsController.cs, SetRoomSecurity).
+        Gives what the portal says of somebody whom it passed over (FileSharing.cs, SetAceObjectAsync: `warning`), or
+        nothing. Raises FormRoleHeld where somebody is to leave who has a role in a form there: 200 with an error, and
+        nothing happens (VirtualRoomsController.cs, SetRoomSecurity).
         """
         body = {"invitations": list(invitations), "notify": notify, "force": False}
         answer = (await self._send(Call("PUT", f"/files/rooms/{segment(room)}/share", body=body))).response
         if isinstance(answer, dict) and answer.get("error"):
             raise FormRoleHeld("The portal keeps in a data room whoever has a role in a form there")
+        return outside.one_line(str(answer.get("warning") or ""), _SAID) if isinstance(answer, dict) else ""
 
     async def members(self, room: EntryId) -> tuple[Member, ...]:
         """List who has access to a room, by whatever grant (5.3). Raises Garbled where not all of them are shown."""

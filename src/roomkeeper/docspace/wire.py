@@ -4,6 +4,7 @@ The rules are the server's (facts/docspace.md: 0 envelope and errors, 3 paging, 
 not the published documentation's, where the two differ.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,6 +27,9 @@ _WIDEST = 0xFFFF  # the last letter of three bytes, and of one UTF-16 unit (DbFi
 _UNSAFE = '\t*+:"<>?|\\/'
 
 
+TAG_LIMIT = 255  # UTF-16 units of a tag (DbFilesTag.cs)
+
+
 @dataclass(frozen=True)
 class Call:
     """One request to the portal; `path` is below /api/2.0."""
@@ -46,6 +50,15 @@ class Call:
     def counts_for_the_day(self) -> bool:
         """Whether it counts against the daily limit: POST and PUT do, DELETE does not (7)."""
         return self.method in {"POST", "PUT"}
+
+    @property
+    def mails(self) -> bool:
+        """Whether it invites by e-mail address, which all users of a portal together may do so often a day.
+
+        (BaseStartup.cs, EmailInvitationApi)
+        """
+        invited = (self.body or {}).get("invitations")
+        return isinstance(invited, list) and any(isinstance(one, dict) and one.get("email") for one in invited)
 
     def __str__(self) -> str:
         """Give the method and the path, without the query: it may hold titles."""
@@ -106,6 +119,18 @@ def storable(text: str) -> str:
 def shortened(title: str, *, limit: int = FOLDER_TITLE_LIMIT) -> str:
     """Cut a title to what the server accepts; it counts UTF-16 units, so an emoji counts twice and is not halved."""
     return title.encode("utf-16-le", "surrogatepass")[: 2 * limit].decode("utf-16-le", "ignore").strip()
+
+
+def tag(text: str) -> str:
+    """Give a tag as the portal can hold it: a longer one is refused once the room is made, which stays (DbFilesTag.cs).
+
+    One that is cut bears a digest of the whole, so that it stays apart from others that begin so.
+    """
+    whole = storable(text)
+    if len(whole.encode("utf-16-le", "surrogatepass")) // 2 <= TAG_LIMIT:
+        return whole
+    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{shortened(whole, limit=TAG_LIMIT - 9)} {digest}"
 
 
 def _count(total: object) -> int | None:

@@ -11,6 +11,7 @@ from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.request import Portal
 from roomkeeper.simulator.api.uploads import save_edited, store
 from roomkeeper.simulator.faults import KINDS, Fault
+from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.titles import exactly, title_key
 from roomkeeper.simulator.world import File, Folder, Share, now
 
@@ -182,9 +183,11 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def templates(request: Request) -> JSONResponse:
-        """Make room templates: {id: [type, [folders]]}."""
-        for id_, (kind, names) in (await request.json()).items():
-            _portal(request).world.add_template(f"Template {id_}", kind, names, int(id_))
+        """Make room templates: {id: [type, [folders], [files]]}."""
+        world = _portal(request).world
+        for id_, (kind, folders, *files) in (await request.json()).items():
+            template = world.add_template(f"Template {id_}", kind, folders, int(id_), *files)
+            template.shares = {one: Share(Access.READ, world.owner.id) for one in world.users}
         return JSONResponse({})
 
     async def rooms(request: Request) -> JSONResponse:

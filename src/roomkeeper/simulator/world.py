@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -253,13 +253,17 @@ class World:
                     return one, link
         return None, None
 
-    def add_template(self, title: str, room_type: int, folders: list[str], number: int | None = None) -> Folder:
+    def add_template(
+        self, title: str, room_type: int, folders: list[str], number: int | None = None, files: Sequence[str] = ()
+    ) -> Folder:
         """Make a room that is only a pattern; it is in no list of rooms."""
         template = Folder(number or next(self._folder_ids), sanitise(title), self.rooms_root, self.owner)
         template.room_type = room_type
         for name in folders:
             folder = Folder(next(self._folder_ids), name, template, self.owner)
             template.children[folder.id] = folder
+        for name in files:
+            self.add_file(template, name, name.encode(), self.owner)
         self.templates[template.id] = template
         return template
 
@@ -327,7 +331,7 @@ class World:
 
     def folder(self, folder_id: object) -> Folder | None:
         number = _number(folder_id)
-        return self.folders.get(number) if number is not None else None
+        return self.folders.get(number) or self.templates.get(number) if number is not None else None
 
     def file(self, file_id: object) -> File | None:
         number = _number(file_id)

@@ -90,7 +90,8 @@ def entry_link(api: Api) -> Any:
     wanted = _Wanted(api, kind=EXTERNAL_LINK)
     known = next((one for one in entry.links if one.id == wanted.id), None)
     if wanted.access == Access.NONE and known is not None:
-        entry.links.remove(known)
+        if known.internal == api.switch("internal") or not known.internal:  # FileSharing.cs: CanEditInternalAsync
+            entry.links.remove(known)
         return Reply(None, count=0)
     room = (entry if isinstance(entry, Folder) else entry.folder).room
     may = {name.casefold() for name in dto.given_by_link(entry, room)}

@@ -54,6 +54,10 @@ def room_from_template(api: Api) -> Any:
         room = made_room(api, title, template.room_type or 0, tags)
         for one in template.children.values():
             api.world.add_folder(room, one.title, api.user)
+        for file in template.contents.values():
+            # What cannot be copied is only logged (CreateRoomFromTemplateOperation.cs).
+            if api.user.id not in file.restricted:
+                api.world.add_file(room, file.title, file.current.content, api.user)
         job.update(progress=100, isCompleted=True, roomId=room.id)
 
     api.portal.jobs.add(asyncio.get_running_loop().create_task(work()))

@@ -208,7 +208,8 @@ def explain_left(file: File, line: Line, complaint: str) -> FailedItem:
         by = f" by {file.locked_by}" if file.locked_by else ""
         return FailedItem(name, f"it is locked{by}", "Have it unlocked, then `roomkeeper runs retry`.")
     if complaint:
-        return FailedItem(name, f"the portal refuses to move it: {complaint}", _MAY_MOVE)
+        remedy = _SAYS_WHY + _MAY_MOVE + (_FILLED if file.title.lower().endswith(".pdf") else "")
+        return FailedItem(name, f"the portal refuses to move it: {complaint}", remedy)
     return FailedItem(name, "the portal moved it again and again, and it is still there", _MAY_MOVE)
 
 
@@ -253,6 +254,11 @@ class Report(Sequence[Mapping[str, object]]):
         return told | {"outcome": outcome, "from": was, "to": to}
 
 
+_SAYS_WHY = "Put right what it says. If that is about rights: "
+_FILLED = (
+    " What was filled in, or is being filled in, in a form room can be moved by nobody (FileSecurity.cs): copy it "
+    "with `copy_files`."
+)
 _MAY_MOVE = (
     "Make sure that the account of the API key is room manager in both rooms (being a portal administrator is not "
     "enough), then `roomkeeper runs retry`."

@@ -136,7 +136,8 @@ def mode_for(policy: Policy, namesake: File | None, *, is_anothers: bool) -> OnC
     """Choose how to copy a file; None to leave it.
 
     `is_anothers` says that the namesake is our copy of another file that still exists, or somebody's that lies beside
-    our copy of this one: a new version of it would go to the wrong file, so the file gets a name of its own.
+    our copy of this one, or in third-party storage, where every version is the first (ThirdPartyProviderDao.cs): it is
+    to be left as it is, so the file gets a name of its own.
     """
     if namesake is None:
         return OnConflict.SKIP  # nothing to conflict with; and if that is no longer so, nothing is harmed
@@ -235,7 +236,8 @@ def may_be_by(file: File, account: str, intents: Sequence[Intent]) -> bool:
     for intent in intents:
         if intent.namesake is not None and str(file.id) == str(intent.namesake):
             return file.updated_by.id in {"", account} or file.version > intent.namesake_version + 1
-    return file.created_by.id in {"", account}
+    # In third-party storage all is shown as its owner's (ThirdPartyProviderDao.cs, InitFileEntry).
+    return isinstance(file.id, str) or file.created_by.id in {"", account}
 
 
 def _is_exactly(copy: Copy, intent: Intent) -> bool:

@@ -38,7 +38,7 @@ from roomkeeper.errors import (
 
 # Ours
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
-_EPOCH = datetime.fromtimestamp(0, UTC)
+_EPOCH = datetime.fromtimestamp(0, UTC)  # (ours)
 _LOST = 6  # operations without effect after which a file is given up (ours)
 _COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not (ours)
 
@@ -192,6 +192,7 @@ class Transfer:
             namesake = met.file if met is not None else None
             became = await self._ledger.of_target(self._scope, str(namesake.id)) if namesake is not None else []
             anothers = (met is not None and met.is_beside_ours) or await self._belongs_to_another(file, became)
+            anothers = anothers or isinstance(self._folder, str)  # where nothing shows that a file was replaced
             mode = copying.mode_for(self._policy, namesake, is_anothers=anothers)
             if mode is None:
                 self._report.note(file, "skipped", namesake.id if namesake else None, self._folder)

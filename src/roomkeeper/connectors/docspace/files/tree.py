@@ -63,6 +63,8 @@ class Tree:
 
 async def below(context: StepContext, root: EntryId) -> Tree:
     """List every file and every folder below a room or folder. Raises RemoteError."""
+    if isinstance(root, str):
+        return await _walked(context, root)
     files = await files_below(context, root)
     pages = await _pages(context, root, "folders")
     counted = (pages[-1].current.files_count or 0) if pages[-1].current is not None else 0
@@ -87,6 +89,17 @@ async def files_below(context: StepContext, root: EntryId) -> dict[EntryId, File
                 return found
         if len(found) == before:
             return found
+
+
+async def _walked(context: StepContext, root: EntryId) -> Tree:
+    """List folder by folder: in third-party storage no listing shows what lies below (ThirdPartyFileDao.cs)."""
+    files, folders, left = dict[EntryId, File](), dict[EntryId, Folder](), [root]
+    while left:
+        there = await directly_in(context, left.pop())
+        left += there.folders.keys() - folders.keys()
+        files |= there.files
+        folders |= there.folders
+    return Tree(root, folders, files)
 
 
 async def directly_in(context: StepContext, folder: EntryId) -> Tree:

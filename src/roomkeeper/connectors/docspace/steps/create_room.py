@@ -1,6 +1,7 @@
 """`create_room`: a room for something that happened, once, found again by its tag."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace.files import evidence
+from roomkeeper.connectors.docspace.files.tree import files_below
 from roomkeeper.connectors.docspace.places import address, dropped, folders_at
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.contract.text import NotBlank
@@ -16,13 +18,15 @@ from roomkeeper.docspace import EntryId, Folder, Portal, entry_id
 from roomkeeper.docspace.roles import room_type_named
 from roomkeeper.docspace.rooms import TITLE_LIMIT
 from roomkeeper.docspace.titles import same_title
-from roomkeeper.docspace.wire import sanitise_title, shortened, storable
+from roomkeeper.docspace.wire import sanitise_title, shortened
+from roomkeeper.docspace.wire import tag as tag_of
 from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, RemoteError, StepFailed
 from roomkeeper.once import once
 
 RoomTypeName = Literal["collaboration", "custom", "public", "form_filling", "virtual_data"]
 _TEMPLATE_POLL, _TEMPLATE_PATIENCE = 0.5, 600.0  # seconds between two looks at a room being made, and in all (ours)
-_TEMPLATE_RETRY = 60.0  # of it that an attempt counts for which the portal ended with an error (ours)
+_NAMED = 5  # files that are named (ours)
+_TEMPLATE_RETRY = 300.0  # of it that an attempt counts for which the portal ended with an error (ours)
 
 
 class CreateRoom(BaseModel):
@@ -71,14 +75,14 @@ class Created(BaseModel):
 async def create_room(params: CreateRoom, context: StepContext) -> Created:
     """Find or make the room, then its folders. Raises StepFailed."""
     portal: Portal = context.client
-    tag = params.once_per or _tag_of_event(context)
+    tag = tag_of(params.once_per or _tag_of_event(context))
 
     async def find() -> list[str]:
         return [str(one.id) for one in await portal.rooms.tagged(tag)]
 
     async def make() -> str:
         title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
-        tags = list(dict.fromkeys(map(storable, [tag, *params.tags])))
+        tags = list(dict.fromkeys(map(tag_of, [tag, *params.tags])))
         if params.from_template is not None:
             chosen = template or await _template(context, params.from_template)
             return str(await _from_template(context, chosen, title, tags))
@@ -103,6 +107,8 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
         raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`; or cancel the run.")
+    if made.here and template:
+        await _must_be_whole(context, template, room)
     folders = await folders_at(context, room.id, params.folders, is_new=made.here and params.from_template is None)
     kind = room.room_type.name.lower() if hasattr(room.room_type, "name") else str(room.room_type)  # type: ignore[union-attr]
     return Created(
@@ -120,7 +126,7 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
 async def plan_room(params: CreateRoom, context: StepContext) -> Plan:
     """Say whether the room is there, or what would be made."""
     portal: Portal = context.client
-    tag = params.once_per or _tag_of_event(context)
+    tag = tag_of(params.once_per or _tag_of_event(context))
     found = await context.call(partial(portal.rooms.tagged, tag))
     if found:
         return Plan((), f"room {found[0].id} {found[0].title!r} is there already, with the tag {tag!r}")
@@ -197,9 +203,34 @@ async def _from_template(context: StepContext, template: int, title: str, tags: 
     raise Rejected(f"The portal made no room from template {template}: {said or 'it says nothing'}")
 
 
+async def _must_be_whole(context: StepContext, template: int, room: Folder) -> None:
+    """See that a new room has its template's files: the portal only logs which of them it could not copy.
+
+    (CreateRoomFromTemplateOperation.cs, CopyFolderContentAsync) Raises StepFailed, naming them.
+    """
+    try:
+        pattern: Folder = await context.call(partial(context.client.folders.get, template))
+    except (NotFound, Forbidden):  # then there is nothing to compare with
+        return
+    if (room.files_count or 0) >= (pattern.files_count or 0):
+        return
+    wanted, there = await files_below(context, template), await files_below(context, room.id)
+    missing = Counter(one.title for one in wanted.values()) - Counter(one.title for one in there.values())
+    if missing:
+        what = f"room {room.id} {room.title!r} lacks {missing.total()} of the {len(wanted)} files of its template"
+        named = ", ".join(map(repr, list(missing)[:_NAMED]))
+        raise StepFailed(f"{what}: {named}", remedy=_COPY_THEM)
+
+
 async def _tagged(portal: Portal, tag: str) -> Folder | None:
     found = await portal.rooms.tagged(tag)
     return found[0] if found else None
+
+
+_COPY_THEM = (
+    "See whether the portal has space left, copy them there by hand, then `roomkeeper runs retry`, which goes on with "
+    "the room as it is. Or delete the room first: then another one is made."
+)
 
 
 def _may_make(error: RemoteError) -> str:

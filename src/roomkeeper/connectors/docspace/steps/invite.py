@@ -134,11 +134,11 @@ async def apply(params: Invite, context: StepContext) -> Invited:
     async with context.hold(f"members of room {room.id}"):
         before = await context.call(partial(portal.rooms.members, room.id))
         missing = [one for one in wanted if not one.is_met(before)]
-        await _invite(context, room, missing, failed, notify=params.notify)
+        warnings = await _invite(context, room, missing, failed, notify=params.notify)
         after = await context.call(partial(portal.rooms.members, room.id)) if missing else before
     for one in wanted:
         if not one.is_met(after):
-            failed.setdefault(one.invitee.shown, _unseen(one.invitee))
+            failed.setdefault(one.invitee.shown, _unseen(one.invitee, warnings.get(one, "")))
     result = Invited(
         invited=[one.invitee.shown for one in missing if one.is_met(after)],
         already=[one.invitee.shown for one in wanted if one not in missing],
@@ -263,20 +263,26 @@ async def _groups(context: StepContext) -> dict[str, list[str]]:
 
 async def _invite(
     context: StepContext, room: PathPart, wanted: Sequence[_Wanted], failed: dict[str, FailedItem], *, notify: bool
-) -> None:
-    """Invite all at once; where that is refused, each alone, for the portal does not say who spoilt it (5.3)."""
+) -> dict[_Wanted, str]:
+    """Invite all at once; where that is refused, each alone, for the portal does not say who spoilt it (5.3).
+
+    Gives what the portal warned of, for each whom that may be about.
+    """
     if not wanted:
-        return
+        return {}
     portal: Portal = context.client
     try:
         invitations = [one.to_json() for one in wanted]
-        await context.call(partial(portal.rooms.invite, room.id, invitations, notify=notify))
+        warning = await context.call(partial(portal.rooms.invite, room.id, invitations, notify=notify))
     except (Forbidden, NotFound, QuotaExceeded, Rejected) as error:
         if len(wanted) == 1:
             failed[wanted[0].invitee.shown] = _explained(wanted[0].invitee, error)
-            return
+            return {}
+        warnings = dict[_Wanted, str]()
         for one in wanted:
-            await _invite(context, room, [one], failed, notify=notify)
+            warnings |= await _invite(context, room, [one], failed, notify=notify)
+        return warnings
+    return dict.fromkeys(wanted, warning)
 
 
 def _is_guid(text: str) -> bool:
@@ -296,8 +302,10 @@ def _explained(invitee: Invitee, error: RemoteError) -> FailedItem:
     return FailedItem(invitee.shown, f"the portal refuses it: {error.message}", _MAY)
 
 
-def _unseen(invitee: Invitee) -> FailedItem:
+def _unseen(invitee: Invitee, warning: str) -> FailedItem:
     reason = "the portal accepted the invitation, but the member list does not show it"
+    if warning:
+        return FailedItem(invitee.shown, f"{reason}; it warned: {warning}", "Put right what it says, then retry.")
     return FailedItem(invitee.shown, reason, "See whether the account is active, and may be seen by ours; then retry.")
 
 

@@ -28,6 +28,7 @@ _DEFAULT: Mapping[RoomType, Kind] = {
 }
 _ONLY_PRIMARY = frozenset({RoomType.FORM_FILLING})  # one external link, made with the room, without an end (5.4)
 _GONE = frozenset({404, 410})  # ours
+_TEN_YEARS = 10 * 365 * 86_400.0  # seconds (FilesLinkUtility.cs, MaxLinkLifeTimeInYears)
 
 
 _Named = Annotated[EntryId, AfterValidator(must_be_named)]
@@ -53,7 +54,9 @@ class ShareLink(BaseModel):
     access: AccessName | None = Field(
         default=None, description="What the link gives; the least, if you do not say.", examples=["read"]
     )
-    expires: Duration | None = Field(default=None, description="How long the link works.", examples=["30d"])
+    expires: Duration | None = Field(
+        default=None, le=_TEN_YEARS, description="How long the link works, at most ten years.", examples=["30d"]
+    )
     password_env: str | None = Field(
         default=None,
         description="The environment variable that holds the link's password; it is never written down.",

@@ -10,7 +10,7 @@ from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.contract.text import NotBlank
 from roomkeeper.docspace import EntryId, Portal
 from roomkeeper.docspace.titles import title_key
-from roomkeeper.docspace.wire import storable
+from roomkeeper.docspace.wire import tag
 from roomkeeper.errors import StepFailed
 
 
@@ -37,10 +37,10 @@ async def tag_room(params: TagRoom, context: StepContext) -> Tagged:
     """Add tags to a room; doing it twice is harmless. Raises StepFailed."""
     portal: Portal = context.client
     room = (await way_to(context, params.room, setting="room"))[-1].id
-    tags = list(map(storable, params.tags))
+    tags = list(map(tag, params.tags))
     await context.call(partial(portal.rooms.tag, room, tags))
     now = await context.call(partial(portal.folders.get, room))
-    missing = [tag for tag in tags if title_key(tag) not in {title_key(one) for one in now.tags}]
+    missing = [one for one in tags if title_key(one) not in {title_key(there) for there in now.tags}]
     if missing:
         remedy = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
         raise StepFailed(
@@ -52,7 +52,7 @@ async def tag_room(params: TagRoom, context: StepContext) -> Tagged:
 async def plan_tags(params: TagRoom, context: StepContext) -> Plan:
     """Say which tags would be added."""
     room = (await way_to(context, params.room, setting="room"))[-1]
-    return Plan((f"tag room {room.id} {room.title!r}: {', '.join(map(storable, params.tags))}",))
+    return Plan((f"tag room {room.id} {room.title!r}: {', '.join(map(tag, params.tags))}",))
 
 
 TAG_ROOM = StepKind(
