@@ -16,7 +16,7 @@ from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import UNFINISHED, Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart
 from roomkeeper.docspace.models import Access, Member
-from roomkeeper.errors import FailedItem, Forbidden, FormRoleHeld, NotFound, Rejected, ScopeMissing, StepFailed
+from roomkeeper.errors import FailedItem, Forbidden, FormRoleHeld, NotFound, Rejected, StepFailed
 
 _ASK_OVER = 10  # people who lose something without a person being asked, if the automation does not say (ours)
 
@@ -115,7 +115,7 @@ SET_ACCESS = StepKind(
     connection_type="docspace",
     in_a_loop=False,
     places={"room": "manage"},
-    scopes=frozenset({"rooms:write", "files:read"}),
+    scopes=frozenset({"rooms:write", "files:read", "accounts:read"}),
 )
 
 
@@ -152,9 +152,6 @@ async def _absent(
             continue
         try:
             person = await person_of(context, name)
-        except ScopeMissing as error:
-            failed.append(FailedItem(name, f"is no member by that name; {error.message}", _LOOK_UP))
-            continue
         except (NotFound, Forbidden) as error:
             failed.append(FailedItem(name, error.message, CORRECT_IT))
             continue
@@ -220,10 +217,6 @@ def _said(member: Member, access: str, room: PathPart) -> str:
 
 
 _MANAGER = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
-_LOOK_UP = (
-    "Give the API key the scope `accounts:read`, so that it can be seen whether a group lets that person in; or "
-    "correct the name where it comes from. Then retry the run."
-)
 _RELATED = (
     "The portal lets only the room's owner and whoever invited a guest end this access, and does not say so. Make the "
     "account of the API key the room's owner, or have the other one end it; then `roomkeeper runs retry`."
