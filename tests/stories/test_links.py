@@ -88,6 +88,34 @@ def test_links_of_ours_that_have_ended_make_room_for_the_next(rooms: Rooms, keep
     assert sorted((one["title"], one["isExpired"]) for one in left) == [("Ann's", True), ("Roomkeeper", False)]
 
 
+@pytest.mark.parametrize(
+    ("room_type", "changed", "state"),
+    [
+        (6, {"access": 10}, "done"),
+        (6, {"password": "secret-1A"}, "done"),
+        (1, {"password": "secret-1A"}, "needs_attention"),
+    ],
+)
+def test_a_room_s_first_link_that_somebody_changed_is_not_handed_out(
+    rooms: Rooms, keepers: Make, room_type: int, changed: dict[str, Any], state: str
+) -> None:
+    room = rooms.portal.call("POST", "/files/rooms", json={"title": "Open", "roomType": room_type})["id"]
+    invitations = {"invitations": [{"id": rooms.keeper, "access": 9}]}
+    rooms.portal.call("PUT", f"/files/rooms/{room}/share", json=invitations)
+    primary = rooms.portal.call("GET", f"/files/rooms/{room}/link")
+    was = {"linkId": primary["sharedLink"]["id"], "linkType": 1, "access": primary["access"], "title": "First"}
+    rooms.portal.call("PUT", f"/files/rooms/{room}/links", json=was | changed)
+
+    _, run = shared(keepers, rooms, {"room": room})
+
+    assert run["state"] == state
+    if state == "done":
+        assert run["steps"][0]["result"]["made"]
+        assert run["steps"][0]["result"]["url"] != primary["sharedLink"]["shareLink"]
+    else:
+        assert "the only link of room" in run["error"]
+
+
 def test_in_a_data_room_too_links_of_ours_that_have_ended_make_room(rooms: Rooms, keepers: Make) -> None:
     """There `internal` cannot be changed, and a request that would is passed over (FileSharing.cs)."""
     room = rooms.portal.call("POST", "/files/rooms", json={"title": "Data", "roomType": 8})["id"]

@@ -151,7 +151,8 @@ async def apply(params: ShareLink, context: StepContext) -> Shared:
         await context.call(partial(portal.folders.get, target.id))
         return Shared(url=address(portal, target.id), kind=kind, made=False, answered=True, because="for its members")
     try:
-        link, made = await _link(params, context, target, kind)
+        primary = await _primary(params, context, target, kind)
+        link, made = primary or await _link(params, context, target, kind)
     except (Forbidden, Rejected) as error:
         remedy = await _remedy(params, context, target, kind, error)
         raise StepFailed(f"{target.said} gets no {kind} link: {error.message}", remedy=remedy) from error
@@ -238,11 +239,8 @@ def _checked(params: ShareLink, target: _Target) -> Kind:
 
 
 async def _link(params: ShareLink, context: StepContext, target: _Target, kind: Kind) -> tuple[Link, bool]:
-    """Find our link, or make it once."""
+    """Find our link, or make it once; gives whether it was made."""
     portal: Portal = context.client
-    plain = not (params.expires or params.password_env or params.access or params.deny_download)
-    if kind == "external" and (target.type in _ONLY_PRIMARY or (target.type is RoomType.PUBLIC and plain)):
-        return await context.call(partial(portal.links.primary, target.id)), False
     access = _access(params, target, kind)
     wanted = _wanted(params, kind, access)
 
@@ -257,10 +255,6 @@ async def _link(params: ShareLink, context: StepContext, target: _Target, kind: 
         await _take_away_ended(portal, target, kind, params.title)
         return (await portal.links.make(target.linked, target.id, wanted)).url
 
-    kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
-    kept += " to look at" if params.deny_download else ""
-    item = f"{target.said} {kind} {named(access)} {kept} {params.title}"
-
     async def drop(url: str) -> bool:
         for one in await ours():
             if one.url == url:
@@ -271,11 +265,38 @@ async def _link(params: ShareLink, context: StepContext, target: _Target, kind: 
         return url in await find()
 
     scope = f"links: {context.connection}"
+    item = _item(params, target, kind, access)
     made = await once(context, scope, item, find=find, make=make, drop=drop, stands=stands)
     link = next((one for one in await context.call(ours) if one.url == made.target), None)
     if link is None:
         raise await _not_as_wanted(params, context, target, kind)
     return link, made.here
+
+
+def _item(params: ShareLink, target: _Target, kind: Kind, access: Access) -> str:
+    """Name the link in the ledger, by all that makes it another one."""
+    kept = f"{'password' if params.password_env else 'open'} {params.expires or 'endless'}"
+    kept += " to look at" if params.deny_download else ""
+    return f"{target.said} {kind} {named(access)} {kept} {params.title}"
+
+
+async def _primary(params: ShareLink, context: StepContext, target: _Target, kind: Kind) -> tuple[Link, bool] | None:
+    """Read a room's first link, if that will do; gives that it was not made.
+
+    Who manages the room may have changed what it gives (FileSecurity.cs, AvailableRoomAccesses). Raises StepFailed
+    where the room can have no other.
+    """
+    plain = not (params.expires or params.password_env or params.access or params.deny_download)
+    if kind != "external" or not (target.type in _ONLY_PRIMARY or (target.type is RoomType.PUBLIC and plain)):
+        return None
+    link: Link = await context.call(partial(context.client.links.primary, target.id))
+    is_bound = link.has_password or link.has_no_download or link.has_end or link.is_expired
+    if link.access == _access(params, target, kind) and not is_bound:
+        return link, False
+    if target.type in _ONLY_PRIMARY:
+        what = f"somebody gave the only link of {target.said} a password, an end or another access"
+        raise StepFailed(what, remedy="Put it back in the room's settings on the portal, then retry the run.")
+    return None
 
 
 async def _of(portal: Portal, target: _Target, kind: Kind) -> tuple[Link, ...]:
