@@ -21,7 +21,7 @@ from roomkeeper.contract.step import Attempts, Entry, StepContext
 from roomkeeper.docspace import EntryId, File, Operation, Portal
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.models import OperationKind
-from roomkeeper.docspace.titles import title_key
+from roomkeeper.docspace.titles import bearing, title_key
 from roomkeeper.errors import (
     FailedItem,
     Forbidden,
@@ -177,7 +177,8 @@ class Transfer:
 
     async def _met(self, file: File, several: Sequence[File]) -> Namesake:
         """Choose the namesake that the portal would: of equal titles, the oldest (FileQueries.cs, ByTitle)."""
-        oldest, *others = sorted(several, key=lambda one: (one.created or _EPOCH, str(one.id)))
+        by_age = sorted(bearing(file.title, several), key=lambda one: (one.created or _EPOCH, str(one.id)))
+        oldest, *others = by_age
         for one in others:
             entries = await self._ledger.of_target(self._scope, str(one.id))
             if str(file.id) in {copying.file_of(entry.item) for entry in entries}:
