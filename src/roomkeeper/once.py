@@ -14,7 +14,7 @@ from roomkeeper import settling
 from roomkeeper.contract.step import StepContext
 from roomkeeper.errors import RemoteError, RemoteFault
 
-_FAULTS = 20  # 5xx after which the request itself is what it stumbles over: a quarter of an hour (ours)
+_FAULTS = 30  # 5xx after which the request itself is what it stumbles over: a quarter of an hour (ours)
 _LOOK_AGAIN = 1.0  # seconds between two looks for what may still be carried out
 
 

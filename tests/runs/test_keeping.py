@@ -189,7 +189,7 @@ def test_a_run_takes_the_oldest_lane_first_and_keeps_each_lane_s_order(lanes: li
         (errors.Unreachable("x"), 4, 9.0, (2.0, 4.0)),
         (errors.RemoteFault("x"), 99, 100.0, (30.0, 60.0)),
         (errors.Throttled("x", retry_after=300.0), 1, 0.0, (300.0, 300.0)),
-        (errors.RemoteFault("x"), 2000, 86_399.0, (None, None)),
+        (errors.RemoteFault("x"), 2000, 86_401.0, (None, None)),
     ],
 )
 def test_whether_and_when_to_try_again(error: errors.RemoteError, attempt: int, waited: float, outcome: Any) -> None:

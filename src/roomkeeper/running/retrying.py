@@ -13,10 +13,10 @@ def pause_after(
 
     It is asked after the `attempt`-th failure (from 1), `waited` seconds after the first; `jitter` is from 0 to 1. The
     pause doubles up to a minute and is spread over its upper half, so that many runs do not come back at once. What
-    the service itself asks for is honoured.
+    the service itself asks for is honoured, and does not count as waited before it is over.
     """
     if not error.retryable:
         return None
     pause = min(LONGEST, FIRST * 2 ** min(attempt - 1, 16))
     after = max(pause * (0.5 + jitter / 2), error.retry_after or 0.0)
-    return after if waited + after <= patience else None
+    return after if waited <= patience else None

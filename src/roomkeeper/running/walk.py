@@ -668,6 +668,6 @@ class _Attempts:
             raise error.adding(f"tried {self._many} times over {waited / 3600:.1f} hours")
         if pause is None:
             raise error
-        if self._many > 1:
+        if self._many > 1 or pause >= _LONG:
             await self._context.progress(f"{error.message}; next try in {pause:.0f} s")
         await self._context.pause(pause)

@@ -306,6 +306,7 @@ class World:
     def rename_file(self, file: File, title: str) -> None:
         self._unplace(file)
         file.title = file_title(title)
+        file.current.at = now()  # a rename moves it, too (FileDao.cs, FileRenameAsync)
         self._place(file)
 
     def purge_file(self, file: File) -> None:

@@ -178,12 +178,11 @@ class Transfer:
     async def _met(self, file: File, several: Sequence[File]) -> Namesake:
         """Choose the namesake that the portal would: of equal titles, the oldest (FileQueries.cs, ByTitle)."""
         by_age = sorted(bearing(file.title, several), key=lambda one: (one.created or _EPOCH, str(one.id)))
-        oldest, *others = by_age
-        for one in others:
+        for one in by_age if len(by_age) > 1 else []:
             entries = await self._ledger.of_target(self._scope, str(one.id))
             if str(file.id) in {copying.file_of(entry.item) for entry in entries}:
-                return Namesake(oldest, is_beside_ours=True)
-        return Namesake(oldest, is_beside_ours=False)
+                return Namesake(by_age[0], is_beside_ours=one is not by_age[0])
+        return Namesake(by_age[0], is_beside_ours=False)
 
     async def _intents(self, files: Sequence[File], namesakes: Namesakes) -> list[list[Intent]]:
         """Decide for each file how its namesake is to be treated; one list for each way."""
@@ -289,12 +288,24 @@ class Transfer:
         await self._context.check()
         now = await self._context.now()
         asked = [replace(intent, asked_at=now) for intent in intents]
+        await self._keep_what_is_replaced(asked)
         await self._ledger.trying(self._scope, {intent.item: intent.to_json() for intent in asked})
         mode = asked[0].mode
         operation = await self._portal.files.copy([one.file for one in asked], self._folder, on_conflict=mode)
         named = [replace(intent, operation=operation.id) for intent in asked]
         await self._ledger.trying(self._scope, {intent.item: intent.to_json() for intent in named})
         return named, operation.id
+
+    async def _keep_what_is_replaced(self, intents: Sequence[Intent]) -> None:
+        """Go on knowing whose copies there are, though the line of what was saved again is written anew."""
+        known = await self._ledger.look(self._scope, [intent.item for intent in intents])
+        kept: dict[str, tuple[str, Mapping[str, object]]] = {}
+        for intent in intents:
+            line = known.get(intent.item)
+            before = Intent.from_json(line.detail).changed if line is not None and line.done else ""
+            if line is not None and before not in {"", intent.changed}:
+                kept[f"{intent.item}@{before}"] = (line.target, line.detail)
+        await self._ledger.done(self._scope, kept)
 
     async def _after_trouble(
         self, intents: Sequence[Intent], files: Mapping[EntryId, File], error: RemoteError, attempts: Attempts
@@ -504,11 +515,11 @@ async def already(context: StepContext, scope: str, files: Sequence[File]) -> di
     return {
         number: done[number]
         for number, copy in copies.items()
-        if sights[copy].stands and await _holds_still(context, scope, by_id[number], done[number])
+        if sights[copy].stands and await _holds_still(context, by_id[number], done[number])
     }
 
 
-async def _holds_still(context: StepContext, scope: str, file: File, line: Entry) -> bool:
+async def _holds_still(context: StepContext, file: File, line: Entry) -> bool:
     """Whether the copy of a line holds what the file does now: in the editor a version is saved again and again."""
     known, portal = Intent.from_json(line.detail), context.client
     if not known.may_be_older(file):
@@ -517,13 +528,8 @@ async def _holds_still(context: StepContext, scope: str, file: File, line: Entry
         return False
     copy: File = await context.call(partial(portal.files.get, copying.as_id(line.target) or ""))
     is_as_made = copy.version == known.copy_version and copying.same_size(copy.size, file.size)
-    are_equal = await _are_equal(context, file, copy) if is_as_made else None
-    if are_equal is None:  # nobody can say: a rename moves the moment, too
-        return known.title != file.title
-    if are_equal:
-        seen = replace(known, title=file.title, size=file.size, changed=changed_at(file))
-        await context.ledger.done(scope, {seen.item: (line.target, seen.to_json())})
-    return are_equal
+    # Where nobody can say, it is left alone: a rename moves the moment, too, and who changed the copy meant to.
+    return not is_as_made or await _are_equal(context, file, copy) is not False
 
 
 async def _are_equal(context: StepContext, one: File, other: File) -> bool | None:

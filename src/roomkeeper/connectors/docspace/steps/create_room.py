@@ -107,8 +107,8 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
         raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`; or cancel the run.")
-    if made.here and template:
-        await _must_be_whole(context, template, room)
+    if made.here and params.from_template is not None:
+        await _must_be_whole(context, template or await _template(context, params.from_template), room)
     folders = await folders_at(context, room.id, params.folders, is_new=made.here and params.from_template is None)
     kind = room.room_type.name.lower() if hasattr(room.room_type, "name") else str(room.room_type)  # type: ignore[union-attr]
     return Created(
@@ -197,9 +197,10 @@ async def _from_template(context: StepContext, template: int, title: str, tags: 
         if made is not None:
             return made.id
         # It was another's job, or ours was dropped in silence because another's was running.
-        said = state.error or said if state is not None else said
+        error = state.error if state is not None else ""
+        said = error or said
         await portal.rooms.from_template(template, title, tags)
-        waited += _TEMPLATE_RETRY if said else 0.0
+        waited += _TEMPLATE_RETRY if error else 0.0
     raise Rejected(f"The portal made no room from template {template}: {said or 'it says nothing'}")
 
 
