@@ -35,8 +35,9 @@ from typing import Self
 
 #: What to do where a run's settings came out wrong.
 COMPLETE_IT = (
-    "Complete what the event is about (the deal, the ticket), then `roomkeeper runs retry`, which reads it again. If "
-    "it is the automation that is wrong, correct it, then `roomkeeper runs retry --as-now`."
+    "Complete what the event is about (the deal, the ticket), then `roomkeeper runs retry`, which reads it again "
+    "(what came to a connection of the type `http` is not: have it sent anew). If it is the automation that is wrong, "
+    "correct it, then `roomkeeper runs retry --as-now`."
 )
 
 

@@ -139,3 +139,29 @@ def test_what_a_filter_gives_piece_by_piece_is_a_list_and_its_errors_are_ours() 
 
     with pytest.raises(TemplateError, match="cannot be worked out"):
         template.render("{{ many | select('gt', 1) }}", {"many": [1, "two"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "came"),
+    [
+        ("Room {{ t.category }}", "Room "),
+        ("Room {{ t.category | default('none') }}", "Room none"),
+        ("Room {{ t.gone | default('none') }}", "Room none"),
+        ("Room {{ t.empty | default('none') }}", "Room "),
+        ("Room {{ t.empty | default('none', true) }}", "Room none"),
+        ("{{ t.category | d(7) }}", 7),
+        ("{{ t.category }}", None),
+        ("{{ t.count | default(7) }}", 0),
+    ],
+)
+def test_null_is_nothing_and_no_word(text: str, came: object) -> None:
+    """Helpdesks write null for whatever is empty."""
+    assert template.render(text, {"t": {"category": None, "empty": "", "count": 0}}) == came
+
+
+@pytest.mark.parametrize("text", ["{{ t.category }}", "Room {{ t.category }}"])
+def test_what_is_missing_is_said_with_what_to_write(text: str) -> None:
+    with pytest.raises(
+        TemplateError, match=r"there is no 'category': write `\| default\(''\)` behind what may be missing"
+    ):
+        template.render(text, {"t": {}})

@@ -121,6 +121,13 @@ class Works:
         self._end(BROKEN)
 
 
+def must_be_alone(store: Store) -> None:
+    """See that no other service works on an embedded store, before anything is opened. Raises AlreadyRunning."""
+    if store.is_embedded and lock_file(store).exists():
+        with contextlib.suppress(PermissionError), lock_file(store).open() as file:
+            _take(file, store)
+
+
 @contextlib.contextmanager
 def only_one(store: Store) -> Iterator[None]:
     """Keep a second service from working on one embedded store: PostgreSQL is for several. Raises AlreadyRunning."""

@@ -46,10 +46,33 @@ def _size(operator: str, left: Any, right: Any) -> float:  # noqa: ANN401
     return len(texts[0]) * abs(counts[0]) if texts and counts else 0
 
 
-_environment = _Bounded(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+class _Missing(StrictUndefined):
+    """What is not there: to use it is a fault, said so that whoever wrote the template knows what to write."""
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        return f"there is no {str(self._undefined_name)!r}: write `| default('')` behind what may be missing"
 
 
-class _LeftOut(StrictUndefined):
+def _default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - Jinja's
+    """Give the value, or `default_value` where it is not there, or null; or empty, with `true` behind it."""
+    is_missing = value is None or isinstance(value, Undefined) or (boolean and not value)
+    return default_value if is_missing else value
+
+
+# A helpdesk writes null for what is empty: in a text, that is nothing, and no word.
+_environment = _Bounded(
+    undefined=_Missing,
+    autoescape=False,
+    keep_trailing_newline=True,
+    finalize=lambda value: "" if value is None else value,
+)
+_environment.filters |= {"default": _default, "d": _default}
+
+
+class _LeftOut(_Missing):
     """What a step gives that was left out: not there, and nothing that one asks of it is."""
 
     def __getattr__(self, name: str) -> "_LeftOut":

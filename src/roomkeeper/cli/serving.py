@@ -127,6 +127,7 @@ def _serve(config: Path, role: str, line_of: Callable[[Config], socket.socket], 
     from roomkeeper.serving.supervisor import Place, Supervisor  # noqa: PLC0415
 
     start_log(lambda said: said, sys.stderr, part="supervisor")
+    parts.must_be_alone(loaded)  # said before anything listens, or writes into another's store
     with metrics.shared():
 
         def become(place: Place) -> int:

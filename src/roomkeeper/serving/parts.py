@@ -5,11 +5,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 import typer
 import uvloop  # noqa: F401 - loaded before the parts are forked off, which share it
 
+from roomkeeper.app import works
 from roomkeeper.app.app import App
 from roomkeeper.app.building import build
 from roomkeeper.app.door import build_door
@@ -28,6 +30,17 @@ log = structlog.get_logger("serve")
 
 
 Read = Callable[[Config, str | None], Config]
+
+
+def must_be_alone(loaded: Config) -> None:
+    """See that no other service has this store. Raises AlreadyRunning."""
+    if "://" in loaded.store or not Path(loaded.store).exists():
+        return
+    store = Store(loaded.store)
+    try:
+        works.must_be_alone(store)
+    finally:
+        store.close()
 
 
 async def served(place: Place, loaded: Config, read_anew: Read) -> None:
