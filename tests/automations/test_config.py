@@ -295,6 +295,17 @@ def test_what_can_hardly_be_meant_is_noted(tmp_path: Path, where: str, said: str
     assert ([said in one.what for one in notes], [one.line for one in notes]) == (([True], [11]) if said else ([], []))
 
 
+def test_a_title_that_ends_where_a_comment_begins_is_noted(tmp_path: Path) -> None:
+    step = "      - {do: create_folders, with: {room: 1, folders: [x]}}\n"
+    text = GOOD + step.replace("{room: 1, folders: [x]}}", "{room: 1, folders: [x]}}  # every {{ file.title }}")
+    quoted = GOOD + step.replace("[x]", "['Ticket #{{ file.id }}']") + "# {{ nothing }}\n"
+
+    assert [(one.line, "comment to YAML" in one.what) for one in read(tmp_path, text).notes] == [
+        (GOOD.count("\n") + 1, True)
+    ]
+    assert read(tmp_path, quoted).notes == ()
+
+
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     automation = GOOD.partition("automations:\n")[2]
     step = automation.partition("steps:\n")[2]

@@ -4,7 +4,7 @@ The file is YAML 1.2, so `on:` is a word.
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,6 +112,10 @@ class Document:
             what = f"with its aliases (`*name`) written out, the file has more than {_MOST:,} values"
             self.problems.append(Problem(str(self.file), 1, what, "write fewer aliases of what has aliases itself"))
             return None
+        for line in _cut_off(root):
+            what = "what stands behind `#` is a comment to YAML, and there is a template in it"
+            remedy = "put the whole value in quotes, unless it is meant so"
+            self.notes.append(Problem(str(self.file), line, what, remedy))
         return root
 
     def line(self, where: Place) -> int:
@@ -182,3 +186,16 @@ def _plain(data: Any) -> Any:  # noqa: ANN401 - YAML to plain Python
     if isinstance(data, list | tuple):
         return [_plain(value) for value in data]
     return data
+
+
+def _cut_off(node: Any) -> Iterator[int]:  # noqa: ANN401 - YAML
+    """Find the lines on which a comment behind a value has a template in it: `title: Ticket #{{ ticket.id }}`."""
+    if not isinstance(node, CommentedMap | CommentedSeq):
+        return
+    for tokens in node.ca.items.values():
+        for token in tokens or ():
+            said = getattr(token, "value", "").split("\n")[0]
+            if said.startswith("#") and "{{" in said:
+                yield token.start_mark.line + 1
+    for one in node.values() if isinstance(node, CommentedMap) else node:
+        yield from _cut_off(one)
