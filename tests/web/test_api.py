@@ -149,3 +149,13 @@ def test_orders_by_the_api_do_what_they_say(keeper: Keeper) -> None:
     assert ask(keeper, f"/events/{event}/replay", method="POST").status_code == 200
     assert ask(keeper, "/automations/copy-client-uploads/try", method="POST", json={"event": "x"}).status_code == 400
     assert ask(keeper, "/automations/copy-client-uploads/try", method="POST", content=b"{").status_code == 400
+
+
+def test_what_is_refused_is_nothing_that_a_connection_told(keeper: Keeper) -> None:
+    (before,) = [one["last_event"] for one in ask(keeper, "/status").json()["connections"] if one["name"] == "acme"]
+
+    refused = httpx2.post(f"{keeper.url}/hooks/acme", content=b"{}")
+
+    (after,) = [one["last_event"] for one in ask(keeper, "/status").json()["connections"] if one["name"] == "acme"]
+    assert refused.status_code == 401
+    assert before == after != ""

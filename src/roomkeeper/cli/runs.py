@@ -39,7 +39,7 @@ def runs_list(
     known("--state", state, RUN_STATES)
     shown = history_of(config).runs(automation=automation, state=state, part=Part(limit, about=about))
     if as_json:
-        print_json(shown)
+        print_json([one | {"remedy": orders.numbered(one["id"], one["remedy"])} for one in shown])
     else:
         rows = [one | {"events": len(one["events"]), "says": one["error"] or one["progress"]} for one in shown]
         print_table(
@@ -61,7 +61,7 @@ def runs_show(
     """Show one run: its steps, what they did, what failed and what to do."""
     shown = history_of(config).run(number)
     if as_json:
-        print_json(shown)
+        print_json(shown | {"remedy": orders.numbered(number, shown["remedy"])})
     elif as_csv:
         reports = {step["name"]: (step["result"] or {}).get("report", []) for step in shown["steps"]}
         print_csv([{"step": name} | line for name, lines in reports.items() for line in lines])

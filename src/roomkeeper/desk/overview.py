@@ -16,7 +16,7 @@ from roomkeeper.running.leases import is_served
 from roomkeeper.store.alerts import Alert
 from roomkeeper.store.database import Store
 from roomkeeper.store.moments import moment
-from roomkeeper.store.tables import hooks, proofs, runs, trails, waiting
+from roomkeeper.store.tables import events, hooks, proofs, runs, trails, waiting
 from roomkeeper.telemetry.metrics import budgets
 
 Shown = dict[str, Any]
@@ -42,7 +42,7 @@ def of(store: Store, history: History, config: Config, limits: Mapping[str, Mapp
         "paused": stopped,
         "counts": counts,
         "alerts": [vars(one) for one in others],
-        "connections": connections(store, history, config, alerts),
+        "connections": connections(store, config, alerts),
         "budgets": used,
     }
 
@@ -67,15 +67,21 @@ def sentence(counts: Mapping[str, Any], alerts: int, stopped: Sequence[Shown]) -
     return "All is well: everything that arrived has been dealt with."
 
 
-def connections(store: Store, history: History, config: Config, alerts: list[Alert]) -> list[Shown]:
+def _newest(connection: str) -> sa.Select[Any]:
+    """Choose what a connection told last; what was refused may be anybody's, and says nothing of it."""
+    told = (events.c.connection == connection, events.c.status != "refused")
+    newest = sa.select(events.c.received_at, events.c.type, events.c.subject).where(*told)
+    return newest.order_by(events.c.id.desc()).limit(1)
+
+
+def connections(store: Store, config: Config, alerts: list[Alert]) -> list[Shown]:
     """Say of each connection whether it is well, how its webhook is, and what arrived last."""
-    newest = {name: next(iter(history.events(limit=1, connection=name)), None) for name in config.shown}
     with store.read() as db:
         hooked = {row.connection: row for row in db.execute(sa.select(hooks))}
         searched = db.execute(sa.select(trails)).all()
         shown = []
         for name, one in config.shown.items():
-            last = newest[name]
+            last = db.execute(_newest(name)).first()
             wrong = [alert for alert in alerts if _is_about(alert, name)]
             mine = [row for row in searched if row.connection == name]
             trouble = "; ".join(row.trouble for row in mine if row.trouble)
@@ -91,8 +97,8 @@ def connections(store: Store, history: History, config: Config, alerts: list[Ale
                     "webhook_seen_at": moment(hooked[name].claimed_at or None) if name in hooked else None,
                     "searched_at": moment(max((row.searched_at or 0.0 for row in mine), default=0.0) or None),
                     "trouble": trouble,
-                    "last_event_at": last["received_at"] if last is not None else None,
-                    "last_event": f"{last['type']} {last['subject']}".strip() if last is not None else "",
+                    "last_event_at": moment(last.received_at) if last is not None else None,
+                    "last_event": f"{last.type} {last.subject}".strip() if last is not None else "",
                 }
             )
     return shown

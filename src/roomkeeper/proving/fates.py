@@ -17,7 +17,7 @@ from roomkeeper.intake import pauses, stranded
 from roomkeeper.intake.events import COMES_TO_NOTHING, WITHOUT_BODY, event_of
 from roomkeeper.intake.inbox import recognised
 from roomkeeper.outside import cleaned
-from roomkeeper.running.orders import undone_by
+from roomkeeper.running.orders import numbered, undone_by
 from roomkeeper.store.moments import moment, written
 from roomkeeper.store.tables import OPEN, events, ledger, runs, steps, waiting
 from roomkeeper.watching.reconcile import listening_since
@@ -230,8 +230,8 @@ def _why_failed(happened: Event, run: Any, walked: Sequence[Any]) -> tuple[str, 
     for row in walked:
         for one in json.loads(row.items) if row.items else []:
             if one["item"] == subject or one["item"].startswith(f"{subject} "):
-                return f"run {run.id}: {one['reason']}", one["remedy"]
-    return f"run {run.id}: {run.error}", run.remedy or f"`roomkeeper runs show {run.id}`"
+                return f"run {run.id}: {one['reason']}", numbered(run.id, one["remedy"]) or ""
+    return f"run {run.id}: {run.error}", numbered(run.id, run.remedy) or f"`roomkeeper runs show {run.id}`"
 
 
 def _result(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of `steps`

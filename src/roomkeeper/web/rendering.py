@@ -47,6 +47,7 @@ _ON_PAGES = (
     (r"roomkeeper runs retry", "Retry", ""),
     (r"roomkeeper runs retry --as-now", "Retry with the automation as it is now", ""),
     (r"roomkeeper runs retry (?P<run>\d+)", "Retry", "/runs/{run}"),
+    (r"roomkeeper runs retry (?P<run>\d+) --as-now", "Retry with the automation as it is now", "/runs/{run}"),
     (r"roomkeeper runs show (?P<run>\d+)", "Run {run}", "/runs/{run}"),
     (r"roomkeeper runs approve \d+", "Approve", ""),
     (r"roomkeeper runs undo", "Undo", ""),
