@@ -306,26 +306,6 @@ def test_a_title_that_ends_where_a_comment_begins_is_noted(tmp_path: Path) -> No
     assert read(tmp_path, quoted).notes == ()
 
 
-def test_a_field_s_key_that_is_still_to_be_written_is_noted(tmp_path: Path) -> None:
-    """`init` writes forty zeros, and no deal has a field of that key."""
-    sales = """  sales:
-    type: pipedrive
-    url: https://northwind.pipedrive.com
-    api_token: !env TEST_KEY
-    webhook_user: u
-    webhook_password: !env TEST_SECRET
-    fields:
-      docspace_room_id: "{key}"
-automations:
-"""
-    noted = {}
-    for key in ("0" * 40, "1a" * 20):
-        text = GOOD.replace("automations:\n", sales.replace("{key}", key))
-        noted[key] = ["no key yet for its field 'docspace_room_id'" in one.what for one in read(tmp_path, text).notes]
-
-    assert noted == {"0" * 40: [True], "1a" * 20: []}
-
-
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     automation = GOOD.partition("automations:\n")[2]
     step = automation.partition("steps:\n")[2]

@@ -296,10 +296,6 @@ class _Reader:
             self._document.note(where, what, "write pdf for .pdf")
 
     def _note_example(self, name: str, connection: Connection) -> None:
-        fields = getattr(connection.settings, "fields", None) or {}
-        for field in [one for one, key in fields.items() if isinstance(key, str) and not key.strip("0")]:
-            what = f"{name} has no key yet for its field {field!r}: what is there stands for one, and no record has it"
-            self._document.note(("connections", name, "fields", field), what, "write the field's own key there")
         try:
             host = urlsplit(str(getattr(connection.settings, "url", ""))).hostname or ""
         except ValueError as error:
