@@ -297,8 +297,8 @@ def test_what_can_hardly_be_meant_is_noted(tmp_path: Path, where: str, said: str
 
 def test_a_title_that_ends_where_a_comment_begins_is_noted(tmp_path: Path) -> None:
     step = "      - {do: create_folders, with: {room: 1, folders: [x]}}\n"
-    text = GOOD + step.replace("{room: 1, folders: [x]}}", "{room: 1, folders: [x]}}  # every {{ file.title }}")
-    quoted = GOOD + step.replace("[x]", "['Ticket #{{ file.id }}']") + "# {{ nothing }}\n"
+    text = GOOD + step.replace("{room: 1, folders: [x]}}", "{room: 1, folders: [x]}} #{{ file.title }}")
+    quoted = GOOD + step.replace("[x]", "['Ticket #{{ file.id }}']") + "# {{ nothing }}\n#{{ x }}\n"
 
     assert [(one.line, "comment to YAML" in one.what) for one in read(tmp_path, text).notes] == [
         (GOOD.count("\n") + 1, True)

@@ -112,7 +112,7 @@ class Document:
             what = f"with its aliases (`*name`) written out, the file has more than {_MOST:,} values"
             self.problems.append(Problem(str(self.file), 1, what, "write fewer aliases of what has aliases itself"))
             return None
-        for line in _cut_off(root):
+        for line in _cut_off(root, self.text.splitlines()):
             what = "what stands behind `#` is a comment to YAML, and there is a template in it"
             remedy = "put the whole value in quotes, unless it is meant so"
             self.notes.append(Problem(str(self.file), line, what, remedy))
@@ -188,14 +188,16 @@ def _plain(data: Any) -> Any:  # noqa: ANN401 - YAML to plain Python
     return data
 
 
-def _cut_off(node: Any) -> Iterator[int]:  # noqa: ANN401 - YAML
-    """Find the lines on which a comment behind a value has a template in it: `title: Ticket #{{ ticket.id }}`."""
+def _cut_off(node: Any, lines: Sequence[str]) -> Iterator[int]:  # noqa: ANN401 - YAML
+    """Find the lines on which a comment behind a value begins with a template: `title: Ticket #{{ ticket.id }}`."""
     if not isinstance(node, CommentedMap | CommentedSeq):
         return
     for tokens in node.ca.items.values():
         for token in tokens or ():
             said = getattr(token, "value", "").split("\n")[0]
-            if said.startswith("#") and "{{" in said:
-                yield token.start_mark.line + 1
+            if said.startswith("#{{"):
+                at = token.start_mark
+                if lines[at.line][: at.column].strip():  # else it is a line of its own
+                    yield at.line + 1
     for one in node.values() if isinstance(node, CommentedMap) else node:
-        yield from _cut_off(one)
+        yield from _cut_off(one, lines)
