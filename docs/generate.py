@@ -521,7 +521,7 @@ def _sentences(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for scope in ast.walk(tree):
         if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        everywhere, here = dict(_assigned(tree.body)), list(_assigned(ast.walk(scope)))
+        everywhere, here = dict(_imported(tree)) | dict(_assigned(tree.body)), list(_assigned(ast.walk(scope)))
         for call in ast.walk(scope):
             if isinstance(call, ast.Call) and (at := _SAYING.get(_name(call.func))) is not None:
                 # Of what was called so before, the nearest is meant: one name serves several sentences.
@@ -531,6 +531,18 @@ def _sentences(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 remedy = _text(_nth(call, at[1], "remedy"), known)
                 if " " in what.strip("… "):
                     yield what, remedy
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Give the constants that a module has from others: what several say stands in one place."""
+    for one in tree.body:
+        if isinstance(one, ast.ImportFrom) and one.module and one.module.startswith("roomkeeper."):
+            file = (PACKAGE.parent / one.module.replace(".", "/")).with_suffix(".py")
+            wanted = {name.name for name in one.names if name.name.isupper()}
+            if wanted and file.exists():
+                yield from (
+                    (name, value) for name, value in _assigned(ast.parse(file.read_text()).body) if name in wanted
+                )
 
 
 def _assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:

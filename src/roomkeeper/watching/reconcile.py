@@ -37,7 +37,6 @@ _DAY = 86_400.0
 _SOON = 30.0  # seconds to the second search: a webhook may have been missing at first, and was mended by then
 _AT_FIRST = 2  # searches that find what was missed before all was in order
 _SHARE = 5  # polling takes at most this part of its time for itself: rooms without end shall not eat the budget
-_LATELY = 60.0  # seconds, at least, of which three count as lately
 _PATIENCE = 3  # searches in a row that may fail before somebody is told
 
 

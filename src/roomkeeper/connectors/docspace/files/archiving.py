@@ -254,6 +254,7 @@ class Report(Sequence[Mapping[str, object]]):
         return told | {"outcome": outcome, "from": was, "to": to}
 
 
+EACH_FILE = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."
 _SAYS_WHY = "Put right what it says. If that is about rights: "
 _FILLED = (
     " What was filled in, or is being filled in, in a form room can be moved by nobody (FileSecurity.cs): copy it "

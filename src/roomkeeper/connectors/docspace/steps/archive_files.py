@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.automations.duration import Duration
 from roomkeeper.connectors.docspace.files import archiving, evidence
-from roomkeeper.connectors.docspace.files.archiving import ArchivePlan, Layout, Line
+from roomkeeper.connectors.docspace.files.archiving import EACH_FILE, ArchivePlan, Layout, Line
 from roomkeeper.connectors.docspace.files.moving import WIDTH, DestinationGone, Item, Moved, is_there, move, rename
 from roomkeeper.connectors.docspace.files.tree import Tree, below, directly_in, files_below
 from roomkeeper.connectors.docspace.places import (
@@ -360,7 +360,9 @@ class _Archiving:
         if missing:
             items = await self._explained(planned, missing)
             what = f"{len(missing)} of {len(planned.lines)} files are not in {planned.where!r}"
-            raise StepFailed(f"{what}: {_names(items)}", remedy=_EACH, items=items, result=self._json(planned, missing))
+            raise StepFailed(
+                f"{what}: {_names(items)}", remedy=EACH_FILE, items=items, result=self._json(planned, missing)
+            )
         await self._note_title(planned)
         return self._outcome(planned, [])
 
@@ -402,7 +404,7 @@ class _Archiving:
             for file, line in zip(left, lines, strict=True)
         ]
         what = f"{len(left)} of {len(planned.lines)} files are still in room {planned.room} {planned.room_title!r}"
-        return StepFailed(f"{what}: {_names(items)}", remedy=_EACH, items=items, result=self._json(planned, lines))
+        return StepFailed(f"{what}: {_names(items)}", remedy=EACH_FILE, items=items, result=self._json(planned, lines))
 
     def _json(self, planned: ArchivePlan, not_done: Sequence[Line]) -> dict[str, object]:
         return dict(self._outcome(planned, not_done))
@@ -436,6 +438,3 @@ def _entitle(planned: ArchivePlan, lines: Sequence[Line], there: Tree | None) ->
 
 def _names(items: Sequence[FailedItem]) -> str:
     return ", ".join(one.item for one in items[:3]) + (" …" if len(items) > 3 else "")  # noqa: PLR2004
-
-
-_EACH = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."

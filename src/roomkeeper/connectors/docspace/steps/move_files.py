@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace.files import evidence
-from roomkeeper.connectors.docspace.files.archiving import Line
+from roomkeeper.connectors.docspace.files.archiving import EACH_FILE, Line
 from roomkeeper.connectors.docspace.files.identity import is_told_of, made_at
 from roomkeeper.connectors.docspace.files.relocation import (
     MovePlan,
@@ -260,13 +260,10 @@ class _Moving:
             return result
         names = ", ".join(one.item for one in failed[:3]) + (" …" if len(failed) > 3 else "")  # noqa: PLR2004
         what = f"{len(failed)} of {len(failed) + len(done) + len(skipped)} files are not in {planned.where!r}: {names}"
-        raise StepFailed(what, remedy=_EACH, items=failed, result=result.model_dump(mode="json"))
+        raise StepFailed(what, remedy=EACH_FILE, items=failed, result=result.model_dump(mode="json"))
 
 
 def _reported(planned: MovePlan, line: Line, outcome: str) -> dict[str, object]:
     to = planned.goes_to(line) if outcome == "moved" else ""
     about = {"file": line.file, "title": line.title, "size": line.size, "made": line.created}
     return {**about, "outcome": outcome, "from": line.was, "to": to}
-
-
-_EACH = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."

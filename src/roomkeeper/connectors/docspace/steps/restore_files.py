@@ -11,7 +11,7 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roomkeeper.connectors.docspace.files.archiving import ArchivePlan, Line, numbered
+from roomkeeper.connectors.docspace.files.archiving import EACH_FILE, ArchivePlan, Line, numbered
 from roomkeeper.connectors.docspace.files.moving import DestinationGone, Item, Moved, move, rename
 from roomkeeper.connectors.docspace.files.relocation import MovePlan, put_back
 from roomkeeper.connectors.docspace.files.tree import Tree, below
@@ -126,7 +126,7 @@ async def _moved_back(context: StepContext, planned: MovePlan) -> Restored:
     if not failed:
         return result
     what = f"{len(failed)} of {len(planned.lines)} files cannot go back to where they were"
-    raise StepFailed(what, remedy=_EACH, items=failed, result=result.model_dump(mode="json"))
+    raise StepFailed(what, remedy=EACH_FILE, items=failed, result=result.model_dump(mode="json"))
 
 
 class _Restoring:
@@ -297,10 +297,7 @@ class _Restoring:
         if not items:
             return result
         what = f"{len(items)} of {len(self._planned.lines)} files cannot go back to {self._planned.room_title!r}"
-        raise StepFailed(what, remedy=_EACH, items=items, result=result.model_dump(mode="json"))
-
-
-_EACH = "Each file has its reason and remedy below; put them right, then `roomkeeper runs retry`."
+        raise StepFailed(what, remedy=EACH_FILE, items=items, result=result.model_dump(mode="json"))
 
 
 def _name(line: Line) -> str:
