@@ -198,6 +198,12 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         (("https://acme", "acme"), 5, "url", "https://"),
         (("https://acme", "https://acme:port"), 5, "url: must name a host", ""),
         (("https://acme", "https:///acme"), 5, "url: must name a host", ""),
+        (
+            ("https://acme.onlyoffice.com", "https://acme.onlyoffice.com/rooms/shared/filter?folder=7"),
+            5,
+            "not that of one of its pages: https://acme.onlyoffice.com",
+            "",
+        ),
         (("!env TEST_KEY", "sk-literal"), 6, "secret", "!env API_KEY"),
         (("!env TEST_SECRET", "literal"), 7, "secret", "!env"),
         (("!file old_secret", "!file nowhere"), 7, "nowhere", "create"),

@@ -32,6 +32,7 @@ def test_a_backup_taken_while_it_serves_is_put_back_and_nothing_is_lost(
     keeper = served(rooms, keepers)
     told = keeper.ask("backup", str(tmp_path / "monday"))
     assert told["files"] == ["engine.sqlite", "roomkeeper.sqlite"]
+    assert told["holds"] == {"events": len(keeper.ask("events", "list")), "runs": len(keeper.runs())}
     assert {one.stat().st_mode & 0o777 for one in (tmp_path / "monday").iterdir()} == {0o600}
     rooms.upload("After the backup.docx", b"later")
     keeper.settle(lambda: rooms.copies() == 4)

@@ -70,11 +70,13 @@ def test_whatever_is_chosen_check_accepts_it(tmp_path: Path, public_url: str | N
 
 def test_flags_alone_write_a_configuration_and_secrets_for_nobody_else(portal: Portal, tmp_path: Path) -> None:
     rooms = Rooms(portal)
-    flags = ["--url", portal.url, "--job", "copy", "--from", "client: acme", "--to", str(rooms.internal)]
+    page = f"{portal.url}/rooms/shared/filter?folder={rooms.client}"  # as somebody copies it from a browser
+    flags = ["--url", page, "--job", "copy", "--from", "client: acme", "--to", str(rooms.internal)]
 
     told = init(tmp_path / "new", *flags, "--public-url", "http://127.0.0.1:8080", key=rooms.keeper_key)
 
     config = load(tmp_path / "new" / "roomkeeper.yaml", CATALOG)
+    assert f'url: "{portal.url}"' in config.text
     assert config.automations[0].where == {"room": rooms.client}
     env = tmp_path / "new" / ".env"
     assert env.stat().st_mode & 0o777 == 0o600

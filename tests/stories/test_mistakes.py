@@ -53,3 +53,34 @@ def test_a_check_makes_no_store(portal: Portal, keepers: Make) -> None:
     keeper.rewrite(store="./elsewhere")
     keeper.say("check")
     assert not (keeper.folder / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "runs list",
+        "runs retry 1",
+        "runs cancel 1",
+        "events list",
+        "events replay 1",
+        "backup copy",
+        "transfer postgresql://nobody@127.0.0.1:9/none",
+    ],
+)
+def test_a_command_about_what_was_done_makes_no_store(words: str, portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.rewrite(store="./elsewhere")
+
+    said = keeper.complaints(*words.split(), codes=(1,))
+
+    assert f"There is no store in {keeper.folder}/elsewhere" in said
+    assert not (keeper.folder / "elsewhere").exists()
+
+
+def test_a_name_that_is_nowhere_is_said(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+
+    assert "'copy' is none of" in keeper.complaints("runs", "list", "--automation", "copy", codes=(2,))
+    assert "'file.upload' is none of" in keeper.complaints("events", "list", "--type", "file.upload", codes=(2,))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from roomkeeper.automations.address import listening
 from roomkeeper.cli.options import USAGE
 from roomkeeper.cli.printing import PROGRAM, err, escaped, out, stop
 from roomkeeper.cli.webhooks import webhooks_register
@@ -19,6 +20,7 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.instruction import followed
 from roomkeeper.contract.naming import called
 from roomkeeper.docspace.models import Folder
+from roomkeeper.docspace.wire import portal_address
 from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, ScopeMissing, Unauthorized
 from roomkeeper.setup import asking
 from roomkeeper.setup.asking import MAKE_A_KEY, Seen, is_address
@@ -57,8 +59,7 @@ def init(
 ) -> None:
     """Write a first configuration: asks what is not said by a flag, checks the key, lets you pick rooms by name."""
     file = folder / "roomkeeper.yaml"
-    if file.exists() and not force:
-        stop(f"{file} is there already", "Edit it, choose another folder, or give --force to replace it.", USAGE)
+    _may_be_written(file, listen, force=force)
     url, secret, seen = _let_in(url, api_key_file)
     out.print(f"[green]The key works[/green]: {escaped(seen.said)}.")
     jobs = _jobs(job)
@@ -115,6 +116,14 @@ def init(
         _register(file)
 
 
+def _may_be_written(file: Path, listen: str | None, *, force: bool) -> None:
+    """Refuse, before anything is asked, what could not be written at the end."""
+    if file.exists() and not force:
+        stop(f"{file} is there already", "Edit it, choose another folder, or give --force to replace it.", USAGE)
+    if listen is not None and listening(listen) is None:
+        stop(f"--listen {listen} is not an address and a port", "Write it as 127.0.0.1:8080.", USAGE)
+
+
 def _examples(services: Sequence[Service]) -> dict[tuple[str, str], str]:
     """Ask for what stands in a service's settings as an example; where nobody can be asked, that stays."""
     asked = [(one.type, name, about) for one in services for name, about in one.examples.items()]
@@ -149,7 +158,7 @@ def _address(given: str | None, question: str, flag: str) -> str:
     while True:
         said = given if given is not None else _asked(question, flag)
         if is_address(said):
-            return asking.of_portal(said)
+            return said.rstrip("/")
         what = "this looks like a key" if said.startswith("sk-") else f"{said!r} is not an address"
         remedy = "Write it with https:// (or http:// on your own network), and without a user in it."
         if given is not None:
@@ -183,7 +192,7 @@ def _let_in(given: str | None, file: Path | None) -> tuple[str, str, Seen]:
 
 
 def _portal_s(given: str | None) -> str:
-    return _address(given, "The portal's address, such as https://acme.onlyoffice.com", "--url")
+    return portal_address(_address(given, "The portal's address, such as https://acme.onlyoffice.com", "--url"))
 
 
 def _all_of_use(jobs: Sequence[Job], **flags: Mapping[str, object]) -> None:
@@ -311,15 +320,16 @@ def _need_a_terminal(flag: str) -> None:
 
 def _write(file: Path, setup: Setup, secret: str) -> list[str]:
     """Write the configuration and the secrets; gives those to be filled in."""
-    given, text = {API_KEY: secret}, yaml_of(setup)
+    given, password = {API_KEY: secret}, ""
     if ADMIN_SECRET not in env.known(file.parent / ".env"):
         given[ADMIN_SECRET] = hashed(password := secrets.token_urlsafe(12))
+    written = write(file, yaml_of(setup), given, replaces=True)
+    if password:
         out.print(
             f"The pages will be at http://{escaped(setup.listen)}: log in as [bold]{ADMIN}[/bold], with the password"
         )
         out.print(f"  [bold]{escaped(password)}[/bold]")
         out.print("It is shown this once, and only its hash is kept; `roomkeeper password` makes another.")
-    written = write(file, text, given, replaces=True)
     if written.before is not None:
         out.print(f"What was there is in {escaped(str(written.before))}.")
     where = escaped(str(file.parent / ".env"))

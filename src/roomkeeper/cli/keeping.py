@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from roomkeeper.cli.options import DEFAULT, FAILED, AsJson, ConfigFile, loaded_for_reading, store_of
+from roomkeeper.cli.options import DEFAULT, FAILED, AsJson, ConfigFile, kept_store_of, loaded_for_reading
 from roomkeeper.cli.printing import PROGRAM, show, stop
 from roomkeeper.running.leases import is_served
-from roomkeeper.store.backup import back_up
+from roomkeeper.store.backup import back_up, counted
 from roomkeeper.store.backup import transfer as copied_to
-from roomkeeper.store.database import Store, is_made
+from roomkeeper.store.database import Store
 
 
 def backup(
@@ -19,14 +19,12 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy an embedded store into a new folder, while the service runs."""
-    loaded = loaded_for_reading(config)
-    if not is_made(loaded.store):
-        what = f"There is no store in {loaded.store}, so there is nothing to back up"
-        stop(what, f"Look at `store:` in {config}; a store is made when the service first runs.", FAILED)
-    files = back_up(store_of(loaded), folder)
+    store = kept_store_of(loaded_for_reading(config))
+    files, held = back_up(store, folder), counted(store)
     many = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-    told = f"{many} lie in {folder}. Keep the configuration and its .env with them: they are not in it."
-    show({"folder": str(folder), "files": [one.name for one in files]}, as_json, told)
+    said = ", ".join(f"{rows} {name}" for name, rows in held.items())
+    told = f"{many} lie in {folder}: {said}. Keep the configuration and its .env with them: they are not in it."
+    show({"folder": str(folder), "files": [one.name for one in files], "holds": held}, as_json, told)
 
 
 def transfer(
@@ -35,7 +33,7 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Copy everything that is kept into an empty PostgreSQL database; the service must not run."""
-    store = store_of(loaded_for_reading(config))
+    store = kept_store_of(loaded_for_reading(config))
     if is_served(store):
         stop("A service is running on this store", "Stop it first, so that nothing comes in meanwhile.", FAILED)
     target = Store(address)

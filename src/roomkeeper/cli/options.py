@@ -16,7 +16,7 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import History
 from roomkeeper.errors import NotThere
 from roomkeeper.running.leases import is_served
-from roomkeeper.store.database import Store, opened
+from roomkeeper.store.database import Store, is_made, opened
 
 FAILED, USAGE, NEEDS_A_PERSON, INTERRUPTED = 1, 2, 3, 130
 
@@ -68,6 +68,19 @@ def store_of(config: Config) -> Store:
     return store
 
 
+def kept_store_of(config: Config) -> Store:
+    """Open a configuration's store for a command about what was done: where nothing was, none is made. Raises NotThere.
+
+    A folder that is made here in passing would look like a store, and be backed up like one.
+    """
+    if not is_made(config.store):
+        raise NotThere(
+            f"There is no store in {config.store}, so nothing was received yet",
+            remedy=f"Look at `store:` in {config.file}; a store is made when the service first runs.",
+        )
+    return store_of(config)
+
+
 _stores: list[Store] = []  # of the command that runs
 
 
@@ -79,7 +92,7 @@ def close_stores() -> None:
 
 def history_of(file: Path) -> History:
     """Open the read side of this configuration's store."""
-    return History(store_of(loaded_for_reading(file)))
+    return History(kept_store_of(loaded_for_reading(file)))
 
 
 def source_of(config: Config, automation: Automation, wanted: str | None) -> str:

@@ -15,9 +15,9 @@ from roomkeeper.cli.options import (
     by_whom,
     caller,
     history_of,
+    kept_store_of,
     known,
     loaded_for_reading,
-    store_of,
 )
 from roomkeeper.cli.printing import print_csv, print_json, print_run, print_table, show
 from roomkeeper.cli.waiting import wait_for_runs
@@ -37,7 +37,11 @@ def runs_list(
 ) -> None:
     """List runs, newest first; exit code 3 if one of those shown needs a person."""
     known("--state", state, RUN_STATES)
-    shown = history_of(config).runs(automation=automation, state=state, part=Part(limit, about=about))
+    loaded = loaded_for_reading(config)
+    history = History(kept_store_of(loaded))
+    shown = history.runs(automation=automation, state=state, part=Part(limit, about=about))
+    if not shown and not history.runs(automation=automation, limit=1):  # one that is gone from the file may have some
+        known("--automation", automation, [one.name for one in loaded.automations])
     if as_json:
         print_json([one | {"remedy": orders.numbered(one["id"], one["remedy"])} for one in shown])
     else:
@@ -89,7 +93,7 @@ def runs_retry(
     if as_now and from_start:
         raise typer.BadParameter("--as-now begins from the start anyway: leave out --from-start")
     loaded = loaded_for_reading(config)
-    store = store_of(loaded)
+    store = kept_store_of(loaded)
     history = History(store)
     chosen = list(numbers or [])
     if every:
@@ -115,7 +119,7 @@ def runs_cancel(
     as_json: AsJson = False,
 ) -> None:
     """Stop runs before their next call; what they did so far stays."""
-    store = store_of(loaded_for_reading(config))
+    store = kept_store_of(loaded_for_reading(config))
     states = {number: orders.cancel(store, number, caller()) for number in numbers}
     told = "\n".join(
         f"Run {number} is cancelled."
@@ -133,7 +137,7 @@ def runs_approve(
     as_json: AsJson = False,
 ) -> None:
     """Consent to what a run asks for, as `runs show` has it; it goes on."""
-    store = store_of(loaded_for_reading(config))
+    store = kept_store_of(loaded_for_reading(config))
     asked = orders.approve(store, number, caller())
     show({"approved": number, "asked": asked}, as_json, f"Approved: {asked}. {by_whom(store)}", quiet=wait)
     if wait:
@@ -147,7 +151,7 @@ def runs_undo(
     as_json: AsJson = False,
 ) -> None:
     """Put the files that a run archived back where they were; access that it ended is not given back."""
-    store = store_of(loaded_for_reading(config))
+    store = kept_store_of(loaded_for_reading(config))
     made = orders.undo(store, number, caller())
     told = f"Run {made} puts back what run {number} moved. {by_whom(store)}"
     show({"undone": number, "run": made}, as_json, told, quiet=wait)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from roomkeeper import outside
 from roomkeeper.docspace import scopes
@@ -23,11 +23,15 @@ K = TypeVar("K", bound=int | str)
 T = TypeVar("T")
 LOOKS = 3  # at a listing that shows less than it counts, for somebody may come or go between its pages (ours)
 FOLDER_TITLE_LIMIT = 165  # longer is answered 400 by POST /files/folder (recorded: folders.titles)
+TAG_LIMIT = 255  # UTF-16 units of a tag (DbFilesTag.cs)
 _WIDEST = 0xFFFF  # the last letter of three bytes, and of one UTF-16 unit (DbFile.cs)
 _UNSAFE = '\t*+:"<>?|\\/'
 
 
-TAG_LIMIT = 255  # UTF-16 units of a tag (DbFilesTag.cs)
+def portal_address(said: str) -> str:
+    """Give a portal's address by that of one of its pages, or of its API: a portal is all that its host serves."""
+    parts = urlsplit(said)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 @dataclass(frozen=True)

@@ -72,11 +72,6 @@ def is_address(said: str) -> bool:
     return is_any_address(said) and "@" not in urlsplit(said).netloc
 
 
-def of_portal(said: str) -> str:
-    """Give a portal's address as calls begin with it."""
-    return said.rstrip("/").removesuffix("/api/2.0")
-
-
 def may_be_key(said: str) -> bool:
     """Whether something can be an API key."""
     return bool(said) and said.isascii() and said.isprintable() and " " not in said

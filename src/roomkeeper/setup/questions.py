@@ -7,6 +7,7 @@ from roomkeeper.connectors import CATALOG
 from roomkeeper.contract.instruction import Instruction, followed
 from roomkeeper.contract.naming import one_called, written
 from roomkeeper.docspace.models import Folder
+from roomkeeper.docspace.wire import portal_address
 from roomkeeper.errors import ConfigError, RoomkeeperError
 from roomkeeper.setup import asking, trying
 from roomkeeper.setup.choices import ADMIN, ADMIN_SECRET, API_KEY, JOBS, Room, Service
@@ -96,7 +97,7 @@ class _OfPortal(Question):
         return [Guide(portal.name, portal.instructions)]
 
     async def take(self, draft: Draft, form: Form) -> str:
-        url = asking.of_portal(form.get("url", "").strip())
+        url = form.get("url", "").strip()
         draft.typed |= {API_KEY: key} if (key := form.get("key", "").strip()) else {}
         key = draft.typed.get(API_KEY) or draft.secrets.get(API_KEY, "")
         wrong = {}
@@ -106,6 +107,7 @@ class _OfPortal(Question):
             wrong["key"] = "This is no API key: it begins with sk- and has letters and digits."
         if wrong:
             raise Unfit(wrong)
+        url = portal_address(url)
         seen = await asking.look(url, key)
         draft.take_key(url, key, seen, await asking.groups(url, key))
         return f"The key works: {seen.said}."

@@ -60,9 +60,19 @@ def transfer(store: Store, target: Store) -> dict[str, int]:
     return {name: rows for name, rows in counts.items() if rows}
 
 
+def counted(store: Store) -> dict[str, int]:
+    """Count what a store holds, for whoever wants to know whether it is the right one."""
+    with store.read() as here:
+        return {table: _rows(here, table) for table in ("events", "runs")}
+
+
+def _rows(connection: sa.Connection, table: str) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(metadata.tables[table])).scalar_one())
+
+
 def _refuse_what_is_used(there: sa.Connection) -> None:
     for table in ("events", "runs", "ledger"):
-        if there.execute(sa.select(sa.func.count()).select_from(metadata.tables[table])).scalar_one():
+        if _rows(there, table):
             remedy = "Name an empty database, or empty this one."
             raise BackupRefused(f"The database holds {table} already", remedy=remedy)
 

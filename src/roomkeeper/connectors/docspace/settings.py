@@ -7,6 +7,7 @@ from roomkeeper.automations.secret import Secret, Secrets
 from roomkeeper.contract.receiving import Receiving
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace.budget import Tally
+from roomkeeper.docspace.wire import PREFIX, portal_address
 from roomkeeper.remote import ReadOnlyTransport
 
 
@@ -47,7 +48,10 @@ class DocSpace(Receiving):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        return address(value).removesuffix("/api/2.0")
+        given = address(value)
+        if given not in {plain := portal_address(given), f"{plain}{PREFIX}"}:
+            raise ValueError(f"must be the portal's own address, not that of one of its pages: {plain}")
+        return plain
 
 
 def connect(
