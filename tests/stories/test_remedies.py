@@ -1,7 +1,9 @@
 """What went wrong is named as what it is, with a remedy that works as it stands."""
 
+import contextlib
 from collections.abc import Callable
 
+from people import form_token
 from stage import Keeper, Portal, Rooms, copy_uploads, until
 
 Make = Callable[..., Keeper]
@@ -27,6 +29,35 @@ def test_a_destination_that_is_archived_is_named(portal: Portal, keepers: Make) 
 
     assert "is archived" in str(told["shown"])
     assert "room manager" not in str(told["shown"])
+
+
+def test_runs_that_one_deed_puts_right_are_one_card_and_go_on_together(portal: Portal, keepers: Make) -> None:
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    portal.direct("PUT", "/faults", json=[{"kind": "status", "status": 403, "path": "/files/fileops/copy"}])
+    for number in range(1, 4):
+        rooms.upload(f"{number}.docx", b"offer")
+        keeper.settle(lambda number=number: [one["state"] for one in keeper.runs()] == ["needs_attention"] * number)
+    numbers = [one["id"] for one in keeper.runs()]
+    portal.direct("PUT", "/faults", json=[])
+
+    with contextlib.closing(keeper.visitor()) as ann:
+        now, together = ann.get("/").text, f"/runs/retry?runs={','.join(map(str, numbers))},999,x"
+        asked = ann.get(together).text
+        from_here = {"Origin": keeper.url, "Sec-Fetch-Site": "same-origin"}
+        ordered = ann.post(together, data={"token": form_token(ann, together)}, headers=from_here)
+        assert ordered.status_code == 303, ordered.text
+        keeper.settle(lambda: rooms.copies() == 3)
+        late = ann.get(together)
+
+    assert f">Run {numbers[0]}</a> and 2 more" in now
+    assert now.count('<li class="card bad"') == 1
+    assert "Retry 3 runs?" in asked
+    assert all(f"Run {number} of copy-client-uploads" in asked for number in numbers)
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+    assert "None of these runs needs a person any more" in late.text
 
 
 def test_a_room_that_was_renamed_is_missed_by_its_title(portal: Portal, keepers: Make) -> None:

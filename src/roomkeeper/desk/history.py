@@ -134,8 +134,13 @@ class History:
             rows = db.execute(sa.select(runs).where(runs.c.id.in_(numbers)).order_by(runs.c.id.desc())).all()
             took = _events_of(db, numbers)
             says = _progress_of(db, [row.id for row in rows if row.state == "running"])
+            asking = _asking(db, [row.id for row in rows if row.state == "needs_attention"])
             about = subjects.briefly(db, numbers)
-        return [_run(row, took.get(row.id, []), says.get(row.id)) | {"about": about.get(row.id, [])} for row in rows]
+        return [
+            _run(row, took.get(row.id, []), says.get(row.id))
+            | {"asks": row.id in asking, "about": about.get(row.id, [])}
+            for row in rows
+        ]
 
     def run(self, number: int) -> Shown:
         """Show one run with its steps and their calls. Raises NotThere."""
@@ -151,6 +156,7 @@ class History:
         shown = _run(row, took.get(number, []), None)
         shown["text"] = json.loads(row.text)
         shown["about"] = about
+        shown["asks"] = row.state == "needs_attention" and any(step.state == "asks" for step in walked)
         shown["undone_by"] = undone
         shown["steps"] = [_step(step, [call for call in made if call.position == step.position]) for step in walked]
         return shown
@@ -356,6 +362,12 @@ def _progress_of(db: sa.Connection, numbers: Sequence[int]) -> Mapping[int, str]
         steps.c.run_id.in_(numbers), steps.c.state == "running", steps.c.progress.is_not(None)
     )
     return {row.run_id: f"{row.name}: {row.progress}" for row in db.execute(query)}
+
+
+def _asking(db: sa.Connection, numbers: Sequence[int]) -> set[int]:
+    """Find those of the runs that wait for somebody's consent. The statement is spared where none waits."""
+    asks = sa.select(steps.c.run_id).where(steps.c.run_id.in_(numbers), steps.c.state == "asks")
+    return set(db.execute(asks).scalars()) if numbers else set()
 
 
 def _grouped(rows: Any) -> dict[int, list[Any]]:  # noqa: ANN401 - a result of pairs

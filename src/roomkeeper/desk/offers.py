@@ -1,6 +1,6 @@
 """Offers: what a person can order of a run or an event as it is, and what that will do, said before it is done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,15 @@ def of_run(run: Shown, present: Shown | None, catalog: Catalog) -> list[Offer]:
     if run["state"] not in OPEN and _moved(run):
         offers.append(_undo(run))
     return offers
+
+
+def of_runs(stuck: Sequence[Shown]) -> Offer:
+    """Offer to retry several runs at once: those that failed, for a consent is given to one."""
+    shown = [f"Run {run['id']} of {run['automation']}: {run['error']}" for run in stuck[:_SHOWN]]
+    left = len(stuck) - len(shown)
+    more = [f"… and {left} more run{'' if left == 1 else 's'}"] if left > 0 else []
+    goes = "Each goes on from the step that failed; what is done is not repeated."
+    return Offer("retry", f"Retry {len(stuck)} run{'' if len(stuck) == 1 else 's'}", (goes, *shown, *more))
 
 
 def of_event(event: Shown) -> list[Offer]:

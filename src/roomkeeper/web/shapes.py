@@ -55,6 +55,7 @@ class RunLine(BaseModel):
     remedy: str | None
     progress: str | None
     cancel_requested: bool
+    asks: bool = Field(description="Whether it needs a person for a consent, and not because something failed.")
     undoes: int | None = Field(description="The run that it was made to undo.")
     about: list[str] | list[Subject]
 

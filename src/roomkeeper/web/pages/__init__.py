@@ -22,6 +22,8 @@ numbers.known()
 ROUTES: list[Route] = [
     *page("/", now.view),
     *page("/runs", runs.index),
+    *page("/runs/retry", runs.ask_many),
+    deed("/runs/retry", runs.order_many),
     *page("/runs/{number:number}", runs.one),
     download("/runs/{number:number}/report.csv", runs.report),
     *page("/runs/{number:number}/{order}", runs.ask),

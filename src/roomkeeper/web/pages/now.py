@@ -5,12 +5,13 @@ import asyncio
 from starlette.requests import Request
 
 from roomkeeper.automations.automation import heard_of
-from roomkeeper.desk import overview
+from roomkeeper.desk import causes, overview
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.rendering import Shown
 
 _SHOWN = 12
+_STUCK = 200  # runs that are looked through for what they have in common (ours)
 #: How something is made to happen, for who has just begun.
 _BEGINNINGS = {
     "file.uploaded": "Upload a file into the room that is watched.",
@@ -28,4 +29,13 @@ def _data(desk: Desk) -> dict[str, object]:
     stands = overview.of(desk.store, desk.history, desk.config, desk.limits)
     begun = [_BEGINNINGS[type_] for type_ in _BEGINNINGS if type_ in heard_of(desk.config.automations)]
     is_new = not desk.history.events(limit=1)
-    return {**stands, "latest": desk.history.runs(limit=_SHOWN), "is_new": is_new, "first": " Or: ".join(begun)}
+    stuck = stands["attention"]
+    if len(stuck) > 1:
+        stuck = desk.history.runs(limit=_STUCK, state="needs_attention")
+    return {
+        **stands,
+        "causes": causes.of(stuck)[:_SHOWN],
+        "latest": desk.history.runs(limit=_SHOWN),
+        "is_new": is_new,
+        "first": " Or: ".join(begun),
+    }

@@ -1,6 +1,7 @@
 """Runs: what was done, how, and what can be ordered."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,12 +18,14 @@ from roomkeeper.errors import OrderRefused
 from roomkeeper.intake.subjects import KINDS
 from roomkeeper.running import orders
 from roomkeeper.store import actions
+from roomkeeper.web import numbers
 from roomkeeper.web.access import Who
 from roomkeeper.web.desk import Desk
 from roomkeeper.web.pages.parts import paged, part_of
 from roomkeeper.web.rendering import Shown, attached
 
 _ASKED = ("automation", "state", "about", "kind", "since", "until", "before")
+_MANY = 1000  # runs that are retried at once (ours)
 _CALLS, _LINES = 200, 500  # that a page shows of a step; the API and the CSV have all
 
 
@@ -74,12 +77,37 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
     return f"/runs/{made}"
 
 
+async def ask_many(request: Request, desk: Desk, _who: Who) -> Shown:
+    """Say what a retry of several runs would do, before it is ordered."""
+    offer = offers.of_runs(await asyncio.to_thread(_stuck, desk, request))
+    return Shown(f"{offer.label}?", "order.html", {"offer": offer, "back": "/", "run": None})
+
+
+async def order_many(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
+    """Retry several runs: those that still need a person."""
+    for run in await asyncio.to_thread(_stuck, desk, request):
+        with contextlib.suppress(OrderRefused):  # somebody else was quicker, and the others are no worse for it
+            await asyncio.to_thread(orders.retry, desk.store, run["id"], who.by)
+    return "/runs"
+
+
 async def report(request: Request, desk: Desk, _who: Who) -> Response:
     """Give what a run did to each file, as CSV."""
     run = await asyncio.to_thread(desk.history.run, request.path_params["number"])
     reports = [(step["name"], (step["result"] or {}).get("report", [])) for step in run["steps"]]
     lines = [{"step": name} | line for name, reported in reports for line in reported]
     return attached(desk, f"run-{run['id']}.csv", spreadsheet.written(lines))
+
+
+def _stuck(desk: Desk, request: Request) -> list[dict[str, Any]]:
+    """Find those of the runs in an address that failed and still need a person. Raises OrderRefused if none does."""
+    wanted = {numbers.read(one) for one in request.query_params.get("runs", "").split(",")}
+    needing = desk.history.runs(limit=_MANY, state="needs_attention")
+    found = [run for run in needing if run["id"] in wanted and not run["asks"]]
+    if not found:
+        what = "None of these runs needs a person any more"
+        raise OrderRefused(what, remedy="The page Now shows what is to be done.")
+    return found
 
 
 def _offered(run: Mapping[str, Any], wanted: str, desk: Desk) -> offers.Offer:
