@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, SetWorkflowID, _workflow_commands
+from dbos import DBOS, SetWorkflowID, _scheduler, _workflow_commands
 from dbos._serialization import Serializer
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,8 +35,9 @@ log = structlog.get_logger("engine")
 #: Raised by hand, together with a migration path, when the workflow below changes its order of steps (pitfall 3).
 WORKFLOW_VERSION = "1"
 _SCHEMA = "engine"
-_STOP = 0.1  # seconds until the library's listener, which has nothing to do here, sees that it is to stop
-_JOBS = 60.0  # seconds between two looks of the library for what is delayed, or has a deadline; ours
+_STOP = 0.1  # seconds until the library's listener and notifier, who have nothing to do here, see that they are to stop
+_SELDOM = 3600.0  # seconds between two looks of the library for what there is none of here; ours
+_TAKING_BACK = 3.0  # seconds in which the library looks for runs that are taken back each second, and not at each sweep
 _SWEEP = 10.0  # seconds between two looks for runs that the engine has given up
 _PAGE = 500  # runs looked at in one sweep
 _RECOVERY_QUEUE = "_dbos_internal_queue"  # where the library puts what was on no queue
@@ -60,6 +61,7 @@ class Engine:
         self._strays: set[str] = set()
         self._unknown: set[tuple[int, int, str]] = set()
         self._library: Any = None
+        self._expected = self._looked = 0.0
 
     async def start(self) -> None:
         """Launch; runs that this process left unfinished go on at once."""
@@ -83,13 +85,16 @@ class Engine:
 
         self._run = run
         DBOS.listen_queues([])  # but for the library's own, by which it takes runs back
-        _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _JOBS  # noqa: SLF001 - nothing here is delayed or has a deadline
         self._launch()
         if self._store.is_embedded:  # nobody hands over runs yet, so that one look is enough
             await self._give_back(await self._unknown_runs())
 
     def _launch(self) -> None:
         """Have the library begin. Raises StoreUnavailable."""
+        # Each look costs a thread and a statement that is put together anew; nobody at rest has either to give away.
+        _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _SELDOM  # noqa: SLF001 - nothing here is delayed or has a deadline
+        _scheduler._STARTUP_FAST_POLL_DURATION_SEC = 0.0  # noqa: SLF001 - nothing here has a schedule of the library's
+        self._expect_runs()
         told = logging.getLogger("dbos")
         told.setLevel(logging.CRITICAL)  # what keeps it from beginning is thrown, too
         try:
@@ -100,6 +105,21 @@ class Engine:
                 raise StoreUnavailable(what, remedy=_BEGIN_ANEW) from error
             raise self._store.unavailable("The engine's tables cannot be opened", error) from error
         told.setLevel(logging.WARNING)
+        kept = self._library._sys_db  # noqa: SLF001
+        kept.list_queues = _no_queues
+        kept.dequeue_scopes = self._scopes
+
+    def _expect_runs(self) -> None:
+        """Have the library look each second: somebody is about to put runs on the queue by which it takes them back."""
+        self._expected = time.monotonic() + _TAKING_BACK
+
+    def _scopes(self, _: str) -> list[None]:
+        """Say whether the library is to look on that queue now: it is empty for days, and asked each second."""
+        now = time.monotonic()
+        if now > self._expected and now < self._looked + _SWEEP:
+            return []
+        self._looked = now
+        return [None]
 
     async def stop(self) -> None:
         """Stop taking runs; those at work are taken up again by the next start, or by another process."""
@@ -137,6 +157,7 @@ class Engine:
         The library's own call logs and swallows errors, so it is repeated until no run is pending (pitfall 1).
         """
         await asyncio.to_thread(DBOS._recover_pending_workflows, [process])  # noqa: SLF001 - there is no public one
+        self._expect_runs()
         left = await DBOS.list_workflows_async(status="PENDING", executor_id=process, load_input=False, limit=1)
         return not left
 
@@ -171,6 +192,7 @@ class Engine:
                 [self._lease.id],
                 _RECOVERY_QUEUE,
             )
+            self._expect_runs()
         self._strays = mine
 
     async def _name_the_given_up(self) -> None:
@@ -238,6 +260,8 @@ class Engine:
             "dbos_system_schema": _SCHEMA,
             "log_level": "WARNING",
             "notification_listener_polling_interval_sec": _STOP,
+            "notification_coalesce_sec": _STOP,
+            "scheduler_polling_interval_sec": _SELDOM,
         }
         if self._store.is_embedded:
             self._sqlite = durable_sqlite(_file(self._store))
@@ -248,6 +272,11 @@ class Engine:
 def make_tables(store: Store) -> None:
     """Make the engine's own tables, which it makes itself when it starts."""
     DBOS.migrate(f"sqlite:///{_file(store)}" if store.is_embedded else _url(store), schema=_SCHEMA)
+
+
+def _no_queues(*, application_name: str | None) -> list[Any]:  # noqa: ARG001 - as the library calls it
+    """List the queues that are kept in the database: none, `turns` decides when a run begins."""
+    return []
 
 
 def _file(store: Store) -> Path:
