@@ -78,6 +78,32 @@ def test_a_command_about_what_was_done_makes_no_store(words: str, portal: Portal
     assert not (keeper.folder / "elsewhere").exists()
 
 
+def test_a_broken_file_keeps_nobody_from_what_was_done_by_it(portal: Portal, keepers: Make) -> None:
+    """A service goes on by the file as it was, and its runs may want somebody."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    rooms.upload("Offer.docx", b"offer")
+    keeper.settle(lambda: rooms.copies() == 1)
+    keeper.rewrite(automations=[{"name": "of nothing"}], connections={"acme": {"type": "nothing"}})
+
+    (run,) = keeper.ask("runs", "list")
+    keeper.ask("runs", "retry", str(run["id"]), "--from-start", "--wait")
+
+    assert keeper.ask("events", "list")
+    assert keeper.ask("backup", str(keeper.folder / "monday"))["holds"]["runs"] == 1
+    assert "is not known" in keeper.complaints("runs", "retry", str(run["id"]), "--as-now", codes=(2,))
+
+
+def test_where_things_are_kept_must_be_known(portal: Portal, keepers: Make) -> None:
+    keeper = keepers(portal, "sk-x", [])
+    keeper.file.write_text("store: !env NOWHERE_SAID\nconnections: {}\n")
+    assert "NOWHERE_SAID" in keeper.complaints("runs", "list", codes=(2,))
+    keeper.file.write_text("store: [a]\n")
+    assert "`store` is not a text" in keeper.complaints("runs", "list", codes=(2,))
+
+
 def test_a_name_that_is_nowhere_is_said(portal: Portal, keepers: Make) -> None:
     rooms = Rooms(portal)
     keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])

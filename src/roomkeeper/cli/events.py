@@ -50,12 +50,12 @@ def events_list(
 ) -> None:
     """List what was received, newest first."""
     known("--status", status, EVENT_STATUSES)
-    loaded = loaded_for_reading(config)
-    known("--connection", connection, list(loaded.connections))
-    shown = History(kept_store_of(loaded)).events(
+    shown = history_of(config).events(
         connection=connection, status=status, types=[type_] if type_ else (), part=Part(limit, about=about)
     )
-    if not shown:  # what was received once may have had a type of the file as it was then
+    if not shown and (connection or type_):  # what was received may have names of the file as it was then
+        loaded = loaded_for_reading(config)
+        known("--connection", connection, list(loaded.connections))
         known("--type", type_, loaded.catalog.event_types)
     if as_json:
         print_json(shown)
@@ -97,7 +97,7 @@ def events_replay(
     as_json: AsJson = False,
 ) -> None:
     """Dispatch events again, by the configuration as it is now; what is done already is not done twice."""
-    store = kept_store_of(loaded_for_reading(config))
+    store = kept_store_of(config)
     history = History(store)
     for number in numbers:
         history.row(number)  # all or nothing: a number that does not exist stops the others too
@@ -120,7 +120,7 @@ def events_redispatch(
     What waits for a connection that is gone goes nowhere by it: the events are let go of.
     """
     loaded = loaded_for_reading(config)
-    store = kept_store_of(loaded)
+    store = kept_store_of(config)
     many = stranded.redispatch(store, name, [one.name for one in loaded.automations], loaded.connections, caller())
     counted = f"{many} events of {name} go" if many > 1 else f"{many} event of {name} goes"
     told = f"{counted} by the configuration as it is now. {by_whom(store)}"

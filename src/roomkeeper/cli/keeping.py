@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roomkeeper.cli.options import DEFAULT, FAILED, AsJson, ConfigFile, kept_store_of, loaded_for_reading
+from roomkeeper.cli.options import DEFAULT, FAILED, AsJson, ConfigFile, kept_store_of
 from roomkeeper.cli.printing import PROGRAM, show, stop
 from roomkeeper.running.leases import is_served
 from roomkeeper.store.backup import back_up, counted
@@ -19,7 +19,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy an embedded store into a new folder, while the service runs."""
-    store = kept_store_of(loaded_for_reading(config))
+    store = kept_store_of(config)
     files, held = back_up(store, folder), counted(store)
     many = f"{len(files)} file{'' if len(files) == 1 else 's'}"
     said = ", ".join(f"{rows} {name}" for name, rows in held.items())
@@ -33,7 +33,7 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Copy everything that is kept into an empty PostgreSQL database; the service must not run."""
-    store = kept_store_of(loaded_for_reading(config))
+    store = kept_store_of(config)
     if is_served(store):
         stop("A service is running on this store", "Stop it first, so that nothing comes in meanwhile.", FAILED)
     target = Store(address)

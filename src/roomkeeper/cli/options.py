@@ -11,6 +11,7 @@ from roomkeeper.automations.automation import Automation
 from roomkeeper.cli.printing import written_with
 from roomkeeper.configuration.config import Config
 from roomkeeper.configuration.loading import load
+from roomkeeper.configuration.loading import store_of as named_store_of
 from roomkeeper.configuration.sources import sources
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import History
@@ -63,22 +64,28 @@ def caller() -> str:
 
 def store_of(config: Config) -> Store:
     """Open a configuration's store, up to date, until the command has ended."""
-    store = opened(config.store)
+    return _until_the_end(config.store)
+
+
+def _until_the_end(where: str) -> Store:
+    store = opened(where)
     _stores.append(store)
     return store
 
 
-def kept_store_of(config: Config) -> Store:
-    """Open a configuration's store for a command about what was done: where nothing was, none is made. Raises NotThere.
+def kept_store_of(file: Path) -> Store:
+    """Open a configuration's store for a command about what was done. Raises ConfigError, NotThere.
 
-    A folder that is made here in passing would look like a store, and be backed up like one.
+    What else is wrong in the file is no matter: a service may run by it as it was. Where nothing was received, no store
+    is made: a folder that is made in passing would look like one, and be backed up like one.
     """
-    if not is_made(config.store):
+    where = named_store_of(file)
+    if not is_made(where):
         raise NotThere(
-            f"There is no store in {config.store}, so nothing was received yet",
-            remedy=f"Look at `store:` in {config.file}; a store is made when the service first runs.",
+            f"There is no store in {where}, so nothing was received yet",
+            remedy=f"Look at `store:` in {file}; a store is made when the service first runs.",
         )
-    return store_of(config)
+    return _until_the_end(where)
 
 
 _stores: list[Store] = []  # of the command that runs
@@ -92,7 +99,7 @@ def close_stores() -> None:
 
 def history_of(file: Path) -> History:
     """Open the read side of this configuration's store."""
-    return History(kept_store_of(loaded_for_reading(file)))
+    return History(kept_store_of(file))
 
 
 def source_of(config: Config, automation: Automation, wanted: str | None) -> str:

@@ -1,5 +1,6 @@
 """`runs …`: what was done about events, and what people order."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -37,11 +38,10 @@ def runs_list(
 ) -> None:
     """List runs, newest first; exit code 3 if one of those shown needs a person."""
     known("--state", state, RUN_STATES)
-    loaded = loaded_for_reading(config)
-    history = History(kept_store_of(loaded))
+    history = history_of(config)
     shown = history.runs(automation=automation, state=state, part=Part(limit, about=about))
-    if not shown and not history.runs(automation=automation, limit=1):  # one that is gone from the file may have some
-        known("--automation", automation, [one.name for one in loaded.automations])
+    if automation and not shown and not history.runs(automation=automation, limit=1):  # of one that is gone, there are
+        known("--automation", automation, [one.name for one in loaded_for_reading(config).automations])
     if as_json:
         print_json([one | {"remedy": orders.numbered(one["id"], one["remedy"])} for one in shown])
     else:
@@ -92,8 +92,7 @@ def runs_retry(
     """Let runs go on from the step that failed; what is done is not done again."""
     if as_now and from_start:
         raise typer.BadParameter("--as-now begins from the start anyway: leave out --from-start")
-    loaded = loaded_for_reading(config)
-    store = kept_store_of(loaded)
+    store = kept_store_of(config)
     history = History(store)
     chosen = list(numbers or [])
     if every:
@@ -102,11 +101,9 @@ def runs_retry(
         raise typer.BadParameter("name a run, or give --all")
     for number in chosen:
         history.run(number)  # all or nothing
+    renew = partial(orders.renew, present=loaded_for_reading(config).present) if as_now else None
     for number in chosen:
-        if as_now:
-            orders.renew(store, number, caller(), present=loaded.present)
-        else:
-            (orders.restart if from_start else orders.retry)(store, number, caller())
+        (renew or (orders.restart if from_start else orders.retry))(store, number, caller())
     told = f"Run {', '.join(map(str, chosen))} will go on. {by_whom(store)}" if chosen else "No run needs attention."
     show({"retried": chosen}, as_json, told, quiet=wait)
     if wait:
@@ -119,7 +116,7 @@ def runs_cancel(
     as_json: AsJson = False,
 ) -> None:
     """Stop runs before their next call; what they did so far stays."""
-    store = kept_store_of(loaded_for_reading(config))
+    store = kept_store_of(config)
     states = {number: orders.cancel(store, number, caller()) for number in numbers}
     told = "\n".join(
         f"Run {number} is cancelled."
@@ -137,7 +134,7 @@ def runs_approve(
     as_json: AsJson = False,
 ) -> None:
     """Consent to what a run asks for, as `runs show` has it; it goes on."""
-    store = kept_store_of(loaded_for_reading(config))
+    store = kept_store_of(config)
     asked = orders.approve(store, number, caller())
     show({"approved": number, "asked": asked}, as_json, f"Approved: {asked}. {by_whom(store)}", quiet=wait)
     if wait:
@@ -151,7 +148,7 @@ def runs_undo(
     as_json: AsJson = False,
 ) -> None:
     """Put the files that a run archived back where they were; access that it ended is not given back."""
-    store = kept_store_of(loaded_for_reading(config))
+    store = kept_store_of(config)
     made = orders.undo(store, number, caller())
     told = f"Run {made} puts back what run {number} moved. {by_whom(store)}"
     show({"undone": number, "run": made}, as_json, told, quiet=wait)

@@ -36,6 +36,7 @@ _TAKEN = frozenset({"event", "item", "number", "run", "loop"})  # words that tem
 _LOOK = 5.0  # seconds between two looks at the clock; ours
 _OF_AN_EXAMPLE = re.compile(r"\b[\w.+-]{1,64}@[\w.-]{1,255}\.example\b")  # as long as RFC 5321, 4.5.3.1, has them
 _SEE_WHERE = "write a pattern as `{like: '*.pdf'}`, and what is to be equal as it is; a `where` has no templates"
+_STORE = Top.model_fields["store"].default
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
 
 
@@ -57,6 +58,22 @@ def load(
     if document.problems or config is None:
         raise ConfigError(sorted(document.problems, key=lambda problem: problem.line))
     return config
+
+
+def store_of(file: Path) -> str:
+    """Tell where a configuration keeps things, whatever else is wrong in it. Raises ConfigError."""
+    document = Document(file)
+    if not document.problems:
+        said = {name: value for name, value in document.root.items() if name == "store"}
+        store = Resolver(document, required=True, given={}).resolved(said, (), Top).get("store", _STORE)
+        if isinstance(store, str) and not document.problems:
+            return _placed(store, file)
+        document.say(("store",), "`store` is not a text", "give a folder, or postgresql://user@host/db")
+    raise ConfigError(document.problems)
+
+
+def _placed(store: str, file: Path) -> str:
+    return store if "://" in store else str((file.parent / store).resolve())
 
 
 def _same(one: Automation, other: Automation) -> bool:
@@ -103,7 +120,7 @@ class _Reader:
             port=port,
             public_url=top.public_url.rstrip("/") if top.public_url else None,
             trusted_proxies=tuple(top.trusted_proxies),
-            store=self._store(top.store),
+            store=_placed(top.store, self._document.file),
             connections=connections | _set(clock, automations),
             automations=tuple(automations),
             settle_after=top.settle_after,
@@ -137,9 +154,6 @@ class _Reader:
         ):
             remedy = "write `store: !env DATABASE_URL`, or leave the password to PGPASSWORD or ~/.pgpass"
             self._say(("store",), "the store's address has a password in it, and secrets do not belong here", remedy)
-
-    def _store(self, store: str) -> str:
-        return store if "://" in store else str((self._document.file.parent / store).resolve())
 
     def _take_in(self, plugins: Sequence[str]) -> None:
         """Add the steps of a company's own packages; a name that is taken stays ours."""
