@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 import stage.loaded  # noqa: F401 - first: what measures marks what is loaded after it
@@ -18,20 +19,30 @@ from roomkeeper.store.database import Store
 from stage import Keeper, Portal, simulated_portal
 from stage.portals import close_portals, idle_processes
 from stage.processes import forks
-from stage.stores import migrated
+from stage.stores import migrated, put_blank
 
 OF_A_SESSION = {"postgres", "node", "chromium", "chrome", "chrome_crashpad_handler", "cat"}
-MANY_CONNECTIONS = "max_connections = 400"  # of all the workers' services together
+#: Of all the workers' services together; and no test pulls the machine's plug, or grows old.
+SETTINGS = """
+max_connections = 600
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+autovacuum = off
+"""
+BLANK = "roomkeeper_blank"
 ROOMY = 8 * 1024**3  # bytes
 _numbers = itertools.count(1)
+_at_the_last_end: list[set[tuple[int, str]]] = []  # the processes that there were: to list them takes a millisecond
 
 
 @pytest.fixture(autouse=True)
 def _no_process_stays_behind() -> Iterator[None]:
     """Whatever a test starts, it ends; but for the pretend portals, which wait for the next one."""
-    before = _others()
+    before = _at_the_last_end.pop() if _at_the_last_end else _others()
     yield
-    assert _others() - before == set()
+    _at_the_last_end.append(_others())
+    assert _at_the_last_end[-1] - before == set()
 
 
 def _others() -> set[tuple[int, str]]:
@@ -60,28 +71,29 @@ def postgresql() -> Iterator[Callable[[], str]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         server.ensure_pgdata_inited()
         settings = folder / "data" / "postgresql.conf"
-        if MANY_CONNECTIONS not in settings.read_text():
+        if SETTINGS not in settings.read_text():
             with settings.open("a") as file:
-                file.write(f"\n{MANY_CONNECTIONS}\n")
+                file.write(SETTINGS)
         server.start()
-
-    blank = f"roomkeeper_{worker}_blank"
-
-    def address(name: str) -> str:
-        return str(server.get_uri()).replace("/postgres?", f"/{name}?")
+        line = psycopg.connect(server.get_uri(), autocommit=True)
+        if line.execute("select 1 from pg_database where datname = %s", [BLANK]).fetchone() is None:
+            line.execute(f"create database {BLANK}")
+            migrated(_address(server, BLANK))
 
     def database() -> str:
         name = f"roomkeeper_{worker}_{next(_numbers)}"
-        server.psql(f"create database {name} template {blank}")
-        return address(name)
-
-    server.psql(f"create database {blank}")
-    migrated(address(blank))
+        line.execute(f"create database {name} template {BLANK}")
+        return _address(server, name)
 
     yield database
+    line.close()
     server.cleanup()
     if not (folder / "data").exists():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _address(server: Any, database: str) -> str:
+    return str(server.get_uri()).replace("/postgres?", f"/{database}?")
 
 
 def _fast() -> Path:
@@ -103,8 +115,9 @@ def store_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(store_address: str) -> Iterator[Store]:
     """A store with its tables, of both kinds."""
+    if "://" not in store_address:
+        put_blank(Path(store_address))
     one = Store(store_address)
-    one.migrate()
     yield one
     one.close()
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
-_LOOK = 0.05  # seconds between two looks at what can only be looked at
+_LOOK = 0.1  # seconds between two looks at what can only be looked at; each costs some milliseconds
 _SHARE = 2  # a look is followed by so many times its own time in which what it looks at goes on
 
 

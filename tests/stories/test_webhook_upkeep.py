@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from dotenv import dotenv_values
 from stage import SECRET, Keeper, Portal, Rooms, copy_uploads, until
 
 from roomkeeper.connectors.docspace.events.hooks import new_secret
 from roomkeeper.docspace.webhooks import TRIGGERS
+from roomkeeper.store.tables import hooks
 
 Make = Callable[..., Keeper]
 MANY = 1500  # uploads, by which somebody should have noticed
@@ -34,6 +36,12 @@ def looked_after(keepers: Make, rooms: Rooms, **settings: Any) -> Keeper:
 def planted(portal: Portal, **fault: Any) -> None:
     number = portal.direct("GET", "/webhooks")[0]["id"]
     portal.direct("PUT", "/webhooks", json={"id": number, **fault})
+
+
+def is_looked_at(keeper: Keeper) -> bool:
+    """Whether the service has had a first look at its webhook."""
+    with keeper.opened().read() as db:
+        return bool(db.execute(sa.select(hooks.c.claimed_at)).scalar())
 
 
 def copies_an_upload(rooms: Rooms, keeper: Keeper, name: str) -> None:
@@ -105,6 +113,20 @@ def test_a_changed_secret_is_seen_while_deliveries_are_still_being_retried(keepe
     until(lambda: rooms.portal.direct("GET", "/webhooks")[0]["secret"] == SECRET)
     copies_an_upload(rooms, keeper, "Last.docx")
     assert rooms.missing_and_doubled() == ([], [])
+
+
+def test_the_first_look_after_a_start_does_not_wait_for_its_turn(keepers: Make, rooms: Rooms) -> None:
+    """It waited until the time between two looks had passed, under a configuration that was another one."""
+    keeper = looked_after(keepers, rooms)
+    until(lambda: is_looked_at(keeper))
+    keeper.stop()
+    keeper.file.write_text(keeper.file.read_text().replace('"look_every": "5s"', '"look_every": "1h"'))
+    planted(rooms.portal, enabled=False)
+
+    keeper.start()
+    until(lambda: bool(rooms.portal.direct("GET", "/webhooks")[0]["enabled"]))
+
+    copies_an_upload(rooms, keeper, "File.docx")
 
 
 def test_a_deleted_one_is_made_again_but_not_one_that_was_removed_on_purpose(keepers: Make, rooms: Rooms) -> None:

@@ -84,7 +84,7 @@ class Works:
         beating = [asyncio.create_task(self._lease.keep(self._engine.recover))]
         began = time.monotonic()
         await self._engine.start()
-        if not self._store.is_embedded:
+        if self._lease.workers() > 1:
             await asyncio.sleep(max(0.0, JOINING - (time.monotonic() - began)))
         days = self._config.retention
         beating += [

@@ -25,7 +25,7 @@ log = structlog.get_logger("leases")
 BEAT = 1.0  # seconds
 LEASE = 10.0  # seconds without a beat, by the database's clock, until a process counts as dead
 _SAFE = 0.6  # of the lease: after that without a beat, a process does not act until it has renewed it
-JOINING = 2.5 * BEAT  # seconds until all others have seen a new process and made room for it
+JOINING = 2.5 * BEAT  # seconds until all others, if there are any, have seen a new process and made room for it
 SOLO = "solo"
 
 
@@ -62,14 +62,17 @@ class Lease:
 
     def begin(self) -> None:
         """Take the lease. Raises StoreUnavailable."""
+        began = time.monotonic()
         with self._store.write() as connection:
             now = self._store.now(connection)
             row = {"id": self.id, "works": self._works, "started_at": now, "seen_at": now, "declared_dead": False}
             statement = self._store.insert(processes).values(row)
             connection.execute(statement.on_conflict_do_update(index_elements=[processes.c.id], set_=row))
-            alive = sa.select(sa.func.count()).where(processes.c.works, processes.c.declared_dead.is_(False))
+        # Only now that others see this one: of two that begin at once, at least one finds the other.
+        alive = sa.select(sa.func.count()).where(processes.c.works, processes.c.declared_dead.is_(False))
+        with self._store.read() as connection:
             self._workers = connection.execute(alive).scalar_one()
-        self._renewed = time.monotonic()
+        self._renewed = began
 
     def beat(self) -> list[str]:
         """Renew the lease; returns the processes that are dead and may have left runs behind."""

@@ -20,6 +20,7 @@ from roomkeeper.store.tables import hooks
 log = structlog.get_logger("upkeep")
 
 _FIRST = 10.0  # seconds: the portal asks our address before it changes a webhook, so we must be listening by then
+_SOON = 0.9  # of the time between two looks, after which it is time for the next one (ours)
 _LATELY = 3600.0  # seconds: set twice within them, and wrong again, it may have another reason (ours)
 
 
@@ -84,12 +85,12 @@ def forget(store: Store, hook: Hook) -> None:
 
 
 async def _keep_one(store: Store, kept: Kept) -> None:
-    pause = min(_FIRST, kept.every)
+    # The first look is by a configuration that may be another one, so it does not count when the last one was.
+    pause = rest = min(_FIRST, kept.every)
     while True:
         await asyncio.sleep(pause)
-        pause = kept.every
         try:
-            if await store.writing(partial(_claim, store, kept)):
+            if await store.writing(partial(_claim, store, kept, rest * _SOON)):
                 await look_after(store, kept)
         except (Forbidden, ScopeMissing) as error:  # a key for files alone may not even look; `doctor` says so
             log.info("cannot look after the webhook", connection=kept.source.name, reason=error.message)
@@ -97,12 +98,13 @@ async def _keep_one(store: Store, kept: Kept) -> None:
             log.warning("cannot look after the webhook", connection=kept.source.name, reason=error.message)
         except Exception:  # what one service answers must not stop the deliveries of all
             log.exception("looking after the webhook failed", connection=kept.source.name)
+        pause = rest = kept.every
 
 
-def _claim(store: Store, kept: Kept, db: sa.Connection) -> bool:
+def _claim(store: Store, kept: Kept, rest: float, db: sa.Connection) -> bool:
     """Take one's turn: of several processes one looks after it."""
     _set(store, kept.source.name, {}, db)
-    return store.take_turn(db, hooks, hooks.c.connection == kept.source.name, rest=kept.every * 0.9)
+    return store.take_turn(db, hooks, hooks.c.connection == kept.source.name, rest=rest)
 
 
 def _remember(store: Store, hook: Hook, found: Sequence[Ailment], db: sa.Connection) -> None:
