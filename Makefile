@@ -27,6 +27,7 @@ test: $(VENV)/.dev                ## everything that CI runs; the check goes on 
 	$(BIN)/python -m slipcover -m pytest $(PYTEST); tests=$$?; \
 	wait $$check; check=$$?; cat test-output/check.txt; exit $$((tests || check))
 	$(BIN)/python -m slipcover --format text --out .coverage.json $(if $(PYTEST),,--fail-under $(COVERED)) --merge .coverage.json
+	$(if $(PYTEST),,$(BIN)/python tests/covered.py .coverage.json)
 
 quick: check                      ## all that starts no process: a minute
 	$(BIN)/python -m pytest -q -n 2 $(QUICK)

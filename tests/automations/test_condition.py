@@ -3,15 +3,15 @@
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from roomkeeper.automations.automation import Automation, matches, unmet
-from roomkeeper.automations.condition import Condition
+from roomkeeper.automations.condition import Condition, asking_for
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.docspace.wire import sanitise_title
 
@@ -110,3 +110,11 @@ def test_a_run_keeps_its_conditions() -> None:
     again = Automation.model_validate(json.loads(kept.model_dump_json(by_alias=True)))
 
     assert again.where == kept.where
+
+
+def test_what_can_be_asked_for_is_named_where_something_else_was() -> None:
+    asked = TypeAdapter(Annotated[dict[str, Any], asking_for({"title", "size"}, "a file")])
+
+    assert asked.validate_python({"size": 1}) == {"size": 1}
+    with pytest.raises(ValidationError, match="asks for age, colour; a file has size, title"):
+        asked.validate_python({"colour": "red", "age": 3, "title": "a"})

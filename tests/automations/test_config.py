@@ -40,6 +40,7 @@ def _secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_KEY", "sk-test")
     monkeypatch.setenv("TEST_SECRET", "new-secret")
     (tmp_path / "old_secret").write_text("old-secret\n")
+    (tmp_path / "empty").write_text("\n")
 
 
 def read(folder: Path, text: str, **how: Any) -> Config:
@@ -207,6 +208,8 @@ def test_check_says_that_nobody_could_see_the_pages(tmp_path: Path) -> None:
         (("!env TEST_KEY", "sk-literal"), 6, "secret", "!env API_KEY"),
         (("!env TEST_SECRET", "literal"), 7, "secret", "!env"),
         (("!file old_secret", "!file nowhere"), 7, "nowhere", "create"),
+        (("!file old_secret", "!file empty"), 7, "is empty", "put the secret into it"),
+        (("    url:", "    look_every: 1s\n    url:"), 5, "must be 5s or more", ""),
         (("    url:", "    colour: red\n    url:"), 5, "colour", ""),
         (("name: copy-client-uploads", "name: copy client"), 9, "name", "copy-client-uploads"),
         (("file.uploaded", "file.uploadet"), 10, "file.uploadet", "file.uploaded"),

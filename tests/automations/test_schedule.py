@@ -120,3 +120,7 @@ def test_what_is_due_every_so_often_comes_next_at_its_next_multiple() -> None:
 @pytest.mark.parametrize("expression", ["* * * *", "* * * * * *", "0 0 * * * 2026", "r r * * *", "0 8 * * montag"])
 def test_only_five_fields_with_known_names_are_a_cron_expression(expression: str) -> None:
     assert not is_cron(expression)
+
+
+def test_what_is_due_in_decades_is_not_looked_for() -> None:
+    assert Schedule(every=20_000 * 86_400.0).coming(datetime(2026, 11, 26, tzinfo=UTC)) is None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, is_for, matches
+from roomkeeper.automations.automation import Automation, acts_on, is_for, matches
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.errors import TemplateError
 
@@ -165,3 +165,37 @@ def test_what_is_missing_is_said_with_what_to_write(text: str) -> None:
         TemplateError, match=r"there is no 'category': write `\| default\(''\)` behind what may be missing"
     ):
         template.render(text, {"t": {}})
+
+
+def test_what_is_written_raw_stays_as_it_is() -> None:
+    assert template.render("{% raw %}{{ x }}{% endraw %}", {"x": 1}) == "{{ x }}"
+
+
+def test_a_condition_that_is_a_template_within_a_text_is_refused() -> None:
+    with pytest.raises(TemplateError, match="an expression already"):
+        template.references("'{{ file.title }}' == 'a'", condition=True)
+
+
+def test_a_value_that_grows_without_end_is_refused() -> None:
+    with pytest.raises(TemplateError, match="becomes longer than"):
+        template.render("{{ many | join('') }}", {"many": ["x" * template.LARGEST, "y"]})
+
+
+def test_what_a_step_gives_that_was_left_out_is_nothing_and_no_object_of_python_s() -> None:
+    told = {"told": template.left_out("told")}
+
+    assert template.render("{{ told.room.title | default('none') }}", told) == "none"
+    assert not hasattr(told["told"], "__html__")
+
+
+def test_an_automation_for_rooms_that_a_pattern_names_is_for_none_by_name() -> None:
+    said = {"name": "a", "on": "file.uploaded", "steps": [{"do": "x"}]}
+
+    assert Automation.model_validate(said | {"where": {"room": {"like": "Acme*"}}}).rooms == []
+    assert Automation.model_validate(said | {"where": {"room": ["Acme", 7]}}).rooms == ["Acme", 7]
+
+
+def test_a_step_acts_on_no_connection_that_there_is_not() -> None:
+    (step,) = Automation.model_validate({"name": "a", "on": "x", "steps": [{"do": "x", "via": "gone"}]}).steps
+
+    assert acts_on(step, {"docspace"}, "acme", {"acme": "docspace"}) is None

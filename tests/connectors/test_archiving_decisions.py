@@ -1,10 +1,21 @@
 """Titles that do not collide, whatever they are."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from roomkeeper.connectors.docspace.files.archiving import TITLE_LIMIT, ArchivePlan, Line, titled
+from roomkeeper.connectors.docspace.files.archiving import (
+    TITLE_LIMIT,
+    ArchivePlan,
+    Line,
+    explain_left,
+    explain_missing,
+    titled,
+)
+from roomkeeper.docspace import File
 from roomkeeper.docspace.wire import sanitise_title
 
 titles = st.one_of(
@@ -49,3 +60,43 @@ def test_a_plan_reads_back_as_it_was_written() -> None:
         "move 1 file (5 bytes) of room 1 'Room' to 'Archive/Acme' (flat)",
         "move 'One/Two/A.docx' to 'Archive/Acme/A (1).docx'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("now", "complaint", "reason", "remedy"),
+    [
+        ({"fileStatus": 1}, "", "open in the editor", "closed"),
+        ({"locked": True, "lockedBy": "Ann"}, "", "locked by Ann", "unlocked"),
+        ({"locked": True}, "", "it is locked", "unlocked"),
+        ({}, "no rights", "refuses to move it: no rights", "Put right what it says"),
+        ({"title": "Form.pdf"}, "no rights", "refuses to move it: no rights", "filled"),
+        ({}, "", "again and again", "retry"),
+    ],
+)
+def test_why_a_file_is_left_is_said_with_what_to_do(
+    now: dict[str, Any], complaint: str, reason: str, remedy: str
+) -> None:
+    left = File.of({"id": 7, "title": "A.docx", **now})
+    item = explain_left(left, Line(7, "A.docx", 5, 1, ("One",)), complaint)
+
+    assert item.item == "file 7 'One/A.docx'"
+    assert reason in item.reason
+    assert remedy in item.remedy
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (None, "it is gone, or lies where"),
+        ({"rootFolderType": 3}, "moved to the trash"),
+        ({"folderId": 88}, "somebody moved it to folder 88, out of 'Archive/Acme'"),
+    ],
+)
+def test_where_a_missing_file_is_is_said(now: dict[str, Any] | None, reason: str) -> None:
+    plan = ArchivePlan(1, "Room", 2, "Archive", "Acme", "flat")
+    found = File.of({"id": 7, "title": "A.docx", **now}) if now is not None else None
+
+    item = explain_missing(Line(7, "A.docx", 5, 1), found, plan)
+
+    assert reason in item.reason
+    assert item.remedy

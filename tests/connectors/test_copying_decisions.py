@@ -144,6 +144,7 @@ def test_others_files_are_not_taken_for_ours() -> None:
         (file(1), None, errors.Forbidden("x", status=403), "may not copy"),
         (file(1), None, errors.QuotaExceeded("full", status=402), "no room"),
         (file(1), None, errors.Rejected("odd", status=415), "odd"),
+        (file(1), None, errors.NotFound("x", status=404), "is not there"),
     ],
 )
 def test_each_reason_is_named_with_a_remedy(
@@ -255,3 +256,18 @@ def test_of_several_results_each_is_found_by_its_title_and_not_in_other_folders(
     assert copying.results([one], [shown(11, "a.docx", folder=8)]) == {}
     found = copying.results([one, other], [shown(12, "b.docx"), shown(11, "a.docx"), shown(13, "c.docx", folder=8)])
     assert {source: copy.id for source, copy in found.items()} == {1: 11, 2: 12}
+
+
+def test_what_is_to_replace_a_namesake_is_looked_for_there_and_else_under_a_number() -> None:
+    """The portal numbers it where the namesake is of another category (FileMoveCopyOperation.cs)."""
+    wanted = intent(1, mode=OnConflict.OVERWRITE, namesake=70, namesake_version=1, asked_at=1_764_000_000.0)
+    new, old = "2026-11-26T10:00:00Z", "2020-01-01T10:00:00Z"
+
+    for title, created, is_it in (("a.docx", new, False), ("a (1).docx", new, True), ("a (1).docx", old, False)):
+        found = copying.match([wanted], [shown(71, title, created=created)], ours=frozenset())
+        assert (found == {}) is not is_it, title
+
+
+def test_a_file_that_a_stranger_has_just_put_there_has_no_number_of_ours() -> None:
+    """Only what is made beside a namesake has a number from the first."""
+    assert copying.match([intent(1)], [shown(71, "b (1).docx")], ours=frozenset()) == {}

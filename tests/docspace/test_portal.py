@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -16,7 +18,7 @@ from starlette.routing import Route
 from roomkeeper import errors
 from roomkeeper.docspace import Budget, Limits, Portal
 from roomkeeper.docspace import budget as budget_module
-from roomkeeper.docspace.budget import LocalTally
+from roomkeeper.docspace.budget import WINDOW, LocalTally
 from roomkeeper.docspace.files import OnConflict
 from roomkeeper.docspace.wire import whole
 from roomkeeper.remote import Exchange, ReadOnlyTransport
@@ -163,6 +165,36 @@ async def test_no_more_calls_are_in_flight_than_allowed_and_live_ones_go_first()
     await asyncio.gather(*jobs)
 
     assert order.index("live c") < order.index("bulk a")
+
+
+async def test_one_that_is_cancelled_when_its_turn_has_come_passes_it_on() -> None:
+    budget = Budget(Limits(writes=1), LocalTally())
+    got = asyncio.Event()
+
+    async def take() -> None:
+        async with budget.permit(write=True, daily=True, bulk=False):
+            got.set()
+
+    async with budget.permit(write=True, daily=True, bulk=False):
+        first, second = asyncio.create_task(take()), asyncio.create_task(take())
+        await asyncio.sleep(0)
+    first.cancel()  # it has been woken, and has not run yet
+    await asyncio.wait_for(second, 5)
+
+    assert first.cancelled()
+    assert got.is_set()
+
+
+async def test_what_a_command_called_a_minute_ago_counts_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(budget_module, "time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+    tally = LocalTally()
+    asking = {"calls": 5, "writes": 0, "per_minute": 8, "per_day": 10}
+
+    assert [(await tally.take(**asking))[0] for _ in range(3)] == [5, 3, 0]
+    assert (await tally.take(**asking))[1] == WINDOW
+    now[0] += WINDOW
+    assert (await tally.take(**asking))[0] == 5
 
 
 async def test_a_cancelled_waiter_passes_its_turn_on() -> None:

@@ -33,16 +33,14 @@ autovacuum = off
 BLANK = "roomkeeper_blank"
 ROOMY = 8 * 1024**3  # bytes
 _numbers = itertools.count(1)
-_at_the_last_end: list[set[tuple[int, str]]] = []  # the processes that there were: to list them takes a millisecond
 
 
 @pytest.fixture(autouse=True)
 def _no_process_stays_behind() -> Iterator[None]:
     """Whatever a test starts, it ends; but for the pretend portals, which wait for the next one."""
-    before = _at_the_last_end.pop() if _at_the_last_end else _others()
+    before = _others()
     yield
-    _at_the_last_end.append(_others())
-    assert _at_the_last_end[-1] - before == set()
+    assert _others() - before == set()
 
 
 def _others() -> set[tuple[int, str]]:

@@ -1,0 +1,43 @@
+"""Which file an event told of: its number may be another file's by now."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.docspace.files.identity import is_told_of
+from roomkeeper.docspace import File
+
+MADE = "2026-11-26T10:00:00Z"
+ANN = {"id": "ann"}
+
+
+def told(raw: Any) -> Event:
+    at = datetime(2026, 11, 26, 10, tzinfo=UTC)
+    return Event("file.uploaded", "acme", at, "d", "m", "s", raw=raw, id=1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "now", "is_it"),
+    [
+        ({"payload": {"id": 7, "createBy": "ann", "createOn": MADE}}, {"created": MADE}, True),
+        ({"payload": {"id": 7, "createBy": "bob", "createOn": MADE}}, {"created": MADE}, False),
+        ({"payload": {"id": 7, "createBy": "ann", "createOn": MADE}}, {}, True),  # nobody says when it was made
+        ({"payload": {"id": 7, "createOn": "2026-11-26T10:00:01Z"}}, {"created": MADE}, False),
+        ({"payload": {"id": 8}}, {"created": "2026-11-26T10:00:30Z"}, True),
+        ({"payload": {"id": 8}}, {"created": "2026-11-26T10:05:00Z"}, False),
+        ({"history": {"action": {"key": "FileUploaded"}, "initiator": {"id": "bob"}, "date": MADE}}, {}, False),
+        ({"history": {"action": {"key": "FileUploaded"}, "initiator": ANN, "date": MADE}}, {"created": MADE}, True),
+        ({"history": {"action": {"key": "FileRenamed"}, "initiator": {"id": "bob"}}}, {"created": MADE}, True),
+        ({"history": {"action": None, "initiator": None, "date": MADE}}, {"created": "2026-11-26T10:00:05Z"}, False),
+    ],
+)
+def test_a_file_is_the_one_that_was_told_of(raw: Any, now: dict[str, Any], is_it: bool) -> None:
+    file = File.of({"id": 7, "title": "a.docx", "createdBy": ANN, **now})
+
+    assert is_told_of(file, [told(raw)]) is is_it
+
+
+def test_a_path_in_third_party_storage_is_its_own_number() -> None:
+    assert is_told_of(File.of({"id": "sbox-1-|a.docx", "title": "a.docx"}), [told({"payload": {"id": "other"}})])
