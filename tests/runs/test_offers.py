@@ -3,7 +3,7 @@
 from typing import Any
 
 from roomkeeper.connectors import CATALOG
-from roomkeeper.desk import offers
+from roomkeeper.desk import causes, offers
 
 STEPS = [{"do": "archive_files"}, {"do": "revoke_guest"}, {"do": "note_on_deal"}, {"do": "note_on_deal"}]
 
@@ -40,3 +40,42 @@ def test_who_approves_is_told_once_what_of_it_lasts_and_nothing_of_steps_that_ar
     ]
     assert any("the guest is to be invited again" in one for one in first)
     assert not any("the guest is to be invited again" in one for one in last)
+
+
+def failed(number: int, error: str, remedy: str = "Put it right, then `roomkeeper runs retry`.", **more: Any) -> Any:
+    return {"id": number, "automation": "copy", "error": error, "remedy": remedy, "asks": False, **more}
+
+
+def test_runs_that_failed_in_the_same_words_are_one_cause_and_others_are_not() -> None:
+    stuck = [
+        failed(9, "copy_files: file 7 'a.docx': it is locked"),
+        failed(8, "copy_files: the portal is full"),
+        failed(7, "copy_files: file 12 'b \"c\".docx': it is locked"),
+        failed(6, "copy_files: the portal is full", automation="other"),
+        failed(5, "copy_files: the portal is full", remedy="Buy more, then `roomkeeper runs retry`."),
+        failed(4, "move 3 files?", asks=True),
+        failed(3, "move 4 files?", asks=True),
+    ]
+
+    found = causes.of(stuck)
+
+    assert [[run["id"] for run in one.runs] for one in found] == [[9, 7], [8], [6], [5], [4], [3]]
+    assert found[0].newest is stuck[0]
+    assert found[0].numbers == "9,7"
+    assert [one.may_be_retried for one in found] == [True, *[False] * 5]
+
+
+def test_what_is_to_be_given_up_is_not_offered_to_be_retried() -> None:
+    gone = "There is nothing left to act on: `roomkeeper runs cancel`."
+    either = "Restore it, then `roomkeeper runs retry`; if it was meant to go, `roomkeeper runs cancel`."
+
+    assert not causes.of([failed(2, "gone", gone), failed(1, "gone", gone)])[0].may_be_retried
+    assert causes.of([failed(2, "gone", either), failed(1, "gone", either)])[0].may_be_retried
+
+
+def test_of_many_runs_some_are_named() -> None:
+    said = offers.of_runs([failed(number, "the portal is full") for number in range(12, 0, -1)])
+
+    assert said.label == "Retry 12 runs"
+    assert "Run 12 of copy: the portal is full" in said.will
+    assert said.will[-1] == "… and 4 more runs"

@@ -92,6 +92,7 @@ def test_a_broken_file_keeps_nobody_from_what_was_done_by_it(portal: Portal, kee
     keeper.ask("runs", "retry", str(run["id"]), "--from-start", "--wait")
 
     assert keeper.ask("events", "list")
+    assert keeper.ask("events", "list", "--connection", "acme", "--status", "refused") == []
     assert keeper.ask("backup", str(keeper.folder / "monday"))["holds"]["runs"] == 1
     assert "is not known" in keeper.complaints("runs", "retry", str(run["id"]), "--as-now", codes=(2,))
 
@@ -99,7 +100,11 @@ def test_a_broken_file_keeps_nobody_from_what_was_done_by_it(portal: Portal, kee
 def test_where_things_are_kept_must_be_known(portal: Portal, keepers: Make) -> None:
     keeper = keepers(portal, "sk-x", [])
     keeper.file.write_text("store: !env NOWHERE_SAID\nconnections: {}\n")
-    assert "NOWHERE_SAID" in keeper.complaints("runs", "list", codes=(2,))
+    said = keeper.complaints("runs", "list", codes=(2,))
+    assert "NOWHERE_SAID" in said
+    assert "is not a text" not in said
+    keeper.file.write_text("store: sqlite:///x.db\n")
+    assert "a store of the kind sqlite:// is not known" in keeper.complaints("runs", "list", codes=(2,))
     keeper.file.write_text("store: [a]\n")
     assert "`store` is not a text" in keeper.complaints("runs", "list", codes=(2,))
 

@@ -320,16 +320,15 @@ def _need_a_terminal(flag: str) -> None:
 
 def _write(file: Path, setup: Setup, secret: str) -> list[str]:
     """Write the configuration and the secrets; gives those to be filled in."""
-    given, password = {API_KEY: secret}, ""
+    given = {API_KEY: secret}
     if ADMIN_SECRET not in env.known(file.parent / ".env"):
         given[ADMIN_SECRET] = hashed(password := secrets.token_urlsafe(12))
-    written = write(file, yaml_of(setup), given, replaces=True)
-    if password:
         out.print(
             f"The pages will be at http://{escaped(setup.listen)}: log in as [bold]{ADMIN}[/bold], with the password"
         )
         out.print(f"  [bold]{escaped(password)}[/bold]")
         out.print("It is shown this once, and only its hash is kept; `roomkeeper password` makes another.")
+    written = write(file, yaml_of(setup), given, replaces=True)
     if written.before is not None:
         out.print(f"What was there is in {escaped(str(written.before))}.")
     where = escaped(str(file.parent / ".env"))

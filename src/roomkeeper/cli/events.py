@@ -50,11 +50,12 @@ def events_list(
 ) -> None:
     """List what was received, newest first."""
     known("--status", status, EVENT_STATUSES)
-    shown = history_of(config).events(
-        connection=connection, status=status, types=[type_] if type_ else (), part=Part(limit, about=about)
-    )
-    if not shown and (connection or type_):  # what was received may have names of the file as it was then
-        loaded = loaded_for_reading(config)
+    history, types = history_of(config), [type_] if type_ else []
+    part = Part(limit, about=about)
+    shown = history.events(connection=connection, status=status, types=types, part=part)
+    is_asked = connection is not None or type_ is not None
+    if is_asked and not shown and not history.events(connection=connection, types=types, limit=1):
+        loaded = loaded_for_reading(config)  # only now: what was received may have names of the file as it was then
         known("--connection", connection, list(loaded.connections))
         known("--type", type_, loaded.catalog.event_types)
     if as_json:

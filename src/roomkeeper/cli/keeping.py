@@ -19,8 +19,8 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy an embedded store into a new folder, while the service runs."""
-    store = kept_store_of(config)
-    files, held = back_up(store, folder), counted(store)
+    files = back_up(kept_store_of(config), folder)
+    held = counted(folder)
     many = f"{len(files)} file{'' if len(files) == 1 else 's'}"
     said = ", ".join(f"{rows} {name}" for name, rows in held.items())
     told = f"{many} lie in {folder}: {said}. Keep the configuration and its .env with them: they are not in it."

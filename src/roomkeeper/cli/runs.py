@@ -96,7 +96,8 @@ def runs_retry(
     history = History(store)
     chosen = list(numbers or [])
     if every:
-        chosen += [one["id"] for one in history.runs(limit=100_000, state="needs_attention")]
+        stuck = history.runs(limit=100_000, state="needs_attention")
+        chosen += [one["id"] for one in reversed(stuck)]  # the oldest first, as they were made
     if not chosen and not every:
         raise typer.BadParameter("name a run, or give --all")
     for number in chosen:

@@ -66,10 +66,30 @@ def store_of(file: Path) -> str:
     if not document.problems:
         said = {name: value for name, value in document.root.items() if name == "store"}
         store = Resolver(document, required=True, given={}).resolved(said, (), Top).get("store", _STORE)
-        if isinstance(store, str) and not document.problems:
+        if not isinstance(store, str):
+            document.say(("store",), "`store` is not a text", "give a folder, or postgresql://user@host/db")
+        elif not document.problems:
+            _check_store(document, store)
+        if not document.problems:
             return _placed(store, file)
-        document.say(("store",), "`store` is not a text", "give a folder, or postgresql://user@host/db")
     raise ConfigError(document.problems)
+
+
+def _check_store(document: Document, store: str) -> None:
+    """Say what is wrong with where things are kept."""
+    if "://" not in store:
+        return
+    try:
+        parts = urlsplit(store)
+    except ValueError as error:
+        document.say(("store",), f"the store's address cannot be read: {error}", "write postgresql://user@host/db")
+        return
+    if parts.scheme != "postgresql":
+        remedy = "give a folder, or postgresql://user@host/db"
+        document.say(("store",), f"a store of the kind {parts.scheme}:// is not known", remedy)
+    elif (parts.password or "password" in parts.query) and not isinstance(document.root.get("store"), Reference):
+        remedy = "write `store: !env DATABASE_URL`, or leave the password to PGPASSWORD or ~/.pgpass"
+        document.say(("store",), "the store's address has a password in it, and secrets do not belong here", remedy)
 
 
 def _placed(store: str, file: Path) -> str:
@@ -102,7 +122,7 @@ class _Reader:
             return None
         self._take_in(top.plugins)
         host, port = self._listen(top.listen)
-        self._check_store(top.store)
+        _check_store(self._document, top.store)
         # A connection with a fault of its own still counts as one, so that its fault is not reported at each step.
         connections = {name: one for name in top.connections if (one := self._connection(name)) is not None}
         self._take_in_events(connections)
@@ -137,23 +157,6 @@ class _Reader:
         if read is None:
             self._say(("listen",), f"`listen: {text}` is not an address and a port", "write it as 127.0.0.1:8080")
         return read or ("127.0.0.1", 8080)
-
-    def _check_store(self, store: str) -> None:
-        if "://" not in store:
-            return
-        try:
-            parts = urlsplit(store)
-        except ValueError as error:
-            self._say(("store",), f"the store's address cannot be read: {error}", "write postgresql://user@host/db")
-            return
-        if parts.scheme != "postgresql":
-            remedy = "give a folder, or postgresql://user@host/db"
-            self._say(("store",), f"a store of the kind {parts.scheme}:// is not known", remedy)
-        elif (parts.password or "password" in parts.query) and not isinstance(
-            self._document.root.get("store"), Reference
-        ):
-            remedy = "write `store: !env DATABASE_URL`, or leave the password to PGPASSWORD or ~/.pgpass"
-            self._say(("store",), "the store's address has a password in it, and secrets do not belong here", remedy)
 
     def _take_in(self, plugins: Sequence[str]) -> None:
         """Add the steps of a company's own packages; a name that is taken stays ours."""

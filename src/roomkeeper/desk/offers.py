@@ -52,7 +52,8 @@ def of_runs(stuck: Sequence[Shown]) -> Offer:
     left = len(stuck) - len(shown)
     more = [f"… and {left} more run{'' if left == 1 else 's'}"] if left > 0 else []
     goes = "Each goes on from the step that failed; what is done is not repeated."
-    return Offer("retry", f"Retry {len(stuck)} run{'' if len(stuck) == 1 else 's'}", (goes, *shown, *more))
+    text = "Each goes by its automation's text as it was when the run was made; its own page offers that of now, too."
+    return Offer("retry", f"Retry {len(stuck)} run{'' if len(stuck) == 1 else 's'}", (goes, text, *shown, *more))
 
 
 def of_event(event: Shown) -> list[Offer]:

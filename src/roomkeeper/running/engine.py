@@ -94,7 +94,6 @@ class Engine:
         # Each look costs a thread and a statement that is put together anew; nobody at rest has either to give away.
         _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _SELDOM  # noqa: SLF001 - nothing here is delayed or has a deadline
         _scheduler._STARTUP_FAST_POLL_DURATION_SEC = 0.0  # noqa: SLF001 - nothing here has a schedule of the library's
-        self._expect_runs()
         told = logging.getLogger("dbos")
         told.setLevel(logging.CRITICAL)  # what keeps it from beginning is thrown, too
         try:
@@ -108,6 +107,7 @@ class Engine:
         kept = self._library._sys_db  # noqa: SLF001
         kept.list_queues = _no_queues
         kept.dequeue_scopes = self._scopes
+        self._expect_runs()  # those that this process left when it ended
 
     def _expect_runs(self) -> None:
         """Have the library look each second: somebody is about to put runs on the queue by which it takes them back."""

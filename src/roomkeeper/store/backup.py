@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from roomkeeper.errors import RoomkeeperError
-from roomkeeper.store.database import Store
+from roomkeeper.store.database import FILE, Store
 from roomkeeper.store.tables import OPEN, metadata, runs
 
 _PAGE = 1000  # rows copied at once
@@ -60,10 +60,14 @@ def transfer(store: Store, target: Store) -> dict[str, int]:
     return {name: rows for name, rows in counts.items() if rows}
 
 
-def counted(store: Store) -> dict[str, int]:
-    """Count what a store holds, for whoever wants to know whether it is the right one."""
-    with store.read() as here:
-        return {table: _rows(here, table) for table in ("events", "runs")}
+def counted(folder: Path) -> dict[str, int]:
+    """Count what a copy holds, for whoever wants to know whether it is of the right store."""
+    copy = sa.create_engine(f"sqlite:///{folder / FILE}")
+    try:
+        with copy.connect() as there:
+            return {table: _rows(there, table) for table in ("events", "runs")}
+    finally:
+        copy.dispose()
 
 
 def _rows(connection: sa.Connection, table: str) -> int:

@@ -29,7 +29,7 @@ NOTICE = {  # a database that is gone without a word is noticed in seconds, not 
     "tcp_user_timeout": 10_000,
 }
 _ALERT = {**NOTICE, "options": "-c statement_timeout=30s -c lock_timeout=15s"}
-_FILE = "roomkeeper.sqlite"
+FILE = "roomkeeper.sqlite"
 _LOOKS = 2  # in a row, at which the file is not in its place, until it is taken to be away (ours)
 _LAST_USES = 2.0  # seconds: a transaction takes milliseconds, and whoever waits for a lock is not waited for
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -43,7 +43,7 @@ class Store:
         self.where = where
         if self.is_embedded:
             _make_folder(Path(where))
-            self._file = Path(where) / _FILE
+            self._file = Path(where) / FILE
             self.engine = sqlite_engine(self._file)
             self._opened = self._file.stat()
             self._missed = 0
@@ -249,7 +249,7 @@ def is_damaged(error: SQLAlchemyError) -> bool:
 
 def is_made(where: str) -> bool:
     """Whether there is a store already; of a database that is not here, it is taken to be there."""
-    return "://" in where or (Path(where) / _FILE).exists()
+    return "://" in where or (Path(where) / FILE).exists()
 
 
 def opened(where: str) -> Store:

@@ -1,7 +1,6 @@
 """Runs: what was done, how, and what can be ordered."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -84,10 +83,16 @@ async def ask_many(request: Request, desk: Desk, _who: Who) -> Shown:
 
 
 async def order_many(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
-    """Retry several runs: those that still need a person."""
-    for run in await asyncio.to_thread(_stuck, desk, request):
-        with contextlib.suppress(OrderRefused):  # somebody else was quicker, and the others are no worse for it
+    """Retry several runs, the oldest first, as they were made; says which could not be. Raises OrderRefused."""
+    stuck, refused = await asyncio.to_thread(_stuck, desk, request), list[str]()
+    for run in reversed(stuck):
+        try:
             await asyncio.to_thread(orders.retry, desk.store, run["id"], who.by)
+        except OrderRefused as error:  # the others are no worse for it
+            refused.append(error.message)
+    if refused:
+        gone_on = f"{len(stuck) - len(refused)} of {len(stuck)} runs go on. Not so: {'; '.join(refused)}"
+        raise OrderRefused(gone_on, remedy="The page of each shows what can be done.")
     return "/runs"
 
 
