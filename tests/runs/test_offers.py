@@ -43,7 +43,8 @@ def test_who_approves_is_told_once_what_of_it_lasts_and_nothing_of_steps_that_ar
 
 
 def failed(number: int, error: str, remedy: str = "Put it right, then `roomkeeper runs retry`.", **more: Any) -> Any:
-    return {"id": number, "automation": "copy", "error": error, "remedy": remedy, "asks": False, **more}
+    run = {"id": number, "automation": "copy", "error": error, "remedy": remedy, "asks": False, "about": ["a.docx"]}
+    return run | more
 
 
 def test_runs_that_failed_in_the_same_words_are_one_cause_and_others_are_not() -> None:
@@ -77,5 +78,9 @@ def test_of_many_runs_some_are_named() -> None:
     said = offers.of_runs([failed(number, "the portal is full") for number in range(12, 0, -1)])
 
     assert said.label == "Retry 12 runs"
-    assert "Run 12 of copy: the portal is full" in said.will
+    assert "What failed: the portal is full" in said.will
+    assert "Run 12 of copy, about a.docx" in said.will
     assert said.will[-1] == "… and 4 more runs"
+    two = offers.of_runs([failed(2, "it is gone", about=[]), failed(1, "the portal is full")]).will
+    assert "Run 2 of copy: it is gone" in two
+    assert "Run 1 of copy, about a.docx: the portal is full" in two

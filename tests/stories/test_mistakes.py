@@ -95,6 +95,8 @@ def test_a_broken_file_keeps_nobody_from_what_was_done_by_it(portal: Portal, kee
     assert keeper.ask("events", "list", "--connection", "acme", "--status", "refused") == []
     assert keeper.ask("backup", str(keeper.folder / "monday"))["holds"]["runs"] == 1
     assert "is not known" in keeper.complaints("runs", "retry", str(run["id"]), "--as-now", codes=(2,))
+    keeper.file.write_text("version: 1\n  listen: x\nstore: ./var\nautomations:\n\t- [\n")
+    assert len(keeper.ask("runs", "list")) == 1
 
 
 def test_where_things_are_kept_must_be_known(portal: Portal, keepers: Make) -> None:

@@ -63,6 +63,8 @@ def load(
 def store_of(file: Path) -> str:
     """Tell where a configuration keeps things, whatever else is wrong in it. Raises ConfigError."""
     document = Document(file)
+    if document.problems and document.text is not None:
+        document = Document(file, _alone("store:", document.text))
     if not document.problems:
         said = {name: value for name, value in document.root.items() if name == "store"}
         store = Resolver(document, required=True, given={}).resolved(said, (), Top).get("store", _STORE)
@@ -73,6 +75,12 @@ def store_of(file: Path) -> str:
         if not document.problems:
             return _placed(store, file)
     raise ConfigError(document.problems)
+
+
+def _alone(begin: str, text: str) -> str:
+    """Leave of a text that is no YAML the one line that begins so, where it stands."""
+    kept = [line if line.startswith(begin) else "" for line in text.splitlines()]
+    return "\n".join(kept) if any(kept) else "{}"
 
 
 def _check_store(document: Document, store: str) -> None:

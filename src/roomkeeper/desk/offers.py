@@ -48,12 +48,19 @@ def of_run(run: Shown, present: Shown | None, catalog: Catalog) -> list[Offer]:
 
 def of_runs(stuck: Sequence[Shown]) -> Offer:
     """Offer to retry several runs at once: those that failed, for a consent is given to one."""
-    shown = [f"Run {run['id']} of {run['automation']}: {run['error']}" for run in stuck[:_SHOWN]]
+    errors = {run["error"] for run in stuck}
+    why = [f"What failed: {error}" for error in errors] if len(errors) == 1 else []
+    shown = [_briefly(run, says=not why) for run in stuck[:_SHOWN]]
     left = len(stuck) - len(shown)
     more = [f"… and {left} more run{'' if left == 1 else 's'}"] if left > 0 else []
     goes = "Each goes on from the step that failed; what is done is not repeated."
     text = "Each goes by its automation's text as it was when the run was made; its own page offers that of now, too."
-    return Offer("retry", f"Retry {len(stuck)} run{'' if len(stuck) == 1 else 's'}", (goes, text, *shown, *more))
+    return Offer("retry", f"Retry {len(stuck)} run{'' if len(stuck) == 1 else 's'}", (goes, text, *why, *shown, *more))
+
+
+def _briefly(run: Shown, *, says: bool) -> str:
+    about = f", about {run['about'][0]}" if run["about"] else ""
+    return f"Run {run['id']} of {run['automation']}{about}{': ' + str(run['error']) if says else ''}"
 
 
 def of_event(event: Shown) -> list[Offer]:
