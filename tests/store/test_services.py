@@ -1,6 +1,8 @@
 """Who serves on a store: whether what is written there is kept, and whether anybody works."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,9 @@ from roomkeeper.store.tables import services as table
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return opened(str(tmp_path / "var"))
+def store(tmp_path: Path) -> Iterator[Store]:
+    with contextlib.closing(opened(str(tmp_path / "var"))) as one:
+        yield one
 
 
 def test_nothing_is_kept_where_nobody_could_write_that_it_is_there(store: Store) -> None:

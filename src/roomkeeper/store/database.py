@@ -52,6 +52,7 @@ class Store:
             self.engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_ALERT)
         self._turn = Turn(Path(where) / "turn.lock") if self.is_embedded else None
         self._asks: sqlite3.Connection | None = None
+        self._is_closed = False
 
     @property
     def said(self) -> str:
@@ -144,7 +145,7 @@ class Store:
 
         SQLite keeps it for each connection that asks (`PRAGMA data_version`), so this one is for nothing else.
         """
-        if not self.is_embedded:
+        if not self.is_embedded or self._is_closed:
             return None
         try:
             if self._asks is None:
@@ -175,6 +176,7 @@ class Store:
         end = time.monotonic() + _LAST_USES
         while isinstance(self.engine.pool, sa.QueuePool) and self.engine.pool.checkedout() and time.monotonic() < end:
             time.sleep(0.01)
+        self._is_closed = True
         if self._asks is not None:  # first: the last one that is closed puts the journal where it belongs
             self._asks.close()
             self._asks = None
