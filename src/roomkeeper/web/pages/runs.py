@@ -79,7 +79,7 @@ async def order(request: Request, desk: Desk, who: Who, form: Mapping[str, str])
 async def ask_many(request: Request, desk: Desk, _who: Who) -> Shown:
     """Say what a retry of several runs would do, before it is ordered."""
     offer = offers.of_runs(await asyncio.to_thread(_stuck, desk, request))
-    return Shown(f"{offer.label}?", "order.html", {"offer": offer, "back": "/", "run": None})
+    return Shown(f"{offer.label}?", "order.html", {"offer": offer, "back": "/"})
 
 
 async def order_many(request: Request, desk: Desk, who: Who, _form: Mapping[str, str]) -> Shown | str:
