@@ -6,8 +6,9 @@ SUPPLY := $(VENV)-supply/bin
 CONFIG ?= roomkeeper.yaml
 PORT   ?= 8080
 PYTEST ?=
-# What a run of all tests must reach, in percent of lines and branches, but for the pretend services and the commands.
-COVERED := 93
+# What a run of all tests must reach, in percent of lines and branches, but for the pretend services and the commands:
+# half of one less than it does, for a process that is killed leaves nothing of what it ran through.
+COVERED := 94.5
 QUICK  := tests/automations tests/connectors tests/docspace tests/test_house.py tests/test_installed.py
 
 # Byte code is kept, whatever the machine's environment says: without it every command compiles everything anew.

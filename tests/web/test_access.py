@@ -24,7 +24,7 @@ from roomkeeper.web import sessions
 PAGES = ["/", "/runs", "/runs/1", "/events", "/events/1", "/automations", "/automations/copy-client-uploads"]
 PAGES += ["/accounted", "/actions", "/search?q=File", "/runs/1/restart", "/runs/1/report.csv"]
 ORDERS = ["/runs/1/restart", "/events/1/replay", "/automations/copy-client-uploads/pause"]
-ORDERS += ["/automations/copy-client-uploads/try"]
+ORDERS += ["/automations/copy-client-uploads/try", "/runs/retry?runs=1"]
 CALLS = ["/status", "/runs", "/runs/1", "/events", "/events/1", "/automations", "/automations/copy-client-uploads"]
 CALLS += ["/proofs", "/actions", "/search?q=File"]
 
@@ -164,6 +164,24 @@ def test_a_form_that_another_site_sends_does_nothing(keeper: Keeper, path: str, 
 
     assert answer.status_code == 403
     assert _actions(keeper) == before
+
+
+def test_an_event_is_replayed_from_its_page_and_what_makes_no_sense_is_refused(keeper: Keeper) -> None:
+    ann = logged_in(keeper, "ann")
+    told = keeper.ask("events", "list")
+    taken = next(one["id"] for one in told if one["runs"])
+    path = f"/events/{taken}/replay"
+
+    assert "What was done for it already is not done twice" in ann.get(path).text
+    led = ann.post(path, data={"token": form_token(ann, path)})
+    keeper.settle(lambda: not any(one["state"] == "new" for one in keeper.ask("events", "list")))
+    other = ann.post(f"/events/{taken}/dance", data={"token": form_token(ann, "/runs/1/restart")})
+
+    assert led.headers["location"] == f"/events/{taken}"
+    assert f"replayed event {taken}" in _actions(keeper)[0]["did"]
+    assert "Verified: it proved" in ann.get(f"/events/{taken}").text
+    assert (other.status_code, "There is no order" in other.text) == (404, True)
+    assert ann.get("/events/999999/replay").status_code == 404
 
 
 def test_what_is_done_is_recorded_with_who_and_when(keeper: Keeper) -> None:

@@ -280,7 +280,7 @@ def fit_to_send(desk: Desk, text: str) -> str:
 def _to_the_door(request: Request) -> Response:
     if _access(request).has_login:
         is_deed = request.method == "POST"  # the page that asks for it has the same address
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query and not is_deed else "")
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         asked = {"then": wanted if wanted != "/" else "", "undone": "yes" if is_deed else ""}
         return RedirectResponse(f"/login?{_query(asked)}".rstrip("?"), 303)
     return PlainTextResponse(CLOSED, 403, headers=HEADERS)
