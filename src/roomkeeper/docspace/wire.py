@@ -29,7 +29,10 @@ _UNSAFE = '\t*+:"<>?|\\/'
 
 
 def portal_address(said: str) -> str:
-    """Give a portal's address by that of one of its pages, or of its API: a portal is all that its host serves."""
+    """Give a portal's address by that of one of its pages, or of its API: a portal is all that its host serves.
+
+    (BaseCommonLinkUtility.cs: no path base is set; recorded: every `webUrl` stands at the root)
+    """
     parts = urlsplit(said)
     return f"{parts.scheme}://{parts.netloc}"
 
