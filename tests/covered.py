@@ -51,7 +51,8 @@ def left_out(measured: dict[str, Any]) -> list[str]:
         name = file.partition("src/roomkeeper/")[2]
         if not any(fnmatch(name, one) for one in PURE):
             continue
-        lines = ", ".join(str(line) for line in seen["missing_lines"] if line not in _of_signatures(file))
+        signatures = _of_signatures(file)
+        lines = ", ".join(str(line) for line in seen["missing_lines"] if line not in signatures)
         branches = ", ".join(f"{begin} to {end}" for begin, end in seen["missing_branches"])
         if lines or branches:
             told.append(f"{file}: lines {lines or 'none'}; branches {branches or 'none'}")

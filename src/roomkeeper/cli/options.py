@@ -10,8 +10,7 @@ import typer
 from roomkeeper.automations.automation import Automation
 from roomkeeper.cli.printing import written_with
 from roomkeeper.configuration.config import Config
-from roomkeeper.configuration.loading import load
-from roomkeeper.configuration.loading import store_of as named_store_of
+from roomkeeper.configuration.loading import kept_in, load
 from roomkeeper.configuration.sources import sources
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk.history import History
@@ -79,7 +78,7 @@ def kept_store_of(file: Path) -> Store:
     What else is wrong in the file is no matter: a service may run by it as it was. Where nothing was received, no store
     is made: a folder that is made in passing would look like one, and be backed up like one.
     """
-    where = named_store_of(file)
+    where = kept_in(file)
     if not is_made(where):
         raise NotThere(
             f"There is no store in {where}, so nothing was received yet",

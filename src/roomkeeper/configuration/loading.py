@@ -60,7 +60,7 @@ def load(
     return config
 
 
-def store_of(file: Path) -> str:
+def kept_in(file: Path) -> str:
     """Tell where a configuration keeps things, whatever else is wrong in it. Raises ConfigError."""
     document = Document(file)
     if document.problems and document.text is not None:

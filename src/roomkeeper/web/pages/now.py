@@ -30,7 +30,7 @@ def _data(desk: Desk) -> dict[str, object]:
     begun = [_BEGINNINGS[type_] for type_ in _BEGINNINGS if type_ in heard_of(desk.config.automations)]
     is_new = not desk.history.events(limit=1)
     stuck = stands["attention"]
-    if len(stuck) > 1:
+    if stands["counts"]["runs"].get("needs_attention", 0) > len(stuck):  # read already, but for so many
         stuck = desk.history.runs(limit=_STUCK, state="needs_attention")
     return {
         **stands,
