@@ -100,6 +100,7 @@ def keeper(tmp_path_factory: pytest.TempPathFactory, service: LoginService) -> I
         one.file.write_text(one.file.read_text().replace('"version": 1', f'"version": 1, "public_url": "{one.url}"'))
         one.environment["OIDC_SECRET"] = "secret-of-the-login-service"
         one.start()
+        one.look_back()  # what it finds by itself is not delivered
         one.register()
         rooms.upload("File.docx")
         one.settle(lambda: rooms.copies() == 1)
