@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from roomkeeper.automations.automation import Automation, matches, unmet
-from roomkeeper.automations.condition import Condition, asking_for
+from roomkeeper.automations.condition import Condition, asking_for, fits
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.docspace.wire import sanitise_title
 
@@ -118,3 +118,17 @@ def test_what_can_be_asked_for_is_named_where_something_else_was() -> None:
     assert asked.validate_python({"size": 1}) == {"size": 1}
     with pytest.raises(ValidationError, match="asks for age, colour; a file has size, title"):
         asked.validate_python({"colour": "red", "age": 3, "title": "a"})
+
+
+@pytest.mark.parametrize(
+    ("where_", "fields", "holds"),
+    [
+        ({}, {}, True),
+        ({"role": "guest"}, {"role": "guest", "tags": []}, True),
+        ({"tags": "a"}, {"tags": ["b", "a"]}, True),
+        ({"tags": "a", "role": "user"}, {"tags": ["a"], "role": "guest"}, False),
+        ({"tags": "a"}, {"tags": []}, False),
+    ],
+)
+def test_fields_are_as_a_where_asks(where_: dict[str, Any], fields: dict[str, Any], holds: bool) -> None:
+    assert fits(where_, fields) is holds

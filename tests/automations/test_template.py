@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from roomkeeper.automations import template
-from roomkeeper.automations.automation import Automation, acts_on, is_for, matches
+from roomkeeper.automations.automation import Automation, acts_on, is_for, matches, stages, used_by
 from roomkeeper.automations.event import Event, Place
 from roomkeeper.errors import TemplateError
 
@@ -199,3 +200,100 @@ def test_a_step_acts_on_no_connection_that_there_is_not() -> None:
     (step,) = Automation.model_validate({"name": "a", "on": "x", "steps": [{"do": "x", "via": "gone"}]}).steps
 
     assert acts_on(step, {"docspace"}, "acme", {"acme": "docspace"}) is None
+
+
+def scheduled(**said: Any) -> Automation:
+    return Automation.model_validate({"name": "weekly", "on": "schedule", "steps": [{"do": "x"}], **said})
+
+
+def test_a_schedule_tells_its_moment_by_the_wall_clock_of_its_zone() -> None:
+    told = scheduled(cron="0 8 * * mon", time_zone="Europe/Berlin").due(datetime(2026, 11, 30, 7, 0, 0, 5, tzinfo=UTC))
+
+    assert told == {
+        "automation": "weekly",
+        "due": "2026-11-30T07:00:00+00:00",
+        "date": "2026-11-30",
+        "time": "08:00",
+        "weekday": "Monday",
+        "week": 49,
+        "month": "November",
+        "year": 2026,
+    }
+
+
+def test_a_schedule_is_its_own_place_and_what_has_none_tells_no_moment() -> None:
+    other = Automation.model_validate({"name": "a", "on": "x", "steps": [{"do": "x"}]})
+
+    assert len(scheduled(every="1h").rooms) == 1
+    assert other.schedule is None
+    assert other.due(datetime(2026, 11, 30, tzinfo=UTC)) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"every": "9s"}, "must be 10s or more"),
+        ({"cron": "every monday"}, "must be a cron expression"),
+        ({"cron": "0 8 * * *", "time_zone": "Europe/Nowhere"}, "a time zone that this machine knows"),
+        ({"cron": "0 8 * * *", "every": "1h"}, "needs `every` or `cron`, and not both"),
+    ],
+)
+def test_what_is_no_schedule_is_refused_in_words(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        scheduled(**wrong)
+
+
+def test_a_step_waits_for_one_beside_it_only_where_it_uses_what_that_gives() -> None:
+    steps = [{"do": "invite"}, {"do": "share_link", "as": "link"}, {"do": "note", "with": {"text": "{{ link.url }}"}}]
+    steps += [
+        {"do": "tag", "if": "link.url"},
+        {"do": "invite", "for_each": "{{ people }}", "with": {"who": "{{ item }}"}},
+    ]
+    said = Automation.model_validate({"name": "a", "on": "x", "steps": steps}).steps
+
+    assert stages(range(5), said, lambda step: step.do != "note") == [[0, 1], [2], [3, 4]]
+    assert stages([], said, lambda _: True) == []
+    assert used_by(said[4]) == {"people"}
+
+
+@pytest.mark.parametrize(
+    ("names", "named"), [({"acme": "docspace"}, "acme"), ({"acme": "docspace", "beta": "docspace"}, None), ({}, None)]
+)
+def test_a_step_acts_on_the_only_connection_that_fits_or_asks(names: dict[str, str], named: str | None) -> None:
+    (step,) = Automation.model_validate({"name": "a", "on": "x", "steps": [{"do": "x"}]}).steps
+
+    assert acts_on(step, {"docspace"}, "crm", {"crm": "hubspot", **names}) == named
+
+
+def test_the_templates_inside_a_value_are_those_of_all_its_parts() -> None:
+    assert template.inside({"a": ["{{ x }}", ("{% if y %}1{% endif %}", 3)], "b": "plain"}) == [
+        "{{ x }}",
+        "{% if y %}1{% endif %}",
+    ]
+
+
+def test_what_may_be_used_in_templates_works() -> None:
+    assert "default" in template.filters()
+    assert "defined" in template.tests()
+    assert all(callable(one) for one in template.functions().values())
+
+
+def test_a_condition_that_cannot_be_worked_out_is_said_with_its_text() -> None:
+    with pytest.raises(TemplateError, match="the condition 'n / 0 > 1' cannot be worked out"):
+        template.holds("n / 0 > 1", {"n": 1})
+
+
+def test_a_place_is_kept_and_added_to_what_the_event_is_about() -> None:
+    place = Place(7, "Acme", 9, ("Offers", "2026"))
+    known = event(facts={"room": {"id": 7}, "file": {"id": 5}})
+
+    assert Place.from_json(place.to_json()) == place
+    assert known.at_place(place).place == place
+    told = known.at_place(place).facts[known.noun]
+    assert (told["room"], told["room_title"], told["path"]) == (7, "Acme", "Offers/2026")
+
+
+def test_an_event_about_a_room_is_told_what_that_is_called() -> None:
+    known = event(type="room.archived", facts={"room": {"id": 111}})
+
+    assert known.facts["room"]["title"] == "Client: Acme"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomkeeper.automations.address import address, is_outside
+from roomkeeper.automations.address import address, is_outside, listening, reached
 from roomkeeper.automations.duration import seconds, spoken
 
 
@@ -56,3 +56,30 @@ def test_what_is_no_address_is_refused(value: str) -> None:
 )
 def test_an_address_of_this_machine_is_not_outside(url: str | None, outside: bool) -> None:
     assert is_outside(url) is outside
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("[::1]:80", ("::1", 80)),
+        ("8080", None),
+        ("here:", None),
+        ("a:70000", None),
+    ],
+)
+def test_an_address_to_listen_on_is_a_host_and_a_port(written: str, meant: tuple[str, int] | None) -> None:
+    assert listening(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("host", "there"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("x", "http://x:80"),
+    ],
+)
+def test_what_listens_everywhere_is_reached_here(host: str, there: str) -> None:
+    assert reached(host, 80) == there

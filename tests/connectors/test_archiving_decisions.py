@@ -11,11 +11,13 @@ from roomkeeper.connectors.docspace.files.archiving import (
     TITLE_LIMIT,
     ArchivePlan,
     Line,
+    Report,
     explain_left,
     explain_missing,
     titled,
 )
-from roomkeeper.docspace import File
+from roomkeeper.connectors.docspace.files.tree import Tree
+from roomkeeper.docspace import File, Folder
 from roomkeeper.docspace.wire import sanitise_title
 
 titles = st.one_of(
@@ -100,3 +102,72 @@ def test_where_a_missing_file_is_is_said(now: dict[str, Any] | None, reason: str
 
     assert reason in item.reason
     assert item.remedy
+
+
+def tree(*files: dict[str, Any], hidden: int = 0) -> Tree:
+    """Give room 1 with these files and a folder 2 `Offers` in it."""
+    shown = [File.of({"pureContentLength": 5, **one}) for one in files]
+    folders = {2: Folder.of({"id": 2, "title": "Offers", "parentId": 1})}
+    return Tree(1, folders, {one.id: one for one in shown}, hidden)
+
+
+def a_plan() -> ArchivePlan:
+    return ArchivePlan(1, "Room", 7, "Archive", "Acme", "tree", folder=3)
+
+
+def test_what_comes_in_while_it_is_archived_is_added_and_keeps_its_place() -> None:
+    plan = a_plan()
+    below = {"id": 12, "title": "b.docx", "folderId": 2, "created": "2026-11-20T10:00:00Z"}
+    first = plan.take_in(tree(below, {"id": 11, "title": "z.docx", "folderId": 1}))
+    second = plan.take_in(tree(below, {"id": 13, "title": "a.docx", "folderId": 1}))
+
+    assert [line.was for line in first] == ["z.docx", "Offers/b.docx"]  # what lies higher up keeps its title
+    assert [line.was for line in second] == ["a.docx"]
+    assert plan.folders == {2: ("Offers", 1)}
+    assert plan.counted == "3 files (15 bytes)"
+    assert plan.lines[12].is_of(File.of({"id": 12, "title": "b.docx", "created": "2026-11-20T10:00:00Z"}))
+    assert not plan.lines[12].is_of(File.of({"id": 12, "title": "b.docx", "created": "2026-11-21T10:00:00Z"}))
+
+
+@pytest.mark.parametrize(("hidden", "told", "waits"), [(0, 0, False), (2, 0, True), (2, 2, False), (3, 2, True)])
+def test_files_that_are_counted_and_not_shown_are_waited_for_until_somebody_knows(
+    hidden: int, told: int, waits: bool
+) -> None:
+    plan = a_plan()
+    plan.unseen = told
+
+    assert plan.waits_for(tree(hidden=hidden)) is waits
+
+
+def test_a_report_says_of_each_file_where_it_was_and_where_it_lies() -> None:
+    plan = a_plan()
+    _, left = plan.take_in(
+        tree({"id": 11, "title": "z.docx", "folderId": 1}, {"id": 12, "title": "b.docx", "folderId": 2})
+    )
+    archive = Tree(
+        3,
+        {4: Folder.of({"id": 4, "title": "Taken", "parentId": 3})},
+        {
+            11: File.of({"id": 11, "title": "z.docx", "folderId": 4}),
+            99: File.of({"id": 99, "title": "theirs", "folderId": 3}),
+        },
+    )
+
+    assert plan.see(archive) == [left]
+
+    report = Report(plan, [plan.lines[11]], [left])
+    assert [(one["file"], one["outcome"], one["from"], one["to"]) for one in report] == [
+        (11, "moved", "Room/z.docx", "Archive/Acme/Taken/z.docx"),
+        (12, "not moved", "Room/Offers/b.docx", ""),
+    ]
+    assert report[1:] == [report[1]]
+
+
+def test_of_a_long_plan_the_first_are_shown_and_the_rest_is_counted() -> None:
+    plan = a_plan()
+    plan.take_in(tree(*({"id": number, "title": f"{number:04}.docx", "folderId": 1} for number in range(10, 1010))))
+    lines = plan.told()
+
+    assert lines[0] == "move 1000 files (5,000 bytes) of room 1 'Room' to 'Archive/Acme' (tree)"
+    assert lines[1] == "move '0010.docx' to 'Archive/Acme/0010.docx'"
+    assert lines[-1] == f"… and {1000 - (len(lines) - 2)} more"

@@ -271,3 +271,37 @@ def test_what_is_to_replace_a_namesake_is_looked_for_there_and_else_under_a_numb
 def test_a_file_that_a_stranger_has_just_put_there_has_no_number_of_ours() -> None:
     """Only what is made beside a namesake has a number from the first."""
     assert copying.match([intent(1)], [shown(71, "b (1).docx")], ours=frozenset()) == {}
+
+
+def test_a_line_of_the_ledger_is_of_one_version_of_one_very_file() -> None:
+    made = file(7, created="2026-11-20T10:00:00Z")
+    line = replace(intent(7), created="2026-11-20T10:00:00Z").become(shown(8, "a (1).docx", version=3))
+    entry = Entry(line.item, done=True, target="8", detail=line.to_json(), run=1)
+
+    assert (line.copy_title, line.copy_version, line.copy_size) == ("a (1).docx", 3, 5)
+    assert copying.is_done(entry, made)
+    assert not copying.is_done(replace(entry, done=False), made)
+    assert not copying.is_done(entry, file(7, created="2026-11-21T10:00:00Z"))
+    assert not copying.is_done(None, made)
+
+
+def test_the_lines_of_a_file_are_those_of_its_last_versions() -> None:
+    assert copying.lines_of([file(7, version=2), file(8)]) == ["7/1", "7/2", "8/1"]
+    assert copying.as_id("sbox-1-|a.docx") == "sbox-1-|a.docx"
+    assert copying.as_id("8") == 8
+    assert copying.as_id("") is None
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "remedy"),
+    [
+        (copying.replaced(7, "a.docx"), "another file has its number now", "runs cancel"),
+        (copying.hollow(OperationFile.of({"id": 8, "title": "a.docx"})), "has no content", "Open it there"),
+        (copying.hidden(7), "may lie in its owner's trash", "If it is still there"),
+        (copying.gone(7, "a.docx"), "was deleted before it could be copied", "runs cancel"),
+    ],
+)
+def test_what_became_of_a_file_is_said_with_what_to_do(told: errors.FailedItem, reason: str, remedy: str) -> None:
+    assert told.item.startswith("file ")
+    assert reason in told.reason
+    assert remedy in told.remedy

@@ -262,3 +262,10 @@ def test_nothing_that_people_wrote_is_taken_for_a_formula(value: object, shown: 
     (_, row) = csv.reader(io.StringIO(spreadsheet.written([{"who": value}]), newline=""))
 
     assert row == [shown]
+
+
+def test_a_table_is_written_with_all_columns_and_no_formulas() -> None:
+    lines = [{"name": "=1+1", "tags": ["a", "b"]}, {"name": "Ann", "more": {"k": [1]}, "tags": [{"x": 1}]}]
+
+    assert spreadsheet.written(lines) == 'name,tags,more\n\'=1+1,"a, b",\nAnn,"[{""x"": 1}]","{""k"": [1]}"\n'
+    assert spreadsheet.written(lines, ["name"]) == "name\n'=1+1\nAnn\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomkeeper import errors
-from roomkeeper.docspace import wire
+from roomkeeper.docspace import titles, wire
 from roomkeeper.docspace.models import Contents, File, Folder, Operation, RoomType
 from roomkeeper.docspace.wire import Call
 
@@ -222,3 +222,14 @@ def test_a_tag_is_no_longer_than_the_portal_takes_and_stays_apart_from_others(on
 def test_long_tags_that_begin_alike_stay_apart() -> None:
     assert wire.tag("k" * 300) != wire.tag("k" * 301)
     assert wire.tag("k" * 255) == "k" * 255
+
+
+def test_an_entry_is_found_by_its_very_title_and_else_by_one_that_the_database_takes_for_the_same() -> None:
+    def folder(number: int, title: str) -> Folder:
+        return Folder.of({"id": number, "title": title})
+
+    both = [folder(1, "Muller"), folder(2, "Müller"), folder(3, "Other")]
+
+    assert [one.id for one in titles.bearing("Müller", both)] == [2]
+    assert [one.id for one in titles.bearing("MÜLLER", both)] == [1, 2]
+    assert titles.bearing("Miller", both) == []

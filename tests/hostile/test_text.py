@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
 
 import roomkeeper
 from roomkeeper import outside
@@ -214,3 +215,15 @@ def test_of_how_a_delivery_came_a_bounded_part_is_kept() -> None:
 def test_what_is_no_number_is_no_number(written: str) -> None:
     """Such signs are digits to Python, and no number."""
     assert entry_id(written) == written
+
+
+def test_secrets_are_found_wherever_settings_hold_them() -> None:
+    class Settings(BaseModel):
+        key: SecretStr
+        others: list[SecretStr]
+        by_name: dict[str, SecretStr]
+        name: str = "acme"
+
+    held = Settings(key=SecretStr("one"), others=[SecretStr("two")], by_name={"a": SecretStr("three")})
+
+    assert sorted(redaction.secrets_in({"x": (held, "plain")})) == ["one", "three", "two"]

@@ -216,6 +216,18 @@ async def test_the_ledger_tells_what_was_tried_done_and_taken_back(store: Store)
     assert await ledger.look("other", ["1/1"]) == {}
 
 
+async def test_more_than_one_query_of_the_ledger_holds_is_written_and_found_and_nothing_is_nothing(
+    store: Store,
+) -> None:
+    ledger, items = Ledger(store, run=7), [f"{n}/1" for n in range(1001)]
+    await ledger.trying("copies", {})
+    await ledger.done("copies", {item: (f"to {item}", {}) for item in items})
+    await ledger.undone("copies", [])
+
+    assert set(await ledger.look("copies", items)) == set(items)
+    assert len(await ledger.known_targets("copies", [f"to {item}" for item in items])) == 1001
+
+
 async def test_a_hold_keeps_others_out_and_falls_when_its_run_is_over(store: Store) -> None:
     with store.write() as connection:
         for number in (1, 2):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from roomkeeper.connectors import CATALOG
 from roomkeeper.desk import causes, offers
 
@@ -84,3 +86,64 @@ def test_of_many_runs_some_are_named() -> None:
     two = offers.of_runs([failed(2, "it is gone", about=[]), failed(1, "the portal is full")]).will
     assert "Run 2 of copy: it is gone" in two
     assert "Run 1 of copy, about a.docx: the portal is full" in two
+
+
+def run(state: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    shown = [{"name": one["do"], "plan": None, "result": None, "state": "done", **one} for one in steps]
+    text = {"steps": STEPS}
+    known: dict[str, Any] = {"id": 3, "state": state, "undone_by": None, "undoes": None, "cancel_requested": False}
+    return known | {"automation": "x", "text": text, "steps": shown} | more
+
+
+MOVED = {"do": "archive_files", "plan": {"folder": 5}, "result": {"files": 12}}
+
+
+@pytest.mark.parametrize(
+    ("shown", "offered"),
+    [
+        (run("running", MOVED), ["cancel"]),
+        (run("running", MOVED, cancel_requested=True), []),
+        (run("waiting"), ["cancel"]),
+        (run("needs_attention", {"do": "archive_files", "state": "failed"}), ["renew", "retry", "restart", "cancel"]),
+        (run("needs_attention", undoes=2), ["retry", "cancel"]),
+        (run("cancelled", MOVED), ["renew", "retry", "restart", "undo"]),
+        (run("done", MOVED), ["restart", "undo"]),
+        (run("done", {"do": "note_on_deal"}), ["restart"]),
+        (run("done", MOVED, undone_by=4), []),
+    ],
+)
+def test_only_what_makes_sense_now_is_offered(shown: dict[str, Any], offered: list[str]) -> None:
+    changed = {"steps": STEPS[:1]}
+
+    assert [one.order for one in offers.of_run(shown, changed, CATALOG)] == offered
+
+
+def test_what_was_not_changed_is_not_offered_to_be_done_by_its_new_text() -> None:
+    stuck = run("needs_attention", {"do": "archive_files", "state": "failed"})
+
+    for present in ({"steps": STEPS}, None):
+        assert [one.order for one in offers.of_run(stuck, present, CATALOG)] == ["retry", "restart", "cancel"]
+
+
+def test_what_each_will_do_is_said_before_it_is_done() -> None:
+    said = {one.order: " ".join(one.will) for one in offers.of_run(run("cancelled", MOVED), {"steps": []}, CATALOG)}
+
+    assert "puts 12 moved files back" in said["undo"]
+    assert "It goes on with: revoke_guest, note_on_deal, note_on_deal." in said["retry"]
+    assert "What is done is not repeated: archive_files." in said["retry"]
+    assert "from the first: archive_files, revoke_guest, note_on_deal, note_on_deal." in said["restart"]
+
+
+@pytest.mark.parametrize(
+    ("event", "offered"),
+    [
+        ({"status": "accepted", "body": "{}", "state": "dispatched"}, ["replay"]),
+        ({"status": "ignored", "body": "{}", "state": "dispatched"}, ["replay"]),
+        ({"status": "accepted", "body": None, "state": "dispatched"}, []),
+        ({"status": "accepted", "body": "{}", "state": "new"}, []),
+        ({"status": "duplicate", "body": "{}", "state": "dispatched"}, []),
+        ({"status": "unusable", "body": "{}", "state": "dispatched"}, []),
+    ],
+)
+def test_an_event_that_is_kept_and_was_looked_at_can_be_replayed(event: dict[str, Any], offered: list[str]) -> None:
+    assert [one.order for one in offers.of_event(event)] == offered
