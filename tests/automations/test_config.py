@@ -609,3 +609,29 @@ def test_check_asks_whether_the_address_of_the_examples_is_meant(tmp_path: Path,
     notes = read(tmp_path, GOOD.replace("automations:\n", f"{support}automations:\n")).notes
 
     assert sum(host in one.what for one in notes) == many
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            (
+                "type: pipedrive, url: 'https://n.pipedrive.com', api_token: !env TEST_KEY, webhook_user: u, "
+                f"webhook_password: !env TEST_SECRET, fields: {{docspace_room_id: '{'0' * 40}', docspace_guest_id: 'x'}}"
+            ),
+            "crm: `docspace_room_id` is still the one that `init` wrote",
+        ),
+        (
+            (
+                "type: salesforce, url: 'https://n.my.salesforce.com', client_id: own, client_secret: !env TEST_KEY, "
+                "webhook_token: !env TEST_SECRET, organization_id: 00D000000000000"
+            ),
+            "crm: `organization_id` is still the one that `init` wrote",
+        ),
+    ],
+)
+def test_check_says_what_still_stands_as_init_wrote_it(tmp_path: Path, settings: str, said: str) -> None:
+    (note,) = read(tmp_path, GOOD.replace("automations:\n", f"  crm: {{{settings}}}\nautomations:\n")).notes
+
+    assert note.what == said
+    assert note.remedy.startswith("write your own: ")

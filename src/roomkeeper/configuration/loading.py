@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -35,6 +36,8 @@ CLOCK = "clock"  # the name and the type of the connection that is there by itse
 _TAKEN = frozenset({"event", "item", "number", "run", "loop"})  # words that templates know otherwise; ours
 _LOOK = 5.0  # seconds between two looks at the clock; ours
 _OF_AN_EXAMPLE = re.compile(r"\b[\w.+-]{1,64}@[\w.-]{1,255}\.example\b")  # as long as RFC 5321, 4.5.3.1, has them
+#: A line that `init` writes with the reader's own value left open; what it is stands behind it.
+_TO_BE_GIVEN = re.compile(r'^ {0,2}(\w{1,40}): "?([^" ]{1,40})"? {3}# (.{1,200})$')
 _SEE_WHERE = "write a pattern as `{like: '*.pdf'}`, and what is to be equal as it is; a `where` has no templates"
 _STORE = Top.model_fields["store"].default
 _SHORTEST = 4  # characters of a secret by which deliveries are trusted: what is shorter is guessed at once; ours
@@ -301,6 +304,8 @@ class _Reader:
                 self._catalog.connectors[connection.type].trusted_by,
             )
             self._note_example(name, connection)
+            if is_outside(getattr(connection.settings, "url", None)):  # what is played on this machine takes anything
+                self._note_left(name, settings, self._catalog.connectors[connection.type].first)
             listened = any(
                 name in sources(one, connections, self._catalog) and one.from_ in {None, name} for one in automations
             )
@@ -335,6 +340,14 @@ class _Reader:
         ):
             what = f"{name} has the address that the examples have: {host}"
             self._document.note(("connections", name, "url"), what, "write the address of your own, unless this is it")
+
+    def _note_left(self, name: str, settings: Any, first: Sequence[str]) -> None:  # noqa: ANN401
+        """Say of what stands as `init` wrote it that it is one's own to give: its line says what it is."""
+        for key, left, meant in (found.groups() for found in map(_TO_BE_GIVEN.match, first) if found):
+            for where, within in ((), settings), (("fields",), settings.get("fields") or {}):
+                if str(within.get(key)) == left:
+                    what = f"{name}: `{key}` is still the one that `init` wrote"
+                    self._document.note(("connections", name, *where, key), what, f"write your own: {meant}")
 
     def _note_who_sees(self, top: Top) -> None:
         if is_outside(top.public_url) and not top.dashboard.has_login:
