@@ -617,7 +617,7 @@ def test_check_asks_whether_the_address_of_the_examples_is_meant(tmp_path: Path,
         (
             (
                 "type: pipedrive, url: 'https://n.pipedrive.com', api_token: !env TEST_KEY, webhook_user: u, "
-                f"webhook_password: !env TEST_SECRET, fields: {{docspace_room_id: '{'0' * 40}', docspace_guest_id: 'x'}}"
+                f"webhook_password: !env TEST_SECRET, fields: {{docspace_room_id: '{'0' * 40}', docspace_guest_id: x}}"
             ),
             "crm: `docspace_room_id` is still the one that `init` wrote",
         ),
