@@ -34,6 +34,8 @@ LEFT_OUT = {
     r"(target_id|expires_at|last_(failure|success)_\w+)": "null is left out",
     r"status": "only the list of webhooks has it",
     r"((folders|current)\.)?lifetime": "only a room that has one says so (recorded: rooms.create)",
+    r"((folders|current)\.)?watermark": "only a room that has one says so (FolderDto.cs)",
+    r"((folders|current)\.)?logo(\.cover)?": "only a room has one, and only one without a picture a cover (Logo.cs)",
     r"(files|folders)": "an operation says only what it has",
 }
 #: Numbers that the client has names for.

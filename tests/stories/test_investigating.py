@@ -309,6 +309,58 @@ def test_a_room_is_made_from_a_template(scene: OpeningTickets, keepers: Make) ->
     assert [one["folders"] for one in scene.rooms()] == [["From the template", "Logs"]] * 3
 
 
+def test_a_room_from_a_template_has_its_settings(scene: OpeningTickets, keepers: Make) -> None:
+    """Unasked, the portal leaves out all of these (FileStorageService.cs, CreateRoomFromTemplateAsync)."""
+    lifetime = {"deletePermanently": True, "period": 0, "value": 30}
+    watermark = {"additions": 3, "text": "For Ann", "rotate": -45, "imageScale": 0, "imageHeight": 0, "imageWidth": 0}
+    settings = {"lifetime": lifetime, "watermark": watermark, "cover": "layers", "colour": "FF6680"}
+    scene.portal.direct("PUT", "/templates", json={"77": [8, [], [], settings]})
+    keeper = started(scene, keepers, scene.automation(from_template=77))
+
+    scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert (run["state"], run["error"]) == ("done", None)
+    room = scene.portal.call("GET", f"/files/folder/{scene.rooms()[0]['id']}")
+    assert (room["lifetime"], room["watermark"]) == (lifetime, watermark)
+    assert (room["logo"]["cover"]["id"], room["logo"]["color"]) == ("layers", "FF6680")
+
+
+def test_a_room_that_lacks_the_watermark_of_its_template_is_said_to(scene: OpeningTickets, keepers: Make) -> None:
+    """What cannot be set is swallowed by the portal (FileStorageService.cs, InternalCreateFolderAsync)."""
+    watermark = {
+        "additions": 0,
+        "rotate": 0,
+        "imageScale": 50,
+        "imageUrl": "gone.png",
+        "imageHeight": 9,
+        "imageWidth": 9,
+    }
+    scene.portal.direct("PUT", "/templates", json={"77": [8, [], [], {"watermark": watermark}]})
+    keeper = started(scene, keepers, scene.automation(from_template=77))
+
+    scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert run["state"] == "needs_attention"
+    assert "lacks the watermark of its template" in run["error"]
+    keeper.say("runs", "retry", str(run["id"]))
+    keeper.settle(lambda: keeper.runs()[0]["state"] == "done")
+    assert len(scene.rooms()) == 1
+
+
+def test_a_template_that_is_not_there_is_said_at_once_with_those_that_are(scene: OpeningTickets, keepers: Make) -> None:
+    scene.portal.direct("PUT", "/templates", json={"77": [2, []]})
+    keeper = started(scene, keepers, scene.automation(from_template=78))
+
+    scene.open("zendesk", f"{keeper.url}/hooks/zendesk")
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert "sees no room template that is called 78" in run["error"]
+    assert "'Template 77' (77)" in run["remedy"]
+    assert scene.rooms() == []
+
+
 @pytest.mark.parametrize("copied", [["Plan.docx"], ["Plan.docx", "Budget.xlsx"]])
 def test_a_room_that_lacks_files_of_its_template_is_said_to(
     scene: OpeningTickets, keepers: Make, copied: list[str]

@@ -533,11 +533,37 @@ class Lifetime(_Model):
 
     period: int = 0  # days, months or years
     value: int = 0
+    delete_permanently: bool = False
 
     @property
     def days(self) -> int:
         """About how many days that is."""
         return self.value * {0: 1, 1: 30, 2: 365}.get(self.period, 1)
+
+
+class Watermark(_Model):
+    """What is shown across a data room's files (WatermarkDto.cs); an image is named by its whole address."""
+
+    additions: int = 0
+    text: str | None = None
+    rotate: int = 0
+    image_scale: int = 0
+    image_url: str | None = None
+    image_height: float = 0
+    image_width: float = 0
+
+
+class Cover(_Model):
+    """A picture of the portal's own that stands for a room (Logo.cs)."""
+
+    id: str
+
+
+class Logo(_Model):
+    """What a room is recognised by: a colour, and a cover if it has no picture (recorded: rooms.create; Logo.cs)."""
+
+    color: str | None = None
+    cover: Cover | None = None
 
 
 @dataclass(frozen=True, slots=True, config=_AS_THE_PORTAL_WRITES)
@@ -553,6 +579,8 @@ class Folder(Entry):
     #: Whether a room's content has an order of its own, in which it is listed whatever is asked for (EntryManager.cs).
     indexing: bool = False
     lifetime: Lifetime | None = None
+    watermark: Watermark | None = None
+    logo: Logo | None = None
 
 
 class Contents(_Model):

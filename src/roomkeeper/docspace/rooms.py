@@ -86,10 +86,14 @@ class Rooms:
         body = {"title": title, "roomType": int(kind), "tags": list(tags)}
         return Folder.of((await self._send(Call("POST", "/files/rooms", body=body))).response)
 
-    async def from_template(self, template: int, title: str, tags: Sequence[str]) -> None:
-        """Start making a room from a template; dropped in silence while another one is being made (5.2)."""
-        body = {"templateId": template, "title": title, "tags": list(tags), "copyLogo": True}
-        await self._send(Call("POST", "/files/rooms/fromTemplate", body=body))
+    async def from_template(self, template: Folder, title: str, tags: Sequence[str]) -> None:
+        """Start making a room from a template; dropped in silence while another one is being made (5.2).
+
+        Of what the template is set to, the server passes on only indexing, downloads, privacy and quota: a lifetime, a
+        watermark and the looks are those of the request (FileStorageService.cs, CreateRoomFromTemplateAsync).
+        """
+        body = {"templateId": template.id, "title": title, "tags": list(tags), "copyLogo": True}
+        await self._send(Call("POST", "/files/rooms/fromTemplate", body=body | _passed_on(template)))
 
     async def template_status(self) -> TemplateJob | None:
         """Tell how far the room from a template is, whoever's it is; None if there is none."""
@@ -156,3 +160,13 @@ class Rooms:
         call = Call("PUT", f"/files/rooms/{segment(room)}/{what}", body={"deleteAfter": False})
         response = (await self._send(call)).response
         return Operation.of(response) if response is not None else None
+
+
+def _passed_on(template: Folder) -> dict[str, object]:
+    """Give the settings of a template that a room has only if it is asked for with them."""
+    logo = template.logo
+    asked: dict[str, object] = {"color": logo.color, "cover": logo.cover and logo.cover.id} if logo is not None else {}
+    for name, one in (("lifetime", template.lifetime), ("watermark", template.watermark)):
+        if one is not None:
+            asked[name] = one.model_dump(by_alias=True, exclude_none=True) | {"enabled": True}
+    return {name: value for name, value in asked.items() if value}

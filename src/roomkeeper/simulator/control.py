@@ -183,10 +183,12 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse({})
 
     async def templates(request: Request) -> JSONResponse:
-        """Make room templates: {id: [type, [folders], [files]]}."""
+        """Make room templates: {id: [type, [folders], [files], {lifetime, watermark, cover}]}."""
         world = _portal(request).world
-        for id_, (kind, folders, *files) in (await request.json()).items():
-            template = world.add_template(f"Template {id_}", kind, folders, int(id_), *files)
+        for id_, (kind, folders, *more) in (await request.json()).items():
+            template = world.add_template(f"Template {id_}", kind, folders, int(id_), *more[:1])
+            for name, value in (more[1] if more[1:] else {}).items():
+                setattr(template, name, value)
             template.shares = {one: Share(Access.READ, world.owner.id) for one in world.users}
         return JSONResponse({})
 

@@ -236,7 +236,7 @@ def _as_room(one: Folder, viewer: User, role: Access, *, is_template: bool) -> J
     out: Json = {
         "roomType": one.room_type,
         "tags": list(one.tags),
-        "logo": {"original": "", "large": "", "medium": "", "small": "", "color": one.colour},
+        "logo": _logo(one),
         "inRoom": role is not Access.RESTRICT,
     }
     is_archived = one.root.kind == ARCHIVE_ROOT
@@ -247,9 +247,16 @@ def _as_room(one: Folder, viewer: User, role: Access, *, is_template: bool) -> J
         out["parentRoomType"] = TEMPLATES_ROOT
     if one.lifetime:
         out["lifetime"] = one.lifetime
+    if one.watermark:
+        out["watermark"] = one.watermark
     if one.room_type == 1:
         out |= {"saveFormAsXLSX": True, "sendFormToExternalDB": False}
     return out
+
+
+def _logo(one: Folder) -> Json:
+    logo = {"original": "", "large": "", "medium": "", "small": "", "color": one.colour}
+    return logo | ({"cover": {"id": one.cover, "data": ""}} if one.cover else {})  # Logo.cs
 
 
 def _in_room(room: Folder | None) -> Json:

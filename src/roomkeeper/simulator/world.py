@@ -116,6 +116,8 @@ class Folder:
     deny_download: bool = False
     is_indexed: bool = False
     lifetime: dict[str, Any] | None = None  # of the files in it, as it was given
+    watermark: dict[str, Any] | None = None  # as it was given
+    cover: str = ""
     colour: str = COLOURS[0]
     origin: "Folder | None" = None  # where it lay before it came into the trash
     created: datetime = field(default_factory=now)

@@ -4,10 +4,11 @@ import asyncio
 from typing import Any
 
 from roomkeeper.simulator.api.request import Api, Routes, lacking
-from roomkeeper.simulator.api.rooms import TITLE_LIMIT, made_room
+from roomkeeper.simulator.api.rooms import LIFETIME, TITLE_LIMIT, made_room
 from roomkeeper.simulator.problems import forbidden
 
 SECONDS = 0.3  # a room of the recording took less than the second between two questions (recorded: templates)
+WATERMARK = ("additions", "text", "rotate", "imageScale", "imageUrl", "imageHeight", "imageWidth")  # WatermarkDto.cs
 NOTHING = "Object reference not set to an instance of an object."
 
 
@@ -23,6 +24,7 @@ def template_make(api: Api) -> Any:
         await asyncio.sleep(SECONDS)
         template = api.world.add_template(title, room.room_type or 0, [one.title for one in room.children.values()])
         template.tags, template.created_by = tags, api.user
+        template.lifetime, template.watermark = room.lifetime, room.watermark  # CreateRoomTemplateAsync
         job.update(progress=100, isCompleted=True, templateId=template.id)
 
     api.portal.jobs.add(asyncio.get_running_loop().create_task(work()))
@@ -47,21 +49,35 @@ def room_from_template(api: Api) -> Any:
     api.portal.template_job = job
 
     async def work() -> None:
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(SECONDS / 2)
         if template is None or not api.user.may_manage_rooms:
             job.update(isCompleted=True, error=NOTHING)
             return
         room = made_room(api, title, template.room_type or 0, tags)
+        # Of the template's settings these come with it; the others are what was asked for (FileStorageService.cs,
+        # CreateRoomFromTemplateAsync, InternalCreateFolderAsync).
+        room.is_indexed, room.deny_download = template.is_indexed, template.deny_download
+        room.lifetime, room.watermark = _given(api, "lifetime", LIFETIME), _given(api, "watermark", WATERMARK)
+        if room.watermark and "://" not in str(room.watermark.get("imageUrl") or "://"):
+            room.watermark = None  # it names a file that is gone by now, and that is swallowed (RoomLogoManager.cs)
+        room.colour, room.cover = api.body.get("color") or room.colour, api.body.get("cover") or ""
+        job.update(roomId=room.id)  # long before it is whole (recorded: templates)
+        await asyncio.sleep(SECONDS / 2)
         for one in template.children.values():
             api.world.add_folder(room, one.title, api.user)
         for file in template.contents.values():
             # What cannot be copied is only logged (CreateRoomFromTemplateOperation.cs).
             if api.user.id not in file.restricted:
                 api.world.add_file(room, file.title, file.current.content, api.user)
-        job.update(progress=100, isCompleted=True, roomId=room.id)
+        job.update(progress=100, isCompleted=True)
 
     api.portal.jobs.add(asyncio.get_running_loop().create_task(work()))
     return dict(job)
+
+
+def _given(api: Api, name: str, fields: tuple[str, ...]) -> dict[str, Any] | None:
+    told = api.body.get(name)
+    return {field: told[field] for field in fields if field in told} if told else None
 
 
 def room_template_status(api: Api) -> Any:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Literal
 
@@ -47,7 +47,8 @@ class CreateRoom(BaseModel):
     )
     from_template: int | NotBlank | None = Field(
         default=None,
-        description="The id or the exact title of a room template to make it from; `type` is then the template's.",
+        description="The id or the exact title of a room template to make it from, with its settings and its looks; "
+        "`type` is then the template's.",
         examples=[7, "Project"],
     )
     once_per: NotBlank | None = Field(
@@ -84,14 +85,14 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
         title = shortened(sanitise_title(params.title, limit=10 * TITLE_LIMIT), limit=TITLE_LIMIT)
         tags = list(dict.fromkeys(map(tag_of, [tag, *params.tags])))
         if params.from_template is not None:
-            chosen = template or await _template(context, params.from_template)
-            return str(await _from_template(context, chosen, title, tags))
+            pattern = template or await _template(context, params.from_template)
+            return str(await _from_template(context, pattern, title, tags))
         return str((await portal.rooms.create(title, room_type_named(params.type), tags)).id)
 
     async def drop(room: str) -> bool:
         return await dropped(portal, entry_id(room), portal.rooms.delete)
 
-    template = 0
+    template: Folder | None = None
     if params.from_template is not None and not await context.call(find):
         # Looked up before the ledger says that the room is being made: one that is not there has had no effect.
         template = await _template(context, params.from_template)
@@ -103,6 +104,8 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
             made = await once(context, scope, tag, find=find, make=make, drop=may_drop, stands=stands)
     except (QuotaExceeded, Forbidden, Rejected) as error:
         raise StepFailed(f"the room for {tag!r} cannot be made: {error.message}", remedy=_may_make(error)) from error
+    if made.here and params.from_template is not None:
+        await _job_over(context, _TEMPLATE_PATIENCE)  # it may be one that is found again, and is being filled
     room = await context.call(partial(portal.folders.get, entry_id(made.target)))
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
@@ -167,58 +170,69 @@ async def _stands(portal: Portal, room: str) -> bool:
     return True
 
 
-async def _template(context: StepContext, wanted: int | str) -> int:
+async def _template(context: StepContext, wanted: int | str) -> Folder:
     """Find a room template by its id or its title. Raises StepFailed."""
-    if isinstance(wanted, int) or wanted.isdecimal():
-        return int(wanted)
     portal: Portal = context.client
+    if isinstance(wanted, int) or wanted.isdecimal():
+        with suppress(NotFound, Forbidden):
+            return await context.call(partial(portal.folders.get, int(wanted)))
     found = await context.call(portal.rooms.templates)
-    same = [one for one in found if same_title(one.title, wanted)]
-    if len(same) != 1:
-        many = "several room templates are" if same else "the account sees no room template that is"
-        there = ", ".join(f"{one.title!r} ({one.id})" for one in same or found) or "none"
-        remedy = f"There is: {there}. Write its title or id into `from_template`; share the template with the account."
-        raise StepFailed(f"{many} called {wanted!r}", remedy=remedy)
-    return int(same[0].id)
+    same = [one for one in found if same_title(one.title, str(wanted))]
+    if len(same) == 1:
+        return same[0]
+    many = "several room templates are" if same else "the account sees no room template that is"
+    there = ", ".join(f"{one.title!r} ({one.id})" for one in same or found) or "none"
+    remedy = f"There is: {there}. Write its title or id into `from_template`; share the template with the account."
+    raise StepFailed(f"{many} called {wanted!r}", remedy=remedy)
 
 
-async def _from_template(context: StepContext, template: int, title: str, tags: Sequence[str]) -> EntryId:
+async def _from_template(context: StepContext, template: Folder, title: str, tags: Sequence[str]) -> EntryId:
     """Make a room from a template. The status may be another's (5.2); of ours one at a time is made."""
     portal: Portal = context.client
     await portal.rooms.from_template(template, title, tags)
     waited, said = 0.0, ""
     while waited < _TEMPLATE_PATIENCE:
         await context.pause(_TEMPLATE_POLL)
-        waited += _TEMPLATE_POLL
-        state = await context.call(portal.rooms.template_status)
-        if state is not None and not state.is_completed and not state.error:
-            continue
+        error, took = await _job_over(context, _TEMPLATE_PATIENCE - waited)
+        waited += _TEMPLATE_POLL + took
         made = await context.call(partial(_tagged, portal, tags[0]))  # asked after the job: it is whole by now
         if made is not None:
             return made.id
         # It was another's job, or ours was dropped in silence because another's was running.
-        error = state.error if state is not None else ""
         said = error or said
         await portal.rooms.from_template(template, title, tags)
         waited += _TEMPLATE_RETRY if error else 0.0
-    raise Rejected(f"The portal made no room from template {template}: {said or 'it says nothing'}")
+    raise Rejected(f"The portal made no room from template {template.id}: {said or 'it says nothing'}")
 
 
-async def _must_be_whole(context: StepContext, template: int, room: Folder) -> None:
-    """See that a new room has its template's files: the portal only logs which of them it could not copy.
+async def _job_over(context: StepContext, patience: float) -> tuple[str, float]:
+    """Wait until no room is being made from a template; gives the last one's error, and the seconds it took."""
+    waited = 0.0
+    while True:
+        state = await context.call(context.client.rooms.template_status)
+        if state is None or state.is_completed or state.error or waited >= patience:
+            return state.error if state is not None else "", waited
+        await context.pause(_TEMPLATE_POLL)
+        waited += _TEMPLATE_POLL
 
-    (CreateRoomFromTemplateOperation.cs, CopyFolderContentAsync) Raises StepFailed, naming them.
+
+async def _must_be_whole(context: StepContext, template: Folder, room: Folder) -> None:
+    """See that a new room has its template's files and settings: the portal only logs what it could not copy or set.
+
+    (CreateRoomFromTemplateOperation.cs, CopyFolderContentAsync; FileStorageService.cs, InternalCreateFolderAsync)
+    Raises StepFailed, naming them.
     """
-    try:
-        pattern: Folder = await context.call(partial(context.client.folders.get, template))
-    except (NotFound, Forbidden):  # then there is nothing to compare with
+    told = f"room {room.id} {room.title!r}"
+    settings = ("lifetime", "watermark")
+    unset = [one for one in settings if getattr(template, one) is not None and getattr(room, one) is None]
+    if unset:
+        raise StepFailed(f"{told} lacks the {' and the '.join(unset)} of its template", remedy=_SET_IT)
+    if (room.files_count or 0) >= (template.files_count or 0):
         return
-    if (room.files_count or 0) >= (pattern.files_count or 0):
-        return
-    wanted, there = await files_below(context, template), await files_below(context, room.id)
+    wanted, there = await files_below(context, template.id), await files_below(context, room.id)
     missing = Counter(one.title for one in wanted.values()) - Counter(one.title for one in there.values())
     if missing:
-        what = f"room {room.id} {room.title!r} lacks {missing.total()} of the {len(wanted)} files of its template"
+        what = f"{told} lacks {missing.total()} of the {len(wanted)} files of its template"
         named = ", ".join(map(repr, list(missing)[:_NAMED]))
         raise StepFailed(f"{what}: {named}", remedy=_COPY_THEM)
 
@@ -228,6 +242,10 @@ async def _tagged(portal: Portal, tag: str) -> Folder | None:
     return found[0] if found else None
 
 
+_SET_IT = (
+    "Set it in the room's settings, then `roomkeeper runs retry`, which goes on with the room as it is. Or delete the "
+    "room first: then another one is made."
+)
 _COPY_THEM = (
     "See whether the portal has space left, copy them there by hand, then `roomkeeper runs retry`, which goes on with "
     "the room as it is. Or delete the room first: then another one is made."
