@@ -244,14 +244,19 @@ def test_a_destination_removed_halfway_is_named_and_restored_files_are_gone_on_w
 
 
 def test_a_room_that_would_delete_the_files_at_once_takes_none(scene: ClosingDeals, keepers: Make) -> None:
-    """By the day that they were made, which a move does not change (CleanupLifetimeExpiredService.cs)."""
+    """By when their first version was saved, which a move does not change (CleanupLifetimeExpiredService.cs).
+
+    What the disk of whoever uploaded it says does not count.
+    """
     keeps = {"title": "Short-lived", "roomType": 8, "lifetime": {"deletePermanently": True, "period": 1, "value": 2}}
     room = scene.portal.call("POST", "/files/rooms", json=keeps)["id"]
     scene.share(room, scene.keeper, 9)
     scene.archive = scene.portal.call("POST", f"/files/folder/{room}", json={"title": "Archive"})["id"]
-    scene.upload("Young.docx")
+    young = scene.upload("Young.docx")["id"]
+    scene.portal.direct("PUT", f"/files/{young}", json={"disk_days_old": 700})
     old = scene.upload("Old.docx")["id"]
     scene.portal.direct("PUT", f"/files/{old}", json={"days_old": 100})
+    scene.portal.upload(scene.client, "Old.docx", b"saved today")
     keeper = started(scene, keepers, scene.automation())
 
     scene.close(keeper, scene.deal(), "hubspot")
@@ -265,6 +270,21 @@ def test_a_room_that_would_delete_the_files_at_once_takes_none(scene: ClosingDea
     assert "'Short-lived' deletes what is older than 60 days, and 1 of the files are ('Old.docx'" in run["error"]
     assert left == {"Young.docx", "Old.docx"}
     assert again["state"] == "done"
+
+
+def test_a_room_that_would_delete_what_comes_back_is_not_given_it(scene: ClosingDeals, keepers: Make) -> None:
+    old = scene.upload("Old.docx")["id"]
+    scene.portal.direct("PUT", f"/files/{old}", json={"days_old": 100})
+    keeper = started(scene, keepers, scene.automation())
+    scene.close(keeper, scene.deal(), "hubspot")
+    (run,) = keeper.settle(lambda: scene.portal.tree(scene.client) == [])
+
+    scene.portal.direct("PUT", f"/folders/{scene.client}", json={"lifetime": {"period": 0, "value": 30}})
+    (undone,) = keeper.ask("runs", "undo", str(run["id"]), "--wait", codes=(0, 3))
+
+    assert undone["state"] == "needs_attention"
+    assert "deletes what is older than 30 days, and 1 of the files are ('Old.docx'" in undone["error"]
+    assert [one["title"] for one in scene.portal.tree(scene.archive)] == ["Old.docx"]
 
 
 def test_a_file_deleted_from_the_archive_meanwhile_is_named(scene: ClosingDeals, keepers: Make) -> None:

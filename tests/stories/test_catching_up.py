@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -394,6 +395,56 @@ def test_an_upload_that_neither_log_nor_history_knows_is_found_in_the_room(porta
     assert [one["subject"].split(" ", 2)[2] for one in proof["lines"]] == ["Offer.docx", "Told.docx"]
     assert {one["title"] for one in portal.tree(rooms.internal)} == {"Offer.docx", "Told.docx"}
     assert keeper.ask("prove", "copy-client-uploads", "--since", "1h")["counts"] == {"done": 2}
+    assert [one["new"] for one in keeper.ask("reconcile", "--since", "1h")] == [[]]
+
+
+def test_what_was_made_by_a_clock_that_is_fast_or_is_another_s_by_now_is_copied(portal: Portal, keepers: Make) -> None:
+    """Whoever uploads names the moment (SessionRequestDto.cs), and who goes hands over (ReassignProgressItem.cs)."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], receive="poll", poll_every="5s")
+    keeper.start()
+    keeper.look_back()
+    keeper.stop()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    session = portal.call(
+        *("POST", f"/files/{rooms.client}/session"),
+        key=rooms.guest_key,
+        json={"fileName": "Fast.docx", "fileSize": 4, "createOn": later.isoformat()},
+    )
+    chunk = {"file": ("blob", b"fast")}
+    portal.call("POST", f"/files/{rooms.client}/session/{session['id']}", key=rooms.guest_key, files=chunk)
+    gone = rooms.upload("Gone.docx", b"gone")["id"]
+    portal.call("DELETE", f"/files/file/{gone}", json={"immediately": True})
+    until(lambda: len(portal.tree(rooms.client)) == 1)
+    left = rooms.upload("Left.docx", b"left")["id"]
+    portal.direct("PUT", f"/files/{left}", json={"created_by": rooms.keeper})
+
+    keeper.start()
+    keeper.settle(lambda: rooms.copies() == 2)
+
+    assert gone == left
+    assert {one["title"] for one in portal.tree(rooms.internal)} == {"Fast.docx", "Left.docx"}
+    assert {one["state"] for one in keeper.runs()} == {"done"}
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_the_portal_converts_is_copied_though_it_tells_nobody(
+    portal: Portal, keepers: Make, *, in_place: bool
+) -> None:
+    """Neither a delivery nor an event stands for it: only an entry of the history (FileConverter.cs)."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)], receive="poll", poll_every="5s")
+    keeper.start()
+    old = rooms.upload("Old.doc", b"old")["id"]
+    keeper.settle(lambda: rooms.copies() == 1)
+
+    portal.direct("PUT", f"/files/{old}", json={"converted": "Old.docx", "in_place": in_place})
+    keeper.ask("reconcile", "--since", "1h")
+    keeper.settle(lambda: any(one["title"] == "Old.docx" for one in portal.tree(rooms.internal)))
+
+    (copy,) = [one for one in portal.tree(rooms.internal) if one["title"] == "Old.docx"]
+    (made,) = [one for one in portal.tree(rooms.client) if one["title"] == "Old.docx"]
+    assert copy["digests"][-1] == made["digests"][-1]
     assert [one["new"] for one in keeper.ask("reconcile", "--since", "1h")] == [[]]
 
 

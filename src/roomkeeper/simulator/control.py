@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from roomkeeper.simulator import dto
 from roomkeeper.simulator.api.request import Portal
-from roomkeeper.simulator.api.uploads import save_edited, store
+from roomkeeper.simulator.api.uploads import convert, save_edited, store
 from roomkeeper.simulator.faults import KINDS, Fault
 from roomkeeper.simulator.rights import Access
 from roomkeeper.simulator.titles import exactly, title_key
@@ -104,8 +104,9 @@ def routes(faults: list[Fault]) -> list[Route]:
 
     async def file(request: Request) -> JSONResponse:
         """Look at a file as nobody can, or set {editing_by, restricted: [user ids], converting, category, locked_by,
-        days_old}.
+        created_by, days_old, disk_days_old}: saved so long ago, or made then by the clock of whoever uploaded it.
 
+        {converted: title, in_place} has the document server make another file of it, or another version.
         {saved: text, user, is_forced} lets a user save it in the editor, forced: before it is closed.
         """
         world = _portal(request).world
@@ -115,8 +116,15 @@ def routes(faults: list[Fault]) -> list[Route]:
         wanted = await request.json() if request.method == "PUT" else {}
         if "locked_by" in wanted:
             one.locked_by = world.users.get(wanted["locked_by"])
+        if "created_by" in wanted:
+            one.created_by = world.users[wanted["created_by"]]
         if "days_old" in wanted:
             one.created -= timedelta(days=wanted["days_old"])
+            for version in one.versions:
+                version.at -= timedelta(days=wanted["days_old"])
+        one.created -= timedelta(days=wanted.get("disk_days_old", 0))
+        if "converted" in wanted:
+            convert(_portal(request), one, wanted["converted"], in_place=wanted.get("in_place", False))
         if "saved" in wanted:
             save_edited(
                 _portal(request),
@@ -130,6 +138,12 @@ def routes(faults: list[Fault]) -> list[Route]:
         one.converting = wanted.get("converting", one.converting)
         one.category = wanted.get("category", one.category)
         return JSONResponse(_described(one))
+
+    async def folder(request: Request) -> JSONResponse:
+        """Have a room keep its files only so long: {lifetime: {period, value}}."""
+        one = _portal(request).world.folders[int(request.path_params["id"])]
+        one.lifetime = (await request.json())["lifetime"]
+        return JSONResponse({})
 
     async def tree(request: Request) -> JSONResponse:
         """Every file below a folder, with its path and the digest of each version."""
@@ -276,6 +290,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         Route("/_sim/keys", keys, methods=["PUT"]),
         Route("/_sim/webhooks", hooks, methods=["GET", "PUT"]),
         Route("/_sim/files/{id}", file, methods=["GET", "PUT"]),
+        Route("/_sim/folders/{id}", folder, methods=["PUT"]),
         Route("/_sim/folders/{id}/tree", tree),
         Route("/_sim/folders/{id}/fill", fill, methods=["POST"]),
         Route("/_sim/rooms", rooms),

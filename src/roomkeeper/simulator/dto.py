@@ -337,7 +337,8 @@ def file(one: File, world: World, viewer: User, *, is_single: bool = False) -> J
         "fileEntryType": 2,
         "security": rights.shown(flags, rights.FILE_FLAGS),
     }
-    out |= _dated(one.created, one.created_by, one.current.at, one.current.by)
+    changed = max(one.created, one.current.at)  # FileEntryDto.cs
+    out |= _dated(one.created, one.created_by, changed, one.current.by)
     out |= _sharing(one, room, may_share=_may_share(one, world, viewer))
     if root.kind != ARCHIVE_ROOT:
         out |= _in_room(room)

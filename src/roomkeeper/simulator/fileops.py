@@ -453,6 +453,7 @@ class FileOps:
             self.history.note("FileDeleted" if for_good else "FileMovedToTrash", file, operation.owner)
             if for_good:
                 self.world.purge_file(file)
+                self.history.forget(file)
             else:
                 file.origin = file.folder
                 self.world.move_file(file, trash, operation.owner)

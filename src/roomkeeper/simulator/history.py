@@ -20,6 +20,7 @@ ACTIONS = {
     "FileMoved": 5015,
     "FileMovedToTrash": 5017,
     "FileDeleted": 5018,  # MessageAction.cs; what is deleted for good was not recorded
+    "FileConverted": 5035,  # MessageAction.cs
     "FolderCreated": 5019,
     "FolderRenamed": 5020,
     "FolderCopied": 5022,  # MessageAction.cs
@@ -123,6 +124,15 @@ class History:
         if old is not None and action == "RoomUpdateAccessForUser":
             data["oldAccess"] = SPOKEN.get(old, old.name)
         self._add(action, actor, data, room.id, frozenset({room.id}))
+
+    def forget(self, file: File) -> None:
+        """What is deleted for good has no history of its own any more, and no id in those of its folders.
+
+        (FileDao.cs, DeleteFileAsync; ActionInterpreter.cs)
+        """
+        for entry in self.entries:
+            if entry.file == file.id:
+                entry.file, entry.data = 0, entry.data | {"id": 0}
 
     def note_other(self, action: str, room: Folder, actor: User, data: dict[str, Any]) -> None:
         """Something of a room that is neither file nor folder nor member."""

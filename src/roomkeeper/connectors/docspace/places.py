@@ -77,24 +77,36 @@ async def must_take_files(context: StepContext, way: Sequence[PathPart], *, sett
         raise StepFailed(what, remedy=f"Make an ordinary folder in a room, and put its id into `{setting}:`.")
 
 
-async def must_keep(context: StepContext, way: Sequence[PathPart], files: Collection[File], *, setting: str) -> None:
-    """Make sure that the room deletes none of these as soon as they come. Raises StepFailed.
+async def must_keep(context: StepContext, room: EntryId, files: Collection[File], *, so: str) -> None:
+    """Make sure that a room deletes none of these as soon as they come; `so` says what was not done. Raises StepFailed.
 
-    A room with a lifetime deletes a file by the day that it was made, which a move does not change
-    (CleanupLifetimeExpiredService.cs).
+    A room with a lifetime deletes a file by when its first version was saved, which a move does not change
+    (CleanupLifetimeExpiredService.cs: `ModifiedOn` of version 1). When it was made says nothing of that: whoever
+    uploads may name that moment (SessionRequestDto.cs).
     """
     portal: Portal = context.client
-    room = await context.call(partial(portal.folders.get, way[1].id)) if files else None
-    if room is None or room.lifetime is None:
+    there = await context.call(partial(portal.folders.get, room)) if files else None
+    if there is None or there.lifetime is None:
         return
-    begin = datetime.now(UTC) - timedelta(days=room.lifetime.days)
-    late = [file for file in files if file.created is not None and file.created < begin]
+    begin = datetime.now(UTC) - timedelta(days=there.lifetime.days)
+    late = [file for file in files if await _is_older(context, file, begin)]
     if late:
         what = (
-            f"`{setting}`: room {room.id} {room.title!r} deletes what is older than {room.lifetime.days} days, and "
-            f"{len(late)} of the files are ({late[0].title!r} …): nothing was moved"
+            f"room {there.id} {there.title!r} deletes what is older than {there.lifetime.days} days, and "
+            f"{len(late)} of the files are ({late[0].title!r} …): {so}"
         )
         raise StepFailed(what, remedy=_NO_LIFETIME)
+
+
+async def _is_older(context: StepContext, file: File, begin: datetime) -> bool:
+    """Whether a file's first version was saved before that; later versions were saved later."""
+    if file.updated is None or file.updated < begin or file.version == 1:
+        return file.updated is not None and file.updated < begin
+    try:
+        first: File = await context.call(partial(context.client.files.get, file.id, version=1))
+    except (NotFound, Forbidden):  # it was deleted from the versions, and then nothing is deleted by it
+        return False
+    return first.updated is not None and first.updated < begin
 
 
 _NO_LIFETIME = (

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -27,6 +28,7 @@ class Session:
     size: int
     user: User
     create_new: bool
+    created: datetime | None = None  # by the clock of whoever uploads (SessionRequestDto.cs)
     chunks: dict[int, bytes] = field(default_factory=dict)
     file: File | None = None
     is_aborted: bool = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -82,7 +82,8 @@ def session_create(api: Api) -> Any:
     for title in [one for one in str(api.body.get("relativePath") or "").split("/")[:-1] if one]:
         same = next((one for one in folder.children.values() if one.title == sanitise(title)), None)
         folder = same or api.world.add_folder(folder, title, api.user)  # fires no folder.created
-    session = Session(uuid.uuid4().hex, folder, name, size, api.user, api.switch("createNewIfExist"))
+    created = datetime.fromisoformat(str(said)) if (said := api.body.get("createOn")) else None
+    session = Session(uuid.uuid4().hex, folder, name, size, api.user, api.switch("createNewIfExist"), created)
     api.portal.sessions[session.id] = session
     return _shown(session)
 
@@ -159,6 +160,8 @@ def _finish(api: Api, session: Session) -> Reply:
         session.file = store(
             api.portal, session.folder, session.title, whole, session.user, create_new=session.create_new
         )
+        if session.created is not None and session.file.version == 1:
+            session.file.created = session.created  # there is no bound to it (FileUploader.cs, FileDao.cs)
     api.portal.webhooks.publish("file.uploaded", session.file, session.user)
     return _finished(api, session.file)
 
@@ -198,6 +201,17 @@ async def _converted(file: File, seconds: float) -> None:
     file.converting = True
     await asyncio.sleep(seconds)
     file.converting = False
+
+
+def convert(portal: Portal, file: File, title: str, *, in_place: bool) -> None:
+    """Make a file of another kind of it, or another version; nobody is told (FileConverter.cs)."""
+    made = file
+    if in_place:
+        file.versions.append(Version(file.current.content + b" converted", file.created_by, now()))
+        portal.world.rename_file(file, title)
+    else:
+        made = portal.world.add_file(file.folder, title, file.current.content + b" converted", file.created_by)
+    portal.history.note("FileConverted", made, file.created_by)
 
 
 def _ending(title: str) -> str:

@@ -28,12 +28,16 @@ LOG, HISTORY = "delivery log", "history"
 #: What overwriting uploads, restored versions and saves in the editor all appear as: the server writes one number,
 #: 5034, for them (recorded: history; ActionInterpreter.cs aliases the upload's own). `_trigger` tells them apart.
 _AMBIGUOUS = "UserFileUpdated"
+#: What the document server made of a file: another one, or another version of it. No delivery tells of that
+#: (FileConverter.cs, SaveConvertedFileAsync).
+_CONVERTED = "FileConverted"
 #: What an entry's action tells of (11.3). What is deleted for good has no id there any more, so it is left out.
 _ACTIONS: Mapping[str, str] = {
     "FileCreated": "file.created",
     "FileUploaded": "file.uploaded",
     "FileUploadedWithOverwriting": "file.uploaded",
     "UserFileUpdated": "file.uploaded",
+    "FileConverted": "file.uploaded",
     "FileUpdated": "file.updated",
     "FileCopied": "file.copied",
     "FileCopiedWithOverwriting": "file.copied",
@@ -181,7 +185,10 @@ class _Reading:
         async for entries in _entries(portal, room, until):
             told.take(entries)
             moves += _moves(entries)
-            dated = [one.date for one in entries if one.date is not None]
+            # None is of later than now, though it may say so: a moment whose reading in UTC is none in the portal's own
+            # time zone, in the night when summer time begins, is shown an hour ahead (ApiDateTime.cs, SetDate).
+            now = datetime.now(UTC)
+            dated = [min(one.date, now) for one in entries if one.date is not None]
             self.youngest = max([*dated, *([self.youngest] if self.youngest is not None else [])], default=None)
             own = [one for one in entries if not await self._is_told_elsewhere(portal, one, room)]
             for is_sure in (True, False):
@@ -281,7 +288,7 @@ def _told(entry: HistoryEntry, search: Search, named: EntryId | None, room: Entr
         facts={noun: of_entry(noun, number, title, folder, change=change)},
         raw={"history": entry.model_dump(mode="json", exclude={"related"}), "room": named, "number": room},
         channel=TRAIL,
-        occurrence=f"{trigger} {number}",
+        occurrence=f"{trigger} {number}{' converted' if entry.action.key == _CONVERTED else ''}",
         or_else=f"{other} {number}" if (other := _alternative(entry)) and other != trigger else "",
         found=HISTORY,
         lane=str(folder or ""),
@@ -322,7 +329,7 @@ def _title(entry: HistoryEntry) -> str | None:
 
 def _is_sure(entry: HistoryEntry) -> bool:
     """Whether a delivery was to be expected: else that none came is no fault."""
-    return entry.action.key not in chronicle.ACTIONS and not _alternative(entry)
+    return entry.action.key not in {*chronicle.ACTIONS, _CONVERTED} and not _alternative(entry)
 
 
 def _alternative(entry: HistoryEntry) -> str:

@@ -198,7 +198,7 @@ async def _with_title(portal: Portal, event: Event) -> Event:
 async def _with_change(portal: Portal, event: Event) -> Event:
     """Say what was changed of a file; while its history may not have it yet, it is as if it was not there."""
     about = event.facts["file"]
-    entries = await portal.history.of_file(about["id"])
+    entries = (await portal.history.of_file(about["id"])).entries
     near = [one for one in entries if one.date is not None and abs(one.date - event.at) <= _ONE_MOMENT]
     found = [CHANGES[one.action.key] for one in near if one.action.key in CHANGES]
     if not found and abs(datetime.now(UTC) - event.at) < _WRITTEN_WITHIN:

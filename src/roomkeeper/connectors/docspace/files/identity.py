@@ -1,7 +1,8 @@
 """Which file is meant. Its number alone does not say: what is deleted for good leaves it to the next. Pure.
 
-A file keeps the moment of its making and its maker through versions, renames and moves (recorded: 28 files with
-several versions), and a file that gets an old number has its own (recorded: file.delete).
+A file keeps the moment of its making through versions, renames and moves (recorded: 28 files with several versions),
+and a file that gets an old number has its own (recorded: file.delete). Whoever uploads may say the moment, though: the
+portal's own pages give that of the file on the disk (SessionRequestDto.cs).
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,35 +50,56 @@ def same_file(created: str, file: File) -> bool:
     return not created or file.created is None or datetime.fromisoformat(created) == file.created
 
 
-def is_told_of(file: File, events: Iterable[Event]) -> bool:
-    """Whether an event told of this very file, and not of one that had its number before and is gone."""
-    return any(_tells_of(event, file) for event in events)
+def is_told_of(file: File, events: Iterable[Event]) -> bool | None:
+    """Whether an event told of this very file, and not of one that had its number before and is gone.
+
+    None where only the file's own history can say: see `entries_of`.
+    """
+    said = {_tells_of(event, file) for event in events}
+    return True if True in said else None if None in said else False
 
 
-def _tells_of(event: Event, file: File) -> bool:
+def entries_of(events: Iterable[Event]) -> frozenset[int]:
+    """Give the entries of a history that events were found in.
+
+    What is deleted for good takes its entries out of the history of its number (FileDao.cs, DeleteFileAsync:
+    DeleteAuditReferencesAsync), so that one that stands in a file's own history is of that very file.
+    """
+    return frozenset(entry["id"] for event in events if (entry := _entry(event)) is not None and "id" in entry)
+
+
+def _tells_of(event: Event, file: File) -> bool | None:
     if isinstance(file.id, str) or not event.id:
         return True  # in third-party storage the id is the path; an event without one is tried, and was never told
+    entry = _entry(event)
+    if entry is not None:
+        return True if _is_in(entry, file) else None
     raw: Mapping[str, Any] = event.raw if isinstance(event.raw, Mapping) else {}
-    if isinstance(raw.get("history"), Mapping):
-        return _is_in(raw["history"], file)
     told = raw.get("payload")
     about: Mapping[str, Any] = told if isinstance(told, Mapping) and str(told.get("id")) == str(file.id) else {}
     maker, made = about.get("createBy"), outside.moment(about.get("createOn"))
-    if maker and file.created_by.id and maker != file.created_by.id:
-        return False
     if file.created is None:
-        return True
+        return not (maker and file.created_by.id and maker != file.created_by.id)
     if made is None:
         return event.at.timestamp() == 0 or file.created <= event.at + _LATE
+    # Who made it may be another by now: the files of somebody who is deleted or hands over become another's
+    # (FileQueries.cs, ReassignFilesAsync).
     apart = abs(file.created - made)
     return apart % _QUARTER == timedelta() and apart <= _WIDEST
 
 
+def _entry(event: Event) -> Mapping[str, Any] | None:
+    raw = event.raw if isinstance(event.raw, Mapping) else {}
+    entry = raw.get("history")
+    return entry if isinstance(entry, Mapping) else None
+
+
 def _is_in(entry: Mapping[str, Any], file: File) -> bool:
-    """Whether an entry of a history can be about this file.
+    """Whether an entry of a history is about this file as far as their words tell: if not, it may be all the same.
 
     It is written by the request that it tells of, once the file is there, and in the same account's name
-    (UploadController.cs, FileDao.cs and MessageFactory.cs: `CurrentAccount`; recorded: history).
+    (UploadController.cs, FileDao.cs and MessageFactory.cs: `CurrentAccount`; recorded: history). But the maker may be
+    another by now, and the moment of the making is the uploader's clock's (SessionRequestDto.cs, `CreateOn`).
     """
     action, initiator = entry.get("action") or {}, entry.get("initiator") or {}
     names = (str(initiator.get("id") or ""), file.created_by.id)

@@ -1,8 +1,10 @@
 """The one file that a step is about: the event's, or the one that is named."""
 
+from collections.abc import Sequence
 from functools import partial
 
-from roomkeeper.connectors.docspace.files.identity import is_told_of
+from roomkeeper.automations.event import Event
+from roomkeeper.connectors.docspace.files.identity import entries_of, is_told_of
 from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.errors import Forbidden, NotFound, StepFailed
@@ -33,10 +35,28 @@ async def file_meant(number: EntryId | None, context: StepContext) -> File:
         raise StepFailed(f"the account may not see file {number}: {error.message}", remedy=LET_IN) from error
     if file.is_in_trash:
         raise StepFailed(f"{named(file)} lies in the trash", remedy=_GONE)
-    if is_told and not is_told_of(file, context.events[:1]):
+    if is_told and not await tells_of(context, context.events[:1], file):
         what = f"file {number} {about.get('title', '')!r} was deleted for good, and another has its number now"
         raise StepFailed(what, remedy="There is nothing left to act on: `roomkeeper runs cancel`.")
     return file
+
+
+async def tells_of(context: StepContext, events: Sequence[Event], file: File) -> bool:
+    """Whether these events told of this very file; where their words do not say, its own history does.
+
+    Raises RemoteError where that cannot be read.
+    """
+    told = is_told_of(file, events)
+    if told is not None:
+        return told
+    wanted, start = entries_of(events), 0
+    while True:
+        page = await context.call(partial(context.client.history.of_file, file.id, start))
+        if not wanted.isdisjoint(one.id for one in page.entries):
+            return True
+        if page.following is None:
+            return False
+        start = page.following
 
 
 def must_not_be_locked(file: File) -> None:

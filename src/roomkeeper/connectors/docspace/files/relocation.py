@@ -16,9 +16,7 @@ from roomkeeper.connectors.docspace.files import archiving
 from roomkeeper.connectors.docspace.files.archiving import Line
 from roomkeeper.connectors.docspace.files.moving import BATCH, DestinationGone, Item, is_there, move, rename
 from roomkeeper.connectors.docspace.files.tree import directly_in
-from roomkeeper.connectors.docspace.places import (
-    folder_at,
-)
+from roomkeeper.connectors.docspace.places import folder_at, must_keep
 from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.docspace.titles import title_key
@@ -186,6 +184,9 @@ async def put_back(context: StepContext, planned: MovePlan) -> tuple[list[Line],
         elif number in planned.done:
             reason = f"somebody moved it on, to folder {file.folder_id}"
             failed.append(FailedItem(_name(line), reason, "Move it by hand, if it is to go back, too."))
+    for folder, lines in by_folder.items():
+        if (room := planned.rooms.get(folder)) is not None and await is_there(context, room):
+            await must_keep(context, room, [seen[line.file] for line in lines], so="nothing was put back")
     for folder, lines in by_folder.items():
         there = await _made_again(context, planned, folder, ours[lines[0].file])
         if there is None:

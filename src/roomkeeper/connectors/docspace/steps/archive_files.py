@@ -138,7 +138,7 @@ class _Archiving:
         room, under = await self._places()
         planned = self._new_plan(room, under)
         tree = await below(self._context, room.id)
-        await must_keep(self._context, self._target, tree.files.values(), setting="under")
+        await must_keep(self._context, self._target[1].id, tree.files.values(), so="nothing was moved")
         planned.take_in(tree)
         made = [] if await self._foresee(planned) else [f"create the folder {planned.where!r}"]
         asked = asked_first(len(planned.lines), self._params.approve_over)
@@ -188,7 +188,7 @@ class _Archiving:
         if recorded is not None and recorded["folder"] is not None:
             return ArchivePlan.from_json(recorded)
         self._listed = await below(self._context, room.id)
-        await must_keep(self._context, self._target, self._listed.files.values(), setting="under")
+        await must_keep(self._context, self._target[1].id, self._listed.files.values(), so="nothing was moved")
         planned = self._new_plan(room, under)
         planned.asked = recorded["asked"] if recorded is not None else 0
         planned.take_in(self._listed)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace.files import copying, evidence
 from roomkeeper.connectors.docspace.files.copying import Policy
-from roomkeeper.connectors.docspace.files.identity import is_told_of
+from roomkeeper.connectors.docspace.files.meant import tells_of
 from roomkeeper.connectors.docspace.files.transfer import Report, Transfer, already
 from roomkeeper.connectors.docspace.places import address, folder_at, must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
@@ -173,7 +173,7 @@ class _Copying:
             file = files.get(one.file)
             if file is None:
                 continue
-            if one.events and not is_told_of(file, one.events):
+            if one.events and not await tells_of(self._context, one.events, file):
                 self._report.failed.append(copying.replaced(one.file, one.title))
                 continue
             if file.id in standing:

@@ -14,7 +14,8 @@ from roomkeeper.automations.duration import Duration
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.docspace.files import evidence
 from roomkeeper.connectors.docspace.files.archiving import EACH_FILE, Line
-from roomkeeper.connectors.docspace.files.identity import is_told_of, made_at
+from roomkeeper.connectors.docspace.files.identity import made_at
+from roomkeeper.connectors.docspace.files.meant import tells_of
 from roomkeeper.connectors.docspace.files.relocation import (
     MovePlan,
     Policy,
@@ -187,13 +188,16 @@ class _Moving:
         """Look at each file: where it lies, so that it can go back there."""
         seen = await looked_at(self._context, wanted)
         if self._params.files is None:
-            seen = {number: file for number, file in seen.items() if is_told_of(file, self._telling(number))}
+            meant = [
+                one for one in wanted if one in seen and await tells_of(self._context, self._telling(one), seen[one])
+            ]
+            seen = {number: seen[number] for number in meant}
         self._failed = [_gone(number) for number in wanted if number not in seen]
         ways = {folder: await self._way(folder) for folder in {one.folder_id for one in seen.values()}}
         if self._target:
             room = self._target[1].id
             new = [one for one in seen.values() if not ways[one.folder_id] or ways[one.folder_id][0].id != room]
-            await must_keep(self._context, self._target, new, setting="to")
+            await must_keep(self._context, room, new, so="nothing was moved")
         for number, file in seen.items():
             folder, way = file.folder_id or 0, ways[file.folder_id]
             titles = tuple(part.title for part in way)

@@ -15,7 +15,7 @@ from roomkeeper.connectors.docspace.files.archiving import EACH_FILE, ArchivePla
 from roomkeeper.connectors.docspace.files.moving import DestinationGone, Item, Moved, move, rename
 from roomkeeper.connectors.docspace.files.relocation import MovePlan, put_back
 from roomkeeper.connectors.docspace.files.tree import Tree, below
-from roomkeeper.connectors.docspace.places import folder_at
+from roomkeeper.connectors.docspace.places import folder_at, must_keep
 from roomkeeper.connectors.docspace.rooms import bring_back
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, File, Folder, Portal
@@ -141,6 +141,8 @@ class _Restoring:
 
     async def run(self) -> Restored:
         state = await self._look()
+        away = [file for number, file in state.archive.files.items() if number in state.files]
+        await must_keep(self._context, self._planned.room, away, so="nothing was put back")
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await self._context.pause(_PAUSE)
