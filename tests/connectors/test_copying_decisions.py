@@ -305,3 +305,16 @@ def test_what_became_of_a_file_is_said_with_what_to_do(told: errors.FailedItem, 
     assert told.item.startswith("file ")
     assert reason in told.reason
     assert remedy in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("complaint", "passes"),
+    [
+        ("Distributed Lock Error. Status: NotAcquired, Resource: room_7, Elapsed: 30012", True),
+        ("Deadlock found when trying to get lock; try restarting transaction", True),
+        ("You don't have enough permission to create", False),
+        ("The file is locked", False),
+    ],
+)
+def test_what_others_are_in_the_way_of_passes(complaint: str, *, passes: bool) -> None:
+    assert copying.is_passing(complaint) is passes

@@ -124,6 +124,21 @@ def test_operations_that_vanish_are_looked_into(portal: Portal, keepers: Make, d
     assert {one["state"] for one in keeper.runs()} == {"done"}
 
 
+def test_a_room_that_others_are_writing_into_is_waited_for(portal: Portal, keepers: Make) -> None:
+    """Whoever waits for it longer than half a minute gives up there (DistributedLockException.cs)."""
+    rooms = Rooms(portal)
+    keeper = keepers(portal, rooms.keeper_key, [copy_uploads(rooms)])
+    portal.direct("PUT", "/operations", json={"locked": 1})
+    keeper.start()
+    keeper.register()
+    rooms.upload("Contract.pdf")
+
+    (run,) = keeper.settle(lambda: rooms.copies() == 1)
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert keeper.copy_requests() == 2
+
+
 def test_a_copy_that_is_listed_without_its_content_is_named_and_made_anew(portal: Portal, keepers: Make) -> None:
     """The portal writes a file's row before its content (FileDao.cs); its worker may be stopped in between."""
     rooms = Rooms(portal)

@@ -45,7 +45,7 @@ def routes(faults: list[Fault]) -> list[Route]:
         return JSONResponse([{"kind": one.kind, "path": one.path, "done": one.done} for one in faults])
 
     async def operations(request: Request) -> JSONResponse:
-        """Set {vanish_every, vanish_after, hollow, seconds_per_item, queue_seconds}."""
+        """Set {vanish_every, vanish_after, hollow, locked, seconds_per_item, queue_seconds}."""
         for name, value in (await request.json()).items():
             setattr(_portal(request).fileops.faults, name, value)
         return JSONResponse({})

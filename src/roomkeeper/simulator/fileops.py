@@ -17,6 +17,7 @@ from roomkeeper.simulator.world import ARCHIVE_ROOT, TRASH_ROOT, File, Folder, U
 
 MOVE, COPY, DELETE, DOWNLOAD, DUPLICATING = 0, 1, 2, 3, 7  # FileOperationDto.cs; recorded: ops.shape
 SKIP, OVERWRITE, DUPLICATE = 0, 1, 2  # FileConflictResolveType.cs
+LOCKED = "Distributed Lock Error. Status: NotAcquired, Resource: room_1, Elapsed: 30012"  # DistributedLockException.cs
 CREATED, RUNNING, COMPLETED, CANCELED, FAILED = 0, 1, 2, 3, 4  # recorded: ops.shape
 FORM_ROOM = 1  # recorded: rooms.create
 WORKERS = 10  # copies and moves at the same time (FilesWorkerServiceExtensions.cs:91)
@@ -51,6 +52,7 @@ class Operation:
 class Faults:
     """What goes wrong inside operations, on request."""
 
+    locked: int = 0  # copies of files for which the room is locked by whoever writes into it
     vanish_every: int = 0  # every n-th operation is not to be found again…
     vanish_after: int | None = None  # …having done so many items first (None: all)
     hollow: int = 0  # so many copies are listed and have no content: the worker ended in between (FileDao.cs)
@@ -319,6 +321,10 @@ class FileOps:
         self, operation: Operation, file: File, destination: Folder, conflict: int, target: File | None
     ) -> bool:
         user = operation.owner
+        if self.faults.locked:
+            self.faults.locked -= 1
+            operation.error = LOCKED
+            return False
         if target is not None and conflict == SKIP:
             return False
         if target is not None and conflict == OVERWRITE:

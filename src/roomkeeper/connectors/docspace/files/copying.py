@@ -263,6 +263,15 @@ def _is_numbered(copy: Copy, intent: Intent) -> bool:
     return re.fullmatch(pattern, copy.title, re.IGNORECASE) is not None
 
 
+def is_passing(complaint: str) -> bool:
+    """Whether an operation says of a file that others were in its way, and not that it cannot be copied.
+
+    While a file's content is written its room is locked, and whoever waits for that longer than half a minute gives up
+    (FileDao.cs, SaveFileAsync; DistributedLockException.cs); databases say the others of two that wait for each other.
+    """
+    return any(one in complaint for one in _PASSING)
+
+
 def same_size(one: int | None, other: int | None) -> bool:
     """Compare sizes in bytes; an empty file's is left out of answers."""
     return (one or 0) == (other or 0)
@@ -305,8 +314,11 @@ def replaced(file: EntryId, title: str = "") -> FailedItem:
 
 def hollow(copy: Copy) -> FailedItem:
     """Say that a copy is listed, and has no content: the portal was stopped between the two."""
-    reason = "the portal was stopped while it copied it: the copy is listed there, and has no content"
-    remedy = "Open it there; if that fails, delete it, then `roomkeeper runs retry`, which copies the file anew."
+    reason = "the portal was stopped while it copied it, or is still at it: the copy is listed, and has no content"
+    remedy = (
+        "Open it there: a very large file may take some minutes to be whole. If that fails, delete it, then "
+        "`roomkeeper runs retry`, which copies the file anew."
+    )
     return FailedItem(_called(copy.id or "", copy.title), reason, remedy)
 
 
@@ -320,6 +332,12 @@ def _called(file: EntryId, title: str) -> str:
     return f"file {file} {title!r}" if title else f"file {file}"
 
 
+_PASSING = (
+    "Distributed Lock Error",  # DistributedLockException.cs
+    "Deadlock found when trying to get lock",  # MySQL, ER_LOCK_DEADLOCK
+    "Lock wait timeout exceeded",  # MySQL, ER_LOCK_WAIT_TIMEOUT
+    "deadlock detected",  # PostgreSQL, 40P01
+)
 _RETRY = "Put that right, then `roomkeeper runs retry`."
 _RESTORE = (
     "Restore it from the trash, then `roomkeeper runs retry`; or, if it was meant to go, `roomkeeper runs cancel`."

@@ -39,6 +39,7 @@ from roomkeeper.errors import (
 # Ours
 _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself, if the portal is well; and one file's
 _EPOCH = datetime.fromtimestamp(0, UTC)  # (ours)
+_OTHERS_PASS = 5.0  # seconds until a file is copied again for which the room was locked (ours)
 _LOST = 6  # operations without effect after which a file is given up (ours)
 _COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not (ours)
 
@@ -276,7 +277,9 @@ class Transfer:
             else:  # it may still be in the queue, or at its last file: as with a request that was not answered
                 done = await self._looked_for(asked, files, await settling.from_now(self._context))
             left = [intent for intent in asked if intent.file not in done]
-            if left and ended is not None and ended.error:
+            if left and ended is not None and ended.error and copying.is_passing(ended.error):
+                await self._context.pause(_OTHERS_PASS)
+            elif left and ended is not None and ended.error:
                 complaint = Rejected(f"The portal did not copy it: {ended.error}")
                 await self._refused([files[intent.file] for intent in left], namesakes, complaint)
                 return []
