@@ -122,8 +122,11 @@ def moment_of(seconds: float) -> datetime | None:
 
 
 def spelled(name: str) -> str:
-    """Give a field's name in one spelling: `Ticket ID`, `ticket_id` and `ticketId` are the same."""
-    return "".join(letter for letter in name.lower() if letter.isascii() and letter.isalnum())
+    """Give a field's name in one spelling: `Ticket ID`, `ticket_id` and `ticketId` are the same.
+
+    It is in the sender's own language; of what is no word at all a question mark is left, so that it is a name.
+    """
+    return "".join(letter for letter in name.lower() if letter.isalnum()) or "?"
 
 
 def _can_be_shown(read: datetime) -> bool:

@@ -635,3 +635,14 @@ def test_check_says_what_still_stands_as_init_wrote_it(tmp_path: Path, settings:
 
     assert note.what == said
     assert note.remedy.startswith("write your own: ")
+
+
+def test_of_a_secret_that_stands_in_the_file_that_alone_is_said(tmp_path: Path) -> None:
+    (problem,) = problems(
+        tmp_path,
+        GOOD.replace("api_key: !env TEST_KEY", "api_key: !env TEST_KEY").replace(
+            "[!env TEST_SECRET, !file old_secret]", "a-secret-of-thirty-six-characters-1234"
+        ),
+    )
+
+    assert "stands in the file" in problem.what

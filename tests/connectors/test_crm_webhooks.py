@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +210,27 @@ def test_a_hubspot_workflow_may_send_the_deal_in_several_ways(body: dict[str, An
     assert (event.type, event.facts["deal"]["id"], event.ignored) == ("deal.closed", "42", "")
 
 
+def test_a_custom_action_of_a_workflow_names_its_deal() -> None:
+    body = {
+        "callbackId": "ap-1",
+        "origin": {"portalId": 33, "actionDefinitionId": 2},
+        "object": {"objectId": 404, "objectType": "DEAL"},
+        "inputFields": {},
+    }
+    (event,) = read_hubspot(body)
+
+    assert (event.type, event.ignored, event.facts["deal"]["id"]) == ("deal.closed", "", "404")
+    assert event.facts["deal"]["url"].endswith("/contacts/33/record/0-3/404")
+    (other,) = read_hubspot(body | {"object": {"objectId": 404, "objectType": "CONTACT"}})
+    assert "is not about a deal" in other.ignored
+
+
+def test_one_change_that_is_in_no_list_is_a_change() -> None:
+    (event,) = read_hubspot(change(propertyName="amount"))
+
+    assert "amount does not tell that a deal closed" in event.ignored
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -316,6 +338,7 @@ def test_pipedrive_s_two_versions_tell_the_same() -> None:
         (deal_v2(meta__entity="person"), "not about a deal"),
         (deal_v2(data__id=None, meta__entity_id=None, meta__id=None), "names no deal"),
         ([1], "not a JSON object"),
+        ({"event": "updated.deal", "current": {"id": 7, "status": "won"}}, "add a webhook of version 2"),
     ],
 )
 def test_what_is_no_closing_at_pipedrive_is_ignored_never_refused(document: Any, why: str) -> None:
@@ -400,11 +423,24 @@ def test_a_flow_s_callout_is_read() -> None:
     [
         b'{"id": "evt-1", "opportunityId": "0065g00000AbCdEAAV"}',
         b'{"Id": "a0B5g00000Xyz01AAA", "OpportunityId": "0065g00000AbCdEAAV"}',
+        b'{"opportunity_id": "0065g00000AbCdEAAV"}',
+        b'{"record_id": "0065g00000AbCdEAAV"}',
+        b'{"opportunity": {"Id": "0065g00000AbCdEAAV"}}',
+        b'{"new": [{"Id": "0065g00000AbCdEAAV", "IsClosed": true}], "old": [{"Id": "0065g00000ZzZzZ"}]}',
     ],
 )
 def test_of_several_ids_the_opportunity_s_is_taken(body: bytes) -> None:
     (event,) = salesforce.read("crm", SALESFORCE, Delivery(body))
     assert event.facts["deal"]["id"] == "0065g00000AbCdE"
+
+
+def test_each_opportunity_of_a_list_is_an_event() -> None:
+    body = b'[{"Id": "0065g00000AbCdEAAV"}, {"Id": "0065g00000ZzZzZAAV", "IsClosed": false}, {"Id": "001x"}]'
+    events = salesforce.read("crm", SALESFORCE, Delivery(body))
+
+    assert [one.facts["deal"]["id"] for one in events] == ["0065g00000AbCdE", "0065g00000ZzZzZ"]
+    assert [bool(one.ignored) for one in events] == [False, True]
+    assert len({one.delivery for one in events}) == 2
 
 
 def test_one_name_that_xml_does_not_allow_does_not_cost_the_others() -> None:
@@ -555,7 +591,10 @@ MAPPED = Http(
         ("CLOSEDLOST", "lost"),
         ("Closed-Lost to Competition", "lost"),  # a stage of Zoho's
         ("Lost - price", "lost"),
+        ("Won - Upsell", "won"),
+        ("won (renewal)", "won"),
         ("Lost contact", ""),
+        ("Won over", ""),
         ("Wonderful", ""),
         (0, ""),
         (2, ""),
@@ -569,6 +608,7 @@ def test_a_mapped_status_is_won_or_lost_or_the_deal_is_not_closed(state: Any, st
 
     assert event.facts["deal"]["company"] == "Acme"
     assert bool(event.ignored) is (status == "")
+    assert event.subject.endswith((" won", " lost")) is (status != "")
     assert event.facts["deal"]["status"] == status or event.ignored
 
 
@@ -587,6 +627,28 @@ def test_no_field_that_comes_twice_is_believed(settings: Http) -> None:
     body = b'{"clientRoomId":3,"clientName":"x","clientRoomId":"9","deal":{"no":9,"state":"won"},"guestUserId":"g"}'
     with pytest.raises(DeliveryUnreadable, match="`clientRoomId` twice"):
         http.read("erp", settings, Delivery(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"dealId=7&Stage=Closed+Won", "it is a form: have the sender write JSON"),
+        (b"\x1f\x8b\x08\x00", "it is packed (gzip)"),
+        (b"<deal><id>7</id></deal>", "it is XML"),
+        (b"{", "the body is not valid JSON"),
+    ],
+)
+def test_what_is_no_json_is_said_to_be_what_it_is(body: bytes, said: str) -> None:
+    with pytest.raises(DeliveryUnreadable, match=re.escape(said)):
+        http.read("erp", ERP, Delivery(body))
+
+
+def test_a_field_may_have_full_stops_in_its_name() -> None:
+    name = "statecode@OData.Community.Display.V1.FormattedValue"
+    settings = Http(token=("token",), event="deal.closed", fields={"id": "opportunityid", "status": name})
+    event = read_http({"opportunityid": "80a2", "statecode": 1, name: "Won"}, settings)
+
+    assert (event.facts["deal"]["status"], event.ignored) == ("won", "")
 
 
 def test_a_body_without_the_mapped_id_is_unreadable_and_named() -> None:

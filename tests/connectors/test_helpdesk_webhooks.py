@@ -16,11 +16,13 @@ from pydantic import ValidationError
 from roomkeeper.connectors.freshdesk import webhook as freshdesk
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
 from roomkeeper.connectors.jira import webhook as jira
+from roomkeeper.connectors.jira.client import complete
 from roomkeeper.connectors.jira.settings import Jira
 from roomkeeper.connectors.zendesk import webhook as zendesk
 from roomkeeper.connectors.zendesk.settings import PUBLIC_TEST_SECRET, Zendesk
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
+from roomkeeper.vendors.tickets import Ticket
 
 ACCOUNT = {"url": "https://acme.zendesk.com", "email": "bot@acme.example", "api_token": "t"}
 ZENDESK = Zendesk(**ACCOUNT, webhook_secret=("old", "secret"))
@@ -115,6 +117,14 @@ def read_zendesk(body: bytes) -> Any:
         b'{"ticket_id": 42, "event": "Emergency ticket created (credit card)"}',
         b'{"ticket_id": 42, "trigger": "Notify Roomkeeper: new ticket, unassigned"}',
         b'{"ticket_id": 42, "event": "Ticket created and assigned"}',
+        b'{"ticket_id": 42, "event": "New change request"}',
+        b'{"ticket_id": 42, "event": "Ticket created (change request)"}',
+        b'{"ticket_id": 42, "trigger": "Create room & add note"}',
+        b'{"ticket_id": "#42"}',
+        b'{"ticket_id": 42.0}',
+        '{"ticket_id": "42", "клиент": {"id": "9"}, "依頼者": {"id": "7"}}'.encode(),
+        '{"ticket_id": "42", "комментарий": {"event": "updated"}}'.encode(),
+        b'"ticket_id": "42", "url": "https://x.example/?a=b"',
         b'{"ticket_id":"42","requester":{"id":77},"subject":"he said "hi""}',
         b'{"ticket_id":"42","subject":"he said "hi" see https://x.example/?a=1&id=99"}',
     ],
@@ -141,6 +151,8 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
                 *("ticketUpdated", "TICKETUPDATED", "ticketupdated", "ticket_resolved", "Ticket resolved"),
                 *("ticket_reassigned", "unassigned", "newcomment", "New ticket comment", "New ticket reply"),
                 *("New ticket status: closed", "Create ticket note", "Ticket creator changed"),
+                *("agent_responded", "attachment_added", "satisfaction_rated", "sla_breached", "message_received"),
+                *("jira-ticket-completed", "Ticket moved", "tag_added", "escalated", "status: pending"),
             )
         ),
         (b'{"event":"ticket.updated","ticket_id":"5","subject":"he said "hi""}', "not a new ticket"),
@@ -156,6 +168,10 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
             "agent.state_changed is not",
         ),
         (b'{"hello": 1}', "no field holds a ticket's id"),
+        (b'{"ticket_id": "{{ticket.id}}"}', "this is '{{ticket.id}}': the placeholder was not filled in"),
+        (b'{"ticket_id": "INC-11"}', "a ticket's id is a number, and this is 'INC-11'"),
+        (b'<?xml version="1.0"?><hook><ticket_id>42</ticket_id></hook>', "the body is XML: have it sent as JSON"),
+        (b'{"ticket_id": 1, "trigger": "comment_added"}', "not a new ticket"),
         (b"", "no field holds a ticket's id (the body is not valid JSON"),
         (b"[]", "the body is not a JSON object"),
     ],
@@ -297,6 +313,49 @@ def test_a_web_request_may_name_an_issue_by_its_number_and_its_key_alone() -> No
     assert (event.ignored, event.facts["ticket"]["id"], event.facts["ticket"]["key"]) == ("", "10033", "SUP-3")
 
 
+def test_a_flat_issue_needs_no_reading() -> None:
+    body = {"id": "10033", "key": "SUP-3", "summary": "x"}
+    (event,) = jira.read("support", JIRA, Delivery(json.dumps(body).encode()))
+
+    assert event.meaning == "ticket 10033 created"
+    assert event.facts["ticket"]["key"] == "SUP-3"
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"issue_key": "SUP-3"}, "SUP-3"),
+        ({"issueKey": "SUP-3", "priority": "high"}, "SUP-3"),
+        ({"issue": {"key": "SUP-3"}}, "SUP-3"),
+        ({"webhookEvent": "jira:issue_created", "issue": {"key": "SUP-3", "fields": {"summary": "x"}}}, "SUP-3"),
+        ({"issue_id": 10033}, "10033"),
+        ({"key": "SUP-3", "summary": "x"}, "SUP-3"),
+    ],
+)
+async def test_an_issue_that_is_named_by_one_of_its_names_is_read_and_known_by_both(
+    body: dict[str, Any], named: str
+) -> None:
+    (event,) = jira.read("support", JIRA, Delivery(json.dumps(body).encode()))
+    (whole,) = jira.read("support", JIRA, Delivery(json.dumps({"issue": ISSUE}).encode()))
+    asked: list[str] = []
+
+    class Issues:
+        wanted: frozenset[str] = frozenset()
+
+        async def ticket(self, number: str) -> Ticket:
+            asked.append(number)
+            return jira.issue_as_ticket(JIRA, ISSUE)
+
+    known = await complete(Issues(), event)  # type: ignore[arg-type]
+
+    assert event.ignored == ""
+    assert asked == [named]
+    assert (known.meaning, known.subject) == (whole.meaning, whole.subject)
+    assert [known.facts["ticket"][one] for one in ("id", "key", "url")] == [
+        whole.facts["ticket"][one] for one in ("id", "key", "url")
+    ]
+
+
 def changed(*moments: str, created: object = "2026-11-01T10:00:00.000+0000") -> dict[str, Any]:
     """An issue as Automation sends it: with all that ever was changed of it."""
     histories = [{"created": at, "items": [{"field": "status"}]} for at in moments]
@@ -321,7 +380,12 @@ def changed(*moments: str, created: object = "2026-11-01T10:00:00.000+0000") -> 
         (changed("2026-11-02T10:00:00.000+0000"), "a change is not a new issue"),
         (changed("2026-11-02T10:00:00.000+0000", created=1793527200000), "a change is not a new issue"),
         (changed("2026-11-02T10:00:00.000+0000", created=""), "a change is not a new issue"),
-        ({"issueKey": "SUP-3"}, "or `issue_id` and `issue_key`"),
+        ({"issueKey": "{{issue.key}}"}, "'{{issue.key}}' is no issue"),
+        ({"event": "issue_transitioned", "issue": ISSUE, "timestamp": 1893452400000}, "is not a new issue"),
+        ({"event": "attachment_added", "issue_id": 10033, "issue_key": "SUP-3"}, "is not a new issue"),
+        (changed() | {"event": "Vorgang bewegt", "timestamp": 1893452400000}, "of an issue that was there before"),
+        (changed() | {"event": "Vorgang erstellt", "timestamp": 1793527205000}, ""),
+        ({"summary": "x"}, "or `issue_key`"),
         ({"issue": ISSUE, "timestamp": 1}, ""),
         (ISSUE | {"id": 10033, "self": "https://internal/x"}, ""),
         (ISSUE | {"changelog": {"startAt": 0, "maxResults": 0, "total": 0, "histories": None}}, ""),

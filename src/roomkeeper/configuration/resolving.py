@@ -77,7 +77,7 @@ class Resolver:
             name = str(where[-1])
             if value in (None, ""):
                 self._document.say(where, f"`{name}` is empty", f"write `{name}: !env {name.upper()}`")
-                return "x"
+                return NOT_SET
             if forgotten := _FORGOTTEN.fullmatch(str(value)):
                 what = f"`{name}` names {forgotten[2]} without the mark that it is to be read from there"
                 self._document.say(where, what, f"write `{name}: !{forgotten[1]} {forgotten[2]}`")
@@ -86,7 +86,7 @@ class Resolver:
                 f"write `{name}: !env {name.upper()}` or `{name}: !file path`, and change the secret: it has leaked"
             )
             self._document.say(where, f"the secret `{name}` stands in the file", remedy)
-            return "x"
+            return NOT_SET
         return value
 
     def is_set(self, variable: str) -> bool:

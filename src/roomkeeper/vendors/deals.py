@@ -63,7 +63,12 @@ class Deal:
     @property
     def subject(self) -> str:
         """A line for people."""
-        return " ".join(part for part in ("deal", self.id, self.company or self.name, self.status) if part)
+        return f"{self.named} {self.status}"
+
+    @property
+    def named(self) -> str:
+        """The line without what became of it: it may be open."""
+        return " ".join(part for part in ("deal", self.id, self.company or self.name) if part)
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def completed(event: Event, deal: Deal, *, since: str, why: str = "", certain: b
     """
     said = event.facts["deal"] if event.meaning.startswith(BY_HAND) else about(deal.id, **_told(event))["deal"]
     facts = {"deal": overlaid(deal.facts(event.connection)["deal"], said)}
-    known = replace(event, subject=deal.subject, facts=facts, ignored=why)
+    known = replace(event, subject=deal.named if why else deal.subject, facts=facts, ignored=why)
     if event.meaning.startswith(BY_HAND):
         return known
     if why:

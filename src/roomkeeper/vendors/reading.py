@@ -34,8 +34,15 @@ def overlaid(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any
 
 
 def inside(value: object, path: str) -> object:
-    """Follow a dotted path: fields of objects, and positions in lists; None where it leads nowhere."""
-    for part in path.split("."):
+    """Follow a dotted path: fields of objects, and positions in lists; None where it leads nowhere.
+
+    A name may have full stops of its own (`statecode@OData.Community.Display.V1.FormattedValue`).
+    """
+    parts = path.split(".")
+    for at, part in enumerate(parts):
+        rest = ".".join(parts[at:])
+        if isinstance(value, dict) and rest in value:
+            return value[rest]
         if isinstance(value, list):
             value = value[int(part)] if part.isdecimal() and int(part) < len(value) else None
         else:

@@ -25,13 +25,19 @@ _EVENT = re.compile(r"""["'](?:event|event_?type|action)["']\s{0,20}:\s{0,20}["'
 _TRIGGERED = re.compile(  # of which it says what, and from what to what (facts/vendors.md 2)
     r"""["']triggered_?event["']\s{0,20}:\s{0,20}["']([^"']{1,80})""", re.IGNORECASE
 )
-_KINDS = ("event", "eventtype", "action", "triggeredevent", "trigger", "webhookevent")
+_KINDS = ("event", "eventtype", "action", "triggeredevent", "webhookevent")
 _NUMBERS = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
-_OTHER = re.compile(r"comment|repl(?:y|ied)|updat|delet|chang|reopen|solv|escalat|\b(?:note|clos|merg)")
-#: What may also be said of a new one: `ticket created and assigned`.
-_PERHAPS = re.compile(r"\b(?:edit|(?:re|un)?assign)")
+_OTHER = re.compile(r"comment|repl(?:y|ied)|updat|delet|reopen|solv|\b(?:note|clos|merg)")
+#: What may also be said of a new one: `ticket created and assigned`, `new change request`.
+_PERHAPS = re.compile(
+    r"chang|escalat|transition|complet|approv|reject|archiv|attach|breach|overdue|restor|respon|remov|satisf|remind"
+    r"|\b(?:edit|(?:re|un)?assign|receiv)|\b(?:mov|shar|rat)(?:ed|ing)\b|\b(?:un)?(?:link|tag)"
+    r"|\b(?:pending|on hold|spam|sla)\b"
+)
+_THING = r"(?:ticket|issue|request|incident|case)"
 _CREATED = re.compile(
-    r"\b(?:ticket|issue) (?:(?:is|was|has been) )?creat(?:ed|ion)\b|\b(?:new|creat(?:e|ed)) (?:ticket|issue)\b"
+    rf"\b{_THING} (?:(?:is|was|has been) )?(?:creat(?:ed|ion)|opened|received|submitted|raised)\b"
+    rf"|\b(?:new|creat(?:e|ed)) (?:a )?(?:\w{{1,20}} ){{0,2}}{_THING}\b"
 )
 _COMMENT = re.compile(r"comment|reply", re.IGNORECASE)
 _DEEP = 6  # levels that are looked into
@@ -95,6 +101,10 @@ class Told:
                 f"ambiguous: {named} name several tickets, as when a subject adds fields of its own; let the body "
                 "consist of the ticket's id only"
             )
+        given = next((self.fields[name] for name in _NUMBERS if self.fields.get(name)), "")
+        if given:
+            unfilled = ": the placeholder was not filled in" if "{{" in given else ""
+            return f"a ticket's id is a number, and this is {given[:_SHOWN]!r}{unfilled}: send `ticket_id`"
         return f"no field holds a ticket's id{self.fault}: send `ticket_id`"
 
     @property
@@ -103,7 +113,11 @@ class Told:
 
         `type` is often the ticket's own, so only a comment counts there.
         """
-        said = next((self.fields[name] for name in _KINDS if tells_of_another(self.fields.get(name, ""))), "")
+        kinds = [self.fields.get(name, "") for name in _KINDS]
+        trigger = self.fields.get("trigger", "")
+        if " " not in trigger:  # else it is the title that somebody gave it, and no word for what happened
+            kinds.append(trigger)
+        said = next((one for one in kinds if tells_of_another(one)), "")
         if not said and _COMMENT.search(self.fields.get("type", "")[:_LONGEST]):
             said = self.fields["type"]
         return f"{said[:_SHOWN]!r} is not a new ticket" if said else ""
@@ -117,7 +131,8 @@ class Told:
     def numbers(self) -> set[str]:
         """Take the ids that are named; a bare one is something else's where the ticket is an object of its own."""
         names = [name for name in _NUMBERS if name != "id" or not isinstance(self.body.get("ticket"), dict)]
-        return {self.fields[name] for name in names if re.fullmatch(r"\d{1,20}", self.fields.get(name, ""))}
+        read = [re.fullmatch(r"#?(\d{1,20})(?:\.0)?", self.fields.get(name, "")) for name in names]
+        return {one[1] for one in read if one is not None}
 
     def _unclear(self, names: Collection[str]) -> list[str]:
         return sorted(self.ambiguous.intersection(names))
@@ -129,6 +144,8 @@ def told(body: bytes, *, inside: str = "") -> Told:
     try:
         document = outside.document(text, strict=False)
     except outside.Unreadable as error:
+        if text.lstrip()[:1] == "<":
+            return Told({}, {}, fault=" (the body is XML: have it sent as JSON)")
         return _of_form(text) or _of_broken(text, f" (the body {error})")
     if not isinstance(document.value, dict):
         return Told({}, {}, fault=" (the body is not a JSON object)")
@@ -179,12 +196,21 @@ def salvaged(body: bytes, names: Collection[str]) -> dict[str, str]:
 
 def tells_of_another(kind: str) -> bool:
     """Whether a kind of event is another one than a new ticket: `ticketUpdated`, `comment_added`; by whole words."""
-    words = re.sub(r"[^a-z]+", " ", re.sub(r"([a-z])([A-Z])", r"\1 \2", kind[:_LONGEST]).lower())
+    words = _words(kind)
     return bool(_OTHER.search(words) or (_PERHAPS.search(words) and not _CREATED.search(words)))
 
 
+def tells_of_creation(kind: str) -> bool:
+    """Whether a kind of event says that it is a new ticket."""
+    return bool(_CREATED.search(_words(kind)))
+
+
+def _words(kind: str) -> str:
+    return re.sub(r"[^a-z]+", " ", re.sub(r"([a-z])([A-Z])", r"\1 \2", kind[:_LONGEST]).lower())
+
+
 def _of_form(text: str) -> Told | None:
-    pairs = parse_qsl(text) if "=" in text and "{" not in text else []
+    pairs = parse_qsl(text) if "=" in text and not re.search(r'[{<"\n]', text.strip()) else []
     form = {name: outside.cleaned(value) for name, value in pairs}
     different = {name for name, value in pairs if outside.cleaned(value) != form[name]}
     return of(form, different) if form else None

@@ -114,6 +114,14 @@ async def completed(event: Event, wanted: frozenset[str], read: Callable[[str], 
     return replace(event, facts={"ticket": facts})
 
 
+def identified(event: Event, ticket: Ticket) -> Event:
+    """Say which ticket it is that was told of by one of its names: then it may be known already."""
+    read = told(event.connection, ticket, delivery=event.delivery, raw=event.raw)
+    given = {name: value for name, value in event.facts["ticket"].items() if name not in {"id", "key", "url"}}
+    facts = {"ticket": overlaid(read.facts["ticket"], given)}
+    return replace(event, meaning=read.meaning, subject=read.subject, facts=facts)
+
+
 def subject_of(given: str | None, context: StepContext, noun: str) -> str:
     """Give the id of what is to be written on: named by the step, or the event's. Raises StepFailed."""
     found = given or next((event.facts.get(noun, {}).get("id") for event in context.events), None)

@@ -149,11 +149,20 @@ def _body(settings: Http, sent: bytes) -> tuple[Mapping[str, Any], frozenset[str
         paths = [settings.fields[name] for name in _DECIDING if name in settings.fields]
         found = templated.salvaged(sent, paths)
         if not paths or len(found) < len(paths):
-            raise DeliveryUnreadable(f"the body {error}") from error
+            raise DeliveryUnreadable(f"the body {error}{_hint(sent)}") from error
         return found, frozenset()
     if not isinstance(document.value, dict):
         raise DeliveryUnreadable("the body is not a JSON object")
     return document.value, document.repeated
+
+
+def _hint(sent: bytes) -> str:
+    """Say what else it is that was sent."""
+    if sent[:2] == b"\x1f\x8b":
+        return "; it is packed (gzip): have the sender leave that out"
+    if re.match(rb"[^\s={}\[\]\"<]{1,100}=", sent):
+        return "; it is a form: have the sender write JSON"
+    return "; it is XML: have the sender write JSON" if sent.lstrip()[:1] == b"<" else ""
 
 
 def by_hand(connection: str, type_: str, fields: Mapping[str, Any]) -> Event:
@@ -204,7 +213,7 @@ def _deal(connection: str, fields: Mapping[str, str], body: Mapping[str, Any], n
         at=moment(since),
         delivery=f"delivery {name}",
         meaning=_meaning(deal, status, since, name),
-        subject=deal.subject[:200],
+        subject=(deal.subject if status else deal.named)[:200],
         facts=deal.facts(connection),
         lane=f"deal {deal.id}",
         raw=dict(body),
@@ -246,11 +255,12 @@ def _ticket(connection: str, fields: Mapping[str, str], body: Mapping[str, Any],
 
 def _status(said: str) -> Literal["won", "lost"] | None:
     word = "".join(part for part in said.casefold() if part.isalpha())
-    if word in _WON or word.startswith("closedwon"):
+    # With a reason behind it: Zoho's "Closed-Lost to Competition", "Lost - price", "Won - Upsell".
+    reasoned = re.match(r"\s{0,20}(won|lost)\s{0,20}[-:(/]", said, re.IGNORECASE)
+    begin = reasoned[1].casefold() if reasoned is not None else ""
+    if word in _WON or word.startswith("closedwon") or begin == "won":
         return "won"
-    # With a reason behind it: Zoho's "Closed-Lost to Competition", "Lost - price".
-    is_lost = word in _LOST or word.startswith("closedlost") or re.match(r"\s*lost\s*[-:(/]", said, re.IGNORECASE)
-    return "lost" if is_lost else None
+    return "lost" if word in _LOST or word.startswith("closedlost") or begin == "lost" else None
 
 
 def _reader(fields: Mapping[str, str], body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a function

@@ -101,6 +101,8 @@ def read(connection: str, settings: HubSpot, delivery: Delivery) -> list[Event]:
         document = outside.document(delivery.body).value
     except outside.Unreadable as error:
         raise DeliveryUnreadable(f"the body {error}") from error
+    if isinstance(document, dict) and document.get("subscriptionType"):
+        document = [document]
     if isinstance(document, dict):
         return [_of_workflow(connection, settings, document, delivery.body)]
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
@@ -155,9 +157,13 @@ def _why_ignored(change: Mapping[str, Any], kind: str, name: str) -> str:
 
 def _of_workflow(connection: str, settings: HubSpot, document: Mapping[str, Any], body: bytes) -> Event:
     """Read a deal as a workflow sends it: whole, or the fields that were picked."""
+    acted_on = document.get("object")
+    if isinstance(acted_on, dict) and "objectId" in acted_on:  # a custom action of a workflow (facts/vendors.md 4)
+        origin = document.get("origin")
+        document = {"portalId": origin.get("portalId") if isinstance(origin, dict) else None, **document, **acted_on}
     properties = document.get("properties")
     inner = properties if isinstance(properties, dict) else {}
-    about = str(document.get("subscriptionType") or document.get("objectTypeId") or "")
+    about = str(document.get("objectTypeId") or "")
     if (about and not _is_deal(document)) or _is_of_another(document):
         return _of_change(connection, settings, document)  # which says that it is not about a deal
     wanted = ("objectId", "dealId", "hs_object_id", "id")

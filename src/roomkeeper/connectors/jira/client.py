@@ -161,7 +161,10 @@ class JiraClient(VendorClient):
 
 
 async def complete(client: JiraClient, event: Event) -> Event:
-    """Read what the delivery lacks. Raises RemoteError."""
+    """Read what the delivery lacks, and the issue itself where only one of its names was told. Raises RemoteError."""
+    known = event.facts["ticket"]
+    if not event.ignored and (not known["id"] or known["key"] == known["id"]):
+        return tickets.identified(event, await client.ticket(str(known["id"] or known["key"])))
     return await tickets.completed(event, client.wanted, client.ticket)
 
 

@@ -27,6 +27,7 @@ _DECIDING = frozenset(
     {"webhookEvent", "issue", "id", "key", "issue_id", "issueId", "issue_key", "issueKey", "transition", "changelog"}
 ) | {"event", "event_type", "issue_event_type_name"}
 _KINDS = ("event", "event_type", "issue_event_type_name")  # what a web request may name, besides `webhookEvent`
+_KEY = r"[A-Za-z][A-Za-z0-9_]{0,80}-\d{1,20}"  # as Jira writes them
 _SHOWN = 80  # characters of what a sender wrote that are repeated
 #: Within it, rules of the site's own are at work on a new issue; a second word of it is known for the same. Ours.
 _AT_ONCE = timedelta(minutes=10)
@@ -80,10 +81,19 @@ def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
     why = _why_ignored(body, issue, kind)
     if why:
         return [_ignored(connection, name, body, why, kind)]
-    if not text(issue.get("id")) or not text(issue.get("key")):
-        what = "no issue is named: let the web request send the issue's data, or `issue_id` and `issue_key`"
+    given = [text(issue.get(one)) for one in ("id", "key")]
+    fits = [re.fullmatch(pattern, one) is not None for pattern, one in zip((r"\d{1,20}", _KEY), given, strict=True)]
+    if any(one and not fit for one, fit in zip(given, fits, strict=True)):
+        odd = next(one for one, fit in zip(given, fits, strict=True) if one and not fit)
+        what = f"{odd[:_SHOWN]!r} is no issue: let the web request send `issue_key`, such as {{{{issue.key}}}}"
         return [_unusable(connection, name, body, what)]
-    return [tickets.told(connection, issue_as_ticket(settings, issue), delivery=f"delivery {name}", raw=body, why="")]
+    if not any(fits):
+        what = "no issue is named: let the web request send the issue's data, or `issue_key`"
+        return [_unusable(connection, name, body, what)]
+    ticket = issue_as_ticket(settings, issue)
+    told = tickets.told(connection, ticket, delivery=f"delivery {name}", raw=body, why="")
+    # By one of its names alone it is not known whether it was told of: reading it says so (`complete`).
+    return [told if all(fits) else replace(told, meaning=f"ticket {ticket.key or ticket.id} by delivery {name}")]
 
 
 def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
@@ -107,6 +117,8 @@ def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
 def _named(body: Mapping[str, Any]) -> dict[str, Any]:
     """Give an issue of which a web request names no more than its number and its key."""
     spelled = {outside.spelled(str(name)): value for name, value in body.items()}
+    if re.fullmatch(_KEY, text(spelled.get("key"))):  # flat: `{"id": "10001", "key": "SUP-1", "summary": …}`
+        return {"id": spelled.get("issueid") or spelled.get("id"), "key": spelled["key"]}
     return {"id": spelled.get("issueid"), "key": spelled.get("issuekey")}
 
 
@@ -123,6 +135,9 @@ def _why_ignored(body: Mapping[str, Any], issue: Mapping[str, Any], kind: str) -
     said = next((text(body.get(name)) for name in _KINDS if templated.tells_of_another(text(body.get(name)))), "")
     if said:
         return f"{said[:_SHOWN]!r} is not a new issue"
+    named = next((text(body[name]) for name in _KINDS if body.get(name)), "")
+    if named and not templated.tells_of_creation(named) and _is_old(body, issue):
+        return f"{named[:_SHOWN]!r} of an issue that was there before is not a new issue"
     if body.get("transition") and _is_old(body, issue):  # a workflow's own webhook is sent at every step
         return "a step of its workflow is not a new issue"
     if body.get("comment"):

@@ -46,6 +46,9 @@ def read(connection: str, settings: Pipedrive, delivery: Delivery) -> list[Event
     if not isinstance(document, dict):
         return [_unusable(connection, delivery.body, "the body is not a JSON object")]
     meta = mapping(document.get("meta"))
+    if not meta:
+        what = "it says of nothing what happened to it (`meta`): add a webhook of version 2 under Tools and apps"
+        return [_unusable(connection, delivery.body, what)]
     now = mapping(document.get("data") or document.get("current"))
     before = mapping(document.get("previous"))
     deal = text(now.get("id") or meta.get("entity_id") or meta.get("id"))

@@ -5,7 +5,7 @@ is kept: it may hold a SessionId, a live credential.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -66,7 +66,7 @@ def read(connection: str, settings: Salesforce, delivery: Delivery) -> list[Even
         if not notifications:
             raise DeliveryUnreadable("the message holds no Notification", keeps_body=False)
         return [_of_notification(connection, one) for one in notifications]
-    return [_of_callout(connection, delivery.body)]
+    return _of_callout(connection, delivery.body)
 
 
 def acknowledge(delivery: Delivery) -> tuple[str, bytes] | None:
@@ -87,20 +87,36 @@ def _of_notification(connection: str, notification: Element) -> Event:
     return _event(connection, fields, kind.rpartition(":")[2] or "Opportunity", f"notification {number}")
 
 
-def _of_callout(connection: str, body: bytes) -> Event:
+def _of_callout(connection: str, body: bytes) -> list[Event]:
     try:
         document = outside.document(body).value
     except outside.Unreadable as error:
         raise DeliveryUnreadable(f"the body {error}", keeps_body=False) from error
-    if not isinstance(document, dict):
-        raise DeliveryUnreadable("the body is not a JSON object", keeps_body=False)
-    known = {name.casefold(): value for name, value in document.items()}
-    named = [str(known[one]) for one in ("opportunityid", "id", "recordid", "dealid") if known.get(one)]
-    given = next((one for one in named if record_id(one).startswith(_OPPORTUNITY)), "")
-    if not given:
+    records = [one for one in _objects(document) if _opportunity(one)]
+    if not records:  # it may be wrapped: `{"new": [{…}], "old": [{…}]}`
+        wrapped = [value for one in _objects(document) for name, value in one.items() if outside.spelled(name) != "old"]
+        records = [one for value in wrapped for one in _objects(value) if _opportunity(one)]
+    if not records:
         raise DeliveryUnreadable("no field names the opportunity: let the callout send its `Id`", keeps_body=False)
     # One that is closed again is told in the same words: they are one delivery only if they come together.
-    return _event(connection, document | {"Id": given}, "Opportunity", f"callout {trust.arrival(body)}")
+    arrived = f"callout {trust.arrival(body)}"
+    several = {_opportunity(one): one for one in records}
+    return [
+        _event(connection, one | {"Id": number}, "Opportunity", arrived if len(several) == 1 else f"{arrived} {number}")
+        for number, one in several.items()
+    ]
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Take an object, or those of a list."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def _opportunity(record: Mapping[str, Any]) -> str:
+    """Give the id of the opportunity that an object names; empty if it names none."""
+    known = {outside.spelled(name): value for name, value in record.items()}
+    named = [str(known[one]) for one in ("opportunityid", "id", "recordid", "dealid") if known.get(one)]
+    return next((one for one in named if record_id(one).startswith(_OPPORTUNITY)), "")
 
 
 def _event(connection: str, fields: dict[str, Any], kind: str, delivery: str) -> Event:

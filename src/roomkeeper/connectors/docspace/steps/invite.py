@@ -68,7 +68,11 @@ class Invite(BaseModel):
             [{"group": "Support", "access": "editing"}, {"email": "lead@acme.example", "access": "room_manager"}]
         ],
     )
-    notify: bool = Field(default=False, description="Let the portal send its mail to them.", examples=[False])
+    notify: bool = Field(
+        default=False,
+        description="Let the portal send its mail to them. Who has no account there yet is sent one in any case.",
+        examples=[False],
+    )
 
 
 class Invited(BaseModel):
