@@ -266,6 +266,14 @@ def test_what_stands_beside_freshdesk_s_wrapper_and_says_the_same_is_no_other_ti
     assert (event.ignored, event.facts["ticket"]["id"]) == ("", "7")
 
 
+@pytest.mark.parametrize(("said", "meant"), [("3", "high"), (4, "urgent"), ("High", "high"), ("", "")])
+def test_freshdesk_s_priorities_are_names_however_they_are_said(said: object, meant: str) -> None:
+    body = json.dumps({"freshdesk_webhook": {"ticket_id": 7, "ticket_priority": said}}).encode()
+    (event,) = freshdesk.read("support", FRESHDESK, Delivery(body))
+
+    assert event.facts["ticket"]["priority"] == meant
+
+
 def test_a_summary_cannot_name_another_issue() -> None:
     other = '{"id":"10033","key":"SUP-3","fields":{"summary":"x"},"issue":{"id":"1","key":"SUP-1","fields":{}},"z":{}}'
     (event,) = jira.read("support", JIRA, Delivery(other.encode()))

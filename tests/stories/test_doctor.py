@@ -142,6 +142,12 @@ PLANTED: dict[str, tuple[Plant, dict[str, str]]] = {
         lambda rooms, _: _share(rooms, rooms.internal, 2),
         {"room {internal}": "failed"},
     ),
+    "the target room deletes what it has": (
+        lambda rooms, _: rooms.portal.direct(
+            "PUT", f"/folders/{rooms.internal}", json={"lifetime": {"period": 0, "value": 30}}
+        ),
+        {"room {internal}": "warning"},
+    ),
     "a room does not exist": (
         lambda rooms, keeper: _write(keeper, f'"to": {rooms.internal}', '"to": 4711'),
         {"room 4711": "failed"},

@@ -22,7 +22,7 @@ from roomkeeper.automations.automation import Automation, heard_of, listening_to
 from roomkeeper.automations.event import Event
 from roomkeeper.contract.catalog import Source
 from roomkeeper.contract.trail import Search, Trail, listened, listened_by_number
-from roomkeeper.errors import Forbidden, RemoteError, RoomkeeperError, ScopeMissing, StoreUnavailable
+from roomkeeper.errors import Forbidden, NotFound, RemoteError, RoomkeeperError, ScopeMissing, StoreUnavailable
 from roomkeeper.intake import following
 from roomkeeper.intake.inbox import Inbox
 from roomkeeper.outside import cleaned
@@ -243,19 +243,21 @@ class Reconciler:
         await self._store.writing(partial(_note, name, trail.name, trouble))
         failed = self._failed.get((name, trail.name), 0) + 1 if error is not None else 0
         self._failed[name, trail.name] = failed
+        remedy = _NOT_THERE if isinstance(error, NotFound) else error.remedy if error is not None else ""
         if error is not None:
-            log.warning("cannot search", connection=name, trail=trail.name, reason=error.message, remedy=error.remedy)
+            log.warning("cannot search", connection=name, trail=trail.name, reason=error.message, remedy=remedy)
         scope = f"trail {name} {trail.name} "
         wrong = [Alert(f"{scope}{about}", f"{name}: {said}", _PUT_RIGHT) for about, said in blind.items()]
         if missed:
             wrong.append(await self._store.reading(partial(_missed, name, trail.name, f"{scope}missed", missed)))
         if failed >= _PATIENCE and error is not None:
             what = f"{name}: the {trail.name} cannot be searched for what was missed: {error.message}"
-            wrong.append(Alert(f"{scope}failed", what, error.remedy))
+            wrong.append(Alert(f"{scope}failed", what, remedy))
         if failed == 0 or failed >= _PATIENCE:
             await asyncio.to_thread(alerts.settle, self._store, scope, wrong)
 
 
+_NOT_THERE = "Look at the `url` of the connection: the service has nothing under this address."
 _PUT_RIGHT = "Put that right: it is looked into again every few minutes."
 
 

@@ -196,7 +196,21 @@ async def _looked_at(portal: Portal, key: Key, needed: Needed, place: EntryId) -
     role = await _role_in(portal, key, room.id)
     if role is None and needed.right == "write" and folder.security.get("Create") is False:
         role = Access.READ
-    return _judged(check, role, needed, said)
+    judged = _judged(check, role, needed, said)
+    return await _lasting(portal, judged, needed, room.id, said) if judged.state == "ok" else judged
+
+
+async def _lasting(portal: Portal, judged: Finding, needed: Needed, room: EntryId, said: str) -> Finding:
+    """Warn of a room that takes files and deletes them again, new versions with the first one.
+
+    It goes by when the first version was saved (CleanupLifetimeExpiredService.cs).
+    """
+    lifetime = (await portal.folders.get(room)).lifetime if needed.right == "write" else None
+    if lifetime is None:
+        return judged
+    what = f"{said} deletes each file {lifetime.days} days after its first version came, whatever its later ones are"
+    remedy = "If that is not meant, switch off the lifetime of files in the room's settings."
+    return Finding(judged.check, "warning", what, remedy)
 
 
 def _judged(check: str, role: Access | None, needed: Needed, said: str) -> Finding:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.freshdesk.settings import Freshdesk
+from roomkeeper.connectors.freshdesk.webhook import priority_of
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.answers import record, rows
 from roomkeeper.vendors.client import VendorClient
@@ -18,7 +19,6 @@ from roomkeeper.vendors.recent import stamp
 from roomkeeper.vendors.tickets import Ticket
 
 _PAGE, _LAST_PAGE = 100, 300  # beyond, Freshdesk refuses
-_PRIORITIES = {"1": "low", "2": "medium", "3": "high", "4": "urgent"}
 
 
 class FreshdeskClient(VendorClient):
@@ -100,7 +100,7 @@ class FreshdeskClient(VendorClient):
             id=number,
             subject=text(found.get("subject")),
             url=f"{self.url}/a/tickets/{number}",
-            priority=_PRIORITIES.get(priority, priority.lower()),
+            priority=priority_of(priority),
             requester_name=text(requester.get("name")),
             requester_email=text(requester.get("email")),
             created_at=text(found.get("created_at")),

@@ -17,6 +17,15 @@ from roomkeeper.vendors.tickets import Ticket
 _CREATED = re.compile(r"ticket_action:\s{0,9}creat|^[^{]{0,200}creat", re.IGNORECASE)
 
 
+#: Its API counts them, and so do some of its placeholders (facts/vendors.md 2).
+_PRIORITIES = {"1": "low", "2": "medium", "3": "high", "4": "urgent"}
+
+
+def priority_of(said: str) -> str:
+    """Give a priority by its name, however it is said."""
+    return _PRIORITIES.get(said, said.lower())
+
+
 def verify(settings: Freshdesk, delivery: Delivery) -> None:
     """Check the shared token; Freshdesk does not sign. Raises DeliveryRefused."""
     if settings.unsigned:
@@ -39,7 +48,7 @@ def read(connection: str, settings: Freshdesk, delivery: Delivery) -> list[Event
         id=number,
         subject=told.first("ticketsubject", "subject", "title"),
         url=f"{settings.url}/a/tickets/{number}",
-        priority=told.only("ticketpriority", "priority").lower(),
+        priority=priority_of(told.only("ticketpriority", "priority")),
         requester_name=told.first("requestername", "ticketrequestername"),
         requester_email=told.only("requesteremail", "ticketrequesteremail"),
         created_at=told.first("ticketcreatedat", "createdat"),
