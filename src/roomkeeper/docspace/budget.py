@@ -172,9 +172,9 @@ class Budget:
                 self._prepaid, wait = await self._tally.take(
                     calls=wanted, writes=0, per_minute=per_minute, per_day=per_day
                 )
-                self._prepaid_until = time.monotonic() + _PREPAID_LIFE
                 if self._prepaid == 0:
                     return wait
+                self._prepaid_until = time.monotonic() + _PREPAID_LIFE
             self._prepaid -= 1
             return None
 
