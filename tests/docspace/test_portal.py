@@ -450,3 +450,20 @@ async def test_what_has_no_title_hides_no_other() -> None:
     page = await portal.folders.page(9, 0, sort_by="AZ")
 
     assert [one.title for one in page.files] == ["", "Offer.docx"]
+
+
+async def test_members_whom_pages_of_one_size_leave_out_are_found_by_pages_of_another() -> None:
+    """Of equal access and first name they come in any order, another for each page (SecurityDao.cs)."""
+    everybody = [{"access": 2, "sharedToUser": {"id": f"m{number}"}} for number in range(150)]
+
+    def answer(request: Request) -> Response:
+        start, count = (int(request.query_params[name]) for name in ("startIndex", "count"))
+        left_out = everybody[start : start + count]
+        shown = [one for one in left_out if count != 100 or one["sharedToUser"] != {"id": "m120"}]
+        shown += everybody[:1] if len(shown) < len(left_out) else []  # shown twice instead
+        return JSONResponse({"response": shown, "count": len(shown), "total": 150})
+
+    portal, seen = _portal(answer)
+
+    assert len(await portal.rooms.members(7)) == 150
+    assert len(seen) == 4

@@ -26,6 +26,7 @@ _ACTIVE, _ANY, _TEMPLATES = 0, 2, "Templates"  # searchArea (RoomContentRequestD
 
 
 _SAID = 300  # characters of a warning that are passed on (ours)
+_OTHER_PAGES = 13  # fewer members a page at each further look at them (ours)
 
 
 class Rooms:
@@ -120,8 +121,10 @@ class Rooms:
     async def members(self, room: EntryId) -> tuple[Member, ...]:
         """List who has access to a room, by whatever grant (5.3). Raises Garbled where not all of them are shown."""
 
-        async def read(_look: int, start: int) -> tuple[list[tuple[str, Member]], int]:
-            query = {"filterType": 0, "count": PAGE, "startIndex": start}
+        async def read(look: int, start: int) -> tuple[list[tuple[str, Member]], int]:
+            # Who has the same access and first name comes in any order (SecurityDao.cs), so that a page may leave out
+            # one whom the next does not show either: pages of another size end elsewhere.
+            query = {"filterType": 0, "count": PAGE - look * _OTHER_PAGES, "startIndex": start}
             answer = await self._send(Call("GET", f"/files/rooms/{segment(room)}/share", query=query))
             if answer.response is None:
                 raise Garbled(f"The portal's answer does not say who the members of room {room} are")
