@@ -266,6 +266,15 @@ def test_what_stands_beside_freshdesk_s_wrapper_and_says_the_same_is_no_other_ti
     assert (event.ignored, event.facts["ticket"]["id"]) == ("", "7")
 
 
+def test_the_number_of_an_organisation_is_no_ticket_s() -> None:
+    event = read_zendesk(
+        b'{"type": "zen:event-type:organization.created", "detail": {"id": 51}}'
+    )
+
+    assert event.facts["ticket"]["id"] == ""
+    assert "51" not in event.lane
+
+
 @pytest.mark.parametrize(("said", "meant"), [("3", "high"), (4, "urgent"), ("High", "high"), ("", "")])
 def test_freshdesk_s_priorities_are_names_however_they_are_said(said: object, meant: str) -> None:
     body = json.dumps({"freshdesk_webhook": {"ticket_id": 7, "ticket_priority": said}}).encode()

@@ -76,7 +76,8 @@ def _is_event(told: Told, kind: str) -> bool:
 
 def _of_event(connection: str, settings: Zendesk, body: Mapping[str, Any], kind: str) -> Event:
     detail = mapping(body.get("detail"))
-    number = text(detail.get("id"))
+    # The number of an organisation or of somebody is no ticket's.
+    number = text(detail.get("id")) if kind.startswith(_OF_TICKETS) else ""
     ticket = Ticket(
         id=number,
         subject=text(detail.get("subject")),
