@@ -426,12 +426,13 @@ def test_a_flow_s_callout_is_read() -> None:
         b'{"opportunity_id": "0065g00000AbCdEAAV"}',
         b'{"record_id": "0065g00000AbCdEAAV"}',
         b'{"opportunity": {"Id": "0065g00000AbCdEAAV"}}',
-        b'{"new": [{"Id": "0065g00000AbCdEAAV", "IsClosed": true}], "old": [{"Id": "0065g00000ZzZzZ"}]}',
+        b'{"new": [{"Id": "0065g00000AbCdEAAV", "IsClosed": true}], "old": [{"Id": "0065g00000AbCdE"}]}',
+        b'{"now": {"Id": "0065g00000AbCdEAAV", "IsClosed": true}, "was": {"Id": "0065g00000AbCdE", "IsClosed": false}}',
     ],
 )
 def test_of_several_ids_the_opportunity_s_is_taken(body: bytes) -> None:
     (event,) = salesforce.read("crm", SALESFORCE, Delivery(body))
-    assert event.facts["deal"]["id"] == "0065g00000AbCdE"
+    assert (event.facts["deal"]["id"], event.ignored) == ("0065g00000AbCdE", "")
 
 
 def test_each_opportunity_of_a_list_is_an_event() -> None:
@@ -649,6 +650,13 @@ def test_a_field_may_have_full_stops_in_its_name() -> None:
     event = read_http({"opportunityid": "80a2", "statecode": 1, name: "Won"}, settings)
 
     assert (event.facts["deal"]["status"], event.ignored) == ("won", "")
+
+
+def test_a_field_that_somebody_adds_beside_a_mapped_path_names_no_other_deal() -> None:
+    settings = Http(token=("token",), event="deal.closed", fields={"id": "deal.id", "status": "deal.status"})
+
+    with pytest.raises(DeliveryUnreadable, match=r"no `deal\.id`"):
+        read_http({"deal": {"id": "42", "status": "won"}, "name": "x", "deal.id": "43"}, settings)
 
 
 def test_a_body_without_the_mapped_id_is_unreadable_and_named() -> None:

@@ -22,6 +22,7 @@ from roomkeeper.connectors.zendesk import webhook as zendesk
 from roomkeeper.connectors.zendesk.settings import PUBLIC_TEST_SECRET, Zendesk
 from roomkeeper.contract.delivery import Delivery
 from roomkeeper.errors import DeliveryRefused
+from roomkeeper.vendors import tickets
 from roomkeeper.vendors.tickets import Ticket
 
 ACCOUNT = {"url": "https://acme.zendesk.com", "email": "bot@acme.example", "api_token": "t"}
@@ -120,6 +121,10 @@ def read_zendesk(body: bytes) -> Any:
         b'{"ticket_id": 42, "event": "New change request"}',
         b'{"ticket_id": 42, "event": "Ticket created (change request)"}',
         b'{"ticket_id": 42, "trigger": "Create room & add note"}',
+        b'{"ticket_id": 42, "event": "email_received"}',
+        b'{"ticket_id": 42, "event": "Form completed"}',
+        b'{"ticket_id": 42, "event": "created_and_pending"}',
+        b'ticket_id=42&subject=He said "hi"\nand <left>',
         b'{"ticket_id": "#42"}',
         b'{"ticket_id": 42.0}',
         '{"ticket_id": "42", "клиент": {"id": "9"}, "依頼者": {"id": "7"}}'.encode(),
@@ -152,6 +157,7 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
                 *("ticket_reassigned", "unassigned", "newcomment", "New ticket comment", "New ticket reply"),
                 *("New ticket status: closed", "Create ticket note", "Ticket creator changed"),
                 *("agent_responded", "attachment_added", "satisfaction_rated", "sla_breached", "message_received"),
+                *("new assignee for ticket", "New change on issue", "New attachment on case", "Ticket updated by rule"),
                 *("jira-ticket-completed", "Ticket moved", "tag_added", "escalated", "status: pending"),
             )
         ),
@@ -172,6 +178,8 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
         (b'{"ticket_id": "INC-11"}', "a ticket's id is a number, and this is 'INC-11'"),
         (b'<?xml version="1.0"?><hook><ticket_id>42</ticket_id></hook>', "the body is XML: have it sent as JSON"),
         (b'{"ticket_id": 1, "trigger": "comment_added"}', "not a new ticket"),
+        (b'{"ticket_id": 1, "trigger": "Ticket updated"}', "not a new ticket"),
+        (b'ticket_id=5&event=ticket_updated&subject=He said "hi"', "not a new ticket"),
         (b"", "no field holds a ticket's id (the body is not valid JSON"),
         (b"[]", "the body is not a JSON object"),
     ],
@@ -267,9 +275,7 @@ def test_what_stands_beside_freshdesk_s_wrapper_and_says_the_same_is_no_other_ti
 
 
 def test_the_number_of_an_organisation_is_no_ticket_s() -> None:
-    event = read_zendesk(
-        b'{"type": "zen:event-type:organization.created", "detail": {"id": 51}}'
-    )
+    event = read_zendesk(b'{"type": "zen:event-type:organization.created", "detail": {"id": 51}}')
 
     assert event.facts["ticket"]["id"] == ""
     assert "51" not in event.lane
@@ -325,17 +331,53 @@ def test_what_freshdesk_says_of_an_update_is_found_in_a_body_that_a_subject_brok
 
 
 def test_a_web_request_may_name_an_issue_by_its_number_and_its_key_alone() -> None:
-    (event,) = jira.read("support", JIRA, Delivery(b'{"issue_id": 10033, "issue_key": "SUP-3"}'))
+    body = b'{"issue_id": 10033, "issue_key": "SUP-3", "key": "room-2024"}'
+    (event,) = jira.read("support", JIRA, Delivery(body))
 
     assert (event.ignored, event.facts["ticket"]["id"], event.facts["ticket"]["key"]) == ("", "10033", "SUP-3")
 
 
-def test_a_flat_issue_needs_no_reading() -> None:
-    body = {"id": "10033", "key": "SUP-3", "summary": "x"}
-    (event,) = jira.read("support", JIRA, Delivery(json.dumps(body).encode()))
+def test_a_summary_cannot_name_another_issue_beside_the_one_that_is_named() -> None:
+    (event,) = jira.read("support", JIRA, Delivery(b'{"issue_key":"SUP-1","summary":"x","key":"SUP-2"}'))
 
-    assert event.meaning == "ticket 10033 created"
-    assert event.facts["ticket"]["key"] == "SUP-3"
+    assert event.unusable
+    assert "it names SUP-1, SUP-2" in event.ignored
+
+
+class Issues:
+    """Jira as it is asked for one issue."""
+
+    wanted: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def ticket(self, number: str) -> Ticket:
+        self.asked.append(number)
+        return jira.issue_as_ticket(JIRA, ISSUE)
+
+
+async def test_two_names_of_which_one_is_another_issue_s_name_none() -> None:
+    (event,) = jira.read("support", JIRA, Delivery(b'{"issue_key":"SUP-3","summary":"x","issue_id":"10002"}'))
+
+    known = await complete(Issues(), event)  # type: ignore[arg-type]
+
+    assert event.ignored == ""
+    assert "it names issue 10002 and SUP-3, which are two" in known.ignored
+
+
+async def test_an_issue_that_is_asked_for_by_hand_stays_one() -> None:
+    by_hand = tickets.by_hand("support", "ticket.created", {"ticket": {"id": "10033"}})
+
+    known = await complete(Issues(), by_hand)  # type: ignore[arg-type]
+
+    assert known.meaning == by_hand.meaning
+
+
+def test_issues_that_are_told_of_by_their_keys_have_lanes_of_their_own() -> None:
+    lanes = [jira.read("support", JIRA, Delivery(f'{{"issue_key":"SUP-{n}"}}'.encode()))[0].lane for n in (1, 2)]
+
+    assert lanes == ["ticket SUP-1", "ticket SUP-2"]
 
 
 @pytest.mark.parametrize(
@@ -347,6 +389,7 @@ def test_a_flat_issue_needs_no_reading() -> None:
         ({"webhookEvent": "jira:issue_created", "issue": {"key": "SUP-3", "fields": {"summary": "x"}}}, "SUP-3"),
         ({"issue_id": 10033}, "10033"),
         ({"key": "SUP-3", "summary": "x"}, "SUP-3"),
+        ({"id": "10033", "key": "SUP-3", "summary": "x"}, "SUP-3"),
     ],
 )
 async def test_an_issue_that_is_named_by_one_of_its_names_is_read_and_known_by_both(
@@ -354,20 +397,13 @@ async def test_an_issue_that_is_named_by_one_of_its_names_is_read_and_known_by_b
 ) -> None:
     (event,) = jira.read("support", JIRA, Delivery(json.dumps(body).encode()))
     (whole,) = jira.read("support", JIRA, Delivery(json.dumps({"issue": ISSUE}).encode()))
-    asked: list[str] = []
+    site = Issues()
 
-    class Issues:
-        wanted: frozenset[str] = frozenset()
-
-        async def ticket(self, number: str) -> Ticket:
-            asked.append(number)
-            return jira.issue_as_ticket(JIRA, ISSUE)
-
-    known = await complete(Issues(), event)  # type: ignore[arg-type]
+    known = await complete(site, event)  # type: ignore[arg-type]
 
     assert event.ignored == ""
-    assert asked == [named]
-    assert (known.meaning, known.subject) == (whole.meaning, whole.subject)
+    assert site.asked == [named]
+    assert (known.meaning, known.subject, known.lane) == (whole.meaning, whole.subject, whole.lane)
     assert [known.facts["ticket"][one] for one in ("id", "key", "url")] == [
         whole.facts["ticket"][one] for one in ("id", "key", "url")
     ]

@@ -178,10 +178,23 @@ def test_what_is_empty_does_not_hide_what_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [("a.0.b", 1), ("a.1.b", None), ("a.x", None), ("c", 2), ("c.d", None), ("", None)]
+    ("path", "value"),
+    [
+        ("a.0.b", 1),
+        ("d.e", 3),
+        ("f.g", None),
+        ("f.h.i", 5),
+        ("a.1.b", None),
+        ("a.x", None),
+        ("c", 2),
+        ("c.d", None),
+        ("", None),
+    ],
 )
 def test_a_path_leads_through_objects_and_lists_or_nowhere(path: str, value: object) -> None:
-    assert inside({"a": [{"b": 1}], "c": 2}, path) == value
+    several = {"d.e": 3, "f": {"g": 4, "h.i": 5}, "f.g": 6}
+
+    assert inside({"a": [{"b": 1}], "c": 2} | several, path) == value
 
 
 async def test_all_tickets_are_given_where_none_is_older() -> None:

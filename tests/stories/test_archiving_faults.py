@@ -267,7 +267,9 @@ def test_a_room_that_would_delete_the_files_at_once_takes_none(scene: ClosingDea
     (again,) = keeper.settle(lambda: scene.portal.tree(scene.client) == [])
 
     assert run["state"] == "needs_attention"
-    assert "'Short-lived' deletes what is older than 60 days, and 1 of the files are ('Old.docx'" in run["error"]
+    assert (
+        "'Short-lived' deletes what is older than 60 days, and at least 1 of the files is ('Old.docx'" in run["error"]
+    )
     assert left == {"Young.docx", "Old.docx"}
     assert again["state"] == "done"
 
@@ -283,7 +285,7 @@ def test_a_room_that_would_delete_what_comes_back_is_not_given_it(scene: Closing
     (undone,) = keeper.ask("runs", "undo", str(run["id"]), "--wait", codes=(0, 3))
 
     assert undone["state"] == "needs_attention"
-    assert "deletes what is older than 30 days, and 1 of the files are ('Old.docx'" in undone["error"]
+    assert "deletes what is older than 30 days, and at least 1 of the files is ('Old.docx'" in undone["error"]
     assert [one["title"] for one in scene.portal.tree(scene.archive)] == ["Old.docx"]
 
 

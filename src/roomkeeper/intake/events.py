@@ -64,6 +64,7 @@ def complete(connection: sa.Connection, event: Event) -> bool:
         "facts": json.dumps(event.facts),
         "subject": outside.one_line(event.subject),
         "meaning": storable(event.meaning),
+        "lane": storable(event.lane),
     }
     if event.witness and event.witness != event.meaning:
         now_known["witness"] = storable(event.witness)

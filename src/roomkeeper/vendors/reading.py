@@ -1,6 +1,6 @@
 """Read what vendors send, whatever it lacks. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,15 +36,21 @@ def overlaid(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any
 def inside(value: object, path: str) -> object:
     """Follow a dotted path: fields of objects, and positions in lists; None where it leads nowhere.
 
-    A name may have full stops of its own (`statecode@OData.Community.Display.V1.FormattedValue`).
+    A name may have full stops of its own (`statecode@OData.Community.Display.V1.FormattedValue`). Where a path so leads
+    to several things, as when somebody adds a field to a template, it leads nowhere.
     """
-    parts = path.split(".")
-    for at, part in enumerate(parts):
-        rest = ".".join(parts[at:])
-        if isinstance(value, dict) and rest in value:
-            return value[rest]
-        if isinstance(value, list):
-            value = value[int(part)] if part.isdecimal() and int(part) < len(value) else None
-        else:
-            value = mapping(value).get(part)
-    return value
+    found = [one for one in _ends(value, path.split(".")) if one is not None]
+    return found[0] if found and all(one == found[0] for one in found) else None
+
+
+def _ends(value: object, parts: Sequence[str]) -> Iterator[object]:
+    if not parts:
+        yield value
+    elif isinstance(value, list):
+        if parts[0].isdecimal() and int(parts[0]) < len(value):
+            yield from _ends(value[int(parts[0])], parts[1:])
+    elif isinstance(value, dict):
+        for many in range(1, len(parts) + 1):
+            name = ".".join(parts[:many])
+            if name in value:
+                yield from _ends(value[name], parts[many:])

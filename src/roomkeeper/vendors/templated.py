@@ -29,15 +29,18 @@ _KINDS = ("event", "eventtype", "action", "triggeredevent", "webhookevent")
 _NUMBERS = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
 _OTHER = re.compile(r"comment|repl(?:y|ied)|updat|delet|reopen|solv|\b(?:note|clos|merg)")
 #: What may also be said of a new one: `ticket created and assigned`, `new change request`.
-_PERHAPS = re.compile(
-    r"chang|escalat|transition|complet|approv|reject|archiv|attach|breach|overdue|restor|respon|remov|satisf|remind"
-    r"|\b(?:edit|(?:re|un)?assign|receiv)|\b(?:mov|shar|rat)(?:ed|ing)\b|\b(?:un)?(?:link|tag)"
-    r"|\b(?:pending|on hold|spam|sla)\b"
-)
 _THING = r"(?:ticket|issue|request|incident|case)"
+_PERHAPS = re.compile(
+    r"chang|escalat|transition|approv|reject|archiv|attach|breach|overdue|restor|respond|remov|satisf|remind"
+    rf"|\b(?:edit|(?:re|un)?assign)|\b(?:mov|shar|rat)(?:ed|ing)\b|\b(?:un)?(?:link|tag)|\b{_THING} (?:is )?complet"
+    r"|\b(?:pending|on hold|spam|sla|message received)\b"
+)
+_BETWEEN = (
+    r"(?:(?!(?:for|on|in|of|to|at|by|from|with)\b)\w{1,20} ){0,2}"  # `new change request`, no `new tag on ticket`
+)
 _CREATED = re.compile(
     rf"\b{_THING} (?:(?:is|was|has been) )?(?:creat(?:ed|ion)|opened|received|submitted|raised)\b"
-    rf"|\b(?:new|creat(?:e|ed)) (?:a )?(?:\w{{1,20}} ){{0,2}}{_THING}\b"
+    rf"|\b(?:new|creat(?:e|ed)) {_BETWEEN}{_THING}\b|^created\b"
 )
 _COMMENT = re.compile(r"comment|reply", re.IGNORECASE)
 _DEEP = 6  # levels that are looked into
@@ -115,7 +118,7 @@ class Told:
         """
         kinds = [self.fields.get(name, "") for name in _KINDS]
         trigger = self.fields.get("trigger", "")
-        if " " not in trigger:  # else it is the title that somebody gave it, and no word for what happened
+        if not re.search(r"\b(?:creat|new)", _words(trigger)):  # else it is the title that somebody gave the rule
             kinds.append(trigger)
         said = next((one for one in kinds if tells_of_another(one)), "")
         if not said and _COMMENT.search(self.fields.get("type", "")[:_LONGEST]):
@@ -210,7 +213,7 @@ def _words(kind: str) -> str:
 
 
 def _of_form(text: str) -> Told | None:
-    pairs = parse_qsl(text) if "=" in text and not re.search(r'[{<"\n]', text.strip()) else []
+    pairs = parse_qsl(text) if re.match(r"\s{0,20}[\w.%+\[\]-]{1,100}=", text) else []
     form = {name: outside.cleaned(value) for name, value in pairs}
     different = {name for name, value in pairs if outside.cleaned(value) != form[name]}
     return of(form, different) if form else None

@@ -115,11 +115,11 @@ async def completed(event: Event, wanted: frozenset[str], read: Callable[[str], 
 
 
 def identified(event: Event, ticket: Ticket) -> Event:
-    """Say which ticket it is that was told of by one of its names: then it may be known already."""
+    """Say which ticket it is that was told of by a name alone: then it may be known already."""
     read = told(event.connection, ticket, delivery=event.delivery, raw=event.raw)
     given = {name: value for name, value in event.facts["ticket"].items() if name not in {"id", "key", "url"}}
     facts = {"ticket": overlaid(read.facts["ticket"], given)}
-    return replace(event, meaning=read.meaning, subject=read.subject, facts=facts)
+    return replace(event, meaning=read.meaning, subject=read.subject, lane=read.lane, facts=facts)
 
 
 def subject_of(given: str | None, context: StepContext, noun: str) -> str:

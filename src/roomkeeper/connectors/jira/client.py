@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,7 @@ import httpx2
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
-from roomkeeper.connectors.jira.webhook import issue_as_ticket
+from roomkeeper.connectors.jira.webhook import NAMED, issue_as_ticket
 from roomkeeper.errors import NotFound, Rejected
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.answers import Pages, count, record, rows
@@ -162,10 +163,14 @@ class JiraClient(VendorClient):
 
 async def complete(client: JiraClient, event: Event) -> Event:
     """Read what the delivery lacks, and the issue itself where only one of its names was told. Raises RemoteError."""
+    if not event.meaning.startswith(f"{NAMED} "):
+        return await tickets.completed(event, client.wanted, client.ticket)
     known = event.facts["ticket"]
-    if not event.ignored and (not known["id"] or known["key"] == known["id"]):
-        return tickets.identified(event, await client.ticket(str(known["id"] or known["key"])))
-    return await tickets.completed(event, client.wanted, client.ticket)
+    ticket = await client.ticket(str(known["key"]))
+    if known["id"] and known["id"] != ticket.id:
+        why = f"ambiguous: it names issue {known['id']} and {known['key']}, which are two"
+        return replace(event, ignored=why)
+    return tickets.identified(event, ticket)
 
 
 def as_text(node: Mapping[str, Any]) -> str:

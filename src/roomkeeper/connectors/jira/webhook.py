@@ -27,7 +27,10 @@ _DECIDING = frozenset(
     {"webhookEvent", "issue", "id", "key", "issue_id", "issueId", "issue_key", "issueKey", "transition", "changelog"}
 ) | {"event", "event_type", "issue_event_type_name"}
 _KINDS = ("event", "event_type", "issue_event_type_name")  # what a web request may name, besides `webhookEvent`
-_KEY = r"[A-Za-z][A-Za-z0-9_]{0,80}-\d{1,20}"  # as Jira writes them
+#: What an event means of which only the names of an issue were told: `complete` reads which it is.
+NAMED = "issue"
+_KEY, _NUMBER = r"[A-Z][A-Z0-9_]{0,80}-\d{1,20}", r"\d{1,20}"  # as Jira writes them
+_KEYS = "its keys"  # of which there is to be one (ours)
 _SHOWN = 80  # characters of what a sender wrote that are repeated
 #: Within it, rules of the site's own are at work on a new issue; a second word of it is known for the same. Ours.
 _AT_ONCE = timedelta(minutes=10)
@@ -77,23 +80,32 @@ def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
     if is_itself_one and body.get("issue") is not None:
         why = "ambiguous: it is an issue, and has another in `issue`, as when a summary adds fields of its own"
         return [_unusable(connection, name, body, why)]
-    issue = body if is_itself_one else mapping(body.get("issue")) or _named(body)
+    whole = body if is_itself_one else mapping(body.get("issue"))
+    issue = whole or _named(body)
     why = _why_ignored(body, issue, kind)
     if why:
         return [_ignored(connection, name, body, why, kind)]
-    given = [text(issue.get(one)) for one in ("id", "key")]
-    fits = [re.fullmatch(pattern, one) is not None for pattern, one in zip((r"\d{1,20}", _KEY), given, strict=True)]
-    if any(one and not fit for one, fit in zip(given, fits, strict=True)):
-        odd = next(one for one, fit in zip(given, fits, strict=True) if one and not fit)
-        what = f"{odd[:_SHOWN]!r} is no issue: let the web request send `issue_key`, such as {{{{issue.key}}}}"
-        return [_unusable(connection, name, body, what)]
-    if not any(fits):
-        what = "no issue is named: let the web request send the issue's data, or `issue_key`"
-        return [_unusable(connection, name, body, what)]
-    ticket = issue_as_ticket(settings, issue)
-    told = tickets.told(connection, ticket, delivery=f"delivery {name}", raw=body, why="")
-    # By one of its names alone it is not known whether it was told of: reading it says so (`complete`).
-    return [told if all(fits) else replace(told, meaning=f"ticket {ticket.key or ticket.id} by delivery {name}")]
+    why = _why_no_issue(issue)
+    if why:
+        return [_unusable(connection, name, body, why)]
+    told = tickets.told(connection, issue_as_ticket(settings, issue), delivery=f"delivery {name}", raw=body, why="")
+    if whole and issue.get("id") and issue.get("key"):
+        return [told]
+    # By names alone it is not known whether it was told of, nor whether a summary wrote one of them: reading it says.
+    known = text(issue.get("key") or issue.get("id"))
+    return [replace(told, meaning=f"{NAMED} {known} by delivery {name}", lane=f"ticket {known}")]
+
+
+def _why_no_issue(issue: Mapping[str, Any]) -> str:
+    """Say why it cannot be told which issue is meant; empty if it can."""
+    if len(issue.get(_KEYS, ())) > 1:
+        several = ", ".join(sorted(issue[_KEYS]))
+        return f"ambiguous: it names {several[:_SHOWN]}, as when a summary adds fields of its own"
+    given = {pattern: text(issue.get(name)) for name, pattern in (("id", _NUMBER), ("key", _KEY))}
+    odd = next((one for pattern, one in given.items() if one and not re.fullmatch(pattern, one)), "")
+    if odd:
+        return f"{odd[:_SHOWN]!r} is no issue: let the web request send `issue_key`, such as {{{{issue.key}}}}"
+    return "" if any(given.values()) else "no issue is named: let the web request send the issue's data, or `issue_key`"
 
 
 def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
@@ -115,11 +127,13 @@ def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
 
 
 def _named(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give an issue of which a web request names no more than its number and its key."""
+    """Give an issue of which a web request names no more than its number or its key, and all keys that it names."""
     spelled = {outside.spelled(str(name)): value for name, value in body.items()}
-    if re.fullmatch(_KEY, text(spelled.get("key"))):  # flat: `{"id": "10001", "key": "SUP-1", "summary": …}`
-        return {"id": spelled.get("issueid") or spelled.get("id"), "key": spelled["key"]}
-    return {"id": spelled.get("issueid"), "key": spelled.get("issuekey")}
+    bare = text(spelled.get("key"))
+    bare = bare if re.fullmatch(_KEY, bare) else ""  # flat: `{"id": "10001", "key": "SUP-1", "summary": …}`
+    keys = {one for one in (text(spelled.get("issuekey")), bare) if one}
+    number = spelled.get("issueid") or (spelled.get("id") if bare else None)
+    return {"id": number, "key": text(spelled.get("issuekey")) or bare, _KEYS: keys}
 
 
 def _moment(value: object) -> str:

@@ -5,7 +5,7 @@ is kept: it may hold a SessionId, a live credential.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -94,17 +94,25 @@ def _of_callout(connection: str, body: bytes) -> list[Event]:
         raise DeliveryUnreadable(f"the body {error}", keeps_body=False) from error
     records = [one for one in _objects(document) if _opportunity(one)]
     if not records:  # it may be wrapped: `{"new": [{…}], "old": [{…}]}`
-        wrapped = [value for one in _objects(document) for name, value in one.items() if outside.spelled(name) != "old"]
+        wrapped = [value for one in _objects(document) for value in one.values()]
         records = [one for value in wrapped for one in _objects(value) if _opportunity(one)]
     if not records:
         raise DeliveryUnreadable("no field names the opportunity: let the callout send its `Id`", keeps_body=False)
     # One that is closed again is told in the same words: they are one delivery only if they come together.
     arrived = f"callout {trust.arrival(body)}"
-    several = {_opportunity(one): one for one in records}
+    several: dict[str, list[dict[str, Any]]] = {}
+    for one in records:
+        several.setdefault(record_id(_opportunity(one)), []).append(one)
     return [
-        _event(connection, one | {"Id": number}, "Opportunity", arrived if len(several) == 1 else f"{arrived} {number}")
-        for number, one in several.items()
+        _event(connection, _agreed(told), "Opportunity", arrived if len(several) == 1 else f"{arrived} {number}")
+        for number, told in several.items()
     ]
+
+
+def _agreed(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Take what is said of one opportunity; of what it was and is (`recordPrior`) only its id, for it is read."""
+    number = {"Id": _opportunity(told[0])}
+    return told[0] | number if all(one == told[0] for one in told) else number
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

@@ -168,7 +168,8 @@ class _Reading:
     """
 
     def __init__(self, youngest: datetime | None, looked: datetime | None) -> None:
-        self.youngest, self.looked = youngest, looked
+        self.youngest = _by_now(youngest) if youngest is not None else None
+        self.looked = looked
         self._ways: dict[str, frozenset[str]] = {}  # what lies above a folder, and itself
 
     async def of(self, portal: Portal, search: Search, room: EntryId, named: EntryId | None) -> AsyncIterator[Findings]:
@@ -185,10 +186,7 @@ class _Reading:
         async for entries in _entries(portal, room, until):
             told.take(entries)
             moves += _moves(entries)
-            # None is of later than now, though it may say so: a moment whose reading in UTC is none in the portal's own
-            # time zone, in the night when summer time begins, is shown an hour ahead (ApiDateTime.cs, SetDate).
-            now = datetime.now(UTC)
-            dated = [min(one.date, now) for one in entries if one.date is not None]
+            dated = [_by_now(one.date) for one in entries if one.date is not None]
             self.youngest = max([*dated, *([self.youngest] if self.youngest is not None else [])], default=None)
             own = [one for one in entries if not await self._is_told_elsewhere(portal, one, room)]
             for is_sure in (True, False):
@@ -219,6 +217,15 @@ class _Reading:
                 way = ()
             self._ways[to] = frozenset(str(part.id) for part in way)
         return str(room) not in self._ways[to]
+
+
+def _by_now(date: datetime) -> datetime:
+    """Take a date of a history for none after now, though it may say so.
+
+    A moment whose reading in UTC is none in the portal's own time zone, in the night when summer time begins, is shown
+    an hour ahead (ApiDateTime.cs, SetDate).
+    """
+    return min(date, datetime.now(UTC))
 
 
 def _unread(room: EntryId, why: str) -> Findings:

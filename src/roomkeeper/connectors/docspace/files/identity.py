@@ -15,8 +15,7 @@ from roomkeeper.docspace import File
 
 #: The actions of a history whose account is the file's maker.
 _MAKING = frozenset({"FileUploaded", "FileCreated"})
-_ROUNDED = timedelta(seconds=1)  # both moments are whole seconds there, however they were rounded (ours)
-_LATE = timedelta(minutes=1)  # that a file may be made after the moment its event is told to be of (ours)
+_LATE = timedelta(minutes=1)  # between the moment of a file's making and that which its event is told to be of (ours)
 #: A portal's time zone may be changed, and a moment then be written otherwise: by whole quarters of an hour.
 _QUARTER, _WIDEST = timedelta(minutes=15), timedelta(hours=26)  # ours, after the IANA time zone database
 
@@ -95,15 +94,16 @@ def _entry(event: Event) -> Mapping[str, Any] | None:
 
 
 def _is_in(entry: Mapping[str, Any], file: File) -> bool:
-    """Whether an entry of a history is about this file as far as their words tell: if not, it may be all the same.
+    """Whether an entry of a history is about this file by their words alone: if not, it may be all the same.
 
     It is written by the request that it tells of, once the file is there, and in the same account's name
     (UploadController.cs, FileDao.cs and MessageFactory.cs: `CurrentAccount`; recorded: history). But the maker may be
-    another by now, and the moment of the making is the uploader's clock's (SessionRequestDto.cs, `CreateOn`).
+    another by now, and the moment of the making is the uploader's clock's, or the disk's (SessionRequestDto.cs,
+    `CreateOn`): only where all of it fits is nothing else to be asked.
     """
     action, initiator = entry.get("action") or {}, entry.get("initiator") or {}
-    names = (str(initiator.get("id") or ""), file.created_by.id)
-    if action.get("key") in _MAKING and all(names) and names[0] != names[1]:
-        return False
     date = outside.moment(entry.get("date"))
-    return date is None or file.created is None or file.created <= date + _ROUNDED
+    is_its_maker = initiator.get("id") and initiator["id"] == file.created_by.id
+    if action.get("key") not in _MAKING or not is_its_maker or date is None or file.created is None:
+        return False
+    return abs(file.created - date) <= _LATE

@@ -51,7 +51,10 @@ async def tells_of(context: StepContext, events: Sequence[Event], file: File) ->
         return told
     wanted, start = entries_of(events), 0
     while True:
-        page = await context.call(partial(context.client.history.of_file, file.id, start))
+        try:
+            page = await context.call(partial(context.client.history.of_file, file.id, start))
+        except NotFound:  # it was deleted just now
+            return False
         if not wanted.isdisjoint(one.id for one in page.entries):
             return True
         if page.following is None:

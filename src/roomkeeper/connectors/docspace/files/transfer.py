@@ -91,6 +91,7 @@ class Transfer:
         self._policy, self._report = policy, report
         self._portal: Portal = context.client
         self._ledger = context.ledger
+        self._in_the_way = ""  # what the portal last said that others did
 
     async def carry_out(self, files: Sequence[File], *, progress: Callable[[], str]) -> None:
         """Copy the files. What cannot be copied is in the report; raises what concerns all of them."""
@@ -125,7 +126,8 @@ class Transfer:
         for intents in await self._intents(missing, namesakes):
             undone = [by_id[intent.file] for intent in await self._see_through(intents, by_id, namesakes)]
             if attempt >= _LOST and undone:
-                in_vain = Rejected("The portal started the copy again and again, in vain")
+                said = f": {self._in_the_way}" if self._in_the_way else ""
+                in_vain = Rejected(f"The portal started the copy again and again, in vain{said}")
                 await self._refused(undone, namesakes, in_vain, attempt=attempt)
                 continue
             left += undone
@@ -278,6 +280,7 @@ class Transfer:
                 done = await self._looked_for(asked, files, await settling.from_now(self._context))
             left = [intent for intent in asked if intent.file not in done]
             if left and ended is not None and ended.error and copying.is_passing(ended.error):
+                self._in_the_way = ended.error
                 await self._context.pause(_OTHERS_PASS)
             elif left and ended is not None and ended.error:
                 complaint = Rejected(f"The portal did not copy it: {ended.error}")

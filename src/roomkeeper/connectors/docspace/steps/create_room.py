@@ -102,16 +102,16 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
         async with context.hold("rooms from templates") if params.from_template is not None else nullcontext():
             scope, stands = f"rooms: {context.connection}", partial(_stands, portal)
             made = await once(context, scope, tag, find=find, make=make, drop=may_drop, stands=stands)
+            if made.here and params.from_template is not None:
+                await _job_over(context, _TEMPLATE_PATIENCE)  # it may be one that is found again, and is being filled
     except (QuotaExceeded, Forbidden, Rejected) as error:
         raise StepFailed(f"the room for {tag!r} cannot be made: {error.message}", remedy=_may_make(error)) from error
-    if made.here and params.from_template is not None:
-        await _job_over(context, _TEMPLATE_PATIENCE)  # it may be one that is found again, and is being filled
     room = await context.call(partial(portal.folders.get, entry_id(made.target)))
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
         raise StepFailed(what, remedy="Bring it back from there, then `roomkeeper runs retry`; or cancel the run.")
     if made.here and params.from_template is not None:
-        await _must_be_whole(context, template or await _template(context, params.from_template), room)
+        await _must_be_whole(context, template or await _seen(context, params.from_template), room)
     folders = await folders_at(context, room.id, params.folders, is_new=made.here and params.from_template is None)
     kind = room.room_type.name.lower() if hasattr(room.room_type, "name") else str(room.room_type)  # type: ignore[union-attr]
     return Created(
@@ -216,12 +216,22 @@ async def _job_over(context: StepContext, patience: float) -> tuple[str, float]:
         waited += _TEMPLATE_POLL
 
 
-async def _must_be_whole(context: StepContext, template: Folder, room: Folder) -> None:
+async def _seen(context: StepContext, wanted: int | str) -> Folder | None:
+    """Find a template, if it can be seen: one that is gone meanwhile is nothing to compare with."""
+    try:
+        return await _template(context, wanted)
+    except StepFailed:
+        return None
+
+
+async def _must_be_whole(context: StepContext, template: Folder | None, room: Folder) -> None:
     """See that a new room has its template's files and settings: the portal only logs what it could not copy or set.
 
     (CreateRoomFromTemplateOperation.cs, CopyFolderContentAsync; FileStorageService.cs, InternalCreateFolderAsync)
     Raises StepFailed, naming them.
     """
+    if template is None:
+        return
     told = f"room {room.id} {room.title!r}"
     settings = ("lifetime", "watermark")
     unset = [one for one in settings if getattr(template, one) is not None and getattr(room, one) is None]
