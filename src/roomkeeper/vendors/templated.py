@@ -28,16 +28,15 @@ _TRIGGERED = re.compile(  # of which it says what, and from what to what (facts/
 _KINDS = ("event", "eventtype", "action", "triggeredevent", "webhookevent")
 _NUMBERS = ("ticketid", "ticketnumber", "ticketticketid", "issueid", "id")
 _OTHER = re.compile(r"comment|repl(?:y|ied)|updat|delet|reopen|solv|\b(?:note|clos|merg)")
-#: What may also be said of a new one: `ticket created and assigned`, `new change request`.
 _THING = r"(?:ticket|issue|request|incident|case)"
+#: What may also be said of a new one: `ticket created and assigned`, `new change request`.
 _PERHAPS = re.compile(
     r"chang|escalat|transition|approv|reject|archiv|attach|breach|overdue|restor|respond|remov|satisf|remind"
     rf"|\b(?:edit|(?:re|un)?assign)|\b(?:mov|shar|rat)(?:ed|ing)\b|\b(?:un)?(?:link|tag)|\b{_THING} (?:is )?complet"
     r"|\b(?:pending|on hold|spam|sla|message received)\b"
 )
-_BETWEEN = (
-    r"(?:(?!(?:for|on|in|of|to|at|by|from|with)\b)\w{1,20} ){0,2}"  # `new change request`, no `new tag on ticket`
-)
+#: Words between: `new change request`, but not `new tag on ticket`.
+_BETWEEN = r"(?:(?!(?:for|on|in|of|to|at|by|from|with)\b)\w{1,20} ){0,2}"
 _CREATED = re.compile(
     rf"\b{_THING} (?:(?:is|was|has been) )?(?:creat(?:ed|ion)|opened|received|submitted|raised)\b"
     rf"|\b(?:new|creat(?:e|ed)) {_BETWEEN}{_THING}\b|^created\b"

@@ -29,7 +29,8 @@ _DECIDING = frozenset(
 _KINDS = ("event", "event_type", "issue_event_type_name")  # what a web request may name, besides `webhookEvent`
 #: What an event means of which only the names of an issue were told: `complete` reads which it is.
 NAMED = "issue"
-_KEY, _NUMBER = r"[A-Z][A-Z0-9_]{0,80}-\d{1,20}", r"\d{1,20}"  # as Jira writes them
+_KEY = r"[^\s{}]{1,80}-\d{1,20}"  # a site may choose what stands before the number
+_OWN_KEY = r"[A-Z][A-Z0-9_]{0,80}-\d{1,20}"  # as Jira writes them of itself
 _KEYS = "its keys"  # of which there is to be one (ours)
 _SHOWN = 80  # characters of what a sender wrote that are repeated
 #: Within it, rules of the site's own are at work on a new issue; a second word of it is known for the same. Ours.
@@ -80,8 +81,7 @@ def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
     if is_itself_one and body.get("issue") is not None:
         why = "ambiguous: it is an issue, and has another in `issue`, as when a summary adds fields of its own"
         return [_unusable(connection, name, body, why)]
-    whole = body if is_itself_one else mapping(body.get("issue"))
-    issue = whole or _named(body)
+    issue = body if is_itself_one else mapping(body.get("issue")) or _named(body)
     why = _why_ignored(body, issue, kind)
     if why:
         return [_ignored(connection, name, body, why, kind)]
@@ -89,19 +89,26 @@ def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
     if why:
         return [_unusable(connection, name, body, why)]
     told = tickets.told(connection, issue_as_ticket(settings, issue), delivery=f"delivery {name}", raw=body, why="")
-    if whole and issue.get("id") and issue.get("key"):
+    if _is_whole(issue):
         return [told]
     # By names alone it is not known whether it was told of, nor whether a summary wrote one of them: reading it says.
     known = text(issue.get("key") or issue.get("id"))
     return [replace(told, meaning=f"{NAMED} {known} by delivery {name}", lane=f"ticket {known}")]
 
 
+def _is_whole(issue: Mapping[str, Any]) -> bool:
+    """Whether it is an issue as Jira itself writes one, and not only the names of one."""
+    return _KEYS not in issue and bool(text(issue.get("id")) and text(issue.get("key")))
+
+
 def _why_no_issue(issue: Mapping[str, Any]) -> str:
     """Say why it cannot be told which issue is meant; empty if it can."""
+    if _is_whole(issue):
+        return ""
     if len(issue.get(_KEYS, ())) > 1:
         several = ", ".join(sorted(issue[_KEYS]))
         return f"ambiguous: it names {several[:_SHOWN]}, as when a summary adds fields of its own"
-    given = {pattern: text(issue.get(name)) for name, pattern in (("id", _NUMBER), ("key", _KEY))}
+    given = {pattern: text(issue.get(name)) for name, pattern in (("id", r"\d{1,20}"), ("key", _KEY))}
     odd = next((one for pattern, one in given.items() if one and not re.fullmatch(pattern, one)), "")
     if odd:
         return f"{odd[:_SHOWN]!r} is no issue: let the web request send `issue_key`, such as {{{{issue.key}}}}"
@@ -130,7 +137,7 @@ def _named(body: Mapping[str, Any]) -> dict[str, Any]:
     """Give an issue of which a web request names no more than its number or its key, and all keys that it names."""
     spelled = {outside.spelled(str(name)): value for name, value in body.items()}
     bare = text(spelled.get("key"))
-    bare = bare if re.fullmatch(_KEY, bare) else ""  # flat: `{"id": "10001", "key": "SUP-1", "summary": …}`
+    bare = bare if re.fullmatch(_OWN_KEY, bare) else ""  # flat: `{"id": "10001", "key": "SUP-1", "summary": …}`
     keys = {one for one in (text(spelled.get("issuekey")), bare) if one}
     number = spelled.get("issueid") or (spelled.get("id") if bare else None)
     return {"id": number, "key": text(spelled.get("issuekey")) or bare, _KEYS: keys}
