@@ -11,7 +11,7 @@ from roomkeeper.automations.event import Event
 from roomkeeper.contract.step import ABOUT, EventKind, common
 from roomkeeper.errors import Garbled, StepFailed
 from roomkeeper.vendors import answers, deals, templated, tickets
-from roomkeeper.vendors.reading import inside, overlaid
+from roomkeeper.vendors.reading import inside, moment, overlaid
 
 WON = deals.Deal("401", "won", name="Renewal")
 
@@ -203,3 +203,16 @@ async def test_all_tickets_are_given_where_none_is_older() -> None:
     parts = tickets._listed(desk, search, datetime(2026, 11, 22, tzinfo=UTC))  # type: ignore[arg-type]
 
     assert [len(part.events) async for part in parts] == [1]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2017-09-26T00:04:07Z", "1506384247", "1506384247000", "/Date(1506384247000)/", "/Date(1506384247000+0200)/"],
+)
+def test_a_time_is_read_however_it_is_counted(written: str) -> None:
+    assert moment(written) == datetime(2017, 9, 26, 0, 4, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["", "yesterday", "/Date(x)/", "12345"])
+def test_what_is_no_time_that_can_be_shown_is_now(written: str) -> None:
+    assert abs(moment(written) - datetime.now(UTC)).total_seconds() < 3600

@@ -1,10 +1,15 @@
 """Read what vendors send, whatever it lacks. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from roomkeeper import outside
+
+#: Seconds or milliseconds, bare or as Dynamics writes them: `/Date(1506384247000)/`.
+_COUNTED = re.compile(r"(?:/Date\()?(\d{10}|\d{13})(?:[+-]\d{4})?(?:\)/)?")
+_SECONDS = 10  # digits of a time in seconds, from 2001 to 2286
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -18,8 +23,12 @@ def text(value: object) -> str:
 
 
 def moment(value: str) -> datetime:
-    """Read a time; one that is missing, or no time that can be shown, is now."""
-    return outside.moment(value) or datetime.now(UTC)
+    """Read a time, in ISO 8601 or counted since 1970; one that is missing, or no time that can be shown, is now."""
+    counted = _COUNTED.fullmatch(value.strip())
+    if counted is None:
+        return outside.moment(value) or datetime.now(UTC)
+    seconds = int(counted[1]) / (1000 if len(counted[1]) > _SECONDS else 1)
+    return outside.moment_of(seconds) or datetime.now(UTC)
 
 
 def overlaid(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
