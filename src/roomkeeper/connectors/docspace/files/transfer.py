@@ -41,6 +41,7 @@ _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself,
 _EPOCH = datetime.fromtimestamp(0, UTC)  # (ours)
 _OTHERS_PASS = 5.0  # seconds until a file is copied again for which the room was locked (ours)
 _LOST = 6  # operations without effect after which a file is given up (ours)
+_SLOWEST = 20 * 1024 * 1024  # bytes a second that a portal copies at least (ours)
 _COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not (ours)
 
 
@@ -357,6 +358,9 @@ class Transfer:
 
         A worker that is stopped may leave a copy without content. It is named, and looked for again by a retry.
         """
+        # An operation is listed for a minute after its last progress, and a file is one step, however large it is
+        # (DistributedTaskQueue.cs): its content may come much later.
+        settled_at += max((one.size or 0 for one in intents), default=0) / _SLOWEST
         pause, stored = GRACE, set[EntryId]()
         while True:
             await self._context.pause(pause)
