@@ -122,6 +122,15 @@ def read_zendesk(body: bytes) -> Any:
         b'{"ticket_id": 42, "event": "Ticket created (change request)"}',
         b'{"ticket_id": 42, "trigger": "Create room & add note"}',
         b'{"ticket_id": 42, "event": "email_received"}',
+        *(
+            f'{{"ticket_id": 42, "trigger": "{title}"}}'.encode()
+            for title in (
+                "Escalated tickets to DocSpace",
+                "Resolve incidents in a room",
+                "SLA room",
+                "Notify: attachments",
+            )
+        ),
         b'{"ticket_id": 42, "event": "Form completed"}',
         b'{"ticket_id": 42, "event": "created_and_pending"}',
         b'ticket_id=42&subject=He said "hi"\nand <left>',
@@ -157,6 +166,7 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
                 *("ticket_reassigned", "unassigned", "newcomment", "New ticket comment", "New ticket reply"),
                 *("New ticket status: closed", "Create ticket note", "Ticket creator changed"),
                 *("agent_responded", "attachment_added", "satisfaction_rated", "sla_breached", "message_received"),
+                *("created_tag", "customer_response", "completed", "Ticket has been completed", "task_completed"),
                 *("new assignee for ticket", "New change on issue", "New attachment on case", "Ticket updated by rule"),
                 *("jira-ticket-completed", "Ticket moved", "tag_added", "escalated", "status: pending"),
             )
@@ -179,6 +189,7 @@ def test_a_customer_s_template_is_read_however_it_is_written_or_broken(body: byt
         (b'<?xml version="1.0"?><hook><ticket_id>42</ticket_id></hook>', "the body is XML: have it sent as JSON"),
         (b'{"ticket_id": 1, "trigger": "comment_added"}', "not a new ticket"),
         (b'{"ticket_id": 1, "trigger": "Ticket updated"}', "not a new ticket"),
+        (b"ticket_id=5\r\nevent=updated", "not a new ticket"),
         (b'ticket_id=5&event=ticket_updated&subject=He said "hi"', "not a new ticket"),
         (b"", "no field holds a ticket's id (the body is not valid JSON"),
         (b"[]", "the body is not a JSON object"),
@@ -320,7 +331,11 @@ def test_a_jira_connection_must_be_able_to_speak() -> None:
         Jira(url="https://j.example", email="only@x.example")
 
 
-ISSUE = {"id": "10033", "key": "SUP-3", "fields": {"summary": "VPN down", "creator": {"displayName": "Ann"}}}
+ISSUE: dict[str, Any] = {
+    "id": "10033",
+    "key": "SUP-3",
+    "fields": {"summary": "VPN down", "creator": {"displayName": "Ann"}},
+}
 
 
 def test_what_freshdesk_says_of_an_update_is_found_in_a_body_that_a_subject_broke() -> None:
@@ -337,11 +352,29 @@ def test_a_web_request_may_name_an_issue_by_its_number_and_its_key_alone() -> No
     assert (event.ignored, event.facts["ticket"]["id"], event.facts["ticket"]["key"]) == ("", "10033", "SUP-3")
 
 
-def test_a_summary_cannot_name_another_issue_beside_the_one_that_is_named() -> None:
-    (event,) = jira.read("support", JIRA, Delivery(b'{"issue_key":"SUP-1","summary":"x","key":"SUP-2"}'))
+@pytest.mark.parametrize(
+    "added",
+    [
+        '"key":"SUP-2"',
+        '"issueKey":"SUP-2"',
+        '"issue":{"key":"SUP-2"}',
+        '"issue":{"id":"10","key":"SUP-2","fields":{"reporter":{"emailAddress":"evil@x.example"}}}',
+        '"id":"10","key":"SUP-2","fields":{}',
+    ],
+)
+def test_a_summary_cannot_name_another_issue_beside_the_one_that_is_named(added: str) -> None:
+    (event,) = jira.read("support", JIRA, Delivery(f'{{"issue_key":"SUP-1","summary":"x",{added}}}'.encode()))
 
     assert event.unusable
     assert "it names SUP-1, SUP-2" in event.ignored
+
+
+@pytest.mark.parametrize("odd", ['"its keys":5', '"names":{"a":"b"}', '"key2":null'])
+def test_no_field_of_a_sender_s_own_makes_it_stumble(odd: str) -> None:
+    body = f'{{"issue":{{"id":"10033","key":"SUP-3",{odd}}}}}'.encode()
+    (event,) = jira.read("support", JIRA, Delivery(body))
+
+    assert (event.ignored, event.meaning) == ("", "ticket 10033 created")
 
 
 class Issues:
@@ -349,12 +382,13 @@ class Issues:
 
     wanted: frozenset[str] = frozenset()
 
-    def __init__(self) -> None:
+    def __init__(self, *, created: str = "") -> None:
         self.asked: list[str] = []
+        self._issue = ISSUE | {"fields": {**ISSUE["fields"], "created": created}}
 
     async def ticket(self, number: str) -> Ticket:
         self.asked.append(number)
-        return jira.issue_as_ticket(JIRA, ISSUE)
+        return jira.issue_as_ticket(JIRA, self._issue)
 
 
 async def test_two_names_of_which_one_is_another_issue_s_name_none() -> None:
@@ -364,6 +398,16 @@ async def test_two_names_of_which_one_is_another_issue_s_name_none() -> None:
 
     assert event.ignored == ""
     assert "it names issue 10002 and SUP-3, which are two" in known.ignored
+
+
+async def test_an_old_issue_that_is_told_of_by_its_key_alone_is_no_new_one() -> None:
+    (event,) = jira.read("support", JIRA, Delivery(b'{"issue_key":"SUP-3","event":"priority_raised"}'))
+    (zeros,) = jira.read("support", JIRA, Delivery(b'{"issue_id":"0010033"}'))
+
+    known = await complete(Issues(created="2020-01-01T10:00:00.000+0000"), event)  # type: ignore[arg-type]
+
+    assert "of an issue that was there before" in known.ignored
+    assert (await complete(Issues(), zeros)).ignored == ""  # type: ignore[arg-type]
 
 
 async def test_an_issue_that_is_asked_for_by_hand_stays_one() -> None:

@@ -32,6 +32,12 @@ def told(raw: Any) -> Event:
         ({"history": {"action": {"key": "FileUploaded"}, "initiator": {"id": "bob"}, "date": MADE}}, {}, None),
         ({"history": {"action": {"key": "FileUploaded"}, "initiator": ANN, "date": MADE}}, {"created": MADE}, True),
         ({"history": {"action": {"key": "FileRenamed"}, "initiator": {"id": "bob"}}}, {"created": MADE}, None),
+        # Seconds later: it may be another file that got its number, as may be one by the clock of the disk.
+        (
+            {"history": {"action": {"key": "FileUploaded"}, "initiator": ANN, "date": MADE}},
+            {"created": "2026-11-26T10:00:20Z"},
+            None,
+        ),
         # By the clock of the disk: the number may be another file's by now.
         (
             {"history": {"action": {"key": "FileUploaded"}, "initiator": ANN, "date": MADE}},

@@ -32,15 +32,20 @@ _THING = r"(?:ticket|issue|request|incident|case)"
 #: What may also be said of a new one: `ticket created and assigned`, `new change request`.
 _PERHAPS = re.compile(
     r"chang|escalat|transition|approv|reject|archiv|attach|breach|overdue|restor|respond|remov|satisf|remind"
-    rf"|\b(?:edit|(?:re|un)?assign)|\b(?:mov|shar|rat)(?:ed|ing)\b|\b(?:un)?(?:link|tag)|\b{_THING} (?:is )?complet"
-    r"|\b(?:pending|on hold|spam|sla|message received)\b"
+    r"|\b(?:edit|(?:re|un)?assign)|\b(?:mov|shar|rat)(?:ed|ing)\b|\b(?:un)?(?:link|tag)"
+    r"|\b(?:pending|on hold|spam|sla)\b"
+    rf"|\b{_THING} (?:(?:is|was|has been) )?complet|^completed$|\btask completed\b|\bmessage received\b"
+    r"|\b(?:ticket|customer|agent|requester) response\b"
 )
 #: Words between: `new change request`, but not `new tag on ticket`.
 _BETWEEN = r"(?:(?!(?:for|on|in|of|to|at|by|from|with)\b)\w{1,20} ){0,2}"
 _CREATED = re.compile(
     rf"\b{_THING} (?:(?:is|was|has been) )?(?:creat(?:ed|ion)|opened|received|submitted|raised)\b"
-    rf"|\b(?:new|creat(?:e|ed)) {_BETWEEN}{_THING}\b|^created\b"
+    rf"|\b(?:new|creat(?:e|ed)) {_BETWEEN}{_THING}\b|^created(?:$| and\b)"
 )
+#: A rule's title that says what happened: `Ticket updated`.
+_DEED = re.compile(rf"^(?:the |a )?{_THING} (?:is |was |has been )?\w{{1,20}}ed$")
+_FIELD = re.compile(r"\s{0,20}[\w.%+\[\]-]{1,100}=")  # what a form begins with
 _COMMENT = re.compile(r"comment|reply", re.IGNORECASE)
 _DEEP = 6  # levels that are looked into
 _SHOWN = 80  # characters of what a stranger wrote that are repeated
@@ -117,7 +122,7 @@ class Told:
         """
         kinds = [self.fields.get(name, "") for name in _KINDS]
         trigger = self.fields.get("trigger", "")
-        if not re.search(r"\b(?:creat|new)", _words(trigger)):  # else it is the title that somebody gave the rule
+        if " " not in trigger or _DEED.search(_words(trigger)):  # else it is the title that somebody gave the rule
             kinds.append(trigger)
         said = next((one for one in kinds if tells_of_another(one)), "")
         if not said and _COMMENT.search(self.fields.get("type", "")[:_LONGEST]):
@@ -212,7 +217,9 @@ def _words(kind: str) -> str:
 
 
 def _of_form(text: str) -> Told | None:
-    pairs = parse_qsl(text) if re.match(r"\s{0,20}[\w.%+\[\]-]{1,100}=", text) else []
+    lines = text.split("\n")
+    whole = "&".join(lines) if all(_FIELD.match(one) for one in lines) else text  # or a field a line
+    pairs = parse_qsl(whole) if _FIELD.match(text) else []
     form = {name: outside.cleaned(value) for name, value in pairs}
     different = {name for name, value in pairs if outside.cleaned(value) != form[name]}
     return of(form, different) if form else None

@@ -12,7 +12,7 @@ import httpx2
 
 from roomkeeper.automations.event import Event
 from roomkeeper.connectors.jira.settings import Jira
-from roomkeeper.connectors.jira.webhook import NAMED, issue_as_ticket
+from roomkeeper.connectors.jira.webhook import NAMED, issue_as_ticket, why_ignored
 from roomkeeper.errors import NotFound, Rejected
 from roomkeeper.vendors import tickets
 from roomkeeper.vendors.answers import Pages, count, record, rows
@@ -167,8 +167,11 @@ async def complete(client: JiraClient, event: Event) -> Event:
         return await tickets.completed(event, client.wanted, client.ticket)
     known = event.facts["ticket"]
     ticket = await client.ticket(str(known["key"]))
-    if known["id"] and known["id"] != ticket.id:
-        why = f"ambiguous: it names issue {known['id']} and {known['key']}, which are two"
+    has_both = known["id"] and known["key"] != known["id"]
+    if has_both and str(known["id"]).lstrip("0") != ticket.id:
+        return replace(event, ignored=f"ambiguous: it names issue {known['id']} and {known['key']}, which are two")
+    body = event.raw if isinstance(event.raw, dict) else {}
+    if why := why_ignored(body, {"fields": {"created": ticket.created_at}}):  # its age was not told
         return replace(event, ignored=why)
     return tickets.identified(event, ticket)
 

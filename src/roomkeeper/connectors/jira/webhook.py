@@ -31,7 +31,6 @@ _KINDS = ("event", "event_type", "issue_event_type_name")  # what a web request 
 NAMED = "issue"
 _KEY = r"[^\s{}]{1,80}-\d{1,20}"  # a site may choose what stands before the number
 _OWN_KEY = r"[A-Z][A-Z0-9_]{0,80}-\d{1,20}"  # as Jira writes them of itself
-_KEYS = "its keys"  # of which there is to be one (ours)
 _SHOWN = 80  # characters of what a sender wrote that are repeated
 #: Within it, rules of the site's own are at work on a new issue; a second word of it is known for the same. Ours.
 _AT_ONCE = timedelta(minutes=10)
@@ -81,38 +80,47 @@ def read(connection: str, settings: Jira, delivery: Delivery) -> list[Event]:
     if is_itself_one and body.get("issue") is not None:
         why = "ambiguous: it is an issue, and has another in `issue`, as when a summary adds fields of its own"
         return [_unusable(connection, name, body, why)]
-    issue = body if is_itself_one else mapping(body.get("issue")) or _named(body)
-    why = _why_ignored(body, issue, kind)
+    issue = body if is_itself_one else mapping(body.get("issue"))
+    why = why_ignored(body, issue)
     if why:
         return [_ignored(connection, name, body, why, kind)]
-    why = _why_no_issue(issue)
+    numbers, keys = _named(body, issue)
+    why = _why_no_issue(numbers, keys)
     if why:
         return [_unusable(connection, name, body, why)]
-    told = tickets.told(connection, issue_as_ticket(settings, issue), delivery=f"delivery {name}", raw=body, why="")
-    if _is_whole(issue):
+    is_whole = bool(text(issue.get("id")) and text(issue.get("key")))
+    named = {"id": "".join(numbers), "key": "".join(keys)}
+    ticket = issue_as_ticket(settings, {**issue, **named})
+    told = tickets.told(connection, ticket, delivery=f"delivery {name}", raw=body, why="")
+    if is_whole:
         return [told]
     # By names alone it is not known whether it was told of, nor whether a summary wrote one of them: reading it says.
-    known = text(issue.get("key") or issue.get("id"))
+    known = named["key"] or named["id"]
     return [replace(told, meaning=f"{NAMED} {known} by delivery {name}", lane=f"ticket {known}")]
 
 
-def _is_whole(issue: Mapping[str, Any]) -> bool:
-    """Whether it is an issue as Jira itself writes one, and not only the names of one."""
-    return _KEYS not in issue and bool(text(issue.get("id")) and text(issue.get("key")))
+def _named(body: Mapping[str, Any], issue: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Give every number and every key that a body gives for the issue, however it spells what they are."""
+    said = [(outside.spelled(str(name)), text(value)) for name, value in body.items()]
+    numbers, keys = ({value for name, value in said if name == wanted} for wanted in ("issueid", "issuekey"))
+    if issue:
+        return (numbers | {text(issue.get("id"))}) - {""}, (keys | {text(issue.get("key"))}) - {""}
+    flat = {value for name, value in said if name == "key" and re.fullmatch(_OWN_KEY, value)}
+    # Flat: `{"id": "10001", "key": "SUP-1", "summary": …}`.
+    numbers |= {value for name, value in said if name == "id"} if flat else set()
+    return numbers - {""}, (keys | flat) - {""}
 
 
-def _why_no_issue(issue: Mapping[str, Any]) -> str:
+def _why_no_issue(numbers: set[str], keys: set[str]) -> str:
     """Say why it cannot be told which issue is meant; empty if it can."""
-    if _is_whole(issue):
-        return ""
-    if len(issue.get(_KEYS, ())) > 1:
-        several = ", ".join(sorted(issue[_KEYS]))
+    if len(numbers) > 1 or len(keys) > 1:
+        several = ", ".join(sorted(keys if len(keys) > 1 else numbers))
         return f"ambiguous: it names {several[:_SHOWN]}, as when a summary adds fields of its own"
-    given = {pattern: text(issue.get(name)) for name, pattern in (("id", r"\d{1,20}"), ("key", _KEY))}
-    odd = next((one for pattern, one in given.items() if one and not re.fullmatch(pattern, one)), "")
+    odd = [one for one in numbers if not re.fullmatch(r"\d{1,20}", one)]
+    odd += [one for one in keys if not re.fullmatch(_KEY, one)]
     if odd:
-        return f"{odd[:_SHOWN]!r} is no issue: let the web request send `issue_key`, such as {{{{issue.key}}}}"
-    return "" if any(given.values()) else "no issue is named: let the web request send the issue's data, or `issue_key`"
+        return f"{odd[0][:_SHOWN]!r} is no issue: let the web request send `issue_key`, such as {{{{issue.key}}}}"
+    return "" if numbers or keys else "no issue is named: let the web request send the issue's data, or `issue_key`"
 
 
 def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
@@ -133,16 +141,6 @@ def issue_as_ticket(settings: Jira, issue: Mapping[str, Any]) -> Ticket:
     )
 
 
-def _named(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give an issue of which a web request names no more than its number or its key, and all keys that it names."""
-    spelled = {outside.spelled(str(name)): value for name, value in body.items()}
-    bare = text(spelled.get("key"))
-    bare = bare if re.fullmatch(_OWN_KEY, bare) else ""  # flat: `{"id": "10001", "key": "SUP-1", "summary": …}`
-    keys = {one for one in (text(spelled.get("issuekey")), bare) if one}
-    number = spelled.get("issueid") or (spelled.get("id") if bare else None)
-    return {"id": number, "key": text(spelled.get("issuekey")) or bare, _KEYS: keys}
-
-
 def _moment(value: object) -> str:
     """Give a moment as Jira's API writes it; Automation's own format counts milliseconds."""
     written = text(value)
@@ -150,7 +148,9 @@ def _moment(value: object) -> str:
     return read.isoformat() if read is not None else written
 
 
-def _why_ignored(body: Mapping[str, Any], issue: Mapping[str, Any], kind: str) -> str:
+def why_ignored(body: Mapping[str, Any], issue: Mapping[str, Any]) -> str:
+    """Say why a body tells of no new issue, by what it says itself and by the issue; empty if it may tell of one."""
+    kind = text(body.get("webhookEvent"))
     if kind:
         return "" if kind == _CREATED else f"{kind} is not a new issue"
     said = next((text(body.get(name)) for name in _KINDS if templated.tells_of_another(text(body.get(name)))), "")

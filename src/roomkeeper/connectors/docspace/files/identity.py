@@ -16,6 +16,7 @@ from roomkeeper.docspace import File
 #: The actions of a history whose account is the file's maker.
 _MAKING = frozenset({"FileUploaded", "FileCreated"})
 _LATE = timedelta(minutes=1)  # between the moment of a file's making and that which its event is told to be of (ours)
+_ROUNDED = timedelta(seconds=1)  # both moments are whole seconds there, however they were rounded (ours)
 #: A portal's time zone may be changed, and a moment then be written otherwise: by whole quarters of an hour.
 _QUARTER, _WIDEST = timedelta(minutes=15), timedelta(hours=26)  # ours, after the IANA time zone database
 
@@ -106,4 +107,4 @@ def _is_in(entry: Mapping[str, Any], file: File) -> bool:
     is_its_maker = initiator.get("id") and initiator["id"] == file.created_by.id
     if action.get("key") not in _MAKING or not is_its_maker or date is None or file.created is None:
         return False
-    return abs(file.created - date) <= _LATE
+    return -_LATE <= file.created - date <= _ROUNDED

@@ -53,8 +53,8 @@ async def tells_of(context: StepContext, events: Sequence[Event], file: File) ->
     while True:
         try:
             page = await context.call(partial(context.client.history.of_file, file.id, start))
-        except NotFound:  # it was deleted just now
-            return False
+        except NotFound:  # it was deleted just now, as whoever acts on it finds and says
+            return True
         if not wanted.isdisjoint(one.id for one in page.entries):
             return True
         if page.following is None:

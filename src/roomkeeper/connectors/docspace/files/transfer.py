@@ -41,6 +41,7 @@ _FAULTS, _FAULTS_ALONE = 4, 10  # 5xx after which a request is suspected itself,
 _EPOCH = datetime.fromtimestamp(0, UTC)  # (ours)
 _OTHERS_PASS = 5.0  # seconds until a file is copied again for which the room was locked (ours)
 _LOST = 6  # operations without effect after which a file is given up (ours)
+_SELDOM = 30.0  # seconds between two looks for a copy, at most (ours)
 _SLOWEST = 20 * 1024 * 1024  # bytes a second that a portal copies at least (ours)
 _COMPARED = 64 * 1024 * 1024  # bytes of a file whose content is read to be compared; of a longer one it is not (ours)
 
@@ -120,6 +121,8 @@ class Transfer:
 
     async def _copy_batch(self, files: Sequence[File], *, attempt: int = 1) -> None:
         """Copy files of different titles; what stays undone is looked at afresh: either room may have changed."""
+        if attempt == 1:
+            self._in_the_way = ""
         missing = await self._without_what_copies_hold(files)
         namesakes = await self._namesakes(missing)
         by_id = {file.id: file for file in missing}
@@ -375,7 +378,7 @@ class Transfer:
                 self._report.failed += [copying.hollow(found[file]) for file in hollow]
                 whole = [intent for intent in intents if intent.file not in hollow]
                 return hollow | await self._record(whole, found, files)
-            pause = min(2 * pause, max(GRACE, settled_at - now))
+            pause = min(2 * pause, _SELDOM, max(GRACE, settled_at - now))
 
     async def _holds(self, copy: copying.Copy) -> bool:
         """Whether the portal has what a copy is to hold; of one that is gone by now, a listing tells."""

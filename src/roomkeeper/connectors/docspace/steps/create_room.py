@@ -98,14 +98,15 @@ async def create_room(params: CreateRoom, context: StepContext) -> Created:
         template = await _template(context, params.from_template)
     # Of rooms from a template, which has things in it, the oldest is taken: nothing tells which was made last.
     may_drop = drop if params.from_template is None else None
-    try:
-        async with context.hold("rooms from templates") if params.from_template is not None else nullcontext():
-            scope, stands = f"rooms: {context.connection}", partial(_stands, portal)
+    async with context.hold("rooms from templates") if params.from_template is not None else nullcontext():
+        scope, stands = f"rooms: {context.connection}", partial(_stands, portal)
+        try:
             made = await once(context, scope, tag, find=find, make=make, drop=may_drop, stands=stands)
-            if made.here and params.from_template is not None:
-                await _job_over(context, _TEMPLATE_PATIENCE)  # it may be one that is found again, and is being filled
-    except (QuotaExceeded, Forbidden, Rejected) as error:
-        raise StepFailed(f"the room for {tag!r} cannot be made: {error.message}", remedy=_may_make(error)) from error
+        except (QuotaExceeded, Forbidden, Rejected) as error:
+            what = f"the room for {tag!r} cannot be made: {error.message}"
+            raise StepFailed(what, remedy=_may_make(error)) from error
+        if made.here and params.from_template is not None:
+            await _job_over(context, _TEMPLATE_PATIENCE)  # it may be one that is found again, and is being filled
     room = await context.call(partial(portal.folders.get, entry_id(made.target)))
     if room.is_archived:
         what = f"the room for {tag!r} is there already, in the Archive section: room {room.id} {room.title!r}"
