@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from roomkeeper.automations.event import Event
-from roomkeeper.connectors.docspace.files.identity import entries_of, is_told_of
+from roomkeeper.connectors.docspace.files.identity import entries_of, is_by_another, is_told_of
 from roomkeeper.docspace import File
+from roomkeeper.docspace.models import HistoryEntry
 
 MADE = "2026-11-26T10:00:00Z"
 ANN = {"id": "ann"}
@@ -23,7 +24,7 @@ def told(raw: Any) -> Event:
     [
         ({"payload": {"id": 7, "createBy": "ann", "createOn": MADE}}, {"created": MADE}, True),
         # Whose it was is another by now: somebody was deleted, or handed over (FileQueries.cs, ReassignFilesAsync).
-        ({"payload": {"id": 7, "createBy": "bob", "createOn": MADE}}, {"created": MADE}, True),
+        ({"payload": {"id": 7, "createBy": "bob", "createOn": MADE}}, {"created": MADE}, None),
         ({"payload": {"id": 7, "createBy": "bob", "createOn": MADE}}, {}, False),
         ({"payload": {"id": 7, "createBy": "ann", "createOn": MADE}}, {}, True),  # nobody says when it was made
         ({"payload": {"id": 7, "createOn": "2026-11-26T10:00:01Z"}}, {"created": MADE}, False),
@@ -52,6 +53,22 @@ def test_a_file_is_the_one_that_was_told_of(raw: Any, now: dict[str, Any], is_it
     file = File.of({"id": 7, "title": "a.docx", "createdBy": ANN, **now})
 
     assert is_told_of(file, [told(raw)]) is is_it
+
+
+@pytest.mark.parametrize(
+    ("key", "initiator", "is_it"),
+    [
+        ("FileUploaded", "ann", True),  # who has it now made it, and the delivery told of bob's
+        ("FileUploaded", "bob", False),
+        ("FileCreated", "somebody who is gone", False),
+        ("FileRenamed", "ann", None),
+    ],
+)
+def test_who_made_a_file_is_said_by_its_own_history(key: str, initiator: str, is_it: bool | None) -> None:
+    file = File.of({"id": 7, "title": "a.docx", "createdBy": ANN, "created": MADE})
+    entry = HistoryEntry.model_validate({"id": 3, "action": {"key": key}, "initiator": {"id": initiator}})
+
+    assert is_by_another(entry, file, [told({"payload": {"id": 7, "createBy": "bob", "createOn": MADE}})]) is is_it
 
 
 def test_a_path_in_third_party_storage_is_its_own_number() -> None:

@@ -442,6 +442,23 @@ def test_a_file_that_got_the_id_of_one_that_waits_to_be_copied_is_not_copied(
     assert "another file has its number now" in item["reason"]
 
 
+def test_a_file_whose_maker_is_gone_before_it_is_copied_is_still_that_file(rooms: Rooms, keepers: Make) -> None:
+    """Its owner is another then (RemoveProgressItem.cs, ReassignProgressItem.cs)."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    keeper.say("pause", "copy-client-uploads")
+    offer = rooms.upload("Offer.docx", b"the client's")
+    until(lambda: "file.uploaded" in {one["type"] for one in keeper.ask("events", "list")})
+
+    rooms.portal.direct("PUT", f"/files/{offer['id']}", json={"created_by": rooms.keeper})
+    keeper.say("resume", "copy-client-uploads")
+    (run,) = keeper.settle(lambda: bool(keeper.runs()))
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert rooms.missing_and_doubled() == ([], [])
+
+
 @pytest.mark.parametrize("named", ["id", "email"])
 @pytest.mark.parametrize("came", ["invited by another", "by the link"])
 def test_the_room_s_owner_ends_the_access_of_a_guest_whom_the_owner_did_not_invite(

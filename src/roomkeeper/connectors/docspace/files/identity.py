@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from roomkeeper import outside
 from roomkeeper.automations.event import Event
 from roomkeeper.docspace import File
+from roomkeeper.docspace.models import HistoryEntry
 
 #: The actions of a history whose account is the file's maker.
 _MAKING = frozenset({"FileUploaded", "FileCreated"})
@@ -68,24 +69,41 @@ def entries_of(events: Iterable[Event]) -> frozenset[int]:
     return frozenset(entry["id"] for event in events if (entry := _entry(event)) is not None and "id" in entry)
 
 
+def is_by_another(entry: HistoryEntry, file: File, events: Iterable[Event]) -> bool | None:
+    """Whether an entry of a file's own history says that somebody made it of whom no delivery told.
+
+    None if it does not tell of the making. Of somebody who is gone it may name nobody that is known.
+    """
+    if entry.action.key not in _MAKING:
+        return None
+    told = {about.get("createBy") for event in events if (about := _payload(event, file))}
+    return entry.initiator.id == file.created_by.id and entry.initiator.id not in told
+
+
+def _payload(event: Event, file: File) -> Mapping[str, Any]:
+    raw: Mapping[str, Any] = event.raw if isinstance(event.raw, Mapping) else {}
+    told = raw.get("payload")
+    return told if isinstance(told, Mapping) and str(told.get("id")) == str(file.id) else {}
+
+
 def _tells_of(event: Event, file: File) -> bool | None:
     if isinstance(file.id, str) or not event.id:
         return True  # in third-party storage the id is the path; an event without one is tried, and was never told
     entry = _entry(event)
     if entry is not None:
         return True if _is_in(entry, file) else None
-    raw: Mapping[str, Any] = event.raw if isinstance(event.raw, Mapping) else {}
-    told = raw.get("payload")
-    about: Mapping[str, Any] = told if isinstance(told, Mapping) and str(told.get("id")) == str(file.id) else {}
+    about = _payload(event, file)
     maker, made = about.get("createBy"), outside.moment(about.get("createOn"))
     if file.created is None:
         return not (maker and file.created_by.id and maker != file.created_by.id)
     if made is None:
         return event.at.timestamp() == 0 or file.created <= event.at + _LATE
-    # Who made it may be another by now: the files of somebody who is deleted or hands over become another's
-    # (FileQueries.cs, ReassignFilesAsync).
     apart = abs(file.created - made)
-    return apart % _QUARTER == timedelta() and apart <= _WIDEST
+    if apart % _QUARTER != timedelta() or apart > _WIDEST:
+        return False
+    # Who made it may be another by now: the files of somebody who is deleted or hands over become another's
+    # (FileQueries.cs, ReassignFilesAsync). Or it is another file, of the same second.
+    return None if maker and file.created_by.id and maker != file.created_by.id else True
 
 
 def _entry(event: Event) -> Mapping[str, Any] | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from roomkeeper.automations.event import Event
-from roomkeeper.connectors.docspace.files.identity import entries_of, is_told_of
+from roomkeeper.connectors.docspace.files.identity import entries_of, is_by_another, is_told_of
 from roomkeeper.contract.step import StepContext
 from roomkeeper.docspace import EntryId, File, Portal
 from roomkeeper.errors import Forbidden, NotFound, StepFailed
@@ -57,8 +57,9 @@ async def tells_of(context: StepContext, events: Sequence[Event], file: File) ->
             return True
         if not wanted.isdisjoint(one.id for one in page.entries):
             return True
-        if page.following is None:
-            return False
+        made = next((by for one in page.entries if (by := is_by_another(one, file, events)) is not None), None)
+        if made is not None or page.following is None:
+            return not made and len(wanted) < len(events)  # one that was delivered has no entry to be found
         start = page.following
 
 
