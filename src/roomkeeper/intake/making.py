@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -60,7 +59,7 @@ class Making:
                 missing = await self._store.reading(self._missing)
                 longest = _IDLE if missing is None else _LOOK
                 if missing:
-                    await self._store.writing(partial(self._make, missing))
+                    await self._store.writing(self._make)
                     self._on_made()
             except StoreUnavailable as error:
                 log.warning("runs wait", reason=error.message)
@@ -76,10 +75,13 @@ class Making:
         active = [one.name for one in self._automations if not one.paused and one.name not in stopped]
         return connection.execute(_WITHOUT_A_RUN, {"active": active}).all()
 
-    def _make(self, missing: Sequence[Any], connection: sa.Connection) -> None:
-        """Make a run for each of these keys; where another process was quicker, do nothing."""
+    def _make(self, connection: sa.Connection) -> None:
+        """Make a run for each key that has none; where another process was quicker, do nothing.
+
+        They are looked for once more: another may have made a run, and begun it, since.
+        """
         active = {one.name: one for one in self._automations}
-        for row in missing:
+        for row in self._missing(connection) or ():
             automation = active[row.automation]
             values = {
                 "automation": row.automation,
