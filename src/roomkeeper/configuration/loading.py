@@ -304,9 +304,8 @@ class _Reader:
                 self._catalog.connectors[connection.type].trusted_by,
             )
             self._note_example(name, connection)
-            if is_outside(
-                str(getattr(connection.settings, "url", ""))
-            ):  # what is played on this machine takes anything
+            # What is played on this machine takes anything.
+            if is_outside(str(getattr(connection.settings, "url", ""))):
                 self._note_left(name, settings, self._catalog.connectors[connection.type].first)
             listened = any(
                 name in sources(one, connections, self._catalog) and one.from_ in {None, name} for one in automations
