@@ -240,6 +240,23 @@ def test_a_step_that_asks_shows_what_the_next_ones_would_do(scene: ClosingDeals,
     assert scene.portal.tree(scene.client) == []
 
 
+def test_a_room_in_which_a_file_is_open_is_archived_once_that_is_closed(portal: Portal, keepers: Make) -> None:
+    """It is refused until then in the words of a missing right (CopyPermissionsCheck.cs)."""
+    scene = ClosingDeals(portal, owned=True)
+    open_one = scene.upload("Open.docx")["id"]
+    portal.direct("PUT", f"/files/{open_one}", json={"editing_by": [scene.guest]})
+    step = {"do": "archive_room", "with": {"room": scene.client}}
+    keeper = started(scene, keepers, {"name": "away", "on": "deal.closed", "steps": [step]})
+
+    scene.close(keeper, scene.deal(), "hubspot")
+    until(lambda: any("Open.docx" in str(keeper.ask("runs", "show", str(one["id"]))["steps"]) for one in keeper.runs()))
+    portal.direct("PUT", f"/files/{open_one}", json={"editing_by": []})
+    (run,) = keeper.settle()
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 20
+
+
 def test_a_room_of_ours_is_archived_after_its_files_and_undo_brings_it_back(portal: Portal, keepers: Make) -> None:
     scene = ClosingDeals(portal, owned=True)
     scene.upload("File.docx")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stage import ClosingDeals, Keeper, Portal
+from stage import ClosingDeals, Keeper, Portal, until
 
 Make = Callable[..., Keeper]
 UNKNOWN = "11111111-2222-3333-4444-555555555555"
@@ -97,6 +97,19 @@ def test_somebody_else_s_guest_stays_and_that_is_said(scene: ClosingDeals, keepe
     assert "invited" in from_room["remedy"]
     assert "does not let the account remove" in from_portal["error"]
     assert theirs in scene.members()
+
+
+def test_access_to_an_archived_room_ends_too_and_the_room_stays_archived(portal: Portal, keepers: Make) -> None:
+    """Nobody's access can be changed there (recorded: archive), and guests go on reading it."""
+    scene = ClosingDeals(portal, owned=True)
+    portal.call("PUT", f"/files/rooms/{scene.client}/archive", json={"deleteAfter": True}, key=scene.keeper_key)
+    until(lambda: portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 20)
+
+    run = revoked(scene, keepers, scene.guest)
+
+    assert (run["state"], run["error"]) == ("done", None)
+    assert scene.guest not in scene.members()
+    assert portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 20
 
 
 def test_who_has_a_role_in_a_form_is_taken_out_by_a_person(scene: ClosingDeals, keepers: Make) -> None:

@@ -15,6 +15,15 @@ def _not_blank(value: str) -> str:
     return value.strip()
 
 
+def _an_address(value: str) -> str:
+    value = value.strip()
+    if "@" not in value.strip("@") or any(letter.isspace() or letter in "<>" for letter in value):
+        raise ValueError("is no e-mail address alone, such as ann@acme.example")
+    return value
+
+
+#: An e-mail address and nothing beside it: what a portal reads out of more is another text than was given.
+EmailAddress = Annotated[str, AfterValidator(_an_address)]
 #: A text, or a number that stands for one, such as an id.
 Text = Annotated[str, BeforeValidator(_as_text)]
 #: The same, and not empty; blanks around it are taken off.

@@ -286,6 +286,11 @@ class Link(_Model):
         return bool(self.shared_link.expiration_date)
 
     @property
+    def password(self) -> str:
+        """What it asks for, as those who manage it are told (recorded: links); empty if nothing."""
+        return self.shared_link.password or ""
+
+    @property
     def has_password(self) -> bool:
         """Whether it asks for a password."""
         return bool(self.shared_link.password)

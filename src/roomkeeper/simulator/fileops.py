@@ -134,6 +134,8 @@ class FileOps:
     def archive(self, user: User, room: Folder, *, back: bool) -> dict[str, Any]:
         if room.created_by is not user and not user.is_admin:
             raise forbidden()
+        if not back and any(file.editing_by for one in room.branch() for file in one.contents.values()):
+            raise forbidden()  # in the same words (CopyPermissionsCheck.cs)
         operation = Operation(user, MOVE, hold=True)
         operation.destination = self.world.rooms_root if back else self.world.archive_root
         self._begin(operation, self._work_archive(operation, room, back))

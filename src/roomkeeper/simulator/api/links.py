@@ -123,7 +123,9 @@ def _set(entry: Folder | File, known: Link | None, wanted: "_Wanted", body: Mapp
         link.id = wanted.id or link.id
         entry.links.append(link)
     link.access, link.title, link.expires = Access(wanted.access), title, end
-    link.password, link.internal = body.get("password") or None, bool(body.get("internal"))
+    # (VirtualRoomsController.cs, FoldersController.cs: trimmed)
+    link.password = str(body.get("password") or "").strip() or None
+    link.internal = bool(body.get("internal"))
     link.deny_download, link.max_use = bool(body.get("denyDownload")), body.get("maxUseCount")
     return link
 

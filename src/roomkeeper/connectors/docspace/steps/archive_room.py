@@ -42,13 +42,15 @@ async def plan(params: ArchiveRoom, context: StepContext) -> Plan:
     room = await _room(params, context)
     if room.is_archived:
         return Plan((), f"room {room.id} {room.title!r} is archived already")
-    return Plan((f"archive room {room.id} {room.title!r}; its members keep reading it",))
+    kept = f", and its lifetime of {room.lifetime.days} days is lost" if room.lifetime is not None else ""
+    return Plan((f"archive room {room.id} {room.title!r}; its members are told, and keep reading it{kept}",))
 
 
 ARCHIVE_ROOM = StepKind(
     name="archive_room",
     summary="Bring a room to the portal's Archive section, verified.",
-    lasting="An archived room is brought back on the portal, by hand.",
+    # (FileMoveCopyOperation.cs: DeleteLifetimeSettings, SendRoomMovedArchiveAsync)
+    lasting="An archived room is brought back on the portal, by hand; what said how long it keeps its files is lost.",
     params=ArchiveRoom,
     result=ArchivedRoom,
     plan=plan,

@@ -1,11 +1,12 @@
 """`create_user`: an account for an address, by the portal's own invitation, once."""
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.text import EmailAddress
 from roomkeeper.docspace import Portal
 from roomkeeper.docspace.models import Person
 from roomkeeper.errors import Forbidden, NotFound, QuotaExceeded, Rejected, StepFailed
@@ -14,20 +15,12 @@ from roomkeeper.once import once
 _RANK = ("user", "room_admin", "admin", "owner")  # each may do what those before it may (EmployeeType.cs)
 
 
-def _address(value: str) -> str:
-    """Refuse what is no e-mail address. Raises ValueError."""
-    value = value.strip()
-    if "@" not in value.strip("@") or any(letter.isspace() for letter in value):
-        raise ValueError("is no e-mail address")
-    return value
-
-
 class CreateUser(BaseModel):
     """What `create_user` can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    email: Annotated[str, AfterValidator(_address)] = Field(
+    email: EmailAddress = Field(
         description="The address; the portal writes to it, and whoever reads it chooses name and password.",
         examples=["{{ event.raw.email }}"],
     )

@@ -12,6 +12,7 @@ from roomkeeper.automations import template
 from roomkeeper.connectors.docspace.people import AccessName
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
 from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.text import EmailAddress
 from roomkeeper.docspace import EntryId, PathPart, Portal
 from roomkeeper.docspace.models import Access, Member, Person, RoomType
 from roomkeeper.docspace.roles import IN_ROOM, named, room_type_named
@@ -33,7 +34,7 @@ class Invitee(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     user: str | None = Field(default=None, description="A user's id.", examples=["1f3a…"])
-    email: str | None = Field(
+    email: EmailAddress | None = Field(
         default=None, description="An e-mail address; who is not known becomes a guest.", examples=["lead@acme.example"]
     )
     group: str | None = Field(default=None, description="A group's id or exact name.", examples=["Support"])

@@ -10,7 +10,7 @@ from roomkeeper.contract.approve import ask_over, asked_first
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.contract.text import NotBlank
 from roomkeeper.docspace import Portal
-from roomkeeper.docspace.models import MAY_OWN, Folder, Person
+from roomkeeper.docspace.models import ACTIVE, MAY_OWN, Folder, Person
 from roomkeeper.errors import Forbidden, NotFound, Rejected, StepFailed
 
 _ATTEMPTS, _ALL = 3, 100  # times, per cent (ours; ReassignProgressItem.cs)
@@ -107,8 +107,9 @@ async def _both(params: Reassign, context: StepContext) -> tuple[Person, Person]
     if not leaving.is_disabled:
         what = f"the account of {leaving.email} is not disabled"
         raise StepFailed(what, remedy="Put `disable_people` before it in the automation, or disable it by hand.")
-    if heir.is_disabled or heir.kind not in MAY_OWN:
-        why = "is disabled" if heir.is_disabled else f"is of the type {heir.kind!r}, which can own no room"
+    if heir.status != ACTIVE or heir.kind not in MAY_OWN:
+        asleep = "is disabled" if heir.is_disabled else "has not accepted the invitation yet"
+        why = asleep if heir.status != ACTIVE else f"is of the type {heir.kind!r}, which can own no room"
         raise StepFailed(f"the account of {heir.email} {why}", remedy=_HEIR)
     return leaving, heir
 

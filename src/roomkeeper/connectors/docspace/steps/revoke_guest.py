@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace.people import person_of
 from roomkeeper.connectors.docspace.places import way_to
+from roomkeeper.connectors.docspace.rooms import out_of_the_archive
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.contract.text import Text
 from roomkeeper.docspace import EntryId, PathPart, Portal
@@ -171,7 +172,8 @@ class _Revoking:
         if await self._membership(guest, room) is None:
             return False, "the member list of the room does not have the guest (any more)"
         try:
-            await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
+            async with out_of_the_archive(self._context, room.id):
+                await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
         except FormRoleHeld as error:
             what = f"{_named(guest)} still has access to room {room.id}: {error.message}"
             raise StepFailed(what, remedy=error.remedy) from error

@@ -252,7 +252,7 @@ async def _link(params: ShareLink, context: StepContext, target: _Target, kind: 
         return [one.url for one in await ours()]
 
     async def make() -> str:
-        await _take_away_ended(portal, target, kind, params.title)
+        await _take_away_old(portal, target, kind, params)
         return (await portal.links.make(target.linked, target.id, wanted)).url
 
     async def drop(url: str) -> bool:
@@ -304,10 +304,15 @@ async def _of(portal: Portal, target: _Target, kind: Kind) -> tuple[Link, ...]:
     return await portal.links.of(target.linked, target.id, external=kind == "external")
 
 
-async def _take_away_ended(portal: Portal, target: _Target, kind: Kind, title: str) -> None:
-    """Remove links of ours that have ended: they go on counting among those there may be (FileSharing.cs)."""
+async def _take_away_old(portal: Portal, target: _Target, kind: Kind, params: ShareLink) -> None:
+    """Remove links of ours that have ended, or another password.
+
+    The former go on counting among those there may be (FileSharing.cs); the latter would open with a password that was
+    replaced, perhaps because it leaked.
+    """
     for one in await _of(portal, target, kind):
-        if one.is_expired and one.title == title:
+        is_old = one.is_expired or (one.has_password and not _has_the_password(one, params))
+        if is_old and one.title == params.title:
             await portal.links.remove(target.linked, target.id, one)
 
 
@@ -363,10 +368,14 @@ def _is_ours(link: Link, params: ShareLink, kind: Kind, access: Access) -> bool:
     if not link.url or link.is_expired or link.access != access or link.has_end != (params.expires is not None):
         return False
     return kind == "invitation" or (
-        link.title == params.title
-        and link.has_password == (params.password_env is not None)
-        and link.has_no_download == params.deny_download
+        link.title == params.title and _has_the_password(link, params) and link.has_no_download == params.deny_download
     )
+
+
+def _has_the_password(link: Link, params: ShareLink) -> bool:
+    """Whether it asks for the password that is wanted, or for none if none is."""
+    wanted = _password(params.password_env) if params.password_env is not None else ""
+    return link.password == wanted
 
 
 def _access(params: ShareLink, target: _Target, kind: Kind) -> Access:
@@ -378,7 +387,7 @@ def _access(params: ShareLink, target: _Target, kind: Kind) -> Access:
 
 
 def _password(variable: str) -> str:
-    value = os.environ.get(variable, "")
+    value = os.environ.get(variable, "").strip()  # as the portal stores it (VirtualRoomsController.cs)
     if not value:
         what = f"the environment variable {variable}, which is to hold the link's password, is not set for the service"
         raise StepFailed(what, remedy="Put it into `.env`, `roomkeeper reload`, then `roomkeeper runs retry`.")
