@@ -99,17 +99,18 @@ def test_somebody_else_s_guest_stays_and_that_is_said(scene: ClosingDeals, keepe
     assert theirs in scene.members()
 
 
-def test_access_to_an_archived_room_ends_too_and_the_room_stays_archived(portal: Portal, keepers: Make) -> None:
-    """Nobody's access can be changed there (recorded: archive), and guests go on reading it."""
+def test_of_an_archived_room_it_is_said_that_the_guest_goes_on_reading(portal: Portal, keepers: Make) -> None:
+    """Nobody's access can be changed there (recorded: archive)."""
     scene = ClosingDeals(portal, owned=True)
     portal.call("PUT", f"/files/rooms/{scene.client}/archive", json={"deleteAfter": True}, key=scene.keeper_key)
     until(lambda: portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 20)
 
     run = revoked(scene, keepers, scene.guest)
 
-    assert (run["state"], run["error"]) == ("done", None)
-    assert scene.guest not in scene.members()
-    assert portal.call("GET", f"/files/folder/{scene.client}")["rootFolderType"] == 20
+    assert run["state"] == "needs_attention"
+    assert "is archived, and " in run["error"]
+    assert "`set_access`" in run["remedy"]
+    assert scene.guest in scene.members()
 
 
 def test_who_has_a_role_in_a_form_is_taken_out_by_a_person(scene: ClosingDeals, keepers: Make) -> None:

@@ -25,7 +25,7 @@ def test_each_step_that_is_refused_says_what_it_was_about_and_what_to_do(portal:
         "drive": ("rename_file", {"file": "drive-5", "title": "New.docx"}, "third-party storage"),
         "none": ("comment_on_file", {"text": "Checked"}, "the event is about no file"),
         "user": ("create_user", {"email": "new@x.example", "type": "user"}, "new@x.example gets no account"),
-        "archive": ("archive_room", {"room": rooms.client}, "the account may not archive it"),
+        "archive": ("archive_room", {"room": rooms.client}, "the account may not archive room"),
         "folder": ("archive_room", {"room": folder}, "is a folder, and only rooms can be archived"),
         "invite": ("invite", {"room": rooms.internal, "members": people}, "no guid"),
         "access": (

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace.people import person_of
 from roomkeeper.connectors.docspace.places import way_to
-from roomkeeper.connectors.docspace.rooms import out_of_the_archive
 from roomkeeper.contract.step import Plan, StepContext, StepKind
 from roomkeeper.contract.text import Text
 from roomkeeper.docspace import EntryId, PathPart, Portal
@@ -172,12 +171,14 @@ class _Revoking:
         if await self._membership(guest, room) is None:
             return False, "the member list of the room does not have the guest (any more)"
         try:
-            async with out_of_the_archive(self._context, room.id):
-                await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
+            await self._context.call(partial(self._portal.rooms.set_access, room.id, guest.id, Access.NONE))
         except FormRoleHeld as error:
             what = f"{_named(guest)} still has access to room {room.id}: {error.message}"
             raise StepFailed(what, remedy=error.remedy) from error
         except Forbidden as error:
+            if (await self._context.call(partial(self._portal.folders.get, room.id))).is_archived:
+                what = f"room {room.id} {room.title!r} is archived, and {_named(guest)} goes on reading it"
+                raise StepFailed(what, remedy=_ARCHIVED) from error
             what = f"the portal does not let the account end the access of {_named(guest)}: {error.message}"
             raise StepFailed(what, remedy=_MANAGER) from error
         if await self._membership(guest, room) is not None:
@@ -267,6 +268,10 @@ def _named(person: Person) -> str:
 
 
 _SCOPE = "Give the API key the scope `accounts:write` (or full access), then `roomkeeper runs retry`."
+_ARCHIVED = (
+    "Nobody's access to an archived room can be changed: bring it back on the portal, then `roomkeeper runs retry`. Or "
+    "write the step as `set_access` with `access: none`, which brings it back and archives it again."
+)
 _MANAGER = "Make the account of the API key manager of that room, then `roomkeeper runs retry`."
 _RELATED = (
     "The portal lets only the room's owner and whoever invited the guest end this access, and does not say so. Make "

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from roomkeeper.connectors.docspace.people import CORRECT_IT, AccessName, of_room, person_of
 from roomkeeper.connectors.docspace.places import must_be_named, way_to
-from roomkeeper.connectors.docspace.rooms import out_of_the_archive
+from roomkeeper.connectors.docspace.rooms import archive, bring_back
 from roomkeeper.contract.approve import ask_over, asked_first
-from roomkeeper.contract.step import Plan, StepContext, StepKind
+from roomkeeper.contract.step import UNFINISHED, Plan, StepContext, StepKind
 from roomkeeper.docspace import EntryId, PathPart
 from roomkeeper.docspace.models import Access, Member
 from roomkeeper.errors import FailedItem, Forbidden, FormRoleHeld, NotFound, Rejected, StepFailed
@@ -169,18 +169,34 @@ async def _changed(
 ) -> list[FailedItem]:
     """Change it for each, in an archived room between bringing it back and archiving it again; name who keeps it."""
     portal, failed = context.client, dict[str, FailedItem]()
-    async with out_of_the_archive(context, room.id):
-        for one in changing:
+    async with context.hold(f"members of room {room.id}"):
+        with context.to_the_end():  # else a room that was archived stays open to all who are in it
+            was_archived = await _brought_back(context, room)
             try:
-                await context.call(partial(portal.rooms.set_access, room.id, one.id, wanted))
-            except (Forbidden, Rejected) as error:
-                remedy = error.remedy if isinstance(error, FormRoleHeld) else _MANAGER
-                failed[one.id] = FailedItem(one.id, error.message, remedy)
+                for one in changing:
+                    try:
+                        await context.call(partial(portal.rooms.set_access, room.id, one.id, wanted))
+                    except (Forbidden, Rejected) as error:
+                        remedy = error.remedy if isinstance(error, FormRoleHeld) else _MANAGER
+                        failed[one.id] = FailedItem(one.id, error.message, remedy)
+            finally:
+                if was_archived:
+                    await archive(context, room.id)
+                    await context.record((await context.recorded() or {}) | {"was_archived": False, UNFINISHED: False})
     now = {one.id: one.access for one in await of_room(context, room)}
     for one in changing:
         if one.id not in failed and now.get(one.id, Access.NONE) != wanted:
             failed[one.id] = FailedItem(one.id, "the portal said that it is done, and it is not", _RELATED)
     return list(failed.values())
+
+
+async def _brought_back(context: StepContext, room: PathPart) -> bool:
+    """Bring the room back from the Archive section, if it is there, or was before this run brought it back."""
+    recorded = await context.recorded() or {}
+    folder = await context.call(partial(context.client.folders.get, room.id))
+    if folder.is_archived and not recorded.get("was_archived"):
+        await context.record(recorded | {"was_archived": True, UNFINISHED: True})
+    return await bring_back(context, room.id) or bool(recorded.get("was_archived"))
 
 
 def _counted(many: int) -> str:

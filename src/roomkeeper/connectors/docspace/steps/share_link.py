@@ -252,7 +252,7 @@ async def _link(params: ShareLink, context: StepContext, target: _Target, kind: 
         return [one.url for one in await ours()]
 
     async def make() -> str:
-        await _take_away_old(portal, target, kind, params)
+        await _take_away_ended(portal, target, kind, params.title)
         return (await portal.links.make(target.linked, target.id, wanted)).url
 
     async def drop(url: str) -> bool:
@@ -270,6 +270,9 @@ async def _link(params: ShareLink, context: StepContext, target: _Target, kind: 
     link = next((one for one in await context.call(ours) if one.url == made.target), None)
     if link is None:
         raise await _not_as_wanted(params, context, target, kind)
+    if params.password_env is not None and link.password != _password(params.password_env):
+        what = f"the link {link.title!r} of {target.said} asks for another password than {params.password_env} has now"
+        raise StepFailed(what, remedy=_REPLACED)
     return link, made.here
 
 
@@ -304,15 +307,10 @@ async def _of(portal: Portal, target: _Target, kind: Kind) -> tuple[Link, ...]:
     return await portal.links.of(target.linked, target.id, external=kind == "external")
 
 
-async def _take_away_old(portal: Portal, target: _Target, kind: Kind, params: ShareLink) -> None:
-    """Remove links of ours that have ended, or another password.
-
-    The former go on counting among those there may be (FileSharing.cs); the latter would open with a password that was
-    replaced, perhaps because it leaked.
-    """
+async def _take_away_ended(portal: Portal, target: _Target, kind: Kind, title: str) -> None:
+    """Remove links of ours that have ended: they go on counting among those there may be (FileSharing.cs)."""
     for one in await _of(portal, target, kind):
-        is_old = one.is_expired or (one.has_password and not _has_the_password(one, params))
-        if is_old and one.title == params.title:
+        if one.is_expired and one.title == title:
             await portal.links.remove(target.linked, target.id, one)
 
 
@@ -368,14 +366,10 @@ def _is_ours(link: Link, params: ShareLink, kind: Kind, access: Access) -> bool:
     if not link.url or link.is_expired or link.access != access or link.has_end != (params.expires is not None):
         return False
     return kind == "invitation" or (
-        link.title == params.title and _has_the_password(link, params) and link.has_no_download == params.deny_download
+        link.title == params.title
+        and link.has_password == (params.password_env is not None)
+        and link.has_no_download == params.deny_download
     )
-
-
-def _has_the_password(link: Link, params: ShareLink) -> bool:
-    """Whether it asks for the password that is wanted, or for none if none is."""
-    wanted = _password(params.password_env) if params.password_env is not None else ""
-    return link.password == wanted
 
 
 def _access(params: ShareLink, target: _Target, kind: Kind) -> Access:
@@ -421,6 +415,10 @@ _NOT_THERE = "Links are to what lies in a room that is not archived, and is no f
 _RULES = (
     "If it is the password that is refused: put one into {variable} that the portal's password rules admit (Settings, "
     "Security), `roomkeeper reload`, then `roomkeeper runs retry`."
+)
+_REPLACED = (
+    "Take that link away on the portal, so that the old password opens nothing any more, then `roomkeeper runs retry`, "
+    "which makes another. Where two steps have a password each, give each link a `title` of its own."
 )
 _FULL = (
     "It has {number} such links already, as many as the portal allows: {titles}. Delete one, or give `title` the "
