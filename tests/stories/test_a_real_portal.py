@@ -415,17 +415,23 @@ def test_a_file_that_got_the_id_of_a_deleted_one_is_another_file(rooms: Rooms, k
     assert rooms.missing_and_doubled() == ([], [])
 
 
+def waiting_offer(rooms: Rooms, keepers: Make) -> tuple[Keeper, dict[str, Any]]:
+    """Have the client upload an offer that is told of, and waits to be copied."""
+    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
+    keeper.start()
+    keeper.register()
+    keeper.say("pause", "copy-client-uploads")
+    offer = rooms.upload("Offer.docx", b"the client's")
+    until(lambda: "file.uploaded" in {one["type"] for one in keeper.ask("events", "list")})
+    return keeper, offer
+
+
 @pytest.mark.parametrize("later", [True, False])
 def test_a_file_that_got_the_id_of_one_that_waits_to_be_copied_is_not_copied(
     rooms: Rooms, keepers: Make, later: bool
 ) -> None:
     """The successor may be anything, in any room that the account may see: a copy of ours, or somebody's secret."""
-    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
-    keeper.start()
-    keeper.register()
-    keeper.say("pause", "copy-client-uploads")
-    gone = rooms.upload("Offer.docx", b"the client's")
-    until(lambda: "file.uploaded" in {one["type"] for one in keeper.ask("events", "list")})
+    keeper, gone = waiting_offer(rooms, keepers)
     rooms.portal.call("DELETE", f"/files/file/{gone['id']}", json={"immediately": True, "deleteAfter": False})
     until(lambda: rooms.portal.tree(rooms.client) == [])
     if later:
@@ -444,12 +450,7 @@ def test_a_file_that_got_the_id_of_one_that_waits_to_be_copied_is_not_copied(
 
 def test_a_file_whose_maker_is_gone_before_it_is_copied_is_still_that_file(rooms: Rooms, keepers: Make) -> None:
     """Its owner is another then (RemoveProgressItem.cs, ReassignProgressItem.cs)."""
-    keeper = keepers(rooms.portal, rooms.keeper_key, [copy_uploads(rooms)])
-    keeper.start()
-    keeper.register()
-    keeper.say("pause", "copy-client-uploads")
-    offer = rooms.upload("Offer.docx", b"the client's")
-    until(lambda: "file.uploaded" in {one["type"] for one in keeper.ask("events", "list")})
+    keeper, offer = waiting_offer(rooms, keepers)
 
     rooms.portal.direct("PUT", f"/files/{offer['id']}", json={"created_by": rooms.keeper})
     keeper.say("resume", "copy-client-uploads")

@@ -81,9 +81,19 @@ def is_by_another(entry: HistoryEntry, file: File, events: Iterable[Event]) -> b
 
 
 def _payload(event: Event, file: File) -> Mapping[str, Any]:
-    raw: Mapping[str, Any] = event.raw if isinstance(event.raw, Mapping) else {}
-    told = raw.get("payload")
+    """Give what a delivery says of this file's number; of another one, and of what was not delivered, nothing."""
+    told = _raw(event).get("payload")
     return told if isinstance(told, Mapping) and str(told.get("id")) == str(file.id) else {}
+
+
+def _entry(event: Event) -> Mapping[str, Any] | None:
+    """Give the entry of a history in which an event was found, if it was."""
+    entry = _raw(event).get("history")
+    return entry if isinstance(entry, Mapping) else None
+
+
+def _raw(event: Event) -> Mapping[str, Any]:
+    return event.raw if isinstance(event.raw, Mapping) else {}
 
 
 def _tells_of(event: Event, file: File) -> bool | None:
@@ -104,12 +114,6 @@ def _tells_of(event: Event, file: File) -> bool | None:
     # Who made it may be another by now: the files of somebody who is deleted or hands over become another's
     # (FileQueries.cs, ReassignFilesAsync). Or it is another file, of the same second.
     return None if maker and file.created_by.id and maker != file.created_by.id else True
-
-
-def _entry(event: Event) -> Mapping[str, Any] | None:
-    raw = event.raw if isinstance(event.raw, Mapping) else {}
-    entry = raw.get("history")
-    return entry if isinstance(entry, Mapping) else None
 
 
 def _is_in(entry: Mapping[str, Any], file: File) -> bool:
